@@ -1,0 +1,1 @@
+"""Attacks, one algorithm per file, and the harness that enforces budgets and judges."""

@@ -1,0 +1,1 @@
+"""Types, errors, numerics and files that every other room stands on."""

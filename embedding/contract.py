@@ -1,0 +1,62 @@
+"""The contract every embedder keeps, certified or not."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from ..core.types import Score, UpperBound
+
+
+class Embedder(ABC):
+    """A map g from a resized image to a vector, with a proved Lipschitz constant or none.
+
+    Pixels are [0, 1]; any normalisation happens inside. g never sees the source image: the resize R is linear,
+    ours, and bounded apart (``images.resize``), so the certified constant of f = g∘R is L_g·ρ (THEORY §0).
+
+    Attributes:
+        name: what people and tables call it, for example ``block-means``.
+        spec: what ``load_embedder`` rebuilds it from (a registry name with parameters, or a model file's path).
+        input_size: (height, width) of the resized input.
+        dim: length of the embedding.
+        score: how rows are compared: ``cosine`` or ``euclidean``.
+        lipschitz: proved upper bound on L_g (ℓ2 → ℓ2), or None for an uncertified embedder.
+        uncertified_because: why lipschitz is None; None for a certified embedder.
+        digest: hex SHA-256 of everything that defines the map (architecture, weights, parameters).
+    """
+
+    name: str
+    spec: str
+    input_size: tuple[int, int]
+    dim: int
+    score: Score
+    lipschitz: UpperBound | None
+    uncertified_because: str | None
+    digest: str
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed a batch, differentiably, in the dtype and on the device of x.
+
+        Args:
+            x: (b, 3, h, w) with (h, w) = input_size, float32 or float64, values in [0, 1].
+
+        Returns:
+            (b, dim), not normalised. float64 in gives float64 arithmetic throughout: that is the certified path.
+        """
+
+    @abstractmethod
+    def rounding(self, dtype: torch.dtype) -> UpperBound | None:
+        """Bound on ‖forward(x) − g(x)‖₂ over inputs in [0, 1], for float32 or float64 on the CPU.
+
+        g(x) is the exact real-number map of the stored weights. None where no bound is known; such an embedder
+        is uncertified.
+        """
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the weights; returns self. Embedders without weights stay as they are."""
+        del device
+        return self

@@ -1,0 +1,1 @@
+"""Layers with a proved Lipschitz constant, one file each."""

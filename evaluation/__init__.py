@@ -1,0 +1,1 @@
+"""Audits: they run queries and attacks and write records."""

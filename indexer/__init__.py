@@ -1,0 +1,1 @@
+"""Corpus readers, the indexing pipeline, segments, the catalog and snapshots."""

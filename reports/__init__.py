@@ -1,0 +1,1 @@
+"""Terminal tables, made from records and answers only."""

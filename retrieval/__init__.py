@@ -1,0 +1,1 @@
+"""Exact search over a fast index, certified answers, verdicts and calibration."""
