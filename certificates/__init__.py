@@ -1,1 +1,1 @@
-"""The theorems as pure functions of numbers, and the radii they give."""
+"""The theorems as pure functions of numbers: no images, no models, no files. docs/theory.md is their twin."""

@@ -1,0 +1,189 @@
+"""T4, T5: how far the query must move before a copy verdict changes (docs/theory.md, Verdicts)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..core.errors import UsageError
+from ..core.numerics import dot, norm, round_down, round_up
+from ..core.types import Score, UpperBound
+from .rounding import (
+    UNDERFLOW_NORM,
+    Array,
+    check_budget,
+    check_embedding,
+    check_rows,
+    down,
+    gammas,
+    norm_bounds,
+    to_pixels,
+    unit_tolerance,
+    up,
+)
+
+Verdict = Literal["copy", "not-a-copy", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRadii:
+    """Two signed lower bounds per row, in pixels.
+
+    Attributes:
+        copy: (m,) the row accepts the query for every ‖δ‖ < copy, where positive.
+        nothing: (m,) the row rejects the query for every ‖δ‖ < nothing, where positive.
+    """
+
+    copy: Array
+    nothing: Array
+
+
+def signed_distances(z: Array, rows: Array, *, score: Score, threshold: float) -> Array:
+    """T4/T5, the geometry: signed distance from z to the edge of each row's copy region, positive inside.
+
+    Euclidean: τ − ‖z−e‖. Cosine, θ = arccos τ, φ = ∠(z, u): ‖z‖·sin(θ−φ) where |θ−φ| < 90°, else ±‖z‖ (the apex
+    is the nearest point of the cone). Computed as √(1−τ²)·⟨z,u⟩ − τ·‖z − ⟨z,u⟩u‖: no inverse cosine, so the
+    error is a few 1e-15·‖z‖ at every angle.
+
+    Args:
+        z: (d,) query embedding, not normalised.
+        rows: (m, d), unit rows for cosine.
+        score: cosine or euclidean.
+        threshold: τ, in [−1, 1] for cosine, ≥ 0 for euclidean.
+
+    Returns:
+        (m,) float64 in embedding units.
+
+    Raises:
+        UsageError: for inputs no theorem holds for.
+    """
+    _check(z, rows, score, threshold)
+    return _cone_distances(z, rows, threshold) if score == "cosine" else threshold - norm(z - rows)
+
+
+def verdict_radii(
+    z: Array, rows: Array, *, score: Score, threshold: float, lipschitz: UpperBound, forward_error: float
+) -> VerdictRadii:
+    """T4/T5 per row, rigorous.
+
+    Guarantee: for every ‖δ‖₂ < copy_j, ``decision.accepted`` computed in float64 at the attacked image is True
+    for row j; for every ‖δ‖₂ < nothing_j it is False. Norm: ℓ2 over all values of the query as decoded, pixels
+    in [0, 1]. Assumptions: f is L-Lipschitz; ``forward_error`` bounds ‖computed f − f‖ at both images; rows are
+    exact numbers. Units: pixels. Source: docs/theory.md (distance to a ball, distance to a cone).
+
+    Args:
+        z: (d,) computed query embedding.
+        rows: (m, d), unit rows for cosine.
+        score: cosine or euclidean.
+        threshold: τ.
+        lipschitz: proved bound on L.
+        forward_error: e ≥ 0 in embedding units.
+
+    Raises:
+        UsageError: for inputs no theorem holds for.
+    """
+    _check(z, rows, score, threshold)
+    check_budget(lipschitz, forward_error)
+    inside, outside = _cone_reach(z, rows, threshold) if score == "cosine" else _ball_reach(z, rows, threshold)
+    return VerdictRadii(
+        copy=to_pixels(inside, lipschitz, forward_error), nothing=to_pixels(outside, lipschitz, forward_error)
+    )
+
+
+def copy_radius(copy: Array) -> float:
+    """Existence: "copy of something" holds for ‖δ‖ < the *largest* copy radius, so duplicates cannot spoil it.
+
+    Returns:
+        Pixels ≥ 0; 0 for no rows.
+    """
+    return max(0.0, float(np.max(copy))) if copy.size else 0.0
+
+
+def nothing_radius(nothing: Array) -> float:
+    """ "Copy of nothing" holds for ‖δ‖ < the *smallest* nothing radius over every row of the gallery.
+
+    Returns:
+        Pixels ≥ 0; inf for an empty gallery.
+    """
+    return max(0.0, float(np.min(nothing))) if nothing.size else math.inf
+
+
+def verdict_at(eps: float, *, copy: float, nothing: float) -> Verdict:
+    """The verdict that holds for every ‖δ‖ ≤ eps.
+
+    Args:
+        eps: ℓ2 budget in pixels, ≥ 0.
+        copy: certified radius of "copy of something", 0 where that is not the verdict.
+        nothing: certified radius of "copy of nothing", 0 where that is not the verdict.
+
+    Raises:
+        UsageError: for a bad eps, or both radii positive (they contradict each other).
+    """
+    if not (math.isfinite(eps) and eps >= 0):
+        raise UsageError(f"a budget must be finite and ≥ 0, got {eps}")
+    if math.isnan(copy) or math.isnan(nothing) or (copy > 0 and nothing > 0):
+        raise UsageError(f"radii for copy ({copy}) and for not a copy ({nothing}) contradict each other")
+    if eps < copy:
+        return "copy"
+    return "not-a-copy" if eps < nothing else "undecided"
+
+
+def _check(z: Array, rows: Array, score: Score, threshold: float) -> None:
+    check_embedding(z, score)
+    check_rows(rows, z.shape[0])
+    check_threshold(score, threshold)
+
+
+def check_threshold(score: Score, threshold: float) -> None:
+    """Refuse a threshold outside [−1, 1] (cosine) or below 0 (euclidean).
+
+    Raises:
+        UsageError: naming the value.
+    """
+    if score == "cosine" and not -1.0 <= threshold <= 1.0:
+        raise UsageError(f"a cosine threshold lies in [-1, 1], got {threshold}")
+    if score == "euclidean" and not (math.isfinite(threshold) and threshold >= 0):
+        raise UsageError(f"a distance threshold must be finite and ≥ 0, got {threshold}")
+
+
+def _cone_distances(z: Array, rows: Array, threshold: float) -> Array:
+    along = dot(z, rows)
+    across = norm(z - along[:, np.newaxis] * rows)
+    sine = math.sqrt((1.0 - threshold) * (1.0 + threshold))
+    length = norm(z)
+    beyond_apex = threshold * along + sine * across <= 0  # |θ − φ| ≥ 90°
+    apex = np.where(along > threshold * length, length, -length)
+    return np.where(beyond_apex, apex, sine * along - threshold * across)
+
+
+def cone_error(z: Array, rows: Array) -> Array:
+    """(m,) bounds on the rounding error of the cosine :func:`signed_distances`: (5ν + 9γ)·‖z‖ (docs/theory.md)."""
+    relative = up(up(5.0 * unit_tolerance(rows)) + round_up(9.0 * gammas(z.shape[0], 5)))
+    return up(up(relative * norm_bounds(z)[1]) + UNDERFLOW_NORM)
+
+
+def _cone_reach(z: Array, rows: Array, threshold: float) -> tuple[Array, Array]:
+    """Distances to the cones of τ + κ and τ − κ: between them rounding could turn the computed decision."""
+    nu = float(unit_tolerance(rows).max(initial=0.0))
+    kappa = round_up(nu + round_up(round_up(1.0 + nu) * gammas_of_cosine(z.shape[0])))
+    error, floor = cone_error(z, rows), -norm_bounds(z)[1]
+    inner, outer = round_up(threshold + kappa), round_down(threshold - kappa)
+    inside = down(_cone_distances(z, rows, inner) - error) if inner <= 1.0 else np.full(len(rows), floor)
+    outside = down(-_cone_distances(z, rows, outer) - error) if outer >= -1.0 else np.full(len(rows), floor)
+    return inside, outside
+
+
+def gammas_of_cosine(dim: int) -> float:
+    """Relative error of ⟨z,u⟩/‖z‖ as ``decision.verdict_values`` computes it: two trees, a root and a quotient."""
+    return 3.0 * gammas(dim, 3)
+
+
+def _ball_reach(z: Array, rows: Array, threshold: float) -> tuple[Array, Array]:
+    g = gammas(z.shape[0], 5)
+    low, high = norm_bounds(z - rows)
+    inner = round_down(round_down(threshold / round_up(1.0 + g)) - UNDERFLOW_NORM)
+    outer = round_up(round_up(threshold / round_down(1.0 - g)) + UNDERFLOW_NORM)
+    return down(inner - high), down(low - outer)
