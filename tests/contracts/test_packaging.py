@@ -1,0 +1,159 @@
+"""What is installed is what stands in the tree, at the versions written down, under the import contract."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import retr
+
+ROOT = Path(retr.__file__).parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NOT_PACKAGES = {"tests", "docs", "build", "dist"}
+
+
+def lines_of(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if line and not line.lstrip().startswith("#")]
+
+
+def package_folders() -> set[str]:
+    """Dotted names of every folder of the tree that holds an ``__init__.py``."""
+    folders = (path.parent.relative_to(ROOT).parts for path in ROOT.rglob("__init__.py"))
+    ours = (parts for parts in folders if not parts or not (parts[0].startswith(".") or parts[0] in NOT_PACKAGES))
+    return {".".join(("retr", *parts)) for parts in ours}
+
+
+def pins() -> dict[str, list[Requirement]]:
+    """The constraints by project: one line each, or one line per Python version or platform."""
+    table: dict[str, list[Requirement]] = {}
+    for line in lines_of(ROOT / "constraints.txt"):
+        requirement = Requirement(line)
+        table.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return table
+
+
+def declared() -> list[Requirement]:
+    project = PYPROJECT["project"]
+    extras = project["optional-dependencies"].values()
+    return [Requirement(text) for group in (project["dependencies"], *extras) for text in group]
+
+
+class TestTree:
+    def test_every_package_of_the_tree_is_declared_and_no_other(self) -> None:
+        assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == package_folders()
+
+    def test_every_folder_with_code_is_a_package(self) -> None:
+        rooms = {p.parent for p in ROOT.glob("*/**/*.py") if p.relative_to(ROOT).parts[0] not in NOT_PACKAGES}
+        rooms = {room for room in rooms if not room.relative_to(ROOT).parts[0].startswith(".")}
+        assert [str(room) for room in rooms if not (room / "__init__.py").exists()] == []
+
+    def test_tests_are_no_package(self) -> None:
+        assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+    def test_the_link_for_type_checkers_leads_to_the_root(self) -> None:
+        link = ROOT / ".link" / "retr"
+        assert link.is_symlink()
+        assert os.readlink(link) == ".."
+        assert link.resolve() == ROOT
+
+    def test_the_package_says_that_it_is_typed(self) -> None:
+        assert PYPROJECT["tool"]["setuptools"]["package-data"]["retr"] == ["py.typed"]
+        assert (ROOT / "py.typed").is_file()
+
+    def test_one_version(self) -> None:
+        assert retr.__version__ == PYPROJECT["project"]["version"]
+        assert f"## [{retr.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+class TestConstraints:
+    def test_no_addresses(self) -> None:
+        text = (ROOT / "constraints.txt").read_text()
+        assert re.findall(r"(?i)https?:|file:|git\+|-url|--|find-links|\s@\s", text) == []
+
+    def test_every_line_is_one_exact_version(self) -> None:
+        loose = [str(r) for rs in pins().values() for r in rs if [s.operator for s in r.specifier] != ["=="]]
+        assert loose == []
+
+    @pytest.mark.parametrize("requirement", declared(), ids=str)
+    def test_every_dependency_is_pinned_within_its_range(self, requirement: Requirement) -> None:
+        chosen = pins().get(canonicalize_name(requirement.name), [])
+        assert chosen, f"{requirement.name} has no line in constraints.txt; run: make constraints"
+        for pin in chosen:
+            version = Version(next(iter(pin.specifier)).version)
+            assert requirement.specifier.contains(version)
+
+    def test_every_extra_of_the_plan_exists(self) -> None:
+        assert {"gpu", "heif", "dev"} <= set(PYPROJECT["project"]["optional-dependencies"])
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Path:
+    """The declared rooms, all empty, under the project's own import contract."""
+    text = (ROOT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(text[text.index("[tool.importlinter]") :])
+    for name in (*PYPROJECT["tool"]["setuptools"]["packages"], "retr.cli", "retr.__main__"):
+        room = tmp_path.joinpath(*name.split("."))
+        room.mkdir(parents=True, exist_ok=True)
+        (room / "__init__.py").write_text("")
+    return tmp_path
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    tool = Path(sys.executable).parent / "lint-imports"
+    return subprocess.run([tool, "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+class TestImportContract:
+    def test_the_plan_alone_is_kept(self, twin: Path) -> None:
+        assert lint_imports(twin).returncode == 0
+
+    @pytest.mark.parametrize(
+        ("room", "line"),
+        [
+            ("core", "from .. import images"),
+            ("attacks", "from .. import certificates"),
+            ("indexer", "from ..retrieval import __doc__"),
+            ("images", "from .. import embedding"),
+        ],
+    )
+    def test_an_import_up_or_sideways_breaks_it(self, twin: Path, room: str, line: str) -> None:
+        (twin / "retr" / room / "__init__.py").write_text(line + "\n")
+        outcome = lint_imports(twin)
+        assert outcome.returncode == 1
+        assert "BROKEN" in outcome.stdout
+
+    def test_a_room_that_is_not_declared_breaks_it(self, twin: Path) -> None:
+        (twin / "retr" / "attic").mkdir()
+        (twin / "retr" / "attic" / "__init__.py").write_text("")
+        outcome = lint_imports(twin)
+        assert outcome.returncode == 1
+        assert "attic" in outcome.stdout
+
+
+def test_the_wheel_holds_the_package_its_licence_and_nothing_else(tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    skipped = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycache__", "retr-index")
+    shutil.copytree(ROOT, source, ignore=skipped)
+    build = [sys.executable, "-m", "uv", "build", "--wheel", "--no-build-isolation", "--offline", "--out-dir", str(out)]
+    subprocess.run(
+        [*build, "--python", sys.executable, str(source)], check=True, capture_output=True, text=True, timeout=120
+    )
+    wheel = next(out.glob("retr-*.whl"))
+    names = set(zipfile.ZipFile(wheel).namelist())
+    modules = {name for name in names if ".dist-info/" not in name}
+    folders = {"retr" + "".join(f"/{part}" for part in name.split(".")[1:]) for name in package_folders()}
+    assert {"retr/py.typed", "retr/cli.py", "retr/__main__.py"} <= modules
+    assert {str(Path(name).parent) for name in modules} == folders
+    assert {name for name in modules if not name.endswith(".py")} == {"retr/py.typed"}
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
