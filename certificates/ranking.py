@@ -12,6 +12,7 @@ from ..core.numerics import dot, norm, round_up
 from ..core.types import Score, UpperBound
 from .rounding import (
     UNDERFLOW,
+    UNDERFLOW_NORM,
     Array,
     check_budget,
     check_embedding,
@@ -165,13 +166,18 @@ def answer_radius(z: Array, *, score: Score, lipschitz: UpperBound, forward_erro
     check_budget(lipschitz, forward_error)
     if score == "euclidean":
         return math.inf
-    return max(0.0, float(to_pixels(down(norm_bounds(z)[0] - 1e-139), lipschitz, forward_error)))
+    return max(0.0, float(to_pixels(_before_zero(z), lipschitz, forward_error)))
 
 
 def _check(z: Array, winner: Array, rivals: Array, score: Score) -> None:
     check_embedding(z, score)
     check_rows(winner[np.newaxis], z.shape[0])
     check_rows(rivals, z.shape[0])
+
+
+def _before_zero(z: Array) -> Array:
+    """How far z may move and still have a direction."""
+    return down(norm_bounds(z)[0] - 10.0 * UNDERFLOW_NORM)
 
 
 def _euclidean_numerator(z: Array, winner: Array, rivals: Array, w: Array) -> Array:
@@ -187,7 +193,8 @@ def _cosine_reach(z: Array, winner: Array, rivals: Array) -> Array:
     score_error = up(g * up(norm_bounds(winner)[1] + norm_bounds(rivals)[1]))
     numerator = down(dot(z, w) - up(up(g * z_high) * w_high))
     numerator = down(down(numerator - up(score_error * z_high)) - UNDERFLOW)
-    return np.maximum(divide_down(numerator, w_low, up(w_high + score_error)), -z_high)
+    reach = np.maximum(divide_down(numerator, w_low, up(w_high + score_error)), -z_high)
+    return np.minimum(reach, _before_zero(z))
 
 
 def _euclidean_reach(z: Array, winner: Array, rivals: Array) -> Array:

@@ -47,7 +47,8 @@ def norm_bounds(a: Array) -> tuple[Array, Array]:
     Raises:
         UsageError: where ‖a‖² overflows float64.
     """
-    length = norm(a)
+    with np.errstate(over="ignore"):
+        length = norm(a)
     if not np.isfinite(length).all():
         raise UsageError("an embedding is too long: the square of its norm overflows float64")
     g = gammas(a.shape[-1], 5)
@@ -57,7 +58,7 @@ def norm_bounds(a: Array) -> tuple[Array, Array]:
 
 def divide_down(numerator: Array, low: Array, high: Array) -> Array:
     """A lower bound of numerator/x for every x in [low, high], low ≥ 0 < high; −∞ where it has none."""
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         negative = down(numerator / low)
     return np.where(numerator >= 0, down(numerator / high), negative)
 
@@ -93,7 +94,8 @@ def check_embedding(z: Array, score: Score) -> None:
         UsageError: wrong shape or dtype, NaN or infinity, overflow, or (cosine) a zero embedding.
     """
     _check_array(z, 1, "the query embedding")
-    length = float(norm(z))
+    with np.errstate(over="ignore"):
+        length = float(norm(z))
     if not math.isfinite(length):
         raise UsageError("the query embedding is too long: the square of its norm overflows float64")
     if score == "cosine" and length <= UNDERFLOW_NORM:

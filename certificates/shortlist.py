@@ -1,8 +1,10 @@
-"""What a float32 shortlist proves about the rows it did not return (docs/theory.md, Exact answers from a fast index)."""
+"""What a float32 shortlist proves about the rows it did not return (docs/theory.md, Exact answers)."""
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 from ..core.errors import UsageError
 from ..core.numerics import UNIT32, UNIT64, gamma, round_down, round_up
@@ -97,7 +99,7 @@ def unseen_floor(a: float, b: float, *, score: Score, z_norm: float) -> float:
 def unseen_radius(
     a: float, b: float, *, score: Score, z_norm: float, dim: int, lipschitz: UpperBound, forward_error: float
 ) -> float:
-    """A floor under ``ranking.pair_radii`` of every row at least b away: :func:`unseen_floor` with all slack, in pixels.
+    """A floor, in pixels, under ``ranking.pair_radii`` of every row at least b away: all slack taken.
 
     Args:
         a: upper bound on the target's own chord or distance.
@@ -141,16 +143,19 @@ def needed_separation(a: float, h: float, *, score: Score, z_norm: float) -> flo
 
 
 def search_score(b: float, *, y_norm: float, dim: int, input_unit: float = UNIT32) -> float:
-    """A float32 score that every row with ‖ẑ − u_j‖ ≤ b is sure to reach: the threshold of a range search (cosine)."""
+    """A float32 score that every row with ‖ẑ − u_j‖ ≤ b is sure to exceed: the threshold of a range search (cosine)."""
     row = stored_row_tolerance(dim)
     cosine = 1.0 - 0.5 * round_up(b + gammas(dim, 8)) ** 2 - score_slack(dim, input_unit) - 1e-14
-    return round_down(cosine * y_norm * (1.0 + math.copysign(row + 1e-12, -cosine)) - dim * _FLUSH)
+    score = cosine * y_norm * (1.0 + math.copysign(row + 1e-12, -cosine)) - dim * _FLUSH
+    return float(np.nextafter(np.float32(round_down(score)), np.float32(-np.inf)))
 
 
 def search_squared_distance(b: float, *, z_norm: float, row_norm: float, dim: int, input_unit: float = UNIT32) -> float:
-    """A float32 squared distance that no row with ‖z − e_j‖ ≤ b exceeds: the radius of a range search (euclidean)."""
+    """A float32 squared distance that no row with ‖z − e_j‖ ≤ b reaches: the radius of a range search (euclidean)."""
     spread = round_up(round_up(z_norm + row_norm) ** 2)
-    return round_up(round_up(b * b) + round_up(score_slack(dim, input_unit) * spread) + dim * _FLUSH)
+    square = round_up(round_up(b * b) + round_up(score_slack(dim, input_unit) * spread))
+    with np.errstate(over="ignore"):
+        return float(np.nextafter(np.float32(round_up(square + dim * _FLUSH)), np.float32(np.inf)))
 
 
 def _check(a: float, b: float, z_norm: float) -> None:

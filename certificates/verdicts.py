@@ -87,14 +87,17 @@ def verdict_radii(
     """
     _check(z, rows, score, threshold)
     check_budget(lipschitz, forward_error)
-    inside, outside = _cone_reach(z, rows, threshold) if score == "cosine" else _ball_reach(z, rows, threshold)
+    if score == "cosine":
+        inside, outside = _cone_reach(z, rows, threshold, z.shape[0])
+    else:
+        inside, outside = _ball_reach(norm_bounds(z - rows), threshold, z.shape[0])
     return VerdictRadii(
         copy=to_pixels(inside, lipschitz, forward_error), nothing=to_pixels(outside, lipschitz, forward_error)
     )
 
 
 def copy_radius(copy: Array) -> float:
-    """Existence: "copy of something" holds for ‖δ‖ < the *largest* copy radius, so duplicates cannot spoil it.
+    """Existence, "copy of something" holds for ‖δ‖ < the *largest* copy radius: duplicates cannot spoil it.
 
     Returns:
         Pixels ≥ 0; 0 for no rows.
@@ -103,12 +106,42 @@ def copy_radius(copy: Array) -> float:
 
 
 def nothing_radius(nothing: Array) -> float:
-    """ "Copy of nothing" holds for ‖δ‖ < the *smallest* nothing radius over every row of the gallery.
+    """The verdict "copy of nothing" holds for ‖δ‖ < the *smallest* nothing radius over every row of the gallery.
 
     Returns:
         Pixels ≥ 0; inf for an empty gallery.
     """
     return max(0.0, float(np.min(nothing))) if nothing.size else math.inf
+
+
+def unseen_nothing_radius(
+    b: float, *, z_norm: float, dim: int, score: Score, threshold: float, lipschitz: UpperBound, forward_error: float
+) -> float:
+    """A floor, in pixels, under the nothing radius of every row at least b away (T4/T5 are monotone in distance).
+
+    Args:
+        b: lower bound on ‖ẑ − u_j‖ (cosine) or ‖z − e_j‖ (euclidean) of every unseen row; inf for no unseen row.
+        z_norm: ‖z‖ as ``core.numerics.norm`` computes it (cosine only).
+        dim: d.
+        score: cosine or euclidean.
+        threshold: τ.
+        lipschitz: proved bound on L.
+        forward_error: e ≥ 0 in embedding units.
+
+    Raises:
+        UsageError: for inputs no theorem holds for.
+    """
+    check_threshold(score, threshold)
+    check_budget(lipschitz, forward_error)
+    if not (b >= 0 and math.isfinite(z_norm) and z_norm >= 0):
+        raise UsageError(f"a separation and a norm must be ≥ 0, got b = {b}, ‖z‖ = {z_norm}")
+    if math.isinf(b):
+        return math.inf
+    if score == "cosine":
+        outside = _unseen_cone_reach(b, z_norm, threshold, dim)
+    else:
+        outside = _ball_reach((np.array([b]), np.array([b])), threshold, dim)[1]
+    return float(to_pixels(outside, lipschitz, forward_error)[0])
 
 
 def verdict_at(eps: float, *, copy: float, nothing: float) -> Verdict:
@@ -161,29 +194,43 @@ def _cone_distances(z: Array, rows: Array, threshold: float) -> Array:
 
 def cone_error(z: Array, rows: Array) -> Array:
     """(m,) bounds on the rounding error of the cosine :func:`signed_distances`: (5ν + 9γ)·‖z‖ (docs/theory.md)."""
-    relative = up(up(5.0 * unit_tolerance(rows)) + round_up(9.0 * gammas(z.shape[0], 5)))
-    return up(up(relative * norm_bounds(z)[1]) + UNDERFLOW_NORM)
+    return up(up(cone_slope(z, rows) * norm_bounds(z)[1]) + UNDERFLOW_NORM)
 
 
-def _cone_reach(z: Array, rows: Array, threshold: float) -> tuple[Array, Array]:
+def cone_slope(z: Array, rows: Array) -> Array:
+    """(m,) the relative part of :func:`cone_error`: 5ν + 9γ."""
+    return up(up(5.0 * unit_tolerance(rows)) + round_up(9.0 * gammas(z.shape[0], 5)))
+
+
+def cosine_error(dim: int, nu: float) -> float:
+    """κ: how far ⟨z,u⟩/‖z‖, as ``decision.verdict_values`` computes it, can be from cos φ; ν bounds |‖u‖ − 1|."""
+    return round_up(nu + round_up(round_up(1.0 + nu) * 3.0 * gammas(dim, 3)))
+
+
+def _cone_reach(z: Array, rows: Array, threshold: float, dim: int) -> tuple[Array, Array]:
     """Distances to the cones of τ + κ and τ − κ: between them rounding could turn the computed decision."""
-    nu = float(unit_tolerance(rows).max(initial=0.0))
-    kappa = round_up(nu + round_up(round_up(1.0 + nu) * gammas_of_cosine(z.shape[0])))
-    error, floor = cone_error(z, rows), -norm_bounds(z)[1]
+    kappa = cosine_error(dim, float(unit_tolerance(rows).max(initial=0.0)))
+    error, nowhere = cone_error(z, rows), np.full(len(rows), -norm_bounds(z)[1])
     inner, outer = round_up(threshold + kappa), round_down(threshold - kappa)
-    inside = down(_cone_distances(z, rows, inner) - error) if inner <= 1.0 else np.full(len(rows), floor)
-    outside = down(-_cone_distances(z, rows, outer) - error) if outer >= -1.0 else np.full(len(rows), floor)
+    inside = down(_cone_distances(z, rows, inner) - error) if inner <= 1.0 else nowhere
+    outside = down(-_cone_distances(z, rows, outer) - error) if outer >= -1.0 else nowhere
     return inside, outside
 
 
-def gammas_of_cosine(dim: int) -> float:
-    """Relative error of ⟨z,u⟩/‖z‖ as ``decision.verdict_values`` computes it: two trees, a root and a quotient."""
-    return 3.0 * gammas(dim, 3)
-
-
-def _ball_reach(z: Array, rows: Array, threshold: float) -> tuple[Array, Array]:
-    g = gammas(z.shape[0], 5)
-    low, high = norm_bounds(z - rows)
+def _ball_reach(distances: tuple[Array, Array], threshold: float, dim: int) -> tuple[Array, Array]:
+    """Distances to the spheres of τ/(1+γ) and τ/(1−γ): between them rounding could turn the computed decision."""
+    low, high = distances
+    g = gammas(dim, 5)
     inner = round_down(round_down(threshold / round_up(1.0 + g)) - UNDERFLOW_NORM)
     outer = round_up(round_up(threshold / round_down(1.0 - g)) + UNDERFLOW_NORM)
     return down(inner - high), down(low - outer)
+
+
+def _unseen_cone_reach(b: float, z_norm: float, threshold: float, dim: int) -> Array:
+    """The same picture in the plane of z and the nearest direction an unseen row can have."""
+    g = gammas(dim, 8)
+    chord = min(2.0, max(0.0, b - g))
+    z = np.array([z_norm, 0.0])
+    row = np.array([[1.0 - 0.5 * chord * chord, chord * math.sqrt((1.0 - 0.5 * chord) * (1.0 + 0.5 * chord))]])
+    outside = _cone_reach(z, row, round_down(threshold - g), dim)[1]
+    return down(outside - round_up(16.0 * g * z_norm))
