@@ -20,13 +20,13 @@ def score_slack(dim: int, input_unit: float = UNIT32) -> float:
     """γ' with |computed32⟨y, e⟩ − ⟨y, e⟩| ≤ γ'·‖y‖·‖e‖, any order of float32 additions, fused or not (§6.1).
 
     Both inputs may be rounded to ``input_unit`` first (y from float64 to float32; both to TF32 on some devices);
-    products and sums are float32: γ' = (1 + input_unit)²·(1 + γ_d(2⁻²⁴)) − 1. Holds for squared distances as
+    products and sums are float32, and sums may be truncated where inputs are TF32: γ' = (1 + input_unit)²·(1 + γ_d(2⁻²⁴)) − 1. Holds for squared distances as
     well, times (‖y‖ + ‖e‖)², whether computed from differences or as ‖y‖² + ‖e‖² − 2⟨y, e⟩.
 
     Raises:
         ValueError: for dim so large that float32 says nothing.
     """
-    sums = gamma(dim + 4, UNIT32)
+    sums = gamma(dim + 4, UNIT32 if input_unit <= UNIT32 else 2.0 * UNIT32)
     inputs = round_up(input_unit * (2.0 + input_unit))
     return round_up(round_up(inputs + sums) + round_up(inputs * sums))
 
