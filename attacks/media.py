@@ -1,0 +1,105 @@
+"""An adversarial image as a file: the float image as .npy, the 8-bit image as PNG; and how far each one really is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..core.numerics import dot_gamma, norm, round_up
+from ..images.decode import load
+from ..images.policy import DecodePolicy
+from .projections import Norm
+
+Medium = Literal["float", "png"]
+Pixels = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+
+_HALVINGS = 10
+_LARGEST_SCALE = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far an image is from the clean one, rounded up: a norm below a radius is below it in exact arithmetic.
+
+    Attributes:
+        l2: Euclidean norm over all values in [0, 1].
+        linf: largest change of a value, in [0, 1].
+        rmse: 255·ℓ2/√n, in 8-bit levels.
+        psnr: −20·log10(ℓ2/√n) in dB; None where the images are equal.
+    """
+
+    l2: float
+    linf: float
+    rmse: float
+    psnr: float | None
+
+    def within(self, kind: Norm, eps: float) -> bool:
+        """Whether the norm of this kind is at most eps."""
+        return (self.l2 if kind == "l2" else self.linf) <= eps
+
+
+def measure(clean: Pixels, other: Pixels) -> Distance:
+    """Distance between two images (H, W, 3) in [0, 1]."""
+    delta = (other - clean).reshape(-1)
+    # One rounding per difference, then the sum of squares: each has a proved bound.
+    l2 = round_up(float(norm(delta)) * (1.0 + 2.0 * dot_gamma(delta.size)))
+    share = l2 / math.sqrt(delta.size)
+    exact = not delta.any()
+    return Distance(
+        l2=0.0 if exact else l2,
+        linf=0.0 if exact else round_up(float(np.abs(delta).max())),
+        rmse=0.0 if exact else round_up(255.0 * share),
+        psnr=None if exact else -20.0 * math.log10(share),
+    )
+
+
+def as_pixels(image: Bytes) -> Pixels:
+    """uint8 (H, W, 3) → float64 in [0, 1]."""
+    return image.astype(np.float64) / 255.0
+
+
+def to_bytes(clean: Bytes, adversarial: Pixels, *, kind: Norm, eps: float) -> Bytes:
+    """The adversarial image in 8 bits, within its budget and using what it can of it.
+
+    Rounding adds noise of its own, which may leave the ball, and drops changes below half a level. The change is
+    therefore scaled, down or up, by bisection, to the largest rounded change inside. At budgets below half a level
+    that may be no change at all.
+    """
+    origin = clean.astype(np.float64)
+    change = adversarial * 255.0 - origin
+    low, high, found = 0.0, _LARGEST_SCALE, clean
+    scale = 1.0
+    for _ in range(_HALVINGS):
+        rounded = np.rint(np.clip(origin + scale * change, 0.0, 255.0)).astype(np.uint8)
+        if _inside(clean, rounded, kind, eps):
+            found, low = rounded, scale
+        else:
+            high = scale
+        scale = (low + high) / 2.0
+    return found
+
+
+def _inside(clean: Bytes, rounded: Bytes, kind: Norm, eps: float) -> bool:
+    """Whether an 8-bit change is within a budget: exact in whole levels, and a hair strict for :func:`measure`."""
+    levels = rounded.astype(np.int64) - clean
+    size = math.sqrt(int(np.square(levels).sum())) if kind == "l2" else float(np.abs(levels).max())
+    return size * (1.0 + 1e-12) <= 255.0 * eps
+
+
+def save_float(path: Path, pixels: Pixels) -> Pixels:
+    """Write float64 (H, W, 3) and read it back."""
+    np.save(path, pixels, allow_pickle=False)
+    return np.load(path, allow_pickle=False)
+
+
+def save_png(path: Path, image: Bytes, *, policy: DecodePolicy) -> Pixels:
+    """Write an 8-bit PNG and read it back through the decoder that queries go through."""
+    Image.fromarray(image, mode="RGB").save(path, format="PNG", compress_level=1)
+    return as_pixels(load(path, policy=policy).pixels)
