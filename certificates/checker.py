@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 
+import numpy as np
+import numpy.typing as npt
+
 from ..core.errors import UsageError
 from ..core.types import Score
 
-Numbers = Sequence[float]
+Numbers = Sequence[float] | npt.NDArray[np.float64]
 _DIGITS = 120
 
 

@@ -36,7 +36,7 @@ class Certificate:
             raise ValueError(f"scanned {self.rows_scanned} of {self.rows_total} rows")
         if self.exact and self.rows_scanned != self.rows_total:
             raise ValueError(f"an exact answer scans every row, not {self.rows_scanned} of {self.rows_total}")
-        if not self.lipschitz.value > 0:
+        if not (self.network.value > 0 and self.resize.value > 0):
             raise ValueError("the Lipschitz bounds must be positive")
         if not (math.isfinite(self.slack) and self.slack >= 0):
             raise ValueError(f"the slack must be finite and ≥ 0, got {self.slack}")

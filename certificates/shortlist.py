@@ -19,9 +19,10 @@ _FLUSH = 2.0**-124  # per term: a few float32 underflows, also where the device 
 def score_slack(dim: int, input_unit: float = UNIT32) -> float:
     """γ' with |computed32⟨y, e⟩ − ⟨y, e⟩| ≤ γ'·‖y‖·‖e‖, any order of float32 additions, fused or not (§6.1).
 
-    Both inputs may be rounded to ``input_unit`` first (y from float64 to float32; both to TF32 on some devices);
-    products and sums are float32, and sums may be truncated where inputs are TF32: γ' = (1 + input_unit)²·(1 + γ_d(2⁻²⁴)) − 1. Holds for squared distances as
-    well, times (‖y‖ + ‖e‖)², whether computed from differences or as ‖y‖² + ‖e‖² − 2⟨y, e⟩.
+    Both inputs may be rounded to ``input_unit`` first (y from float64 to float32; both to TF32 on some devices).
+    Products and sums are float32; where inputs are TF32, sums may be truncated, at twice the roundoff:
+    γ' = (1 + input_unit)²·(1 + γ_{d+4}(2⁻²⁴)) − 1. It holds for squared distances as well, times (‖y‖ + ‖e‖)²,
+    whether computed from differences or as ‖y‖² + ‖e‖² − 2⟨y, e⟩.
 
     Raises:
         ValueError: for dim so large that float32 says nothing.

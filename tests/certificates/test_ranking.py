@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from retr.certificates.checker import half_space_distance, top1_violations
 from retr.certificates.decision import ranking_scores
 from retr.certificates.ranking import (
@@ -67,7 +68,7 @@ def test_plain_distances_are_accurate_for_near_duplicates(seed, d, score, gap):
     plain = half_space_distances(z, rows[0], rows[1:], score)
     size = np.linalg.norm(z) + 1.0
     for h, row in zip(plain, rows[1:], strict=True):
-        assert abs(Decimal(float(h)) - half_space_distance(z, rows[0], row, score)) <= Decimal(2e-14 * size)
+        assert abs(Decimal(float(h)) - half_space_distance(z, rows[0], row, score)) <= Decimal(float(2e-14 * size))
 
 
 @given(seeds, st.integers(2, 30), scores, st.sampled_from([None, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12]))
@@ -174,7 +175,7 @@ def test_scaling_laws(seed, score, power):
     assert radii_of(z * factor, grown, score) == pytest.approx(base * factor, rel=1e-12, abs=1e-12 * factor)
     assert (radii_of(z, rows, score, UpperBound(4.0, "test")) == base / 4).mean() > 0.4
     assert radii_of(z, rows, score, UpperBound(factor, "test")) == pytest.approx(base / factor, rel=1e-12)
-    assert (radii_of(z, rows, score, forward_error=1e-3) <= base - 2e-3).all()
+    assert (radii_of(z, rows, score, forward_error=1e-3) <= base - 2e-3 * (1 - 1e-9)).all()
 
 
 @given(seeds, scores)
@@ -209,9 +210,7 @@ def test_views_certificate_is_at_most_the_exact_distance_of_the_quadratic_progra
     random = np.random.default_rng(seed)
     own, rivals = unit(random.normal(size=(2, 4))), unit(random.normal(size=(3, 4)))
     z = own[0] + 0.2 * random.normal(size=4)
-    radii = np.stack(
-        [pair_radii(z, row, rivals, score="cosine", lipschitz=ONE, forward_error=0.0) for row in own]
-    )
+    radii = np.stack([pair_radii(z, row, rivals, score="cosine", lipschitz=ONE, forward_error=0.0) for row in own])
     _, per_item = item_radii(radii, np.array([5, 6, 7]))
     exact = [projection_onto_two_half_spaces(z, own - rival, np.zeros(2)) for rival in rivals]
     assert (np.maximum(per_item, 0.0) <= np.array(exact) + 1e-12).all()
@@ -224,9 +223,7 @@ def test_items_with_views_keep_their_place(seed, score):
     random = np.random.default_rng(seed)
     z, rows = problem(seed, 5, 8, score)
     items = np.array([0, 0, 1, 1, 2, 2, 3, 3])
-    radii = np.stack(
-        [pair_radii(z, row, rows[2:], score=score, lipschitz=ONE, forward_error=0.0) for row in rows[:2]]
-    )
+    radii = np.stack([pair_radii(z, row, rows[2:], score=score, lipschitz=ONE, forward_error=0.0) for row in rows[:2]])
     names, per_item = item_radii(radii, items[2:])
     assert names.tolist() == [1, 2, 3]
     for k in (1, 2, 3):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from retr.certificates.checker import signed_distance
 from retr.certificates.decision import accepted, verdict_values
 from retr.certificates.verdicts import (
@@ -32,9 +33,7 @@ def unit(x):
 
 
 def radii_of(z, rows, score, threshold, forward_error=0.0, lipschitz=ONE):
-    return verdict_radii(
-        z, rows, score=score, threshold=threshold, lipschitz=lipschitz, forward_error=forward_error
-    )
+    return verdict_radii(z, rows, score=score, threshold=threshold, lipschitz=lipschitz, forward_error=forward_error)
 
 
 def draw(seed, d, score, m=4):
@@ -57,13 +56,15 @@ def distance_to_cone_by_search(z, theta):
     flat = z.size == 2
     z = np.append(z, 0.0) if flat else z
     length, spread = (np.linalg.norm(z), np.linalg.norm(z)), (np.pi, np.pi)
+    nearest = math.inf
     for _ in range(12):
         lengths = np.maximum(np.linspace(length[0] - length[1], length[0] + length[1], 61), 0.0)
         turns = np.array([0.0, np.pi]) if flat else np.linspace(spread[0] - spread[1], spread[0] + spread[1], 61)
         distances = np.linalg.norm(cone_surface(theta, lengths, turns) - z, axis=-1)
+        nearest = min(nearest, float(distances.min()))
         i, j = np.unravel_index(distances.argmin(), distances.shape)
         length, spread = (lengths[i], length[1] / 4), (turns[j], spread[1] / 4)
-    return float(distances.min())
+    return nearest
 
 
 @pytest.mark.parametrize("d", [2, 3])
@@ -74,7 +75,7 @@ def test_cosine_distance_is_the_distance_to_the_cone(d, threshold):
     for z in random.normal(size=(12, d)):
         expected = distance_to_cone_by_search(z, math.acos(threshold))
         got = signed_distances(z, axis, score="cosine", threshold=threshold)[0]
-        assert abs(got) == pytest.approx(expected, abs=1e-6 * np.linalg.norm(z))
+        assert abs(got) == pytest.approx(expected, abs=1e-6 * float(np.linalg.norm(z)))
         assert (got > 0) == (z[0] / np.linalg.norm(z) > threshold)
 
 
@@ -100,7 +101,7 @@ def test_euclidean_sandwich(seed, d, threshold):
     for row, value, copy, nothing in zip(rows, plain, radii.copy, radii.nothing, strict=True):
         exact = signed_distance(z, row, score="euclidean", threshold=threshold)
         assert Decimal(float(copy)) <= exact <= -Decimal(float(nothing))
-        assert abs(Decimal(float(value)) - exact) <= Decimal(1e-13) * (1 + abs(exact))
+        assert abs(Decimal(float(value)) - exact) <= Decimal("1e-13") * (1 + abs(exact))
 
 
 def steepest(z, row, score):
@@ -205,7 +206,7 @@ def test_scaling_laws(seed, score, power):
     assert grown == pytest.approx(base * factor, rel=1e-10, abs=1e-11 * factor)
     halved = radii_of(z, rows, score, 0.8, lipschitz=UpperBound(2.0, "test")).copy
     assert halved == pytest.approx(base / 2, rel=1e-12)
-    assert (radii_of(z, rows, score, 0.8, forward_error=1e-3).copy <= base - 2e-3).all()
+    assert (radii_of(z, rows, score, 0.8, forward_error=1e-3).copy <= base - 2e-3 * (1 - 1e-9)).all()
     alone = [radii_of(z, rows[j : j + 1], score, 0.8).copy[0] for j in range(len(rows))]
     assert base == pytest.approx(alone, rel=1e-13, abs=1e-13)
 
@@ -223,7 +224,7 @@ def test_unseen_rows_cannot_be_nearer_to_acceptance(seed, d, score, threshold):
     )
     for row in rows[away >= b]:
         exact = -signed_distance(z, row, score=score, threshold=threshold)
-        assert Decimal(floor) <= exact - Decimal(2e-7)
+        assert Decimal(floor) <= exact - Decimal("2e-7")
     listed = radii_of(z, rows[away >= b], score, threshold, 1e-7).nothing
     assert floor >= listed.min() - 1e-12 * (length + b) / math.sqrt(1 - threshold**2)
 
@@ -238,9 +239,7 @@ def test_bad_thresholds_and_rows_are_refused():
     with pytest.raises(UsageError, match="zero"):
         radii_of(np.zeros(2), rows, "cosine", 0.5)
     with pytest.raises(UsageError, match="separation"):
-        unseen_nothing_radius(
-            -1.0, z_norm=1.0, dim=2, score="cosine", threshold=0.5, lipschitz=ONE, forward_error=0.0
-        )
+        unseen_nothing_radius(-1.0, z_norm=1.0, dim=2, score="cosine", threshold=0.5, lipschitz=ONE, forward_error=0.0)
     assert math.inf == unseen_nothing_radius(
         math.inf, z_norm=1.0, dim=2, score="cosine", threshold=0.5, lipschitz=ONE, forward_error=0.0
     )
