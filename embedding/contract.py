@@ -26,6 +26,7 @@ class Embedder(ABC):
         lipschitz: proved upper bound on L_g (ℓ2 → ℓ2), or None for an uncertified embedder.
         uncertified_because: why lipschitz is None; None for a certified embedder.
         digest: hex SHA-256 of everything that defines the map (architecture, weights, parameters).
+        device: where ``forward`` expects its input; ``to`` changes it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Embedder(ABC):
     lipschitz: UpperBound | None
     uncertified_because: str | None
     digest: str
+    device: str = "cpu"
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -46,6 +48,7 @@ class Embedder(ABC):
 
         Returns:
             (b, dim), not normalised. float64 in gives float64 arithmetic throughout: that is the certified path.
+            An uncertified embedder may compute in the precision of its own weights and only return x's dtype.
         """
 
     @abstractmethod
@@ -57,6 +60,6 @@ class Embedder(ABC):
         """
 
     def to(self, device: str | torch.device) -> Self:
-        """Move the weights; returns self. Embedders without weights stay as they are."""
-        del device
+        """Move the weights; returns self."""
+        self.device = str(device)
         return self
