@@ -1,0 +1,152 @@
+"""From the words a user writes to an embedder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..core.errors import UsageError
+from ..core.types import Score
+from .block_means import BlockMeans
+from .contract import Embedder
+from .foreign import RANDOM_SUFFIX, load_timm, load_torchscript
+from .model_file import SUFFIX, load_model
+from .network import NetworkEmbedder
+from .sll_network import LIPSIM_SMALL, SLLNetwork, sll_blueprint
+
+FORMS = (
+    "block-means[:S]",
+    "lipsim:random[:SEED]",
+    f"FILE{SUFFIX} (or file:PATH)",
+    "timm:NAME",
+    "torchscript:FILE[@HxW]",
+)
+"""Every form a spec can take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One line of ``retr models list``.
+
+    Attributes:
+        name: the form of its spec.
+        certified: whether its answers carry radii.
+        needs: what it needs to be there, in words.
+        input_size: (height, width), None where it depends on the model.
+        dim: length of the embedding, None where it depends on the model.
+        score: how embeddings are compared, None where it depends on the model.
+    """
+
+    name: str
+    certified: bool
+    needs: str
+    input_size: tuple[int, int] | None
+    dim: int | None
+    score: Score | None
+
+
+def load_embedder(spec: str, *, pretrained: bool = True, device: str = "cpu") -> Embedder:
+    """Build the embedder that a spec names; its ``spec`` attribute rebuilds it.
+
+    Args:
+        spec: one of FORMS.
+        pretrained: for ``timm:`` only: fetch weights, or draw random ones of a fixed seed.
+        device: where its weights go.
+
+    Raises:
+        UsageError: for a spec that names nothing, with the forms there are.
+        ModelError: where the model is missing, unreadable or does not embed.
+        WeightsUnavailable: where weights must be fetched and cannot be.
+        IntegrityError: where a model file differs from its digest.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind in _LOADERS:
+        return _LOADERS[kind](rest, pretrained).to(device)
+    if spec.endswith(SUFFIX):
+        return load_model(Path(spec)).to(device)
+    raise UsageError(f"unknown model {spec!r}; choose {', '.join(FORMS)}{_path_hint(spec)}")
+
+
+def list_models() -> list[ModelInfo]:
+    """Every kind of model, certified ones first."""
+    default, side = BlockMeans(), LIPSIM_SMALL.image
+    return [
+        ModelInfo(FORMS[0], True, "nothing", default.input_size, default.dim, default.score),
+        ModelInfo(FORMS[1], True, "nothing: untrained weights, for audits", (side, side), LIPSIM_SMALL.dim, "cosine"),
+        ModelInfo(FORMS[2], True, "a model file, by training or `retr models convert`", None, None, None),
+        ModelInfo(FORMS[3], False, "weights from the hub, or --no-pretrained", None, None, "cosine"),
+        ModelInfo(FORMS[4], False, "a TorchScript file", None, None, "cosine"),
+    ]
+
+
+def lipsim_random(seed: int) -> NetworkEmbedder:
+    """The LipSim network with random weights: the proofs hold, the embedding knows nothing. For audits and tests."""
+    network = SLLNetwork(LIPSIM_SMALL, generator=torch.Generator().manual_seed(seed))
+    spec = f"lipsim:random:{seed}"
+    return NetworkEmbedder(network.fold(), sll_blueprint(LIPSIM_SMALL, "cosine"), name=spec, spec=spec)
+
+
+def _block_means(rest: str, pretrained: bool) -> Embedder:
+    del pretrained  # it has no weights
+    return BlockMeans(_number(rest, "block-means:S", "a number of blocks per side")) if rest else BlockMeans()
+
+
+def _lipsim(rest: str, pretrained: bool) -> Embedder:
+    del pretrained  # it says itself that it is random
+    weights, _, seed = rest.partition(":")
+    if weights != "random":
+        hint = "convert a checkpoint with `retr models convert` and give the file"
+        raise UsageError(f"unknown weights {rest!r} for lipsim; choose lipsim:random[:SEED], or {hint}")
+    return lipsim_random(_number(seed, "lipsim:random:SEED", "a seed") if seed else 0)
+
+
+def _file(rest: str, pretrained: bool) -> Embedder:
+    del pretrained  # a model file holds its weights
+    if not rest:
+        raise UsageError("file: needs the path of a model file")
+    return load_model(Path(rest))
+
+
+def _timm(rest: str, pretrained: bool) -> Embedder:
+    if not rest.removesuffix(RANDOM_SUFFIX):
+        raise UsageError("timm: needs a model name, for example timm:resnet18")
+    return load_timm(rest.removesuffix(RANDOM_SUFFIX), pretrained=pretrained and not rest.endswith(RANDOM_SUFFIX))
+
+
+def _torchscript(rest: str, pretrained: bool) -> Embedder:
+    del pretrained  # a TorchScript file holds its weights
+    sized = re.fullmatch(r"(.+)@(\d+)x(\d+)", rest)
+    if sized:
+        size = (int(sized[2]), int(sized[3]))
+        if min(size) < 1:
+            raise UsageError(f"torchscript: an input size must be positive, got {size[0]}x{size[1]}")
+        return load_torchscript(sized[1], input_size=size)
+    if not rest:
+        raise UsageError("torchscript: needs the path of a file, for example torchscript:model.pt@224x224")
+    return load_torchscript(rest)
+
+
+_LOADERS: dict[str, Callable[[str, bool], Embedder]] = {
+    "block-means": _block_means,
+    "lipsim": _lipsim,
+    "file": _file,
+    "timm": _timm,
+    "torchscript": _torchscript,
+}
+
+
+def _number(text: str, form: str, what: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise UsageError(f"{text!r} is not {what}; write {form}")
+    return int(text)
+
+
+def _path_hint(spec: str) -> str:
+    path = Path(spec)
+    if path.is_dir():
+        return f"; {spec} is a directory, give the model file inside it"
+    return f"; a model file ends in {SUFFIX}, or is written file:{spec}" if path.is_file() else ""
