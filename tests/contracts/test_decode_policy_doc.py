@@ -1,0 +1,51 @@
+"""docs/decode-policy.md says what the code does: fields, reasons, views and edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from retr.images import decode, edits, identify, views
+from retr.images.policy import DecodePolicy
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "decode-policy.md"
+
+
+def rows(text: str | None) -> list[str]:
+    """Table rows that begin with a name in code type."""
+    return [line for line in (text or "").splitlines() if line.startswith("| `")]
+
+
+def names(found: list[str]) -> list[str]:
+    return [row.split("`")[1] for row in found]
+
+
+@pytest.mark.parametrize("module", [decode, edits, views])
+def test_tables_of_the_code_are_on_the_page(module: ModuleType):
+    table = rows(module.__doc__)
+    assert len(table) >= 3
+    assert set(table) <= set(rows(PAGE.read_text()))
+
+
+def test_the_page_has_no_other_rows():
+    fields = [row for row in rows(PAGE.read_text()) if row.split("`")[1] in DecodePolicy().as_json()]
+    expected = [*fields, *rows(decode.__doc__), *rows(views.__doc__), *rows(edits.__doc__)]
+    assert sorted(rows(PAGE.read_text())) == sorted(expected)
+
+
+def test_defaults():
+    table = {row.split("`")[1]: row.split("|")[2].strip() for row in rows(PAGE.read_text())}
+    for name, value in DecodePolicy().as_json().items():
+        assert table[name] == (", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def test_edits_and_views_are_those_of_the_code():
+    assert names(rows(edits.__doc__)) == list(edits.EDITS)
+    assert names(rows(views.__doc__)) == list(views.VIEW_SETS)
+
+
+def test_formats_are_named():
+    text = PAGE.read_text().lower()
+    assert all(name.lower() in text for name in identify.FORMATS)
