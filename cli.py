@@ -1,5 +1,255 @@
-"""The commands."""
+"""The commands: parse, call a room, print. Rooms are imported inside commands, so that --help is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .core.errors import RetrError, UsageError
+
+if TYPE_CHECKING:
+    from .retrieval.engine import Engine
+
+app = typer.Typer(
+    name="retr",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Find copies of images, and prove how far an adversary would have to change a query to change the answer.",
+)
+models = typer.Typer(no_args_is_help=True, help="List, show and convert embedding models.")
+app.add_typer(models, name="models")
+
+REJECTED = 3  # finished, some inputs rejected
+
+IndexOption = Annotated[
+    Path | None, typer.Option("-i", "--index", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
+]
+FormatOption = Annotated[str, typer.Option("--format", help="table, json, jsonl, csv or parquet.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+
+
+def _index_path(given: Path | None) -> Path:
+    return given if given is not None else Path(os.environ.get("RETR_INDEX") or "retr-index")
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        from . import __version__
+
+        print(f"retr {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: retr index ./corpus -o my-index")
+def index(
+    corpus: Annotated[
+        str, typer.Argument(help="A folder (recursive), a file that lists paths, or - for standard input.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Embedder; repeat for several channels [default: block-means]. See: retr models list."),
+    ] = None,
+    views: Annotated[str | None, typer.Option(help="Stored views per image: none, flip or standard.")] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained/--no-pretrained", help="Published weights for timm: models.")
+    ] = True,
+    workers: Annotated[int, typer.Option(help="Decoding threads.")] = os.cpu_count() or 2,
+    batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 64,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget images of this folder that are gone.")] = False,
+    max_pixels: Annotated[int | None, typer.Option(help="Refuse larger images [default: the decode policy's].")] = None,
+    device: DeviceOption = "auto",
+    form: FormatOption = "table",
+) -> None:
+    """Index a corpus of images. Unchanged files of an earlier run are not embedded again."""
+    from dataclasses import asdict, replace
+
+    from .images.policy import DecodePolicy
+    from .indexer.build import IndexOptions, build_index
+    from .reports.emit import check_format, emit
+    from .reports.index_table import print_run
+    from .reports.progress import ProgressBar
+
+    chosen = check_format(form)
+    policy = DecodePolicy() if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels)
+    options = IndexOptions(
+        models=tuple(model) if model else None,
+        views=views,
+        policy=policy if max_pixels is not None else None,
+        pretrained=pretrained,
+        workers=workers,
+        batch_size=batch_size,
+        resume=resume,
+        restart=restart,
+        prune=prune,
+        device=device,
+    )
+    with ProgressBar("indexing", "images") as bar:
+        report = asdict(build_index(corpus, _index_path(output), options, bar))
+    print_run(report) if chosen == "table" else emit([{"schema": "retr.index-run/1", **report}], chosen, one=True)
+    if report["rejected"]:
+        print("some inputs were rejected; see them with: retr info --rejects", file=sys.stderr)
+        raise typer.Exit(REJECTED)
+
+
+@app.command(epilog="Example: retr info my-index --verify")
+def info(
+    path: Annotated[Path | None, typer.Argument(metavar="[INDEX]", help="The index folder.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check every file against its SHA-256.")] = False,
+    rejects: Annotated[bool, typer.Option("--rejects", help="List the refused inputs instead.")] = False,
+    form: FormatOption = "table",
+) -> None:
+    """Say what an index holds."""
+    from .indexer.info import describe_index, list_rejects
+    from .reports.emit import check_format, emit
+    from .reports.index_table import print_info, print_rejects
+
+    chosen = check_format(form)
+    if rejects:
+        rows = list_rejects(_index_path(path))
+        print_rejects(rows) if chosen == "table" else emit(rows, chosen)
+        return
+    facts = describe_index(_index_path(path), verify=verify)
+    print_info(facts) if chosen == "table" else emit([facts], chosen, one=True)
+
+
+@app.command(epilog="Example: retr query img.png --certify --eps 2 --unit rmse")
+def query(
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Image files; - reads paths from standard input.")
+    ],
+    index: IndexOption = None,
+    k: Annotated[int, typer.Option("-k", help="How many matches.", min=1)] = 10,
+    certify: Annotated[bool, typer.Option("--certify", help="Prove radii for the answer.")] = False,
+    eps: Annotated[
+        float | None,
+        typer.Option(help="Budget of the proved verdict [default with --certify: 1 rmse]; implies --certify."),
+    ] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --eps: rmse (8-bit levels), l2 (pixels) or psnr (dB).")] = "rmse",
+    threshold: Annotated[float | None, typer.Option(help="Replace the stored threshold.")] = None,
+    require_certificate: Annotated[
+        bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
+    ] = False,
+    device: DeviceOption = "auto",
+    form: FormatOption = "table",
+) -> None:
+    """Find copies of images and, with --certify, prove how far they may change before the answer does."""
+    from .core.units import check_unit
+    from .reports.emit import check_format, emit
+    from .reports.query_table import print_answer
+    from .retrieval.engine import Engine
+    from .retrieval.query import query_files
+
+    chosen, unit_name = check_format(form), check_unit(unit)
+    proving = certify or eps is not None or require_certificate
+    budget = (eps if eps is not None else 1.0 if unit == "rmse" else None) if proving else None
+    if proving and budget is None:
+        raise UsageError(f"--unit {unit} needs --eps")
+    engine = Engine.open(_index_path(index), device=device, threshold=threshold)
+    outcomes = query_files(engine, _paths(images), k=k, certify=proving, eps=budget, unit=unit_name)
+    refused, withheld, records = 0, [], []
+    for outcome in outcomes:
+        if outcome.answer is None:
+            refused += 1
+            print(f"retr: {outcome.path}: {outcome.refused}", file=sys.stderr)
+            continue
+        if outcome.answer.withheld and proving:
+            withheld.append(f"{outcome.path}: {outcome.answer.withheld}")
+        if chosen == "table":
+            print_answer(outcome.answer, outcome.path)
+        elif chosen == "jsonl":
+            emit([outcome.answer.as_json(outcome.path)], chosen)
+        else:
+            records.append(outcome.answer.as_json(outcome.path))
+    if chosen in ("json", "csv", "parquet") and (records or len(images) > 1):
+        emit(records, chosen, one=len(records) == 1 and chosen == "json")
+    _finish(refused, withheld if require_certificate else [])
+
+
+def _finish(refused: int, withheld: list[str]) -> None:
+    from .core.errors import CertificateWithheld
+
+    if withheld:
+        raise CertificateWithheld("certificate withheld: " + "; ".join(withheld))
+    if refused:
+        raise typer.Exit(REJECTED)
+
+
+def _paths(given: list[str]) -> list[str]:
+    lines = (line.rstrip("\r\n") for line in sys.stdin) if "-" in given else iter(())
+    listed = [line for line in lines if line]
+    return [path for one in given for path in (listed if one == "-" else [one])]
+
+
+@app.command(epilog="Example: retr calibrate my-index ./known-absent --fpr 1e-3")
+def calibrate(
+    index: Annotated[Path, typer.Argument(help="The index folder.")],
+    negatives: Annotated[str, typer.Argument(help="Images with no copy in the index: a folder, a list file, or -.")],
+    fpr: Annotated[float, typer.Option(help="False-match rate per query to aim at.")] = 1e-3,
+    form: FormatOption = "table",
+) -> None:
+    """Set the copy threshold from images known to be absent, with a bound that holds for finitely many."""
+    from dataclasses import asdict
+
+    from .indexer.corpus import read_corpus, text_to_path
+    from .reports.emit import check_format, emit
+    from .reports.index_table import print_calibration
+    from .reports.progress import ProgressBar
+    from .retrieval.calibrate import calibrate as run
+
+    chosen = check_format(form)
+    paths = [str(text_to_path(path)) for path in read_corpus(negatives, exclude=index).paths]
+    with ProgressBar("calibrating", "images") as bar:
+        bar.start(len(paths))
+        result = run(index, paths, fpr=fpr, advance=bar.advance)
+    thresholds = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
+    record = {"schema": "retr.calibration/1", **asdict(result), "thresholds": thresholds}
+    print_calibration(record) if chosen == "table" else emit([record], chosen, one=True)
+    if result.refused:
+        raise typer.Exit(REJECTED)
+
+
+@models.command("list", epilog="Example: retr models list --format json")
+def models_list(form: FormatOption = "table") -> None:
+    """List the embedders that can be named with --model."""
+    from dataclasses import asdict
+
+    from .embedding.registry import list_models
+    from .reports.emit import check_format, emit
+    from .reports.model_table import print_models
+
+    chosen, rows = check_format(form), [asdict(model) for model in list_models()]
+    print_models(rows) if chosen == "table" else emit(rows, chosen)
+
+
+def _engine(index: Path | None, device: str) -> Engine:
+    from .retrieval.engine import Engine
+
+    return Engine.open(_index_path(index), device=device)
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the command line; every expected failure ends with one sentence and its exit code, never a traceback."""
+    try:
+        app()
+    except RetrError as error:
+        print(f"retr: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has left; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        print(f"retr: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from .errors import UsageError
 from .numerics import round_down
@@ -14,7 +14,7 @@ Unit = Literal["l2", "rmse", "psnr"]
 
 @dataclass(frozen=True, slots=True)
 class Radius:
-    """A radius around one image of ``pixels`` values in [0, 1] (n = 3·H·W).
+    """A radius around one image of n values in [0, 1] (n = 3·H·W).
 
     Attributes:
         l2: Euclidean norm over all n values, ≥ 0 and finite.
@@ -47,6 +47,20 @@ class Radius:
         return {"l2": self.l2, "rmse": self.rmse, "psnr": self.psnr}
 
 
+UNITS: tuple[str, ...] = get_args(Unit)
+
+
+def check_unit(name: str) -> Unit:
+    """Validate a unit's name.
+
+    Raises:
+        UsageError: for another word, naming the choices.
+    """
+    if name not in UNITS:
+        raise UsageError(f"unknown unit {name!r}; choose rmse (8-bit levels), l2 (pixels) or psnr (dB)")
+    return name  # type: ignore[return-value]
+
+
 def to_l2(amount: float, unit: Unit, values: int) -> float:
     """Convert a budget to ℓ2 for an image of n values.
 
@@ -56,7 +70,7 @@ def to_l2(amount: float, unit: Unit, values: int) -> float:
         values: n = 3·H·W.
 
     Raises:
-        UsageError: for an unknown unit, a non-finite or a negative norm.
+        UsageError: for a non-finite or a negative norm.
     """
     if not math.isfinite(amount) or (unit != "psnr" and amount < 0):
         raise UsageError(f"a budget must be a finite number ≥ 0, got {amount} {unit}")
@@ -64,6 +78,4 @@ def to_l2(amount: float, unit: Unit, values: int) -> float:
         return amount
     if unit == "rmse":
         return amount * math.sqrt(values) / 255.0
-    if unit == "psnr":
-        return math.sqrt(values) * 10.0 ** (-amount / 20.0)
-    raise UsageError(f"unknown unit {unit!r}; choose rmse, l2 or psnr")
+    return math.sqrt(values) * 10.0 ** (-amount / 20.0)

@@ -1,0 +1,440 @@
+"""``retr index``: corpus → decode → embed → segment → snapshot, with nothing lost or repeated by a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..core.errors import ImageRejected, IndexStateError, UsageError
+from ..core.files import write_atomically
+from ..embedding.contract import Embedder
+from ..embedding.registry import load_embedder
+from ..images.policy import DecodePolicy
+from ..images.views import VIEW_SETS
+from . import staging as stage
+from .catalog import CatalogRow, RejectRow, as_dict, item_id, mark_duplicates, read_rejects
+from .corpus import Corpus, file_stamp, iter_batches, read_corpus, text_to_path
+from .embed import embed_batch, prepare_all
+from .gallery import Gallery, open_gallery
+from .lock import writer_lock
+from .prepare import Prepared, Recipe, Refused
+from .snapshot import ChannelSpec, SegmentInfo, Snapshot, commit, read_current
+from .thresholds import leave_one_out
+
+DEFAULT_MODELS = ("block-means",)
+SEGMENT_ROWS = 65_536
+
+
+class Progress(Protocol):
+    """What the pipeline tells about how far it is."""
+
+    def start(self, total: int, done: int) -> None:
+        """``total`` files are there; ``done`` of them need no work."""
+
+    def advance(self, count: int) -> None:
+        """So many more files are finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """What the user asked for; None means what the index already has, else the default.
+
+    Attributes:
+        models: embedder specs, one per channel.
+        views: a name of ``images.views.VIEW_SETS``.
+        policy: how images are decoded.
+        pretrained: whether foreign backbones fetch their published weights.
+        workers: decoding threads.
+        batch_size: files embedded at once.
+        segment_rows: rows after which a segment is sealed and a new one begun.
+        prune: forget items whose file is no longer in the (folder) corpus.
+        resume: go on with an unfinished run.
+        restart: drop an unfinished run.
+        device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    models: tuple[str, ...] | None = None
+    views: str | None = None
+    policy: DecodePolicy | None = None
+    pretrained: bool = True
+    workers: int = 2
+    batch_size: int = 64
+    segment_rows: int = SEGMENT_ROWS
+    prune: bool = False
+    resume: bool = False
+    restart: bool = False
+    device: str = "auto"
+
+
+@dataclass
+class IndexReport:
+    """What one run did. ``seen = indexed + skipped + rejected`` always holds.
+
+    Attributes:
+        indexed: files whose rows this run stored (``recovered`` of them before an interruption).
+        skipped: files already stored and unchanged, or listed twice.
+        rejected: files refused; the reasons are in the catalog's rejects.
+        replaced: files whose older content was replaced.
+        pruned: items forgotten because their file is gone.
+        seconds: share of work by stage; decode and resize are summed over workers.
+    """
+
+    index: str
+    snapshot: str = ""
+    seen: int = 0
+    indexed: int = 0
+    recovered: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    replaced: int = 0
+    pruned: int = 0
+    rows: int = 0
+    items: int = 0
+    wall_s: float = 0.0
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)
+    )
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+def build_index(source: str, index: Path, options: IndexOptions, progress: Progress) -> IndexReport:
+    """Index a corpus into a new or an existing index.
+
+    Args:
+        source: folder, list file or ``-`` (see ``corpus.read_corpus``).
+        index: the index folder; made if absent.
+        options: what to do.
+        progress: told how far it is.
+
+    Raises:
+        UsageError: bad options, or options that differ from what the index holds.
+        IndexStateError: an unfinished run and neither resume nor restart, or another writer.
+    """
+    _check(options)
+    if index.exists() and not index.is_dir():
+        raise UsageError(f"{index} is a file; the index is a folder")
+    current = read_current(index) if index.exists() else None
+    template = _template(current, options)
+    corpus = read_corpus(source, exclude=index)
+    embedders = tuple(
+        load_embedder(c.spec, pretrained=c.pretrained, device=_device(options)) for c in template.channels
+    )
+    index.mkdir(parents=True, exist_ok=True)
+    with writer_lock(index):
+        return _Run(index, options, corpus, embedders, read_current(index), template, progress).go()
+
+
+def _check(options: IndexOptions) -> None:
+    if options.resume and options.restart:
+        raise UsageError("--resume and --restart exclude each other")
+    for name in ("workers", "batch_size", "segment_rows"):
+        if getattr(options, name) < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
+    if options.views is not None and options.views not in VIEW_SETS:
+        raise UsageError(f"unknown view set {options.views!r}; choose {', '.join(VIEW_SETS)}")
+
+
+def _device(options: IndexOptions) -> str:
+    import torch
+
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch sees no CUDA device")
+    if options.device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"unknown device {options.device!r}; choose auto, cpu or cuda")
+    return "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
+    """An empty snapshot with the channels, views and policy this run works with."""
+    if current is None:
+        channels = tuple(_channel(spec, options.pretrained) for spec in options.models or DEFAULT_MODELS)
+        _check_channels(channels)
+        views = options.views or "none"
+        policy = options.policy or DecodePolicy()
+        return Snapshot(policy.as_json(), policy.digest, views, channels)
+    if options.views not in (None, current.views):
+        raise UsageError(f"this index stores views {current.views!r}, not {options.views!r}; use another -o")
+    if options.policy is not None and current.policy_digest != options.policy.digest:
+        raise UsageError("this index was built with another decode policy; use another -o")
+    if options.models is not None:
+        asked = tuple(_channel(spec, options.pretrained) for spec in options.models)
+        if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
+            names = ", ".join(c.name for c in current.channels)
+            raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another -o")
+    return current
+
+
+def _check_channels(channels: Sequence[ChannelSpec]) -> None:
+    """Several channels are ranked by their margins in pixels, which only a proved constant can give (THEORY T9)."""
+    names = [channel.name for channel in channels]
+    uncertified = [channel.name for channel in channels if not channel.certified]
+    if len(channels) > 1 and uncertified:
+        raise UsageError(f"{uncertified[0]} is uncertified: it can only be the one channel of an index")
+    if len(set(names)) < len(names):
+        raise UsageError(f"the same model is named twice: {', '.join(names)}")
+
+
+def _channel(spec: str, pretrained: bool) -> ChannelSpec:
+    embedder = load_embedder(spec, pretrained=pretrained)
+    return ChannelSpec(
+        name=embedder.name,
+        spec=embedder.spec,
+        pretrained=pretrained,
+        model_digest=embedder.digest,
+        model_file=None,
+        certified=embedder.lipschitz is not None,
+        lipschitz=embedder.lipschitz.value if embedder.lipschitz else None,
+        score=embedder.score,
+        dim=embedder.dim,
+    )
+
+
+class _Run:
+    """One run of the pipeline over one corpus. Holds the writer's lock throughout."""
+
+    def __init__(
+        self,
+        index: Path,
+        options: IndexOptions,
+        corpus: Corpus,
+        embedders: tuple[Embedder, ...],
+        current: Snapshot | None,
+        template: Snapshot,
+        progress: Progress,
+    ) -> None:
+        self.index, self.options, self.corpus, self.embedders = index, options, corpus, embedders
+        self.snapshot = current or replace(template, channels=self._keep_models(template.channels))
+        self.committed = current is not None
+        self.progress = progress
+        self.report = IndexReport(index=str(index))
+        policy = DecodePolicy.from_json(dict(template.policy))
+        self.recipe = Recipe(policy, VIEW_SETS[template.views], tuple({e.input_size for e in embedders}))
+        self.known = self._known()
+        self.old_rejects = self._old_rejects()
+
+    # -- what is already there ------------------------------------------------------------------------------------
+
+    def _keep_models(self, channels: Sequence[ChannelSpec]) -> tuple[ChannelSpec, ...]:
+        """Copy model files into the index, so that it can be moved and queried alone."""
+        return tuple(self._keep_model(channel) for channel in channels)
+
+    def _keep_model(self, channel: ChannelSpec) -> ChannelSpec:
+        prefix, _, name = channel.spec.rpartition(":") if channel.spec.startswith("torchscript:") else ("", "", "")
+        source = Path(name.partition("@")[0] if prefix else channel.spec)
+        if not source.is_file():
+            return channel
+        target = self.index / "models" / f"{channel.model_digest[:16]}{source.suffix}"
+        target.parent.mkdir(exist_ok=True)
+        if not target.exists():
+            write_atomically(target, source.read_bytes())
+        return replace(channel, model_file=f"models/{target.name}")
+
+    def _known(self) -> dict[str, dict[str, Any]]:
+        """Live items by path: id, segment, stamp and content digest."""
+        if not self.committed:
+            return {}
+        gallery = open_gallery(self.index, self.snapshot)
+        columns = ("id", "path", "bytes", "mtime_ns", "bytes_sha256", "pixels_sha256", "segment")
+        table = gallery.catalog.select(list(columns)).to_pylist()
+        return {row["path"]: row for row, live in zip(table, gallery.live, strict=True) if live}
+
+    def _old_rejects(self) -> set[tuple[Any, ...]]:
+        folders = [self.index / "segments" / s.id for s in self.snapshot.segments if s.rejects]
+        rows = [row for folder in folders for row in read_rejects(folder / "rejects.parquet").to_pylist()]
+        return {(row["path"], row["error"], row["bytes"]) for row in rows}
+
+    # -- the run --------------------------------------------------------------------------------------------------
+
+    def go(self) -> IndexReport:
+        began = time.perf_counter()
+        self.staging = self._open_staging()
+        self.report.recovered = self.staging.items
+        self.report.indexed = self.staging.items
+        self.report.rejected = len(self.staging.rejects)
+        self._count_reasons(row["error"] for row in self.staging.rejects)
+        todo = self._todo()
+        self.report.seen = len(self.corpus.paths) + self.corpus.repeated + len(self.corpus.unlistable)
+        self.report.skipped += self.corpus.repeated
+        self.progress.start(len(self.corpus.paths), len(self.corpus.paths) - len(todo))
+        try:
+            self._work(todo)
+        finally:
+            self.staging.close()
+        self.report.wall_s = time.perf_counter() - began
+        return self.report
+
+    def _open_staging(self) -> stage.Staging:
+        folder = self.index / "staging"
+        begun = stage.unfinished_plan(folder)
+        if begun is not None and begun["parent"] != self._parent() and begun["parent"] == self.snapshot.parent:
+            # The kill came after the commit of what this folder holds, before the folder was removed.
+            stage.discard(folder)
+            begun = None
+        dims = [channel.dim for channel in self.snapshot.channels]
+        if begun is None or self.options.restart:
+            return stage.begin(folder, self._plan(), dims)
+        if not self.options.resume:
+            raise IndexStateError(
+                f"{self.index} holds an unfinished run; go on with --resume, or drop what it had done with --restart"
+            )
+        return stage.resume(folder, self._plan(), dims)
+
+    def _parent(self) -> str | None:
+        return self.snapshot.id if self.committed else None
+
+    def _plan(self) -> dict[str, Any]:
+        return {
+            "parent": self._parent(),
+            "root": self.corpus.root,
+            "models": [channel.model_digest for channel in self.snapshot.channels],
+            "views": self.snapshot.views,
+            "policy": self.snapshot.policy_digest,
+        }
+
+    def _todo(self) -> list[str]:
+        done = self.staging.done_paths()
+        todo = []
+        for path in self.corpus.paths:
+            if path in done:
+                continue
+            if self._unchanged(path):
+                self.report.skipped += 1
+            else:
+                todo.append(path)
+        return todo
+
+    def _unchanged(self, path: str) -> bool:
+        known = self.known.get(path)
+        return known is not None and file_stamp(text_to_path(path)) == (known["bytes"], known["mtime_ns"])
+
+    def _work(self, todo: list[str]) -> None:
+        done = self.staging.done_paths()
+        folders = [Refused(path, why) for path, why in self.corpus.unlistable if path not in done]
+        self._store([], folders)
+        ready = prepare_all(todo, self.recipe, self.options.workers)
+        for batch in iter_batches(todo, self.options.batch_size):
+            outcomes = [next(ready) for _ in batch]
+            self._store(
+                [o for o in outcomes if isinstance(o, Prepared) and not self._same_content(o)],
+                [o for o in outcomes if isinstance(o, Refused)],
+            )
+            self._time(outcomes)
+            self.progress.advance(len(batch))
+            if len(self.staging.rows) >= self.options.segment_rows:
+                self._commit(final=False)
+                self.staging = stage.begin(self.index / "staging", self._plan(), self.staging.dims)
+        self._commit(final=True)
+
+    def _same_content(self, file: Prepared) -> bool:
+        """Touched, not changed: its rows are already there."""
+        known = self.known.get(file.path)
+        same = known is not None and known["bytes_sha256"] == file.bytes_sha256
+        self.report.skipped += same
+        return same
+
+    def _time(self, outcomes: Sequence[Prepared | Refused]) -> None:
+        self.report.seconds["decode"] += sum(o.decode_s for o in outcomes)
+        self.report.seconds["resize"] += sum(o.resize_s for o in outcomes if isinstance(o, Prepared))
+
+    def _store(self, files: list[Prepared], refused: list[Refused]) -> None:
+        began = time.perf_counter()
+        embedded = embed_batch(files, self.embedders, self.recipe)
+        middle = time.perf_counter()
+        rows = [as_dict(self._row(file, view)) for file, view in embedded.kept]
+        rejects = [as_dict(_reject_row(r.path, r.why)) for r in [*refused, *embedded.refused]]
+        fresh = [r for r in rejects if (r["path"], r["error"], r["bytes"]) not in self.old_rejects]
+        if rows or fresh:
+            self.staging.append(rows, embedded.vectors, fresh)
+        self.report.indexed += len({row["id"] for row in rows})
+        self.report.rejected += len(rejects)
+        self._count_reasons(row["error"] for row in rejects)
+        self.report.seconds["embed"] += middle - began
+        self.report.seconds["write"] += time.perf_counter() - middle
+
+    def _count_reasons(self, reasons: Any) -> None:
+        for reason in reasons:
+            self.report.reasons[reason] = self.report.reasons.get(reason, 0) + 1
+
+    def _row(self, file: Prepared, view: str) -> CatalogRow:
+        return CatalogRow(
+            id=item_id(file.path, file.bytes_sha256),
+            path=file.path,
+            bytes_sha256=file.bytes_sha256,
+            pixels_sha256=file.pixels_sha256,
+            bytes=file.byte_count,
+            mtime_ns=file.mtime_ns,
+            width=file.width,
+            height=file.height,
+            format=file.format,
+            view=view,
+        )
+
+    # -- commits --------------------------------------------------------------------------------------------------
+
+    def _commit(self, *, final: bool) -> None:
+        began = time.perf_counter()
+        tombstones = self._tombstones(final)
+        changed = bool(self.staging.rows or self.staging.rejects) or tombstones != self.snapshot.tombstones
+        if changed or not self.committed:
+            self._replace_snapshot(tombstones)
+        stage.discard(self.index / "staging")
+        gallery = open_gallery(self.index, self.snapshot)
+        self.report.snapshot, self.report.rows = self.snapshot.id, int(gallery.live.sum())
+        self.report.items = gallery.items
+        self.report.seconds["write"] += time.perf_counter() - began
+
+    def _replace_snapshot(self, tombstones: dict[str, tuple[str, ...]]) -> None:
+        segments: tuple[SegmentInfo, ...] = self.snapshot.segments
+        if self.staging.rows or self.staging.rejects:
+            rows = mark_duplicates(self.staging.rows, self._first_by_pixels(tombstones))
+            segments = (*segments, stage.seal(self.staging, self.index, rows))
+        grown = replace(
+            self.snapshot, segments=segments, tombstones=tombstones, parent=self._parent(), created="", channels=()
+        )
+        channels = _provisional(self.index, replace(grown, channels=self.snapshot.channels))
+        self.snapshot = commit(self.index, replace(grown, channels=channels))
+        self.committed = True
+        self.known = self._known()
+        self.old_rejects = self._old_rejects()
+
+    def _tombstones(self, final: bool) -> dict[str, tuple[str, ...]]:
+        """What is no longer true: older content of files stored anew and, with prune, files that are gone."""
+        gone = {path: row for path in {r["path"] for r in self.staging.rows} if (row := self.known.get(path))}
+        self.report.replaced += len(gone)
+        if final and self.options.prune and self.corpus.root is not None:
+            prefix, present = self.corpus.root.rstrip("/") + "/", set(self.corpus.paths)
+            pruned = {p: r for p, r in self.known.items() if p.startswith(prefix) and p not in present}
+            self.report.pruned = len(pruned)
+            gone.update(pruned)
+        merged = {segment: set(ids) for segment, ids in self.snapshot.tombstones.items()}
+        for row in gone.values():
+            merged.setdefault(row["segment"], set()).add(row["id"])
+        return {segment: tuple(sorted(ids)) for segment, ids in merged.items()}
+
+    def _first_by_pixels(self, tombstones: dict[str, tuple[str, ...]]) -> dict[str, str]:
+        dead = {(segment, name) for segment, names in tombstones.items() for name in names}
+        first: dict[str, str] = {}
+        for row in self.known.values():
+            if (row["segment"], row["id"]) not in dead:
+                first.setdefault(row["pixels_sha256"], row["id"])
+        return first
+
+
+def _provisional(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
+    """Channels with thresholds from the gallery itself; a calibrated threshold stays."""
+    gallery = open_gallery(index, snapshot)
+    return tuple(_with_threshold(gallery, number) for number in range(len(snapshot.channels)))
+
+
+def _with_threshold(gallery: Gallery, number: int) -> ChannelSpec:
+    channel = gallery.snapshot.channels[number]
+    if channel.threshold is not None and channel.threshold.source == "calibrated":
+        return channel
+    return replace(channel, threshold=leave_one_out(gallery.stores[number], gallery.groups, gallery.originals()))
+
+
+def _reject_row(path: str, why: ImageRejected) -> RejectRow:
+    return RejectRow(path=path, stage=why.stage, error=why.reason, detail=why.detail, bytes=why.byte_count)

@@ -1,0 +1,112 @@
+"""The catalog: what each stored row is, and what was refused, as Parquet tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..core.files import sha256_bytes
+
+ROW_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("bytes_sha256", pa.string(), nullable=False),
+        pa.field("pixels_sha256", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("mtime_ns", pa.int64(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("view", pa.string(), nullable=False),
+        pa.field("duplicate_of", pa.string()),
+    ]
+)
+
+REJECT_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("error", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRow:
+    """One stored row: one view of one file. Items with equal ``pixels_sha256`` are one item to the search."""
+
+    id: str
+    path: str
+    bytes_sha256: str
+    pixels_sha256: str
+    bytes: int
+    mtime_ns: int
+    width: int
+    height: int
+    format: str
+    view: str
+    duplicate_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRow:
+    """One refused input: stage (read, identify, limits, decode, embed), reason name, sentence, size."""
+
+    path: str
+    stage: str
+    error: str
+    detail: str
+    bytes: int | None
+
+
+def item_id(path: str, bytes_sha256: str) -> str:
+    """16 hex digits naming one content at one path; stable across runs and machines with the same paths."""
+    return sha256_bytes(f"{path}\0{bytes_sha256}".encode())[:16]
+
+
+def mark_duplicates(rows: Sequence[Mapping[str, Any]], known: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Fill ``duplicate_of``: the first item, stored before or in these rows, that has the same pixels.
+
+    Args:
+        rows: catalog rows as dicts, in row order.
+        known: pixels_sha256 → id of the first live item that is already stored.
+    """
+    first = dict(known)
+    marked = []
+    for row in rows:
+        original = first.setdefault(row["pixels_sha256"], row["id"])
+        marked.append({**row, "duplicate_of": None if original == row["id"] else original})
+    return marked
+
+
+def write_catalog(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write catalog rows (dicts with the fields of CatalogRow) as Parquet."""
+    pq.write_table(pa.Table.from_pylist([dict(r) for r in rows], schema=ROW_SCHEMA), path, compression="zstd")
+
+
+def write_rejects(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write reject rows (dicts with the fields of RejectRow) as Parquet."""
+    pq.write_table(pa.Table.from_pylist([dict(r) for r in rows], schema=REJECT_SCHEMA), path, compression="zstd")
+
+
+def read_catalog(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a segment's catalog, all columns or some."""
+    return pq.read_table(path, columns=list(columns) if columns else None, memory_map=True)
+
+
+def read_rejects(path: Path) -> pa.Table:
+    """Read a segment's rejects."""
+    return pq.read_table(path, memory_map=True)
+
+
+def as_dict(row: CatalogRow | RejectRow) -> dict[str, Any]:
+    """The row as a plain dict in field order."""
+    return asdict(row)

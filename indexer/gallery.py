@@ -1,0 +1,101 @@
+"""What a snapshot holds, opened for reading: rows, which item each row is, and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ..core.errors import IntegrityError
+from .catalog import ROW_SCHEMA, read_catalog
+from .snapshot import Snapshot
+from .vectors import RowStore, open_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """A snapshot opened for reading.
+
+    Attributes:
+        snapshot: what was opened.
+        catalog: one row per stored row, in global row order.
+        stores: the rows of each channel.
+        live: (rows,) False for tombstoned rows.
+        groups: (rows,) item number; rows of files with the same pixels share it; −1 for tombstoned rows.
+    """
+
+    snapshot: Snapshot
+    catalog: pa.Table
+    stores: tuple[RowStore, ...]
+    live: npt.NDArray[np.bool_]
+    groups: npt.NDArray[np.int64]
+
+    @property
+    def items(self) -> int:
+        """Number of distinct live items."""
+        return int(self.groups.max()) + 1 if len(self.groups) else 0
+
+    def describe(self, row: int) -> dict[str, object]:
+        """Catalog fields of one row."""
+        return self.catalog.slice(row, 1).to_pylist()[0]
+
+    def originals(self) -> npt.NDArray[np.int64]:
+        """Global numbers of the live rows that hold an unedited view."""
+        unedited = np.asarray(self.catalog["view"].to_pylist(), dtype=object) == "original"
+        return np.flatnonzero(unedited & self.live)
+
+
+def open_gallery(index: Path, snapshot: Snapshot) -> Gallery:
+    """Open a snapshot's catalog and memory-map its rows.
+
+    Raises:
+        IntegrityError: a file is missing or has the wrong size.
+    """
+    catalog = _read_catalogs(index, snapshot)
+    if catalog.num_rows != snapshot.rows:
+        raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
+    live = _live(catalog, snapshot)
+    stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)))
+    return Gallery(snapshot, catalog, stores, live, _groups(catalog, live))
+
+
+def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:
+    channel = snapshot.channels[number]
+    files = [(index / "segments" / s.id / f"rows-{number}.f32", s.rows) for s in snapshot.segments]
+    return open_rows(files, dim=channel.dim, score=channel.score)
+
+
+def _read_catalogs(index: Path, snapshot: Snapshot) -> pa.Table:
+    tables = []
+    for segment in snapshot.segments:
+        path = index / "segments" / segment.id / "catalog.parquet"
+        try:
+            table = read_catalog(path)
+        except (OSError, pa.ArrowException) as error:
+            raise IntegrityError(f"{path} cannot be read: {error}") from error
+        tables.append(table.append_column("segment", pa.array([segment.id] * table.num_rows, pa.string())))
+    schema = ROW_SCHEMA.append(pa.field("segment", pa.string()))
+    return pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
+
+
+def _live(catalog: pa.Table, snapshot: Snapshot) -> npt.NDArray[np.bool_]:
+    live = np.ones(catalog.num_rows, dtype=np.bool_)
+    start = 0
+    for segment in snapshot.segments:
+        gone = snapshot.tombstones.get(segment.id, ())
+        if gone:
+            dead, ids = set(gone), catalog["id"].slice(start, segment.rows).to_pylist()
+            live[start : start + segment.rows] = [name not in dead for name in ids]
+        start += segment.rows
+    return live
+
+
+def _groups(catalog: pa.Table, live: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    groups = np.full(catalog.num_rows, -1, dtype=np.int64)
+    if live.any():
+        digests = catalog["pixels_sha256"].filter(pa.array(live)).combine_chunks()
+        groups[live] = np.asarray(digests.dictionary_encode().indices, dtype=np.int64)
+    return groups

@@ -1,0 +1,214 @@
+"""Snapshots: the one JSON file that says what an index is, and the commit that replaces it in one step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import IndexStateError, IntegrityError
+from ..core.files import canonical_json, digest_json, sha256_file, sync_directory, write_atomically
+from ..core.types import Score
+
+SCHEMA = "retr.index/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A verdict threshold and where it comes from.
+
+    Attributes:
+        value: least cosine, or largest Euclidean distance, that counts as a copy.
+        source: ``leave-one-out`` (provisional, from the gallery itself) or ``calibrated`` (on negatives).
+        fpr: the false-match rate per query that was aimed at.
+        samples: how many images it was set on.
+        upper95: for calibrated: 95 % Clopper-Pearson upper limit on the false-match rate; else None.
+    """
+
+    value: float
+    source: str
+    fpr: float
+    samples: int
+    upper95: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """One embedder of an index and how its rows are compared (THEORY T9)."""
+
+    name: str
+    spec: str
+    pretrained: bool
+    model_digest: str
+    model_file: str | None
+    certified: bool
+    lipschitz: float | None
+    score: Score
+    dim: int
+    threshold: Threshold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInfo:
+    """An immutable group of rows and the SHA-256 of each of its files."""
+
+    id: str
+    rows: int
+    items: int
+    rejects: int
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole state of an index at one commit.
+
+    Attributes:
+        tombstones: segment id → ids of items in it that are no longer part of the gallery.
+    """
+
+    policy: Mapping[str, Any]
+    policy_digest: str
+    views: str
+    channels: tuple[ChannelSpec, ...]
+    segments: tuple[SegmentInfo, ...] = ()
+    tombstones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parent: str | None = None
+    created: str = ""
+
+    @property
+    def id(self) -> str:
+        """16 hex digits of the digest of everything but the time of creation."""
+        content = self.as_json()
+        del content["id"], content["created"]
+        return digest_json(content)[:16]
+
+    @property
+    def rows(self) -> int:
+        """Stored rows, tombstoned ones included."""
+        return sum(segment.rows for segment in self.segments)
+
+    def as_json(self) -> dict[str, Any]:
+        """The snapshot file's content."""
+        body = {**_plain(self), "schema": SCHEMA}
+        bare = {key: value for key, value in body.items() if key != "created"}
+        return {"id": digest_json(bare)[:16], **body}
+
+
+def _plain(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "policy": dict(snapshot.policy),
+        "policy_digest": snapshot.policy_digest,
+        "views": snapshot.views,
+        "channels": [asdict(channel) for channel in snapshot.channels],
+        "segments": [{**asdict(s), "files": dict(s.files)} for s in snapshot.segments],
+        "tombstones": {key: sorted(ids) for key, ids in sorted(snapshot.tombstones.items()) if ids},
+        "parent": snapshot.parent,
+        "created": snapshot.created,
+    }
+
+
+def parse_snapshot(data: Mapping[str, Any]) -> Snapshot:
+    """Inverse of ``Snapshot.as_json``.
+
+    Raises:
+        IntegrityError: unknown schema, a missing field, or an id that does not match the content.
+    """
+    if data.get("schema") != SCHEMA:
+        raise IntegrityError(f"this index has schema {data.get('schema')!r}; this version of retr reads {SCHEMA!r}")
+    try:
+        snapshot = _build(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"the snapshot file is damaged: {type(error).__name__}: {error}") from error
+    if snapshot.id != data.get("id"):
+        raise IntegrityError(f"the snapshot file was altered: its content is {snapshot.id}, it says {data.get('id')!r}")
+    return snapshot
+
+
+def _build(data: Mapping[str, Any]) -> Snapshot:
+    channels = []
+    for channel in data["channels"]:
+        threshold = channel.get("threshold")
+        channels.append(ChannelSpec(**{**channel, "threshold": Threshold(**threshold) if threshold else None}))
+    return Snapshot(
+        policy=data["policy"],
+        policy_digest=data["policy_digest"],
+        views=data["views"],
+        channels=tuple(channels),
+        segments=tuple(SegmentInfo(**segment) for segment in data["segments"]),
+        tombstones={key: tuple(ids) for key, ids in data["tombstones"].items()},
+        parent=data["parent"],
+        created=data["created"],
+    )
+
+
+def read_current(index: Path) -> Snapshot | None:
+    """The committed snapshot of an index folder, or None where nothing was ever committed.
+
+    Raises:
+        IntegrityError: CURRENT names a snapshot that is missing or damaged.
+    """
+    pointer = index / "CURRENT"
+    if not pointer.exists():
+        return None
+    name = pointer.read_text().strip()
+    file = index / "snapshots" / f"{name}.json"
+    try:
+        data = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{pointer} names snapshot {name!r}, and {file} does not exist") from error
+    except ValueError as error:
+        raise IntegrityError(f"{file} is not JSON: {error}") from error
+    return parse_snapshot(data)
+
+
+def require_current(index: Path) -> Snapshot:
+    """As :func:`read_current`, but an index must be there.
+
+    Raises:
+        IndexStateError: there is none, or only an unfinished first run.
+    """
+    snapshot = read_current(index)
+    if snapshot is not None:
+        return snapshot
+    if (index / "staging").exists():
+        raise IndexStateError(f"{index} holds an unfinished first run; finish it with: retr index CORPUS --resume")
+    raise IndexStateError(f"no index at {index}; make one with: retr index CORPUS -o {index}, or name it with -i")
+
+
+def commit(index: Path, snapshot: Snapshot) -> Snapshot:
+    """Make a snapshot the current one: write and sync it, then swap CURRENT. A kill leaves the old one or the new."""
+    dated = _dated(snapshot)
+    folder = index / "snapshots"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{dated.id}.json"
+    if not file.exists():
+        write_atomically(file, canonical_json(dated.as_json()) + b"\n")
+    write_atomically(index / "CURRENT", dated.id.encode() + b"\n")
+    sync_directory(index)
+    return dated
+
+
+def _dated(snapshot: Snapshot) -> Snapshot:
+    return snapshot if snapshot.created else replace(snapshot, created=datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def verify_files(index: Path, snapshot: Snapshot) -> int:
+    """Check every file of every segment against its SHA-256; returns how many were checked.
+
+    Raises:
+        IntegrityError: naming the first file that is missing or differs.
+    """
+    checked = 0
+    for segment in snapshot.segments:
+        for name, digest in segment.files.items():
+            path = index / "segments" / segment.id / name
+            if not path.is_file():
+                raise IntegrityError(f"{path} is missing")
+            if sha256_file(path) != digest:
+                raise IntegrityError(f"{path} does not match its SHA-256 in snapshot {snapshot.id}")
+            checked += 1
+    return checked

@@ -1,0 +1,203 @@
+"""The segment being written: append-only rows and a journal that survives a kill at any byte.
+
+``staging/plan.json``     what this run does; a resumed run must ask for the same
+``staging/rows-C.f32``    rows of channel C, appended batch by batch
+``staging/journal.jsonl`` one line per batch, ``crc32 json``, written after the batch's rows are on disk
+
+On resume the journal is read up to the last whole line and the row files are cut to the length it accounts for: a
+batch is either wholly there or never happened, so the finished segment is the one an uninterrupted run makes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.errors import UsageError
+from ..core.files import canonical_json, digest_json, sha256_file, sync_directory, sync_file, write_atomically
+from .catalog import write_catalog, write_rejects
+from .snapshot import SegmentInfo
+
+
+@dataclass
+class Staging:
+    """An open segment in the making; one writer at a time (see ``indexer.lock``)."""
+
+    folder: Path
+    dims: tuple[int, ...]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    _files: list[IO[bytes]] = field(default_factory=list)
+    _journal: IO[bytes] | None = None
+
+    @property
+    def items(self) -> int:
+        """Files accepted so far (an item may have several rows)."""
+        return len({row["id"] for row in self.rows})
+
+    def append(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        vectors: Sequence[npt.NDArray[np.float32]],
+        rejects: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Store one batch durably: vectors first, then the journal line that makes them count.
+
+        Args:
+            rows: catalog rows (dicts), n of them.
+            vectors: per channel an (n, dim) float32 array.
+            rejects: reject rows (dicts).
+        """
+        assert self._journal is not None, "staging is not open"
+        for handle, array, dim in zip(self._files, vectors, self.dims, strict=True):
+            assert array.shape == (len(rows), dim), (array.shape, len(rows), dim)
+            handle.write(np.ascontiguousarray(array, dtype="<f4").tobytes())
+            _flush(handle)
+        body = canonical_json({"rows": list(rows), "rejects": list(rejects)})
+        self._journal.write(b"%08x %s\n" % (zlib.crc32(body), body))
+        _flush(self._journal)
+        self.rows.extend(dict(row) for row in rows)
+        self.rejects.extend(dict(row) for row in rejects)
+
+    def done_paths(self) -> set[str]:
+        """Paths already accepted or refused in this segment."""
+        return {row["path"] for row in self.rows} | {row["path"] for row in self.rejects}
+
+    def close(self) -> None:
+        """Close the files; what was appended stays."""
+        for handle in [*self._files, self._journal]:
+            if handle is not None:
+                handle.close()
+        self._files, self._journal = [], None
+
+
+def _flush(handle: IO[bytes]) -> None:
+    handle.flush()
+    os.fsync(handle.fileno())
+
+
+def begin(folder: Path, plan: Mapping[str, Any], dims: Sequence[int]) -> Staging:
+    """Start an empty segment; whatever the folder held is dropped."""
+    discard(folder)
+    folder.mkdir(parents=True)
+    write_atomically(folder / "plan.json", canonical_json(dict(plan)))
+    sync_directory(folder.parent)
+    return _open(Staging(folder, tuple(dims)))
+
+
+def unfinished_plan(folder: Path) -> dict[str, Any] | None:
+    """The plan of an interrupted run, or None where there is none (a folder without a plan never began)."""
+    try:
+        return json.loads((folder / "plan.json").read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def resume(folder: Path, plan: Mapping[str, Any], dims: Sequence[int]) -> Staging:
+    """Reopen an interrupted segment at its last whole batch.
+
+    Raises:
+        UsageError: the plan asked for now is not the plan it was begun with.
+    """
+    begun = unfinished_plan(folder)
+    if begun is None:
+        return begin(folder, plan, dims)
+    differing = sorted(key for key in {*begun, *plan} if begun.get(key) != plan.get(key))
+    if differing:
+        was = ", ".join(f"{key} was {begun.get(key)!r} and is now {plan.get(key)!r}" for key in differing)
+        raise UsageError(f"the unfinished run was begun differently: {was}; ask for the same, or start anew: --restart")
+    staging = Staging(folder, tuple(dims))
+    length = _replay(staging)
+    _cut(folder / "journal.jsonl", length)
+    for number, dim in enumerate(dims):
+        _cut(folder / f"rows-{number}.f32", len(staging.rows) * dim * 4)
+    return _open(staging)
+
+
+def discard(folder: Path) -> None:
+    """Drop an unfinished segment, if there is one. The plan goes first: without it nothing is ever resumed."""
+    (folder / "plan.json").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open(staging: Staging) -> Staging:
+    staging._files = [(staging.folder / f"rows-{n}.f32").open("ab") for n in range(len(staging.dims))]
+    staging._journal = (staging.folder / "journal.jsonl").open("ab")
+    return staging
+
+
+def _replay(staging: Staging) -> int:
+    valid = 0
+    journal = staging.folder / "journal.jsonl"
+    for line in journal.read_bytes().splitlines(keepends=True) if journal.exists() else []:
+        batch = _parse(line)
+        if batch is None:
+            break
+        staging.rows.extend(batch["rows"])
+        staging.rejects.extend(batch["rejects"])
+        valid += len(line)
+    return valid
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n") or len(line) < 10:
+        return None
+    try:
+        checksum = int(line[:8], 16)
+    except ValueError:
+        return None
+    body = line[9:-1]
+    return json.loads(body) if zlib.crc32(body) == checksum else None
+
+
+def _cut(path: Path, length: int) -> None:
+    if path.exists():
+        with path.open("r+b") as handle:
+            handle.truncate(length)
+
+
+def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]]) -> SegmentInfo:
+    """Turn the staging folder's content into an immutable segment, named by its content.
+
+    The staging folder stays until the snapshot that names the segment is committed, so a kill in between repeats this
+    step and reaches the same segment.
+
+    Args:
+        staging: the segment in the making.
+        index: the index folder.
+        rows: its catalog rows with ``duplicate_of`` filled.
+    """
+    staging.close()
+    temporary = index / "segments" / ".sealing"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for number in range(len(staging.dims)):
+        _link(staging.folder / f"rows-{number}.f32", temporary / f"rows-{number}.f32")
+    write_catalog(temporary / "catalog.parquet", rows)
+    write_rejects(temporary / "rejects.parquet", staging.rejects)
+    digests = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
+    for file in temporary.iterdir():
+        sync_file(file)
+    sync_directory(temporary)
+    name = digest_json(digests)[:16]
+    final = index / "segments" / name
+    shutil.rmtree(final, ignore_errors=True)
+    temporary.rename(final)
+    sync_directory(final.parent)
+    return SegmentInfo(name, len(rows), staging.items, len(staging.rejects), digests)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)

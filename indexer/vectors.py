@@ -1,0 +1,155 @@
+"""Rows of one channel: memory-mapped float32, searched by FAISS without a copy.
+
+Everything here *proposes*: float32 scores, some rows. What is unseen is bounded by the caller (THEORY §6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from ..core.errors import IntegrityError, UsageError
+from ..core.types import Score
+
+Float32 = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class RowStore:
+    """All rows of one channel, over segments, addressed by global row number.
+
+    Attributes:
+        parts: one (rows, dim) float32 memory map per segment, in snapshot order.
+        starts: global number of the first row of each part, and the total at the end.
+        dim: row length.
+        score: cosine (inner product of unit rows) or euclidean.
+    """
+
+    parts: tuple[Float32, ...]
+    starts: tuple[int, ...]
+    dim: int
+    score: Score
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.starts[-1]
+
+    def take(self, ids: Ids) -> Float32:
+        """Copy rows out: (m,) global numbers → (m, dim) float32."""
+        out = np.empty((len(ids), self.dim), dtype=np.float32)
+        for part, start, stop in zip(self.parts, self.starts, self.starts[1:], strict=False):
+            inside = (ids >= start) & (ids < stop)
+            if inside.any():
+                out[inside] = part[ids[inside] - start]
+        return out
+
+    def nearest(self, queries: Float32, count: int, *, gpu: bool = False) -> tuple[Float32, Ids]:
+        """FAISS flat search over every row.
+
+        Args:
+            queries: (b, dim) float32.
+            count: how many rows to return per query; more than there are is cut.
+            gpu: search on the first CUDA device.
+
+        Returns:
+            (b, m) scores (inner products, or squared distances) best first, and (b, m) global row numbers.
+        """
+        scores, ids = [], []
+        for part, start in zip(self.parts, self.starts, strict=False):
+            if len(part):
+                score, found = _flat_search(queries, part, min(count, len(part)), self.score, gpu)
+                scores.append(score)
+                ids.append(found + start)
+        return _merge(np.concatenate(scores, axis=1), np.concatenate(ids, axis=1), count, self.score)
+
+    def within(self, query: Float32, bound: float) -> Ids:
+        """Global numbers of all rows at or better than a float32 score bound, by FAISS range search.
+
+        Args:
+            query: (dim,) float32.
+            bound: least inner product, or largest squared distance.
+        """
+        found = [
+            _range_search(query, part, bound, self.score) + start
+            for part, start in zip(self.parts, self.starts, strict=False)
+            if len(part)
+        ]
+        return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+
+
+def open_rows(files: list[tuple[Path, int]], *, dim: int, score: Score) -> RowStore:
+    """Memory-map one channel's rows.
+
+    Args:
+        files: (path, number of rows) per segment.
+        dim: row length.
+        score: how rows are compared.
+
+    Raises:
+        IntegrityError: a file is missing or its size is not rows·dim·4.
+    """
+    parts, starts = [], [0]
+    for path, rows in files:
+        parts.append(_map_part(path, rows, dim))
+        starts.append(starts[-1] + rows)
+    return RowStore(tuple(parts), tuple(starts), dim, score)
+
+
+def _map_part(path: Path, rows: int, dim: int) -> Float32:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read: {error.strerror}") from error
+    if size != rows * dim * 4:
+        raise IntegrityError(f"{path} has {size} bytes; {rows} rows of {dim} float32 take {rows * dim * 4}")
+    if rows == 0:
+        return np.empty((0, dim), dtype=np.float32)
+    return np.memmap(path, dtype="<f4", mode="r", shape=(rows, dim))
+
+
+def _flat_search(queries: Float32, part: Float32, count: int, score: Score, gpu: bool) -> tuple[Float32, Ids]:
+    metric = faiss.METRIC_INNER_PRODUCT if score == "cosine" else faiss.METRIC_L2
+    if gpu:
+        return faiss.knn_gpu(faiss.StandardGpuResources(), queries, part, count, metric=metric)
+    return faiss.knn(queries, part, count, metric=metric)
+
+
+def _merge(scores: Float32, ids: Ids, count: int, score: Score) -> tuple[Float32, Ids]:
+    order = np.argsort(-scores if score == "cosine" else scores, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
+
+
+def _range_search(query: Float32, part: Float32, bound: float, score: Score) -> Ids:
+    # The C functions read the memory map in place; IndexFlat.range_search would first copy every row.
+    # Their tests are strict (> and <), so the bound is moved outwards by one float32 step.
+    result = faiss.RangeSearchResult(1)
+    search = faiss.range_search_inner_product if score == "cosine" else faiss.range_search_L2sqr
+    outward = np.nextafter(np.float32(bound), np.float32(-np.inf if score == "cosine" else np.inf))
+    xq = np.ascontiguousarray(query, dtype=np.float32)
+    search(faiss.swig_ptr(xq), faiss.swig_ptr(part), part.shape[1], 1, len(part), float(outward), result)
+    total = int(faiss.rev_swig_ptr(result.lims, 2)[1])
+    return faiss.rev_swig_ptr(result.labels, total).copy().astype(np.int64) if total else np.empty(0, dtype=np.int64)
+
+
+def gpu_available() -> bool:
+    """Whether this FAISS build has GPU search and sees a device."""
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
+
+
+def choose_gpu(device: str) -> bool:
+    """Resolve ``auto``, ``cpu`` or ``cuda`` for the search.
+
+    Raises:
+        UsageError: another word, or cuda where FAISS has no GPU to use.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"unknown device {device!r}; choose auto, cpu or cuda")
+    if device == "cuda" and not gpu_available():
+        raise UsageError("--device cuda: this FAISS build has no GPU search or sees no GPU (see the gpu extra)")
+    return device != "cpu" and gpu_available()

@@ -1,0 +1,126 @@
+"""What a query returns: matches, radii, a verdict, and the certificate or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..certificates.proof import Certificate
+from ..core.units import Radius
+
+VerdictName = Literal["copy", "not-a-copy", "undecided", "uncertified"]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One item of the gallery in ranked order.
+
+    Attributes:
+        rank: 1 for the first.
+        group: item number inside the snapshot; files with the same pixels are one item.
+        id: id of the item's best row in the catalog.
+        path: its file.
+        view: which stored view matched best.
+        score: cosine in [−1, 1], or minus the Euclidean distance; for several channels the margin of T9 in pixels.
+        distance: chord ‖ẑ − u‖ in [0, 2] for cosine, ‖z − e‖ for Euclidean; for several channels minus the margin.
+        channel: name of the channel that decides for this item.
+        top1: the item stays first inside this radius; None for other ranks or without a certificate.
+        topk: it stays among the first k inside this radius.
+        copy: the verdict "copy of this item" holds inside this radius; None where that is not the verdict.
+        duplicates: paths of the other files with the same pixels.
+    """
+
+    rank: int
+    group: int
+    id: str
+    path: str
+    view: str
+    score: float
+    distance: float
+    channel: str
+    top1: Radius | None = None
+    topk: Radius | None = None
+    copy: Radius | None = None
+    duplicates: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The match as in the ``retr.query/1`` schema."""
+        radii = {name: _radius(getattr(self, name)) for name in ("top1", "topk", "copy")}
+        return {
+            "rank": self.rank,
+            "id": self.id,
+            "path": self.path,
+            "view": self.view,
+            "score": self.score,
+            "distance": self.distance,
+            "channel": self.channel,
+            **radii,
+            "duplicates": list(self.duplicates),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one query.
+
+    Attributes:
+        width, height: of the query as decoded; radii are in its pixels.
+        verdict: at ``eps``: copy, not-a-copy, undecided; ``uncertified`` for a model without a proof.
+        point_verdict: what the threshold says of the query as it is, without any proof.
+        verdict_because: why the verdict is undecided or uncertified; None otherwise.
+        eps: the ℓ2 budget the verdict is proved for; None where no certificate was asked for.
+        not_a_copy: radius of "copy of nothing", where that is the verdict.
+        k: how many matches were asked for.
+        matches: ranked, at most k.
+        thresholds: per channel, its value and where it comes from.
+        certificate: what stands behind the radii; None if withheld.
+        withheld: why there is no certificate.
+    """
+
+    width: int
+    height: int
+    model: str
+    snapshot: str
+    verdict: VerdictName
+    point_verdict: str | None
+    k: int
+    matches: tuple[Match, ...]
+    verdict_because: str | None = None
+    eps: Radius | None = None
+    copy: Radius | None = None
+    not_a_copy: Radius | None = None
+    thresholds: tuple[dict[str, Any], ...] = ()
+    certificate: Certificate | None = None
+    withheld: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
+
+    def as_json(self, query: str) -> dict[str, Any]:
+        """The answer as ``retr.query/1``.
+
+        Args:
+            query: the path the query came from.
+        """
+        return {
+            "schema": "retr.query/1",
+            "query": query,
+            "width": self.width,
+            "height": self.height,
+            "model": self.model,
+            "snapshot": self.snapshot,
+            "verdict": self.verdict,
+            "point_verdict": self.point_verdict,
+            "verdict_because": self.verdict_because,
+            "eps": _radius(self.eps),
+            "copy": _radius(self.copy),
+            "not_a_copy": _radius(self.not_a_copy),
+            "k": self.k,
+            "matches": [match.as_json() for match in self.matches],
+            "thresholds": list(self.thresholds),
+            "certificate": self.certificate.as_json() if self.certificate else None,
+            "withheld": self.withheld,
+            "seconds": dict(self.seconds),
+        }
+
+
+def _radius(radius: Radius | None) -> dict[str, float | None] | None:
+    return None if radius is None else radius.as_json()

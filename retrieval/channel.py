@@ -1,0 +1,117 @@
+"""One channel of an index at query time: its embedder, its rows, its threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..certificates.rounding import norm_bounds
+from ..certificates.shortlist import TF32_UNIT
+from ..core.numerics import UNIT32, norm, round_up
+from ..core.types import Score, UpperBound
+from ..embedding.contract import Embedder
+from ..images.resize import resize_operator
+from ..indexer.snapshot import Threshold
+from ..indexer.vectors import Float32, Ids, RowStore
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEmbedding:
+    """f(q) and what is proved about f at this image size.
+
+    Attributes:
+        z: (d,) float64, not normalised.
+        network: proved bound on L_g, or None.
+        resize: proved bound ρ of the resize from this size.
+        forward_error: bound on ‖computed f − f‖ anywhere in [0, 1]; None for an uncertified embedder.
+    """
+
+    z: Float64
+    network: UpperBound | None
+    resize: UpperBound
+    forward_error: float | None
+
+    @property
+    def lipschitz(self) -> UpperBound | None:
+        """L = L_g·ρ (THEORY §0)."""
+        return None if self.network is None else self.network.times(self.resize)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """An embedder and the rows it made.
+
+    Attributes:
+        groups: (rows,) item number of each row; −1 for rows that are no longer part of the gallery.
+    """
+
+    name: str
+    embedder: Embedder
+    store: RowStore
+    groups: npt.NDArray[np.int64]
+    threshold: Threshold | None
+    gpu: bool = False
+
+    @property
+    def score(self) -> Score:
+        """How rows are compared."""
+        return self.store.score
+
+    def embed(self, x: Tensor) -> Tensor:
+        """F on a batch of equally sized images, differentiable: (b, 3, H, W) in [0, 1] → (b, d), in x's dtype."""
+        operator = resize_operator((x.shape[-2], x.shape[-1]), self.embedder.input_size)
+        return self.embedder.forward(operator.apply(x))
+
+    def embed_query(self, pixels: Float64) -> QueryEmbedding:
+        """F on one image along the path that is certified (float64), or float32 for an uncertified embedder.
+
+        Args:
+            pixels: (H, W, 3) float64 in [0, 1].
+        """
+        operator = resize_operator((pixels.shape[0], pixels.shape[1]), self.embedder.input_size)
+        certified = self.embedder.lipschitz is not None
+        x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+        with torch.inference_mode():
+            # The exact R(q) lies in [0, 1]; clamping removes rounding outside it and moves nothing farther.
+            resized = operator.apply(x).clamp(0.0, 1.0)
+            z = self.embedder.forward(resized if certified else resized.float().to(self.embedder.device))
+        embedding = z[0].cpu().double().numpy()
+        return QueryEmbedding(embedding, self.embedder.lipschitz, operator.norm, self._forward_error(operator.rounding))
+
+    def _forward_error(self, resize_error: UpperBound) -> float | None:
+        own = self.embedder.rounding(torch.float64)
+        if self.embedder.lipschitz is None or own is None:
+            return None
+        return round_up(own.value + round_up(self.embedder.lipschitz.value * resize_error.value))
+
+    def rows64(self, ids: Ids) -> Float64:
+        """Rows as the exact numbers that define the gallery: (m,) → (m, d) float64, unit rows for cosine."""
+        rows = self.store.take(ids).astype(np.float64)
+        return rows / norm(rows)[:, None] if self.score == "cosine" else rows
+
+    def query32(self, z: Float64) -> Float32:
+        """What FAISS searches for: ẑ for cosine, z for Euclidean, rounded to float32."""
+        return (z / norm(z) if self.score == "cosine" else z).astype(np.float32)
+
+    def propose(self, z: Float64, count: int) -> Ids:
+        """Live rows that a float32 search finds nearest, best first; some nearer row may be missing."""
+        _, ids = self.store.nearest(self.query32(z)[None], count, gpu=self.gpu)
+        return ids[0][self.groups[ids[0]] >= 0]
+
+    @property
+    def input_unit(self) -> float:
+        """Roundoff of what enters a float32 product: TF32's where a GPU searches (THEORY §6.1)."""
+        return TF32_UNIT if self.gpu else UNIT32
+
+    @cached_property
+    def longest(self) -> float:
+        """An upper bound on the norm of every row (Euclidean only; unit rows need none)."""
+        pieces = (part[i : i + 65_536] for part in self.store.parts for i in range(0, len(part), 65_536))
+        return max((float(norm_bounds(piece.astype(np.float64))[1].max()) for piece in pieces), default=0.0)

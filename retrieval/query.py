@@ -1,0 +1,68 @@
+"""From image files to answers: decode by the index's policy, embed, search, certify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.errors import ImageRejected
+from ..core.units import Unit, to_l2
+from ..images.decode import DecodedImage, load
+from .answer import Answer
+from .channel import Float64
+from .engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One query file and its answer, or why it was refused."""
+
+    path: str
+    answer: Answer | None
+    refused: ImageRejected | None = None
+
+
+def query_files(
+    engine: Engine,
+    paths: Sequence[str],
+    *,
+    k: int = 10,
+    certify: bool = False,
+    eps: float | None = None,
+    unit: Unit = "rmse",
+    batch_size: int = 16,
+) -> Iterator[Outcome]:
+    """Answer query files in order; a bad file is reported and the rest goes on.
+
+    Args:
+        engine: an open index.
+        paths: image files.
+        k: how many items to return.
+        certify: also prove radii.
+        eps: budget for the verdict, in ``unit``; None for the verdict on the query as it is.
+        unit: l2 (pixels), rmse (8-bit levels) or psnr (dB).
+        batch_size: queries per float32 search.
+    """
+    for start in range(0, len(paths), batch_size):
+        batch = [(path, _load(engine, path)) for path in paths[start : start + batch_size]]
+        images = [image for _, image in batch if isinstance(image, DecodedImage)]
+        budgets = [None if eps is None else to_l2(eps, unit, image.pixels.size) for image in images]
+        answers = iter(engine.answer_many([to_float(i) for i in images], k=k, certify=certify, eps_l2=budgets))
+        for path, image in batch:
+            refused = image if isinstance(image, ImageRejected) else None
+            yield Outcome(path, None if refused else next(answers), refused)
+
+
+def to_float(image: DecodedImage) -> Float64:
+    """Decoded 8-bit pixels as the query the theorems speak of: (H, W, 3) float64 in [0, 1]."""
+    return image.pixels.astype(np.float64) / 255.0
+
+
+def _load(engine: Engine, path: str) -> DecodedImage | ImageRejected:
+    try:
+        return load(Path(path), policy=engine.policy)
+    except ImageRejected as why:
+        return why

@@ -1,0 +1,243 @@
+"""One channel: the exact ranking, and for each returned item how far the query may move (T1, T2, T3, T4, T5)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..certificates.decision import accepted, verdict_values
+from ..certificates.ranking import answer_radius, half_space_distances, item_radii, pair_radii, topk_radius
+from ..certificates.rounding import norm_bounds
+from ..certificates.shortlist import needed_separation, unseen_radius
+from ..certificates.verdicts import VerdictRadii, unseen_nothing_radius, verdict_radii
+from ..core.numerics import norm, round_up
+from ..core.types import UpperBound
+from .channel import Channel, Float64, QueryEmbedding
+from .shortlist import Shortlist, distance_bounds, widen
+
+VIEWS_TRIED = 4
+"""How many of an item's best rows T3 fixes in turn; each gives a sound radius, the largest is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a certified channel knows of a query: all a radius needs."""
+
+    z: Float64
+    lipschitz: UpperBound
+    forward_error: float
+    cap: float  # pixels: beyond this the query could have no direction, or no such image exists
+
+
+@dataclass(frozen=True, slots=True)
+class RankedItem:
+    """An item, its best row, and its radii (ℓ2 in pixels; None where not certified).
+
+    Attributes:
+        row: global number of the row that decides for it; channel: which channel that row is in.
+        score, distance: see ``answer.Match``.
+        raw_top1: the top-1 radius before slack, for the record.
+        limited_by: item number of the nearest rival of the first item.
+    """
+
+    group: int
+    row: int
+    score: float
+    distance: float
+    channel: int = 0
+    top1: float | None = None
+    topk: float | None = None
+    copy: float | None = None
+    raw_top1: float | None = None
+    limited_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The first k items, exactly, and the verdict over the whole gallery (None without a threshold)."""
+
+    items: tuple[RankedItem, ...]
+    point_verdict: str | None = None
+    copy: float | None = None
+    nothing: float | None = None
+
+
+def proof_of(query: QueryEmbedding, channel: Channel, values: int) -> Proof | None:
+    """The numbers behind a certificate, or None for an uncertified channel.
+
+    Args:
+        query: the embedded query.
+        channel: where it is searched.
+        values: n = 3·H·W of the query.
+    """
+    if query.lipschitz is None or query.forward_error is None:
+        return None
+    far = round_up(math.sqrt(values))  # no two images are farther apart
+    reach = answer_radius(query.z, score=channel.score, lipschitz=query.lipschitz, forward_error=query.forward_error)
+    return Proof(query.z, query.lipschitz, query.forward_error, min(far, reach))
+
+
+def rank(channel: Channel, z: Float64, short: Shortlist, k: int, proof: Proof | None) -> Ranking:
+    """Settle the first k items, widening the shortlist until nothing unseen can matter.
+
+    Args:
+        channel: rows and score.
+        z: (d,) float64 query embedding.
+        short: a first proposal.
+        k: how many items.
+        proof: None to rank without radii.
+    """
+    while True:
+        items = _top_items(channel, short, k)
+        if proof is not None:
+            items = [_certify(channel, short, item, k, proof, first=item is items[0]) for item in items]
+        need = _needed(channel, z, short, items, k, proof)
+        if need <= short.unseen:
+            return _with_verdict(channel, z, short, items, proof)
+        short = widen(channel, z, max(need, 1.05 * short.unseen) if len(short.ids) else math.inf)
+
+
+def _top_items(channel: Channel, short: Shortlist, k: int) -> list[RankedItem]:
+    groups = channel.groups[short.ids]
+    _, first = np.unique(groups, return_index=True)
+    return [_item(channel, short, int(place)) for place in np.sort(first)[:k]]
+
+
+def _item(channel: Channel, short: Shortlist, place: int) -> RankedItem:
+    distance = float(short.distances[place])
+    cosine = channel.score == "cosine"
+    score = 1.0 - 0.5 * distance * distance if cosine else -distance
+    row = int(short.ids[place])
+    return RankedItem(int(channel.groups[row]), row, score, distance)
+
+
+def _needed(
+    channel: Channel, z: Float64, short: Shortlist, items: list[RankedItem], k: int, proof: Proof | None
+) -> float:
+    """How near an unseen row must not be for the answer to stand."""
+    if math.isinf(short.unseen):
+        return 0.0
+    if len(items) < k:
+        return max(2.0 * short.unseen, 1e-6)
+    _, farthest = distance_bounds(channel, z, channel.rows64(np.asarray([item.row for item in items])))
+    need = _beyond(float(farthest.max()), channel)
+    if proof is None:
+        return need
+    return max(need, *(_needed_for(channel, short, i, float(a), proof) for i, a in zip(items, farthest, strict=True)))
+
+
+def _beyond(a: float, channel: Channel) -> float:
+    """A distance at which a row's computed score is surely below that of a row at distance a."""
+    return math.sqrt(a * a + 1e-12) if channel.score == "cosine" else a * (1.0 + 1e-12) + 1e-140
+
+
+def _needed_for(channel: Channel, short: Shortlist, item: RankedItem, a: float, proof: Proof) -> float:
+    z_low = float(norm_bounds(proof.z)[0])
+    need = 0.0
+    for radius in (item.top1, item.topk):
+        if not radius:
+            continue
+        floor = unseen_radius(
+            a,
+            short.unseen,
+            score=channel.score,
+            z_norm=z_low,
+            dim=channel.store.dim,
+            lipschitz=proof.lipschitz,
+            forward_error=proof.forward_error,
+        )
+        if floor < radius:
+            h = round_up(round_up(radius * proof.lipschitz.value) + 2.0 * proof.forward_error)
+            separation = needed_separation(a, h, score=channel.score, z_norm=z_low)
+            need = max(need, separation * (1.0 + 1e-9) + 1e-9, short.unseen * (1.0 + 1e-6) + 1e-9)
+    return need
+
+
+def _certify(channel: Channel, short: Shortlist, item: RankedItem, k: int, proof: Proof, *, first: bool) -> RankedItem:
+    groups = channel.groups[short.ids]
+    own = np.flatnonzero(groups == item.group)[:VIEWS_TRIED]
+    rival = groups != item.group
+    rivals, rival_groups = short.rows[rival], groups[rival]
+    radii = np.stack([_pair_radii(channel, short.rows[view], rivals, proof) for view in own])
+    _, per_item = item_radii(radii, rival_groups)
+    copy = _copy(channel, short.rows[own], proof)
+    topk = min(topk_radius(per_item, k), proof.cap)
+    if not first:
+        return replace(item, topk=topk, copy=copy)
+    # T3 in its cheaper form: one view must beat every row of every other item.
+    least = radii.min(axis=1, initial=math.inf)
+    view = int(least.argmax())
+    top1 = min(max(0.0, float(least[view])), proof.cap)
+    raw = half_space_distances(proof.z, short.rows[own[view]], rivals, channel.score)
+    limit = int(rival_groups[radii[view].argmin()]) if rivals.size else None
+    raw_top1 = max(float(raw.min()), 0.0) / proof.lipschitz.value if raw.size else None
+    return replace(item, top1=top1, topk=topk, copy=copy, raw_top1=raw_top1, limited_by=limit)
+
+
+def _pair_radii(channel: Channel, winner: Float64, rivals: Float64, proof: Proof) -> Float64:
+    return pair_radii(
+        proof.z,
+        winner,
+        rivals,
+        score=channel.score,
+        lipschitz=proof.lipschitz,
+        forward_error=proof.forward_error,
+    )
+
+
+def _copy(channel: Channel, rows: Float64, proof: Proof) -> float | None:
+    """T4/T5 "copy of this item": any of its rows may keep it."""
+    radii = _verdicts(channel, rows, proof)
+    return None if radii is None else min(max(0.0, float(radii.copy.max())), proof.cap)
+
+
+def _with_verdict(
+    channel: Channel, z: Float64, short: Shortlist, items: list[RankedItem], proof: Proof | None
+) -> Ranking:
+    point = point_verdict(channel, z, short)
+    radii = None if proof is None else _verdicts(channel, short.rows, proof)
+    if radii is None or proof is None:
+        return Ranking(tuple(items), point)
+    copy = min(max(0.0, float(radii.copy.max())), proof.cap)  # a sound floor: some listed row accepts
+    nothing = min(max(0.0, float(radii.nothing.min())), hidden_nothing(channel, short, proof), proof.cap)
+    return Ranking(tuple(items), point, copy, nothing)
+
+
+def hidden_nothing(channel: Channel, short: Shortlist, proof: Proof) -> float:
+    """A floor under the "not a copy" radius of every row that is not listed; inf when all are."""
+    assert channel.threshold is not None
+    if math.isinf(short.unseen):
+        return math.inf
+    radius = unseen_nothing_radius(
+        short.unseen,
+        z_norm=float(norm(proof.z)),
+        dim=channel.store.dim,
+        score=channel.score,
+        threshold=channel.threshold.value,
+        lipschitz=proof.lipschitz,
+        forward_error=proof.forward_error,
+    )
+    return max(0.0, radius)
+
+
+def point_verdict(channel: Channel, z: Float64, short: Shortlist) -> str | None:
+    """What the threshold says of the query as it is: ``copy``, ``not-a-copy``, or None without a threshold."""
+    if channel.threshold is None:
+        return None
+    values = verdict_values(z, short.rows, channel.score)
+    return "copy" if accepted(values, channel.score, channel.threshold.value).any() else "not-a-copy"
+
+
+def _verdicts(channel: Channel, rows: Float64, proof: Proof) -> VerdictRadii | None:
+    if channel.threshold is None:
+        return None
+    return verdict_radii(
+        proof.z,
+        rows,
+        score=channel.score,
+        threshold=channel.threshold.value,
+        lipschitz=proof.lipschitz,
+        forward_error=proof.forward_error,
+    )

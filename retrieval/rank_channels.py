@@ -1,0 +1,200 @@
+"""Several channels: items ranked by their margin in pixels, and radii that hold for all channels together (T9)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..certificates.channels import (
+    Margins,
+    item_margins,
+    margin_radii,
+    margins,
+    union_copy_radius,
+    union_nothing_radius,
+    unseen_margins,
+)
+from ..certificates.ranking import topk_radius
+from ..certificates.verdicts import VerdictRadii, verdict_radii
+from ..core.numerics import norm, round_up
+from ..indexer.vectors import Ids
+from .channel import Channel, Float64
+from .rank import Proof, RankedItem, Ranking, hidden_nothing, point_verdict
+from .shortlist import Shortlist, distances, widen
+
+UNSEEN = -1
+"""Item number that stands for everything a shortlist does not hold."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One channel's view of the candidates: all rows of every candidate item, rescored."""
+
+    channel: Channel
+    proof: Proof
+    ids: Ids
+    rows: Float64
+    margins: Margins
+    short: Shortlist
+
+    @property
+    def items(self) -> Ids:
+        return self.channel.groups[self.ids]
+
+
+def rank_channels(
+    channels: Sequence[Channel], lists: Sequence[Shortlist], k: int, proofs: Sequence[Proof], *, certify: bool
+) -> Ranking:
+    """Settle the first k items across channels, widening every shortlist until nothing unseen can matter.
+
+    Args:
+        channels: each with a threshold.
+        lists: a first proposal per channel.
+        k: how many items.
+        proofs: per channel.
+        certify: also give radii.
+    """
+    lists = list(lists)
+    while True:
+        parts = _parts(channels, lists, proofs)
+        items, total = item_margins([*((part.margins, part.items) for part in parts), *_unseen(parts)])
+        ranking, settled = _settle(parts, items, total, k, certify)
+        if settled:
+            return ranking
+        lists = [
+            short if math.isinf(short.unseen) else widen(c, p.z, max(1.3 * short.unseen, 1e-3))
+            for short, c, p in zip(lists, channels, proofs, strict=True)
+        ]
+
+
+def _parts(channels: Sequence[Channel], lists: Sequence[Shortlist], proofs: Sequence[Proof]) -> list[_Part]:
+    wanted = np.unique(np.concatenate([c.groups[s.ids] for c, s in zip(channels, lists, strict=True)]))
+    ids = np.flatnonzero(np.isin(channels[0].groups, wanted))
+    return [_part(c, s, p, ids) for c, s, p in zip(channels, lists, proofs, strict=True)]
+
+
+def _part(channel: Channel, short: Shortlist, proof: Proof, ids: Ids) -> _Part:
+    assert channel.threshold is not None
+    rows = channel.rows64(ids)
+    found = margins(
+        proof.z,
+        rows,
+        score=channel.score,
+        threshold=channel.threshold.value,
+        lipschitz=proof.lipschitz,
+        forward_error=proof.forward_error,
+    )
+    return _Part(channel, proof, ids, rows, found, short)
+
+
+def _unseen(parts: Sequence[_Part]) -> list[tuple[Margins, Ids]]:
+    """One stand-in per channel for all rows that are not listed, as far out as is proved."""
+    stand_ins = []
+    for part in parts:
+        if math.isfinite(part.short.unseen):
+            assert part.channel.threshold is not None
+            far = unseen_margins(
+                part.short.unseen,
+                z_norm=float(norm(part.proof.z)),
+                dim=part.channel.store.dim,
+                score=part.channel.score,
+                threshold=part.channel.threshold.value,
+                lipschitz=part.proof.lipschitz,
+                forward_error=part.proof.forward_error,
+            )
+            stand_ins.append((far, np.asarray([UNSEEN])))
+    return stand_ins
+
+
+def _settle(parts: Sequence[_Part], items: Ids, total: Margins, k: int, certify: bool) -> tuple[Ranking, bool]:
+    order = np.lexsort((items, -total.values))
+    real = order[items[order] != UNSEEN][:k]
+    hidden = np.flatnonzero(items == UNSEEN)
+    found = [_item(parts, int(items[place]), float(total.values[place])) for place in real]
+    settled = True
+    if hidden.size:
+        ceiling = round_up(float(total.values[hidden[0]] + 2.0 * total.errors[hidden[0]]))
+        lowest = min((total.values[p] - 2.0 * total.errors[p] for p in real), default=-math.inf)
+        settled = len(real) == k and bool(lowest > ceiling)
+    if certify:
+        found, limits = _certify(parts, items, total, real, found, k)
+        settled = settled and limits
+    return _with_verdict(parts, found, certify), settled
+
+
+def _item(parts: Sequence[_Part], group: int, margin: float) -> RankedItem:
+    """The row and the channel that decide for an item."""
+    best = max(range(len(parts)), key=lambda number: parts[number].margins.values[parts[number].items == group].max())
+    part = parts[best]
+    own = np.flatnonzero(part.items == group)
+    place = own[part.margins.values[own].argmax()]
+    distance = float(distances(part.channel, part.proof.z, part.rows[place : place + 1])[0])
+    return RankedItem(group, int(part.ids[place]), margin, distance, channel=best)
+
+
+def _certify(
+    parts: Sequence[_Part], items: Ids, total: Margins, real: Ids, found: list[RankedItem], k: int
+) -> tuple[list[RankedItem], bool]:
+    """Radii of the returned items; False where a row that was not listed might be what limits one of them."""
+    cap = min(part.proof.cap for part in parts)
+    done, settled = [], True
+    for number, (place, item) in enumerate(zip(real, found, strict=True)):
+        radii = margin_radii(total, int(place))
+        others = np.delete(items, place)
+        hidden = radii[others == UNSEEN]
+        # Everything unseen may be many items: for top-k it counts k times.
+        counted = np.concatenate([radii, np.repeat(hidden, k - 1)])
+        topk = topk_radius(counted, k)
+        top1 = topk_radius(radii, 1) if number == 0 else None
+        least = float(hidden.min(initial=math.inf))
+        settled = settled and least >= topk and (top1 is None or least >= top1)
+        done.append(_with_radii(parts, item, top1, topk, cap, others, radii))
+    return done, settled
+
+
+def _with_radii(
+    parts: Sequence[_Part], item: RankedItem, top1: float | None, topk: float, cap: float, others: Ids, radii: Float64
+) -> RankedItem:
+    copy = union_copy_radius([_verdicts(part, part.rows[part.items == item.group]) for part in parts])
+    first = top1 is not None
+    limit = int(others[radii.argmin()]) if first and radii.size else None
+    raw = float(radii.min()) if first and radii.size else None
+    return RankedItem(
+        item.group,
+        item.row,
+        item.score,
+        item.distance,
+        channel=item.channel,
+        top1=min(top1, cap) if top1 is not None else None,
+        topk=min(topk, cap),
+        copy=min(copy, cap),
+        raw_top1=raw,
+        limited_by=limit,
+    )
+
+
+def _with_verdict(parts: Sequence[_Part], found: list[RankedItem], certify: bool) -> Ranking:
+    points = [point_verdict(part.channel, part.proof.z, part.short) for part in parts]
+    point = "copy" if "copy" in points else "not-a-copy"
+    if not certify:
+        return Ranking(tuple(found), point)
+    radii = [_verdicts(part, part.short.rows) for part in parts]
+    cap = min(part.proof.cap for part in parts)
+    hidden = min(hidden_nothing(part.channel, part.short, part.proof) for part in parts)
+    nothing = min(union_nothing_radius(radii), hidden, cap)
+    return Ranking(tuple(found), point, min(union_copy_radius(radii), cap), nothing)
+
+
+def _verdicts(part: _Part, rows: Float64) -> VerdictRadii:
+    assert part.channel.threshold is not None
+    return verdict_radii(
+        part.proof.z,
+        rows,
+        score=part.channel.score,
+        threshold=part.channel.threshold.value,
+        lipschitz=part.proof.lipschitz,
+        forward_error=part.proof.forward_error,
+    )

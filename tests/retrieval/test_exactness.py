@@ -1,0 +1,183 @@
+"""The engine against brute force in extended precision, on galleries with planted near-duplicates."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+import pytest
+import torch
+
+from retr.retrieval.rank import rank
+from retr.retrieval.shortlist import shortlists
+
+DIM = 768
+SLACK = 1e-7
+"""A certified radius lies below the exact one by what rounding could do to the decision. With rows 1e-6 apart and
+queries of length 7 that is up to 1e-7; between rows that are not near-duplicates it is 1e-13."""
+
+
+def planted_gallery(rows: int, seed: int = 0) -> np.ndarray:
+    """Random rows; of every 50, three are near-duplicates of the row before them: 1e-4, 1e-6 and 0 apart."""
+    rng = np.random.default_rng(seed)
+    gallery = rng.standard_normal((rows, DIM)).astype(np.float32)
+    gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
+    for start in range(10, rows - 4, 50):
+        for offset, apart in enumerate((1e-4, 1e-6, 0.0), start=1):
+            direction = rng.standard_normal(DIM)
+            gallery[start + offset] = gallery[start] + apart * direction / np.linalg.norm(direction)
+    return gallery
+
+
+def brute_force(channel, z: np.ndarray, k: int):
+    """Ranking and radii by definition over every row; 80-bit arithmetic where rows are close, no shortlist, no slack."""
+    rows = channel.rows64(np.arange(channel.store.rows))  # these numbers define the gallery
+    cosine = channel.score == "cosine"
+    score = (rows @ z if cosine else -((rows - z) ** 2).sum(1)).astype(np.longdouble)
+    near = np.argsort(-score)[:100]
+    fine, long_z = rows[near].astype(np.longdouble), z.astype(np.longdouble)
+    score[near] = fine @ long_z if cosine else -((fine - long_z) ** 2).sum(1)
+    order = np.lexsort((np.arange(len(rows)), -score))
+    results = []
+    for place in order[: min(k, 3)]:
+        h = half_spaces(rows[place], rows, z, score[place] - score, cosine)
+        h[near] = half_spaces(rows[place].astype(np.longdouble), fine, long_z, score[place] - score[near], cosine)
+        h = np.delete(h, place)
+        results.append((max(float(h.min()), 0.0), max(float(np.partition(h, k - 1)[k - 1]), 0.0)))
+    return order[:k].tolist(), results
+
+
+def half_spaces(row, rows, z, lead, cosine):
+    difference = row - rows
+    width = np.sqrt((difference**2).sum(1))
+    lead = difference @ z if cosine else lead.astype(rows.dtype) / 2
+    return np.divide(lead, width, out=np.zeros_like(width), where=width > 0)
+
+
+def queries(gallery: np.ndarray, count: int, seed: int = 1) -> np.ndarray:
+    """Near planted rows, near lone rows, and far from everything."""
+    rng = np.random.default_rng(seed)
+    picks = [10, 11, 12, 13, 60, 62, 30, 31]
+    near = [gallery[p % len(gallery)] + s * rng.standard_normal(DIM) / DIM**0.5 for p in picks for s in (0.0, 1e-3, 0.5)]
+    far = list(rng.standard_normal((count, DIM)))
+    return np.asarray([*near, *far][:count], dtype=np.float64) * 7.0
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    faiss.omp_set_num_threads(request.param)
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    faiss.omp_set_num_threads(2)
+    torch.set_num_threads(before)
+
+
+def assert_same(ranking, expected, k: int) -> None:
+    order, radii = expected
+    assert [item.row for item in ranking.items] == order
+    for item, (_, topk) in zip(ranking.items, radii, strict=False):
+        assert topk - SLACK <= item.topk <= topk
+    first, (top1, _) = ranking.items[0], radii[0]
+    assert first.raw_top1 == pytest.approx(top1, abs=1e-9)
+    assert top1 - SLACK <= first.top1 <= top1
+    assert all(item.top1 is None for item in ranking.items[1:])
+
+
+def test_twenty_thousand_rows_cosine(make_channel, make_proof, threads):
+    gallery = planted_gallery(20_000)
+    channel = make_channel(gallery, parts=3)
+    zs = queries(gallery, 26)[::4]
+    batch = shortlists(channel, zs, 128)
+    for z, short in zip(zs, batch, strict=True):
+        expected = brute_force(channel, z, 10)
+        assert_same(rank(channel, z, short, 10, make_proof(z)), expected, 10)
+        alone = shortlists(channel, z[None], 128)[0]
+        assert rank(channel, z, alone, 10, make_proof(z)) == rank(channel, z, short, 10, make_proof(z))
+
+
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+@pytest.mark.parametrize("first", [1, 3, 128])
+def test_any_first_shortlist_is_widened_to_the_same_answer(make_channel, make_proof, score, first):
+    gallery = planted_gallery(1500)
+    channel = make_channel(gallery, score, threshold=0.5)
+    for z in queries(gallery, 26)[::2]:
+        z = z / 7.0 if score == "euclidean" else z
+        short = shortlists(channel, z[None], first)[0]
+        assert_same(rank(channel, z, short, 5, make_proof(z)), brute_force(channel, z, 5), 5)
+
+
+def test_exact_duplicates_tie_and_certify_nothing_unless_declared_one_item(make_channel, make_proof):
+    gallery = planted_gallery(300)
+    z = gallery[13].astype(np.float64)
+    lone = make_channel(gallery)
+    tied = rank(lone, z, shortlists(lone, z[None], 128)[0], 3, make_proof(z))
+    assert [item.row for item in tied.items[:2]] == [10, 13]
+    assert tied.items[0].top1 == 0.0
+    groups = np.arange(300)
+    groups[[11, 12, 13]] = 10
+    joined = make_channel(gallery, groups=groups)
+    one = rank(joined, z, shortlists(joined, z[None], 128)[0], 3, make_proof(z))
+    assert one.items[0].group == 10
+    assert one.items[0].top1 > 0.1
+
+
+def test_tombstoned_rows_are_neither_found_nor_rivals(make_channel, make_proof):
+    gallery = planted_gallery(300)
+    groups = np.arange(300)
+    groups[[10, 11, 12]] = -1
+    channel = make_channel(gallery, groups=groups)
+    z = gallery[10].astype(np.float64)
+    found = rank(channel, z, shortlists(channel, z[None], 16)[0], 3, make_proof(z))
+    assert found.items[0].row == 13
+    assert found.items[0].top1 > 0.1
+
+
+def test_the_radius_is_attained_in_embedding_space(make_channel, make_proof):
+    """Just inside it the first item stays, just outside some direction dethrones it: the bound is tight for L = 1."""
+    gallery = planted_gallery(400)
+    channel = make_channel(gallery)
+    rng = np.random.default_rng(3)
+    z = 5.0 * (gallery[30] + 0.4 * rng.standard_normal(DIM) / DIM**0.5).astype(np.float64)
+    item = rank(channel, z, shortlists(channel, z[None], 128)[0], 5, make_proof(z)).items[0]
+    rows = channel.rows64(np.arange(400))
+    limit = rows[item.limited_by]
+    normal = (limit - rows[item.row]) / np.linalg.norm(limit - rows[item.row])
+    inside, outside = z + 0.999999 * item.top1 * normal, z + 1.000001 * item.top1 * normal
+    assert (rows @ inside).argmax() == item.row
+    assert (rows @ outside).argmax() == item.limited_by
+
+
+def test_verdict_radii_match_the_cone_and_the_ball(make_channel, make_proof):
+    gallery = planted_gallery(500)
+    rng = np.random.default_rng(4)
+    for score, tau in (("cosine", 0.6), ("euclidean", 0.8)):
+        channel = make_channel(gallery, score, threshold=tau)
+        for mix in (0.1, 0.5, 3.0):
+            z = gallery[30].astype(np.float64) + mix * rng.standard_normal(DIM) / DIM**0.5
+            found = rank(channel, z, shortlists(channel, z[None], 64)[0], 5, make_proof(z))
+            rows = channel.rows64(np.arange(500))
+            if score == "cosine":
+                length = np.linalg.norm(z)
+                best = np.arccos(np.clip((rows @ z).max() / length, -1, 1))
+                signed = length * np.sin(np.clip(np.arccos(tau) - best, -np.pi / 2, np.pi / 2))
+            else:
+                signed = tau - np.linalg.norm(rows - z, axis=1).min()
+            assert found.copy == pytest.approx(max(signed, 0.0), abs=1e-9)
+            assert found.nothing == pytest.approx(max(-signed, 0.0), abs=1e-9)
+            assert found.point_verdict == ("copy" if signed >= 0 else "not-a-copy")
+
+
+def test_several_views_keep_the_best_view_and_never_rival_themselves(make_channel, make_proof):
+    rng = np.random.default_rng(5)
+    gallery = planted_gallery(600)
+    groups = np.repeat(np.arange(200), 3)
+    channel = make_channel(gallery, groups=groups)
+    z = gallery[301].astype(np.float64) + 0.2 * rng.standard_normal(DIM) / DIM**0.5
+    found = rank(channel, z, shortlists(channel, z[None], 128)[0], 5, make_proof(z)).items[0]
+    rows = channel.rows64(np.arange(600))
+    assert (found.group, found.row) == (100, 301)
+    others = rows[groups != 100]
+    best = max(
+        ((rows[v] - others) @ z / np.linalg.norm(rows[v] - others, axis=1)).min() for v in np.flatnonzero(groups == 100)
+    )
+    assert found.top1 == pytest.approx(best, abs=1e-9)
