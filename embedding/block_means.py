@@ -13,7 +13,7 @@ from ..core.files import digest_json
 from ..core.types import Score, UpperBound
 from .contract import Embedder
 from .forward_error import ARITHMETIC, inflate
-from .layers.sum_pool import block_sums
+from .layers.sum_pool import scaled_block_sums
 from .network import require_input
 
 PIXELS = 4
@@ -56,7 +56,7 @@ class BlockMeans(Embedder):
     def forward(self, x: Tensor) -> Tensor:
         """Embed a batch (b, 3, 4s, 4s) in [0, 1] → (b, 3·s²), in the dtype of x."""
         require_input(x, self.input_size)
-        sums = block_sums(x, PIXELS).flatten(2) / PIXELS  # b 3 s²
+        sums = scaled_block_sums(x, PIXELS).flatten(2)  # b 3 s²
         return (sums - sums.mean(-1, keepdim=True)).flatten(1)
 
     def rounding(self, dtype: torch.dtype) -> UpperBound | None:
