@@ -113,6 +113,19 @@ def test_gallery_moves_too(seed):
             assert step == 0 or accepted(value, "euclidean", 1.0)[0] == (copy > 0)
 
 
+def test_forward_errors_of_query_and_gallery_both_count():
+    z, rows = np.array([1.0, 0.0]), np.array([[0.5, 0.0], [-3.0, 0.0]])
+    clean = moving_gallery_verdicts(z, rows, threshold=1.0, lipschitz=ONE, forward_error=0.0)
+    noisy = moving_gallery_verdicts(z, rows, threshold=1.0, lipschitz=ONE, forward_error=0.01)
+    assert clean.copy[0] == pytest.approx(0.25)
+    assert clean.nothing[1] == pytest.approx(1.5)
+    assert (noisy.copy <= clean.copy - 0.02 * (1 - 1e-9)).all()
+    assert (noisy.nothing <= clean.nothing - 0.02 * (1 - 1e-9)).all()
+    ranking = [moving_gallery_ranking(z, rows[0], rows[1:], lipschitz=ONE, forward_error=e)[0] for e in (0.0, 0.01)]
+    assert ranking[0] == pytest.approx(3.5 / 4)
+    assert ranking[1] <= ranking[0] - 0.02 * (1 - 1e-9)
+
+
 def test_identical_rows_give_exactly_zero_also_when_the_gallery_moves():
     z, rows = np.array([1.0, 0.0]), np.array([[0.9, 0.1], [0.9, 0.1]])
     assert moving_gallery_ranking(z, rows[0], rows[1:], lipschitz=ONE, forward_error=1e-6)[0] == 0.0

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from retr.certificates.checker import signed_distance
 from retr.certificates.decision import accepted, verdict_values
 from retr.certificates.verdicts import (
+    cone_error,
     copy_radius,
     nothing_radius,
     signed_distances,
@@ -21,6 +22,7 @@ from retr.certificates.verdicts import (
     verdict_radii,
 )
 from retr.core.errors import UsageError
+from retr.core.numerics import dot_gamma
 from retr.core.types import UpperBound
 
 ONE = UpperBound(1.0, "test")
@@ -167,6 +169,30 @@ def test_known_cases():
     assert at([-2.0, 0.0, 0.0], half) == -2.0  # 150° beyond the edge: the apex
     assert at([2.0, 0.0, 0.0], -0.5) == 2.0  # 120° inside the edge: the apex
     assert at([2.0, 0.0, 0.0], 1.0) == 0.0
+
+
+@given(seeds, st.integers(2, 64), cosines)
+@settings(max_examples=60, deadline=None)
+def test_the_stated_rounding_error_bounds_the_true_one(seed, d, threshold):
+    z, rows = draw(seed, d, "cosine")
+    plain = signed_distances(z, rows, score="cosine", threshold=threshold)
+    for row, value, error in zip(rows, plain, cone_error(z, rows), strict=True):
+        exact = signed_distance(z, row, score="cosine", threshold=threshold)
+        assert abs(Decimal(float(value)) - exact) <= Decimal(float(error)) <= Decimal(float(1e-13 * np.linalg.norm(z)))
+    inside = radii_of(z, rows, "cosine", threshold)
+    spare = 4e-16 * np.linalg.norm(z)
+    assert (inside.copy <= plain - spare).all()
+    assert (inside.nothing <= -plain - spare).all()
+
+
+def test_distance_thresholds_are_moved_by_the_rounding_of_the_decision():
+    z, origin = np.zeros(4096), np.zeros((1, 4096))
+    z[:2] = 3.0, 4.0
+    radii = radii_of(z, origin, "euclidean", 1024.0)
+    assert 1019 - 1e-11 < radii.copy[0] <= 1019 - 1024 * dot_gamma(4096)
+    radii = radii_of(z * 1000, origin, "euclidean", 4096.0)
+    # 904 apart; the distance's own bound takes γ·5000, the decision takes γ·4096
+    assert 904 - 1e-10 < radii.nothing[0] <= 904 - (5000 + 4096) * dot_gamma(4096)
 
 
 def test_existence_takes_the_largest_and_nothing_the_smallest():
