@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -287,6 +288,20 @@ def test_forward_errors_stay_below_their_bound(seed):
         claim = layer.claim(tuple(x.shape[1:]))
         norm = float(x.norm()) * (1 + 1e-6)
         assert 0 < error <= claim.errors[torch.float32](norm) + claim.errors[torch.float64](norm)
+
+
+def test_the_rounding_bound_covers_the_worst_order_of_summation():
+    """One large pixel first: added one by one to it, every other pixel is lost."""
+    n = 1000
+    layer = FoldedSLLDense(torch.ones(1, n), torch.zeros(1), torch.tensor([1.0 / n]), torch.ones(1))
+    x = np.ones(n, dtype=np.float32)
+    x[0] = 2.0**24
+    inside = np.cumsum(x, dtype=np.float32)[-1]
+    assert inside == 2.0**24
+    computed = x - 2 * (layer.diagonal.numpy() * inside)
+    error = np.linalg.norm(computed - layer(torch.from_numpy(x)[None].double())[0].numpy())
+    bound = layer.claim((n,)).errors[torch.float32](float(np.linalg.norm(x)) * (1 + 1e-6))
+    assert 50 < error <= bound
 
 
 def test_offsets_bound_the_image_of_zero():
