@@ -35,15 +35,18 @@ class Axis:
 
     Attributes:
         matrix: (target, source) float64, non-negative, rows sum to 1 up to rounding; read-only.
-        norm: proved upper bound on its largest singular value.
         terms: most non-zero weights in a row.
         mass: upper bound on the sum of a row.
     """
 
     matrix: npt.NDArray[np.float64]
-    norm: UpperBound
     terms: int
     mass: float
+
+    @cached_property
+    def norm(self) -> UpperBound:
+        """Proved when first asked for: gallery images, which are constants, never need it."""
+        return spectral_norm(self.matrix)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +156,7 @@ def resize_axis(source: int, target: int) -> Axis:
     matrix.setflags(write=False)
     terms = int(np.count_nonzero(matrix, axis=1).max())
     mass = max(round_up(math.fsum(row[row > 0])) for row in matrix)
-    return Axis(matrix, spectral_norm(matrix), terms, mass)
+    return Axis(matrix, terms, mass)
 
 
 def _triangle_weights(source: int, target: int) -> npt.NDArray[np.float64]:
@@ -169,8 +172,8 @@ def spectral_norm(matrix: npt.NDArray[np.float64]) -> UpperBound:
     """The largest singular value of a non-negative matrix, from above and to the last digits.
 
     Theorem (Collatz–Wielandt): for a non-negative square matrix G and any v > 0, the spectral radius of G is at most
-    max_i (G·v)_i / v_i. With G = A·Aᵀ its square root bounds σ_max(A); v is the leading singular vector that a float64
-    SVD gives, made positive, so the bound is tight *and* needs no trust in the SVD. All terms are non-negative,
+    max_i (G·v)_i / v_i. With G = A·Aᵀ its square root bounds σ_max(A); v is the leading eigenvector of G that
+    float64 ``eigh`` gives, made positive, so the bound is tight *and* needs no trust in the decomposition. All terms are non-negative,
     so A·(Aᵀ·v) is at least (1 − γ) times its exact value.
 
     Args:
@@ -182,13 +185,13 @@ def spectral_norm(matrix: npt.NDArray[np.float64]) -> UpperBound:
     if not (matrix >= 0).all() or not matrix.any():
         raise ValueError("the norm bound holds for non-negative, non-zero matrices")
     short = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    leading = np.abs(np.linalg.svd(short, full_matrices=False)[0][:, 0])
+    leading = np.abs(np.linalg.eigh(short @ short.T)[1][:, -1])
     # Where the vector has all but died out, its relative error is large; the floor keeps the ratios honest and small.
     v = np.maximum(leading / leading.max(), 1e-9)
     ratio = round_up(float(((short @ (short.T @ v)) / v).max()))
     error = gamma(sum(short.shape) + 2)
     squared = round_up(ratio / round_down(1.0 - error))
-    return UpperBound(round_up(math.sqrt(squared)), "Collatz–Wielandt at the SVD's leading vector")
+    return UpperBound(round_up(math.sqrt(squared)), "Collatz–Wielandt at the leading eigenvector")
 
 
 def _cut(matrix: npt.NDArray[np.float64]) -> list[tuple[int, npt.NDArray[np.float64]]]:

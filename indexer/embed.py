@@ -54,7 +54,7 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
     view of it with that fault is only left out.
     """
     names = [view.name for view in recipe.views]
-    per_channel = [_rows(files, embedder) for embedder in embedders]  # (files, views, dim)
+    per_channel = [_rows(files, len(names), embedder) for embedder in embedders]
     usable = np.ones((len(files), len(names)), dtype=np.bool_)
     for rows, embedder in zip(per_channel, embedders, strict=True):
         usable &= _usable(rows, embedder)
@@ -66,12 +66,12 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
     return Embedded(kept, vectors, refused)
 
 
-def _rows(files: Sequence[Prepared], embedder: Embedder) -> npt.NDArray[np.float64]:
+def _rows(files: Sequence[Prepared], views: int, embedder: Embedder) -> npt.NDArray[np.float64]:  # files views dim
     if not files:
-        return np.empty((0, 1, embedder.dim))
+        return np.empty((0, views, embedder.dim))
     batch = torch.stack([file.inputs[embedder.input_size] for file in files])  # b v 3 h w
     rows = forward(embedder, batch.flatten(0, 1))
-    return rows.reshape(len(files), -1, embedder.dim)
+    return rows.reshape(len(files), views, embedder.dim)
 
 
 def forward(embedder: Embedder, batch: torch.Tensor) -> npt.NDArray[np.float64]:

@@ -97,4 +97,4 @@ def resize_views(image: DecodedImage, recipe: Recipe) -> dict[tuple[int, int], T
 
 
 def _to_tensor(pixels: np.ndarray) -> Tensor:  # h w 3 uint8 -> 3 h w float32 in [0, 1]
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).to(torch.float32).div_(255.0)
+    return torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32, order="C")).div_(255.0)

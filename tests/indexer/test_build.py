@@ -1,0 +1,215 @@
+"""``retr index`` on small corpora: what is stored, skipped, replaced, forgotten, refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from drawn import Quiet, draw
+
+from retr.core.errors import IndexStateError, IntegrityError, UsageError
+from retr.images.views import VIEW_SETS
+from retr.indexer.build import IndexOptions, IndexReport, build_index
+from retr.indexer.gallery import open_gallery
+from retr.indexer.info import describe_index, list_rejects
+from retr.indexer.lock import writer_lock
+from retr.indexer.snapshot import read_current, require_current, verify_files
+
+
+def run(corpus: Path | str, index: Path, **options) -> IndexReport:
+    report = build_index(str(corpus), index, IndexOptions(batch_size=4, **options), Quiet())
+    assert report.seen == report.indexed + report.skipped + report.rejected
+    return report
+
+
+def gallery(index: Path):
+    return open_gallery(index, require_current(index))
+
+
+def test_every_image_is_stored_once_and_copies_are_one_item(corpus, tmp_path):
+    report = run(corpus, tmp_path / "index")
+    assert (report.seen, report.indexed, report.rows, report.items) == (22, 22, 22, 20)
+    table = gallery(tmp_path / "index").catalog.to_pylist()
+    by_name = {Path(row["path"]).name: row for row in table}
+    assert by_name["same-bytes.png"]["duplicate_of"] == by_name["00.png"]["id"]
+    assert by_name["same-pixels.bmp"]["duplicate_of"] == by_name["01.png"]["id"]
+    assert sum(row["duplicate_of"] is not None for row in table) == 2
+    assert [row["path"] for row in table] == sorted(row["path"] for row in table)
+    assert by_name["03.png"]["format"] == "PNG"
+    assert (by_name["03.png"]["width"], by_name["03.png"]["height"]) == (33, 40)
+
+
+def test_stored_rows_are_unit_float32_of_the_embedder(corpus, tmp_path):
+    run(corpus, tmp_path / "index")
+    opened = gallery(tmp_path / "index")
+    rows = opened.stores[0].take(np.arange(22))
+    assert rows.dtype == np.float32
+    assert np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1).max() < 1e-6
+
+
+def test_a_second_run_embeds_nothing_and_changes_nothing(corpus, tmp_path):
+    first = run(corpus, tmp_path / "index")
+    again = run(corpus, tmp_path / "index")
+    assert (again.indexed, again.skipped, again.snapshot) == (0, 22, first.snapshot)
+    os.utime(corpus / "a" / "00.png")  # touched, not changed: read again, not stored again
+    touched = run(corpus, tmp_path / "index")
+    assert (touched.indexed, touched.skipped, touched.snapshot) == (0, 22, first.snapshot)
+
+
+def test_a_changed_file_replaces_its_old_content(corpus, tmp_path):
+    run(corpus, tmp_path / "index")
+    draw(corpus / "c" / "05.png", 500)
+    report = run(corpus, tmp_path / "index")
+    assert (report.indexed, report.replaced, report.rows) == (1, 1, 22)
+    opened = gallery(tmp_path / "index")
+    assert int((~opened.live).sum()) == 1
+    live = [row["path"] for row, alive in zip(opened.catalog.to_pylist(), opened.live, strict=True) if alive]
+    assert len(live) == len(set(live)) == 22
+    # and back again: the first content returns as a new row beside its tombstone
+    draw(corpus / "c" / "05.png", 5)
+    back = run(corpus, tmp_path / "index")
+    assert (back.indexed, back.replaced, back.rows) == (1, 1, 22)
+    assert verify_files(tmp_path / "index", require_current(tmp_path / "index")) > 0
+
+
+def test_new_files_are_added_and_gone_files_stay_until_pruned(corpus, tmp_path):
+    run(corpus, tmp_path / "index")
+    draw(corpus / "d" / "new.png", 77)
+    (corpus / "a" / "03.png").unlink()
+    report = run(corpus, tmp_path / "index")
+    assert (report.seen, report.indexed, report.skipped, report.rows) == (22, 1, 21, 23)
+    pruned = run(corpus, tmp_path / "index", prune=True)
+    assert (pruned.pruned, pruned.rows) == (1, 22)
+
+
+def test_two_corpora_share_one_index(corpus, tmp_path):
+    run(corpus / "a", tmp_path / "index")
+    run(corpus / "b", tmp_path / "index", prune=True)
+    assert describe_index(tmp_path / "index")["rows"] == len([*(corpus / "a").iterdir(), *(corpus / "b").iterdir()])
+
+
+@pytest.mark.parametrize("views", ["none", "flip", "standard"])
+def test_views_store_several_rows_per_item(corpus, tmp_path, views):
+    report = run(corpus, tmp_path / "index", views=views)
+    opened = gallery(tmp_path / "index")
+    assert report.rows == 22 * len(VIEW_SETS[views])
+    assert opened.catalog["view"].to_pylist()[: len(VIEW_SETS[views])] == [view.name for view in VIEW_SETS[views]]
+    assert len(opened.originals()) == 22
+    assert run(corpus, tmp_path / "index").indexed == 0  # the index knows its own views
+    other = "none" if views != "none" else "flip"
+    with pytest.raises(UsageError, match="views"):
+        run(corpus, tmp_path / "index", views=other)
+
+
+def test_several_channels_hold_aligned_rows(corpus, tmp_path):
+    run(corpus, tmp_path / "index", models=("block-means", "block-means:8"))
+    opened = gallery(tmp_path / "index")
+    assert [(store.dim, store.rows) for store in opened.stores] == [(768, 22), (192, 22)]
+    with pytest.raises(UsageError, match="block-means:8"):
+        run(corpus, tmp_path / "index", models=("block-means",))
+
+
+def test_rows_do_not_depend_on_workers_or_segment_size(corpus, tmp_path):
+    run(corpus, tmp_path / "one", workers=1)
+    run(corpus, tmp_path / "many", workers=5, segment_rows=6)
+    one, many = gallery(tmp_path / "one"), gallery(tmp_path / "many")
+    assert len(many.snapshot.segments) > 2
+    assert one.catalog.drop_columns(["segment"]).equals(many.catalog.drop_columns(["segment"]))
+    every = np.arange(22)
+    assert (one.stores[0].take(every) == many.stores[0].take(every)).all()
+
+
+def test_bad_files_are_refused_by_name_and_every_good_one_is_indexed(corpus, tmp_path, bad_files):
+    folder, expected = bad_files
+    assert len(expected) >= 25
+    listed = [*sorted(map(str, corpus.rglob("*.*"))), *(str(folder / name) for name, _ in expected)]
+    (tmp_path / "list.txt").write_text("\n".join(listed))
+    report = run(tmp_path / "list.txt", tmp_path / "index")
+    assert (report.seen, report.indexed, report.rejected) == (22 + len(expected), 22, len(expected))
+    rejects = {Path(row["path"]).name: row["error"] for row in list_rejects(tmp_path / "index")}
+    assert rejects == dict(expected)
+    segment = require_current(tmp_path / "index").segments[0]
+    stored = pq.read_table(tmp_path / "index" / "segments" / segment.id / "rejects.parquet")
+    assert stored.num_rows == len(expected)
+    again = run(tmp_path / "list.txt", tmp_path / "index")
+    assert (again.snapshot, again.rejected) == (report.snapshot, len(expected))
+
+
+def test_a_reject_that_was_mended_is_a_reject_no_more(corpus, tmp_path):
+    (corpus / "bad.png").write_bytes(b"no image")
+    run(corpus, tmp_path / "index")
+    assert describe_index(tmp_path / "index")["rejects"] == 1
+    draw(corpus / "bad.png", 90)
+    run(corpus, tmp_path / "index")
+    assert describe_index(tmp_path / "index")["rejects"] == 0
+
+
+def test_a_flat_image_has_no_direction_and_is_refused(corpus, tmp_path):
+    from PIL import Image
+
+    for level in (0, 127, 255):
+        Image.new("RGB", (301, 77), (level, level // 2, 9)).save(corpus / f"flat-{level}.png")
+    report = run(corpus, tmp_path / "index")
+    assert report.reasons == {"zero-embedding": 3}
+
+
+def test_an_empty_corpus_makes_an_empty_index(tmp_path):
+    (tmp_path / "none").mkdir()
+    report = run(tmp_path / "none", tmp_path / "index")
+    assert (report.seen, report.rows, report.items) == (0, 0, 0)
+    assert require_current(tmp_path / "index").channels[0].threshold is None
+
+
+def test_the_index_inside_its_corpus_is_not_indexed(corpus):
+    run(corpus, corpus / "retr-index")
+    assert run(corpus, corpus / "retr-index").seen == 22
+
+
+def test_bad_options_are_usage_errors(corpus, tmp_path):
+    for options in ({"workers": 0}, {"views": "all"}, {"resume": True, "restart": True}, {"device": "tpu"}):
+        with pytest.raises(UsageError):
+            run(corpus, tmp_path / "index", **options)
+    with pytest.raises(UsageError, match="no such corpus"):
+        run(tmp_path / "nothing", tmp_path / "index")
+    with pytest.raises(UsageError, match="is a file"):
+        run(corpus, draw(tmp_path / "file.png", 1))
+
+
+def test_only_one_writer_at_a_time(corpus, tmp_path):
+    run(corpus, tmp_path / "index")
+    with writer_lock(tmp_path / "index"), pytest.raises(IndexStateError, match="another process"):
+        run(corpus, tmp_path / "index")
+
+
+def test_damage_is_named(corpus, tmp_path):
+    run(corpus, tmp_path / "index")
+    index = tmp_path / "index"
+    snapshot = require_current(index)
+    rows = index / "segments" / snapshot.segments[0].id / "rows-0.f32"
+    content = bytearray(rows.read_bytes())
+    content[1000] ^= 1
+    rows.write_bytes(content)
+    with pytest.raises(IntegrityError, match="rows-0.f32 does not match"):
+        describe_index(index, verify=True)
+    rows.write_bytes(content[:-4])
+    with pytest.raises(IntegrityError, match="bytes; 22 rows"):
+        describe_index(index)
+    rows.unlink()
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        describe_index(index)
+    file = index / "snapshots" / f"{snapshot.id}.json"
+    file.write_text(file.read_text().replace('"views":"none"', '"views":"flip"'))
+    with pytest.raises(IntegrityError, match="altered"):
+        read_current(index)
+    shutil.rmtree(index / "snapshots")
+    with pytest.raises(IntegrityError, match="does not exist"):
+        read_current(index)
+
+
+def test_no_index_says_how_to_make_one(tmp_path):
+    with pytest.raises(IndexStateError, match="retr index"):
+        require_current(tmp_path)
