@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..core.errors import ImageRejected, IndexStateError, UsageError
-from ..core.files import write_atomically
+from ..core.files import canonical_json, write_atomically
 from ..embedding.contract import Embedder
 from ..embedding.registry import load_embedder
 from ..images.policy import DecodePolicy
@@ -21,7 +22,7 @@ from .embed import embed_batch, prepare_all
 from .gallery import Gallery, open_gallery
 from .lock import writer_lock
 from .prepare import Prepared, Recipe, Refused
-from .snapshot import ChannelSpec, SegmentInfo, Snapshot, commit, read_current
+from .snapshot import ChannelSpec, SegmentInfo, Snapshot, commit, read_current, read_snapshot
 from .thresholds import leave_one_out
 
 DEFAULT_MODELS = ("block-means",)
@@ -251,16 +252,14 @@ class _Run:
     def go(self) -> IndexReport:
         began = time.perf_counter()
         self.staging = self._open_staging()
-        self.report.recovered = self.staging.items
-        self.report.indexed = self.staging.items
-        self.report.rejected = len(self.staging.rejects)
-        self._count_reasons(row["error"] for row in self.staging.rejects)
-        todo = self._todo()
+        earlier = self._begin_or_rejoin()
+        done = {row["path"] for row in earlier} | self.staging.done_paths()
+        todo = self._todo(done)
         self.report.seen = len(self.corpus.paths) + self.corpus.repeated + len(self.corpus.unlistable)
         self.report.skipped += self.corpus.repeated
         self.progress.start(len(self.corpus.paths), len(self.corpus.paths) - len(todo))
         try:
-            self._work(todo)
+            self._work(todo, done)
         finally:
             self.staging.close()
         self.report.wall_s = time.perf_counter() - began
@@ -294,11 +293,30 @@ class _Run:
             "policy": self.snapshot.policy_digest,
         }
 
-    def _todo(self) -> list[str]:
-        done = self.staging.done_paths()
+    def _begin_or_rejoin(self) -> list[dict[str, Any]]:
+        """Note where this run began, or find it again, and count what it had done; returns rejects it had sealed.
+
+        ``run.json`` names the snapshot that the run started from: segments sealed since then are its own.
+        """
+        file = self.index / "run.json"
+        rejoined = self.options.resume and file.exists()
+        base = json.loads(file.read_bytes())["base"] if rejoined else self._parent()
+        if not rejoined:
+            write_atomically(file, canonical_json({"base": base}))
+        before = {segment.id for segment in read_snapshot(self.index, base).segments} if base else set()
+        sealed = [segment for segment in self.snapshot.segments if segment.id not in before]
+        folders = [self.index / "segments" / segment.id for segment in sealed]
+        rejects = [row for folder in folders for row in read_rejects(folder / "rejects.parquet").to_pylist()]
+        self.recovered = {path for path, row in self.known.items() if row["segment"] in {s.id for s in sealed}}
+        self.report.recovered = self.report.indexed = len(self.recovered) + self.staging.items
+        self.report.rejected = len(rejects) + len(self.staging.rejects)
+        self._count_reasons(row["error"] for row in [*rejects, *self.staging.rejects])
+        return rejects
+
+    def _todo(self, done: set[str]) -> list[str]:
         todo = []
         for path in self.corpus.paths:
-            if path in done:
+            if path in done or (path in self.recovered and self._unchanged(path)):
                 continue
             if self._unchanged(path):
                 self.report.skipped += 1
@@ -310,12 +328,11 @@ class _Run:
         known = self.known.get(path)
         return known is not None and file_stamp(text_to_path(path)) == (known["bytes"], known["mtime_ns"])
 
-    def _work(self, todo: list[str]) -> None:
-        done = self.staging.done_paths()
-        folders = [Refused(path, why) for path, why in self.corpus.unlistable if path not in done]
-        self._store([], folders)
+    def _work(self, todo: list[str], done: set[str]) -> None:
+        self._store([], [Refused(path, why) for path, why in self.corpus.unlistable if path not in done])
         ready = prepare_all(todo, self.recipe, self.options.workers)
         for batch in iter_batches(todo, self.options.batch_size):
+            self._start_next_segment_if_full()
             outcomes = [next(ready) for _ in batch]
             self._store(
                 [o for o in outcomes if isinstance(o, Prepared) and not self._same_content(o)],
@@ -323,10 +340,13 @@ class _Run:
             )
             self._time(outcomes)
             self.progress.advance(len(batch))
-            if len(self.staging.rows) >= self.options.segment_rows:
-                self._commit(final=False)
-                self.staging = stage.begin(self.index / "staging", self._plan(), self.staging.dims)
         self._commit(final=True)
+        (self.index / "run.json").unlink()
+
+    def _start_next_segment_if_full(self) -> None:
+        if len(self.staging.rows) >= self.options.segment_rows:
+            self._commit(final=False)
+            self.staging = stage.begin(self.index / "staging", self._plan(), self.staging.dims)
 
     def _same_content(self, file: Prepared) -> bool:
         """Touched, not changed: its rows are already there."""

@@ -152,14 +152,20 @@ def read_current(index: Path) -> Snapshot | None:
         IntegrityError: CURRENT names a snapshot that is missing or damaged.
     """
     pointer = index / "CURRENT"
-    if not pointer.exists():
-        return None
-    name = pointer.read_text().strip()
+    return read_snapshot(index, pointer.read_text().strip()) if pointer.exists() else None
+
+
+def read_snapshot(index: Path, name: str) -> Snapshot:
+    """One snapshot by its id.
+
+    Raises:
+        IntegrityError: it is missing or damaged.
+    """
     file = index / "snapshots" / f"{name}.json"
     try:
         data = json.loads(file.read_bytes())
     except FileNotFoundError as error:
-        raise IntegrityError(f"{pointer} names snapshot {name!r}, and {file} does not exist") from error
+        raise IntegrityError(f"snapshot {name!r} is named, and {file} does not exist") from error
     except ValueError as error:
         raise IntegrityError(f"{file} is not JSON: {error}") from error
     return parse_snapshot(data)

@@ -1,0 +1,113 @@
+"""Runs the indexer in forked children and kills them; a program of its own, so that nothing forks after a thread began.
+
+Usage: indexer_under_fire.py CORPUS WORK random COUNT SEED | syscalls STEP
+Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the reference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from drawn import Quiet
+
+from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.snapshot import require_current, verify_files
+
+OPTIONS = {"batch_size": 8, "segment_rows": 40, "workers": 2, "views": "flip"}
+
+
+def run_child(corpus: str, index: Path, *, resume: bool, before: Callable[[], None] = lambda: None) -> int:
+    """Fork, index, exit; returns the child's process id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        before()
+        build_index(corpus, index, IndexOptions(resume=resume, **OPTIONS), Quiet())
+        os._exit(0)
+    except BaseException as error:
+        print(f"child failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def wait(child: int) -> bool:
+    """Whether the child was killed (True) or ended well (False)."""
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    if os.WEXITSTATUS(status):
+        raise SystemExit("a child failed by itself")
+    return False
+
+
+def die_at(call: int) -> Callable[[], None]:
+    """Kill the process at its ``call``-th fsync or rename, just before or just after it, by turns."""
+    count = 0
+
+    def counted(function):
+        def wrapper(*arguments, **options):
+            nonlocal count
+            count += 1
+            if count == call and call % 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = function(*arguments, **options)
+            if count == call:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return wrapper
+
+    def install() -> None:
+        for name in ("fsync", "rename", "replace", "link", "unlink"):
+            setattr(os, name, counted(getattr(os, name)))
+
+    return install
+
+
+def main(corpus: str, work: str, mode: str, *numbers: str) -> None:
+    folder = Path(work)
+    began = time.perf_counter()
+    wait(run_child(corpus, folder / "reference", resume=False))
+    whole = time.perf_counter() - began
+    expected = require_current(folder / "reference").id
+    killed, different, trials = 0, [], 0
+    for trial in plan(mode, numbers):
+        index = folder / f"trial-{trial}"
+        if mode == "random":
+            child = run_child(corpus, index, resume=False)
+            time.sleep(random.Random(trial).uniform(0.0, whole))
+            os.kill(child, signal.SIGKILL)
+            died = wait(child)
+        else:
+            died = wait(run_child(corpus, index, resume=False, before=die_at(trial)))
+        trials += 1
+        killed += died
+        if died:
+            wait(run_child(corpus, index, resume=True))
+        snapshot = require_current(index)
+        verify_files(index, snapshot)
+        if snapshot.id != expected or (index / "staging").exists():
+            different.append(str(trial))
+        shutil.rmtree(index)
+        if mode == "syscalls" and not died:
+            break
+    print(json.dumps({"trials": trials, "killed": killed, "different": different, "seconds": whole}))
+
+
+def plan(mode: str, numbers: tuple[str, ...]):
+    """Trial numbers: seeds of random moments, or which call is the last."""
+    if mode == "random":
+        return range(int(numbers[1]), int(numbers[1]) + int(numbers[0]))
+    return range(1, 100_000, int(numbers[0]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

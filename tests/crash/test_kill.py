@@ -1,0 +1,74 @@
+"""SIGKILL while indexing, then --resume: the index is that of an uninterrupted run, row for row."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from drawn import draw
+
+from retr.indexer.snapshot import read_current
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 pictures, every tenth file bad, every fifteenth a duplicate."""
+    root = tmp_path_factory.mktemp("fire") / "corpus"
+    for number in range(120):
+        draw(root / f"{number:03}.png", number % 105)
+        if number % 10 == 0:
+            (root / f"{number:03}-bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    return root
+
+
+def under_fire(corpus: Path, work: Path, *arguments: str) -> dict:
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "support"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(HERE / "indexer_under_fire.py"), str(corpus), str(work), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_killed_at_twenty_random_moments(corpus, tmp_path):
+    result = under_fire(corpus, tmp_path, "random", "20", "1")
+    assert result["trials"] == 20
+    assert result["killed"] >= 15  # the others had finished a moment before
+    assert result["different"] == []
+
+
+def test_killed_around_durable_steps(corpus, tmp_path):
+    """Before and after syncs, renames and links: where a half-written state could be made to last."""
+    result = under_fire(corpus, tmp_path, "syscalls", "5")
+    assert result["killed"] >= 15
+    assert result["different"] == []
+
+
+def test_the_command_refuses_to_forget_an_unfinished_run_and_resumes_it(corpus, tmp_path):
+    index = tmp_path / "index"
+    command = [sys.executable, "-m", "retr", "index", str(corpus), "-o", str(index), "--batch-size", "4"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = index / "staging" / "journal.jsonl"
+    for _ in range(3000):
+        if journal.exists() and journal.stat().st_size:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert read_current(index) is None
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "--resume" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    resumed = subprocess.run([*command, "--resume", "--format", "json"], capture_output=True, text=True, check=False)
+    report = json.loads(resumed.stdout)
+    assert resumed.returncode == 3  # the bad files
+    assert (report["seen"], report["indexed"], report["rejected"]) == (132, 120, 12)
+    assert report["recovered"] >= 3
