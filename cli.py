@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .core.errors import RetrError, UsageError
-
-if TYPE_CHECKING:
-    from .retrieval.engine import Engine
 
 app = typer.Typer(
     name="retr",
@@ -202,14 +199,13 @@ def calibrate(
     """Set the copy threshold from images known to be absent, with a bound that holds for finitely many."""
     from dataclasses import asdict
 
-    from .indexer.corpus import read_corpus, text_to_path
     from .reports.emit import check_format, emit
     from .reports.index_table import print_calibration
     from .reports.progress import ProgressBar
     from .retrieval.calibrate import calibrate as run
 
     chosen = check_format(form)
-    paths = [str(text_to_path(path)) for path in read_corpus(negatives, exclude=index).paths]
+    paths = _corpus_paths(negatives, index)
     with ProgressBar("calibrating", "images") as bar:
         bar.start(len(paths))
         result = run(index, paths, fpr=fpr, advance=bar.advance)
@@ -233,10 +229,138 @@ def models_list(form: FormatOption = "table") -> None:
     print_models(rows) if chosen == "table" else emit(rows, chosen)
 
 
-def _engine(index: Path | None, device: str) -> Engine:
+@models.command("show", epilog="Example: retr models show block-means")
+def models_show(
+    spec: Annotated[str, typer.Argument(help="A model, as for --model: a name or a file.")],
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained/--no-pretrained", help="Published weights for timm: models.")
+    ] = True,
+    form: FormatOption = "table",
+) -> None:
+    """Show what a model is and what is proved of it."""
+    from .embedding.describe import describe_model
+    from .reports.emit import check_format, emit
+    from .reports.model_table import print_model
+
+    chosen, facts = check_format(form), describe_model(spec, pretrained=pretrained)
+    print_model(facts) if chosen == "table" else emit([facts], chosen, one=True)
+
+
+@models.command("convert", epilog="Example: retr models convert model.ckpt-1.pth lipsim.safetensors")
+def models_convert(
+    checkpoint: Annotated[Path, typer.Argument(help="A published LipSim checkpoint (model.ckpt-N.pth).")],
+    output: Annotated[Path, typer.Argument(help="The model file to write (*.safetensors).")],
+    q: Annotated[
+        str, typer.Option(help="published: the function the authors' code computes; right: q scales as in the theorem.")
+    ] = "published",
+    form: FormatOption = "table",
+) -> None:
+    """Convert a published checkpoint to a model file with a proved bound."""
+    from .embedding.convert import convert_checkpoint
+    from .embedding.describe import describe_model
+    from .reports.emit import check_format, emit
+    from .reports.model_table import print_model
+
+    chosen = check_format(form)
+    if output.suffix != ".safetensors":
+        raise UsageError(f"a model file ends in .safetensors, got {output}")
+    if q not in ("published", "right"):
+        raise UsageError(f"--q takes published or right, got {q!r}")
+    convert_checkpoint(checkpoint, output, q=q)  # type: ignore[arg-type]
+    facts = describe_model(str(output))
+    print_model(facts) if chosen == "table" else emit([facts], chosen, one=True)
+
+
+@app.command(
+    "attack-eval", epilog="Example: retr attack-eval -i my-index queries/ --truth pairs.csv --budgets 0.5,1,2,3"
+)
+def attack_eval(
+    queries: Annotated[
+        str | None,
+        typer.Argument(help="Query images: a folder, a list file or - [default: edits of the index's items]."),
+    ] = None,
+    index: IndexOption = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="CSV with columns query,truth [default: by file name without ending].")
+    ] = None,
+    self_edits: Annotated[
+        bool, typer.Option("--self-edits", help="Make queries from the index's own images (implied without QUERIES).")
+    ] = False,
+    sample: Annotated[int, typer.Option(help="How many of the index's images to use; 0 for all.")] = 40,
+    edits: Annotated[
+        str | None, typer.Option(help="Benign edits, comma-separated; all for every one; see the guide.")
+    ] = None,
+    attacks: Annotated[str | None, typer.Option(help="pgd-l2, pgd-linf, apgd-l2, apgd-linf, comma-separated.")] = None,
+    goals: Annotated[str, typer.Option(help="evasion, verdict, collision, comma-separated.")] = "evasion",
+    budgets: Annotated[str, typer.Option(help="Budgets, comma-separated.")] = "0.5,1,2,3",
+    unit: Annotated[str, typer.Option(help="Unit of the budgets: rmse, l2 or psnr.")] = "rmse",
+    at_radius: Annotated[
+        str | None, typer.Option(help="Attack at these multiples of each query's own certified radius instead.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Gradient steps per start.")] = 30,
+    restarts: Annotated[int, typer.Option(help="Random starts.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of samples, edits and starts.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for records and images [default: retr-audit/RUN].")] = None,
+    keep: Annotated[str, typer.Option(help="Which adversarial images to keep: none, alarms or all.")] = "alarms",
+    device: DeviceOption = "auto",
+    form: FormatOption = "table",
+) -> None:
+    """Attack queries, and hold every certificate against what was found; exits with 1 on any soundness alarm."""
+    from .core.units import check_unit
+    from .evaluation.attack_eval import run_attack_eval
+    from .evaluation.plan import DEFAULT_ATTACKS, AuditPlan
+    from .images.edits import EDITS
+    from .reports.attack_table import audit_json, print_audit
+    from .reports.emit import check_format, emit
+    from .reports.progress import audit_progress
     from .retrieval.engine import Engine
 
-    return Engine.open(_index_path(index), device=device)
+    if queries is not None and self_edits:
+        raise UsageError("--self-edits makes its own queries; leave QUERIES out")
+    chosen = check_format(form)
+    plan = AuditPlan(
+        queries=tuple(_corpus_paths(queries, _index_path(index))) if queries is not None else (),
+        truth=truth,
+        sample=sample or None,
+        edits=tuple(EDITS) if edits == "all" else _words(edits) or None,
+        attacks=_words(attacks) or DEFAULT_ATTACKS,
+        goals=_words(goals),  # type: ignore[arg-type]
+        budgets=_numbers("--budgets", budgets),
+        unit=check_unit(unit),
+        at_radius=_numbers("--at-radius", at_radius) if at_radius else (),
+        steps=steps,
+        restarts=restarts,
+        seed=seed,
+        out=out,
+        keep=keep,  # type: ignore[arg-type]
+        command=" ".join(["retr", *sys.argv[1:]]),
+    )
+    engine = Engine.open(_index_path(index), device=device)
+    with audit_progress() as progress:
+        result = run_attack_eval(engine, plan, progress=progress)
+    print_audit(result) if chosen == "table" else emit([audit_json(result)], chosen, one=True)
+    if result.summary.alarms:
+        print(f"retr: {result.summary.alarms} soundness alarms; see {result.records}", file=sys.stderr)
+        raise typer.Exit(1)
+    if result.skipped:
+        raise typer.Exit(REJECTED)
+
+
+def _corpus_paths(source: str, index: Path) -> list[str]:
+    from .indexer.corpus import read_corpus, text_to_path
+
+    return [str(text_to_path(path)) for path in read_corpus(source, exclude=index).paths]
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in _words(text))
+    except ValueError:
+        raise UsageError(f"{option} takes numbers separated by commas, got {text!r}") from None
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from ..core.errors import ImageRejected, IndexStateError, UsageError
 from ..core.files import canonical_json, write_atomically
 from ..embedding.contract import Embedder
-from ..embedding.registry import load_embedder
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
 from . import staging as stage
@@ -21,6 +20,7 @@ from .corpus import Corpus, file_stamp, iter_batches, read_corpus, text_to_path
 from .embed import embed_batch, prepare_all
 from .gallery import Gallery, open_gallery
 from .lock import writer_lock
+from .models import describe_channel, keep_model, open_model
 from .prepare import Prepared, Recipe, Refused
 from .snapshot import ChannelSpec, SegmentInfo, Snapshot, commit, read_current, read_snapshot
 from .thresholds import leave_one_out
@@ -120,9 +120,7 @@ def build_index(source: str, index: Path, options: IndexOptions, progress: Progr
     current = read_current(index) if index.exists() else None
     template = _template(current, options)
     corpus = read_corpus(source, exclude=index)
-    embedders = tuple(
-        load_embedder(c.spec, pretrained=c.pretrained, device=_device(options)) for c in template.channels
-    )
+    embedders = tuple(open_model(index, channel, device=_device(options)) for channel in template.channels)
     index.mkdir(parents=True, exist_ok=True)
     with writer_lock(index):
         return _Run(index, options, corpus, embedders, read_current(index), template, progress).go()
@@ -151,7 +149,7 @@ def _device(options: IndexOptions) -> str:
 def _template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     """An empty snapshot with the channels, views and policy this run works with."""
     if current is None:
-        channels = tuple(_channel(spec, options.pretrained) for spec in options.models or DEFAULT_MODELS)
+        channels = tuple(describe_channel(spec, options.pretrained) for spec in options.models or DEFAULT_MODELS)
         _check_channels(channels)
         views = options.views or "none"
         policy = options.policy or DecodePolicy()
@@ -161,7 +159,7 @@ def _template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     if options.policy is not None and current.policy_digest != options.policy.digest:
         raise UsageError("this index was built with another decode policy; use another -o")
     if options.models is not None:
-        asked = tuple(_channel(spec, options.pretrained) for spec in options.models)
+        asked = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
         if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
             names = ", ".join(c.name for c in current.channels)
             raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another -o")
@@ -178,21 +176,6 @@ def _check_channels(channels: Sequence[ChannelSpec]) -> None:
         raise UsageError(f"the same model is named twice: {', '.join(names)}")
 
 
-def _channel(spec: str, pretrained: bool) -> ChannelSpec:
-    embedder = load_embedder(spec, pretrained=pretrained)
-    return ChannelSpec(
-        name=embedder.name,
-        spec=embedder.spec,
-        pretrained=pretrained,
-        model_digest=embedder.digest,
-        model_file=None,
-        certified=embedder.lipschitz is not None,
-        lipschitz=embedder.lipschitz.value if embedder.lipschitz else None,
-        score=embedder.score,
-        dim=embedder.dim,
-    )
-
-
 class _Run:
     """One run of the pipeline over one corpus. Holds the writer's lock throughout."""
 
@@ -207,7 +190,9 @@ class _Run:
         progress: Progress,
     ) -> None:
         self.index, self.options, self.corpus, self.embedders = index, options, corpus, embedders
-        self.snapshot = current or replace(template, channels=self._keep_models(template.channels))
+        self.snapshot = current or replace(
+            template, channels=tuple(keep_model(index, channel) for channel in template.channels)
+        )
         self.committed = current is not None
         self.progress = progress
         self.report = IndexReport(index=str(index))
@@ -217,21 +202,6 @@ class _Run:
         self.old_rejects = self._old_rejects()
 
     # -- what is already there ------------------------------------------------------------------------------------
-
-    def _keep_models(self, channels: Sequence[ChannelSpec]) -> tuple[ChannelSpec, ...]:
-        """Copy model files into the index, so that it can be moved and queried alone."""
-        return tuple(self._keep_model(channel) for channel in channels)
-
-    def _keep_model(self, channel: ChannelSpec) -> ChannelSpec:
-        prefix, _, name = channel.spec.rpartition(":") if channel.spec.startswith("torchscript:") else ("", "", "")
-        source = Path(name.partition("@")[0] if prefix else channel.spec)
-        if not source.is_file():
-            return channel
-        target = self.index / "models" / f"{channel.model_digest[:16]}{source.suffix}"
-        target.parent.mkdir(exist_ok=True)
-        if not target.exists():
-            write_atomically(target, source.read_bytes())
-        return replace(channel, model_file=f"models/{target.name}")
 
     def _known(self) -> dict[str, dict[str, Any]]:
         """Live items by path: id, segment, stamp and content digest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -55,3 +55,41 @@ class ProgressBar:
     def advance(self, count: int = 1) -> None:
         """So many more are finished."""
         self.bar.advance(self.task, count)
+
+
+class AuditProgress(ProgressBar):
+    """The bar of an audit: called with how far it is, and what it is doing."""
+
+    def __call__(self, state: AuditState) -> None:
+        """Show a new state."""
+        alarms = f", [red]{state.alarms} alarms[/red]" if state.alarms else ""
+        self.bar.update(self.task, total=state.total, completed=state.done, description=f"{state.doing}{alarms}")
+
+
+class AuditState(Protocol):
+    """What an audit tells of itself."""
+
+    @property
+    def done(self) -> int:
+        """Attacks finished."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        ...
+
+    @property
+    def doing(self) -> str:
+        """What runs now."""
+        ...
+
+    @property
+    def alarms(self) -> int:
+        """Soundness alarms so far."""
+        ...
+
+
+def audit_progress() -> AuditProgress:
+    """A bar that counts attacks on single images."""
+    return AuditProgress("attacking", "attacks")

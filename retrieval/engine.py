@@ -13,12 +13,12 @@ import numpy as np
 
 from ..certificates.proof import Certificate
 from ..certificates.verdicts import verdict_at
-from ..core.errors import IntegrityError, UsageError
+from ..core.errors import UsageError
 from ..core.units import Radius
-from ..embedding.registry import load_embedder
 from ..images.policy import DecodePolicy
 from ..indexer.gallery import Gallery, open_gallery
-from ..indexer.snapshot import ChannelSpec, Threshold, require_current
+from ..indexer.models import open_model
+from ..indexer.snapshot import Threshold, require_current
 from ..indexer.vectors import choose_gpu
 from .answer import Answer, Match, VerdictName
 from .channel import Channel, Float64, QueryEmbedding
@@ -304,24 +304,9 @@ class _Job:
 
 def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshold: float | None) -> Channel:
     spec = gallery.snapshot.channels[number]
-    embedder = load_embedder(_spec_of(path, spec), pretrained=spec.pretrained)
-    if embedder.digest != spec.model_digest:
-        raise IntegrityError(
-            f"{spec.name} is not the model this index was built with: its digest is {embedder.digest[:16]}, "
-            f"the index says {spec.model_digest[:16]}; index again, or restore the model"
-        )
+    embedder = open_model(path, spec)
     chosen = spec.threshold if threshold is None else Threshold(threshold, "given", math.nan, 0)
     return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu)
-
-
-def _spec_of(path: Path, spec: ChannelSpec) -> str:
-    if spec.model_file is None:
-        return spec.spec
-    stored = str(path / spec.model_file)
-    if not spec.spec.startswith("torchscript:"):
-        return stored
-    _, at, size = spec.spec.rpartition("@")
-    return f"torchscript:{stored}" + (f"@{size}" if at else "")
 
 
 def _describe(name: str, threshold: Threshold | None) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""The models of an index: kept inside it where they are files, and checked whenever they are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..core.errors import IntegrityError
+from ..core.files import write_atomically
+from ..embedding.contract import Embedder
+from ..embedding.registry import load_embedder
+from .snapshot import ChannelSpec
+
+
+def describe_channel(spec: str, pretrained: bool) -> ChannelSpec:
+    """The channel that an embedder spec makes, without a threshold; the model is loaded to learn what it is.
+
+    Raises:
+        UsageError, ModelError, IntegrityError: as ``embedding.registry.load_embedder``.
+    """
+    embedder = load_embedder(spec, pretrained=pretrained)
+    return ChannelSpec(
+        name=embedder.name,
+        spec=embedder.spec,
+        pretrained=pretrained,
+        model_digest=embedder.digest,
+        model_file=None,
+        certified=embedder.lipschitz is not None,
+        lipschitz=embedder.lipschitz.value if embedder.lipschitz else None,
+        score=embedder.score,
+        dim=embedder.dim,
+    )
+
+
+def keep_model(index: Path, channel: ChannelSpec) -> ChannelSpec:
+    """Copy a model that is a file into the index, so that the index can be moved and queried alone."""
+    kind, name, size = _file_of(channel.spec)
+    source = Path(name)
+    if not name or not source.is_file():
+        return channel
+    target = index / "models" / f"{channel.model_digest[:16]}{source.suffix}"
+    target.parent.mkdir(exist_ok=True)
+    if not target.exists():
+        write_atomically(target, source.read_bytes())
+    return replace(channel, spec=f"{kind}{source.name}{size}", model_file=f"models/{target.name}")
+
+
+def open_model(index: Path, channel: ChannelSpec, *, device: str = "cpu") -> Embedder:
+    """Load a channel's model and make sure it is the one its rows were made with.
+
+    Raises:
+        IntegrityError: it is another one, or its copy in the index is missing.
+        ModelError: it cannot be built here.
+    """
+    spec = channel.spec
+    if channel.model_file is not None:
+        kind, _, size = _file_of(spec)
+        stored = index / channel.model_file
+        if not stored.is_file():
+            raise IntegrityError(f"{stored} is missing: the model of channel {channel.name}")
+        spec = f"{kind or 'file:'}{stored}{size}"
+    embedder = load_embedder(spec, pretrained=channel.pretrained, device=device)
+    if embedder.digest != channel.model_digest:
+        raise IntegrityError(
+            f"{channel.name} is not the model this index was built with: its digest is {embedder.digest[:16]}, "
+            f"the index says {channel.model_digest[:16]}; index again, or restore the model"
+        )
+    return embedder
+
+
+def _file_of(spec: str) -> tuple[str, str, str]:
+    """(prefix, file name, size suffix) of a spec that names a file; an empty file name for the others."""
+    if spec.startswith("torchscript:"):
+        name, at, size = spec.removeprefix("torchscript:").partition("@")
+        return "torchscript:", name, at + size
+    if spec.startswith("file:"):
+        return "file:", spec.removeprefix("file:"), ""
+    return ("", spec, "") if spec.endswith(".safetensors") else ("", "", "")
