@@ -1,14 +1,19 @@
-"""Draw a small corpus of photograph-like images, and one query: a retouched copy of one of them.
+"""Draw a small corpus of photograph-like images, and queries for it.
 
     python docs/examples/draw_corpus.py FOLDER [COUNT]
 
-writes ``FOLDER/corpus/*.jpg|png|webp`` and ``FOLDER/img.png``. Every pixel follows from the image's number, so two
-runs draw the same images. Needs numpy and Pillow only.
+``corpus/``                  COUNT images (60), in turn as JPEG, PNG and WebP
+``img.png``                  a retouched copy of one of them
+``queries/``, ``pairs.csv``  three more, and what each is a copy of
+``absent/``                  20 images that are not in the corpus
+
+Every pixel follows from the image's number, so two runs draw the same images. Needs numpy and Pillow only.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +23,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 Array = npt.NDArray[np.float64]
 Rgb = tuple[int, int, int]
 SUFFIXES = ("jpg", "png", "webp")
+ABSENT = 20
 
 
 def clouds(rng: np.random.Generator, height: int, width: int, *, roughness: float) -> Array:
@@ -91,18 +97,36 @@ def retouched(image: Image.Image) -> Image.Image:
     return ImageEnhance.Contrast(brighter).enhance(1.05).filter(ImageFilter.GaussianBlur(0.6))
 
 
+def draw(folder: Path, numbers: Iterable[int]) -> None:
+    """Save pictures under their numbers, in turn as JPEG, PNG and WebP."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        picture(number).save(folder / name_of(number), quality=90)
+
+
+def name_of(number: int) -> str:
+    """File name of a picture."""
+    return f"{number:03d}.{SUFFIXES[number % len(SUFFIXES)]}"
+
+
+def draw_queries(folder: Path, numbers: Iterable[int]) -> None:
+    """Retouched copies, and the table of what each is a copy of."""
+    (folder / "queries").mkdir(exist_ok=True)
+    lines = ["query,truth"]
+    for number in numbers:
+        retouched(picture(number)).save(folder / "queries" / f"edited-{number}.jpg", quality=85)
+        lines.append(f"edited-{number}.jpg,{name_of(number)}")
+    (folder / "pairs.csv").write_text("\n".join(lines) + "\n")
+
+
 def main() -> None:
     """Draw into the folder that the command line names."""
     folder, count = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 60
-    corpus = folder / "corpus"
-    corpus.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        suffix = SUFFIXES[number % len(SUFFIXES)]
-        picture(number).save(corpus / f"{number:03d}.{suffix}", quality=90)
+    draw(folder / "corpus", range(count))
+    draw(folder / "absent", range(10_000, 10_000 + ABSENT))
+    draw_queries(folder, (3, 7, 11))
     retouched(picture(7)).save(folder / "img.png")
-    print(
-        f"{count} images in {corpus}; {folder / 'img.png'} is a retouched copy of {corpus / '007.png'}", file=sys.stderr
-    )
+    print(f"{count} images in {folder / 'corpus'}; {folder / 'img.png'} is a retouched copy of corpus/{name_of(7)}")
 
 
 if __name__ == "__main__":
