@@ -22,7 +22,7 @@ class Match:
         path: its file.
         view: which stored view matched best.
         score: cosine in [−1, 1], or minus the Euclidean distance; for several channels the margin of T9 in pixels.
-        distance: chord ‖ẑ − u‖ in [0, 2] for cosine, ‖z − e‖ for Euclidean; for several channels minus the margin.
+        distance: chord ‖ẑ − u‖ in [0, 2] for cosine, ‖z − e‖ for Euclidean, in the deciding channel.
         channel: name of the channel that decides for this item.
         top1: the item stays first inside this radius; None for other ranks or without a certificate.
         topk: it stays among the first k inside this radius.

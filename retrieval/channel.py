@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..certificates.rounding import norm_bounds
-from ..certificates.shortlist import TF32_UNIT
-from ..core.numerics import UNIT32, norm, round_up
+from ..certificates.shortlist import TF32_UNIT, stored_row_tolerance
+from ..core.errors import IntegrityError
+from ..core.numerics import UNIT32, gamma, norm, round_down, round_up
 from ..core.types import Score, UpperBound
 from ..embedding.contract import Embedder
 from ..images.resize import resize_operator
@@ -20,6 +21,9 @@ from ..indexer.snapshot import Threshold
 from ..indexer.vectors import Float32, Ids, RowStore
 
 Float64 = npt.NDArray[np.float64]
+
+FLAT_QUERY = 1e-9
+"""An embedding this short is rounding of the float64 path (1e-10 at most), not a direction: cosine refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class Channel:
         certified = self.embedder.lipschitz is not None
         x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
         with torch.inference_mode():
-            # The exact R(q) lies in [0, 1]; clamping removes rounding outside it and moves nothing farther.
+            # Clamping is 1-Lipschitz: it changes no bound, and keeps the input where the network's rounding is known.
             resized = operator.apply(x).clamp(0.0, 1.0)
             z = self.embedder.forward(resized if certified else resized.float().to(self.embedder.device))
         embedding = z[0].cpu().double().numpy()
@@ -90,6 +94,25 @@ class Channel:
         if self.embedder.lipschitz is None or own is None:
             return None
         return round_up(own.value + round_up(self.embedder.lipschitz.value * resize_error.value))
+
+    @property
+    def why_uncertified(self) -> str | None:
+        """Why no radius can be given in this channel, or None."""
+        if self.embedder.lipschitz is None:
+            return f"{self.name} is uncertified: {self.embedder.uncertified_because}"
+        if self.embedder.rounding(torch.float64) is None:
+            return f"{self.name} is uncertified: no bound is known on its rounding in float64"
+        return None
+
+    def why_refused(self, z: Float64) -> str | None:
+        """Why an embedding cannot be compared with any row, or None."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            length = float(norm(z))
+        if not np.isfinite(length):
+            return f"{self.name} gives no finite embedding for this image"
+        if self.score == "cosine" and length <= FLAT_QUERY:
+            return f"zero embedding: the image is flat to {self.name}, and a cosine needs a direction"
+        return None
 
     def rows64(self, ids: Ids) -> Float64:
         """Rows as the exact numbers that define the gallery: (m,) → (m, d) float64, unit rows for cosine."""
@@ -113,5 +136,37 @@ class Channel:
     @cached_property
     def longest(self) -> float:
         """An upper bound on the norm of every row (Euclidean only; unit rows need none)."""
-        pieces = (part[i : i + 65_536] for part in self.store.parts for i in range(0, len(part), 65_536))
-        return max((float(norm_bounds(piece.astype(np.float64))[1].max()) for piece in pieces), default=0.0)
+        top = max((float(lengths.max()) for _, lengths in row_norms(self.store)), default=0.0)
+        return round_up(top * round_up(1.0 + gamma(self.store.dim + 2)))
+
+
+def row_norms(store: RowStore) -> Iterator[tuple[int, Float64]]:
+    """(number of the first row, norms) for some thousand rows at a time; relative error at most γ_{d+2}.
+
+    Squares of float32 numbers are exact in float64, whatever the order of summation.
+    """
+    for part, start in zip(store.parts, store.starts, strict=False):
+        for first in range(0, len(part), 4096):
+            piece = part[first : first + 4096].astype(np.float64)
+            yield start + first, np.sqrt(np.einsum("ij,ij->i", piece, piece))
+
+
+def check_rows(store: RowStore, name: str) -> None:
+    """Refuse rows that a shortlist proves nothing about: not of unit length (cosine), or not finite.
+
+    The floor under what a float32 search did not return takes unit rows for granted (THEORY §6). One pass over every
+    row: 20 ms for 20,000 rows of 768 numbers.
+
+    Raises:
+        IntegrityError: naming the first such row.
+    """
+    dim = store.dim
+    allowed = round_down(stored_row_tolerance(dim) - gamma(dim + 4)) if store.score == "cosine" else np.inf
+    for first, lengths in row_norms(store):
+        wrong = ~np.isfinite(lengths) | (np.abs(lengths - 1.0) > allowed)
+        if wrong.any():
+            place = int(wrong.argmax())
+            raise IntegrityError(
+                f"row {first + place} of {name} has length {lengths[place]:.9g}, which no index of retr holds: "
+                "its files are damaged or foreign; check them with: retr info --verify"
+            )

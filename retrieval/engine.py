@@ -21,7 +21,7 @@ from ..indexer.models import open_model
 from ..indexer.snapshot import Threshold, require_current
 from ..indexer.vectors import choose_gpu
 from .answer import Answer, Match, VerdictName
-from .channel import Channel, Float64, QueryEmbedding
+from .channel import Channel, Float64, QueryEmbedding, check_rows
 from .rank import RankedItem, Ranking, proof_of, rank
 from .rank_channels import rank_channels
 from .shortlist import shortlists
@@ -58,7 +58,7 @@ class Engine:
         Raises:
             IndexStateError: there is no index.
             IntegrityError: damaged files, or a model that is not the one the index was built with.
-            UsageError: an unknown device, or a threshold for an index of several channels.
+            UsageError: an unknown device, a threshold for an index of several channels, or one out of range.
         """
         snapshot = require_current(path)
         if threshold is not None and len(snapshot.channels) != 1:
@@ -88,7 +88,7 @@ class Engine:
             eps_l2: ℓ2 budget for the verdict; None for the verdict on the query as it is.
 
         Raises:
-            UsageError: bad k or pixels.
+            UsageError: bad k, pixels or budget.
         """
         return self.answer_many([pixels], k=k, certify=certify, eps_l2=[eps_l2])[0]
 
@@ -106,6 +106,7 @@ class Engine:
         for pixels in images:
             _check_pixels(pixels)
         budgets = eps_l2 if eps_l2 is not None else [None] * len(images)
+        _check_budgets(budgets, len(images))
         began = time.perf_counter()
         embedded = [[channel.embed_query(pixels) for channel in self.channels] for pixels in images]
         share = (time.perf_counter() - began) / max(1, len(images))
@@ -121,7 +122,7 @@ class Engine:
         k: int,
         certify: bool,
     ) -> list[Answer]:
-        answers: list[Answer | None] = [self._refusal(i, e) for i, e in zip(images, embedded, strict=True)]
+        answers: list[Answer | None] = [self._refusal(i, e, k) for i, e in zip(images, embedded, strict=True)]
         open_ones = [number for number, answer in enumerate(answers) if answer is None]
         count = max(SHORTLIST, 4 * k)
         lists = []
@@ -133,41 +134,25 @@ class Engine:
             answers[query] = job.settle(embedded[query], [per_channel[place] for per_channel in lists])
         return [answer for answer in answers if answer is not None]
 
-    def _refusal(self, pixels: Float64, embedded: list[QueryEmbedding]) -> Answer | None:
+    def _refusal(self, pixels: Float64, embedded: list[QueryEmbedding], k: int) -> Answer | None:
         """The answer to a query that cannot be compared at all."""
-        reason = None
-        if self.gallery.items == 0:
-            reason = "the gallery is empty"
-        for channel, query in zip(self.channels, embedded, strict=True):
-            if not np.isfinite(query.z).all():
-                reason = f"{channel.name} gives no finite embedding for this image"
-            elif channel.score == "cosine" and np.linalg.norm(query.z) <= FLAT_QUERY:
-                reason = f"zero embedding: the image is flat to {channel.name}, and a cosine needs a direction"
-        if reason is None:
+        pairs = zip(self.channels, embedded, strict=True)
+        reasons = ["the gallery is empty"] if self.gallery.items == 0 else []
+        reasons += [why for channel, query in pairs if (why := channel.why_refused(query.z))]
+        if not reasons:
             return None
-        verdict: VerdictName = "undecided" if self._certified else "uncertified"
-        job = _Job(self, pixels.shape[1], pixels.shape[0], 0, False, None)
-        return replace(job.blank(), verdict=verdict, verdict_because=reason, withheld=reason)
-
-    @property
-    def _certified(self) -> bool:
-        return all(channel.embedder.lipschitz is not None for channel in self.channels)
+        verdict: VerdictName = "undecided" if self.why_uncertified() is None else "uncertified"
+        blank = _Job(self, pixels.shape[1], pixels.shape[0], k, False, None).blank()
+        return replace(blank, verdict=verdict, verdict_because=reasons[0], withheld=reasons[0])
 
     def why_uncertified(self) -> str | None:
         """Why this index can certify nothing, or None."""
-        for channel in self.channels:
-            if channel.embedder.lipschitz is None:
-                return f"{channel.name} is uncertified: {channel.embedder.uncertified_because}"
-        return None
+        return next((why for channel in self.channels if (why := channel.why_uncertified)), None)
 
     def paths_of(self, group: int) -> tuple[str, ...]:
         """Files of one item, in row order."""
         rows = np.flatnonzero(self.gallery.groups == group)
         return tuple(dict.fromkeys(self.gallery.catalog["path"].take(rows).to_pylist()))
-
-
-FLAT_QUERY = 1e-9
-"""An embedding this short is rounding of the float64 path (1e-10 at most), not a direction."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +290,7 @@ class _Job:
 def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshold: float | None) -> Channel:
     spec = gallery.snapshot.channels[number]
     embedder = open_model(path, spec)
+    check_rows(gallery.stores[number], spec.name)
     chosen = spec.threshold if threshold is None else Threshold(threshold, "given", math.nan, 0)
     return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu)
 
@@ -329,3 +315,11 @@ def _check_pixels(pixels: Float64) -> None:
         raise UsageError(f"a query is (H, W, 3) float64, got {pixels.shape} {pixels.dtype}")
     if not (np.isfinite(pixels).all() and pixels.min() >= 0.0 and pixels.max() <= 1.0):
         raise UsageError("pixels of a query lie in [0, 1]")
+
+
+def _check_budgets(budgets: Sequence[float | None], count: int) -> None:
+    if len(budgets) != count:
+        raise UsageError(f"{count} queries need {count} budgets, got {len(budgets)}")
+    for eps in budgets:
+        if eps is not None and not (math.isfinite(eps) and eps >= 0):
+            raise UsageError(f"a budget must be finite and ≥ 0, got {eps}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from .answer import Answer
 from .channel import Float64
 from .engine import Engine
 
+BATCH_PIXELS = 16_000_000
+"""Decoded pixels held at once; as float64 they take 24 bytes each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -23,6 +26,9 @@ class Outcome:
     path: str
     answer: Answer | None
     refused: ImageRejected | None = None
+
+
+Loaded = tuple[str, DecodedImage | ImageRejected]
 
 
 def query_files(
@@ -44,10 +50,10 @@ def query_files(
         certify: also prove radii.
         eps: budget for the verdict, in ``unit``; None for the verdict on the query as it is.
         unit: l2 (pixels), rmse (8-bit levels) or psnr (dB).
-        batch_size: queries per float32 search.
+        batch_size: queries per float32 search; fewer where the images are large.
     """
-    for start in range(0, len(paths), batch_size):
-        batch = [(path, _load(engine, path)) for path in paths[start : start + batch_size]]
+    loaded = ((path, _load(engine, path)) for path in paths)
+    for batch in _batches(loaded, batch_size):
         images = [image for _, image in batch if isinstance(image, DecodedImage)]
         budgets = [None if eps is None else to_l2(eps, unit, image.pixels.size) for image in images]
         answers = iter(engine.answer_many([to_float(i) for i in images], k=k, certify=certify, eps_l2=budgets))
@@ -59,6 +65,20 @@ def query_files(
 def to_float(image: DecodedImage) -> Float64:
     """Decoded 8-bit pixels as the query the theorems speak of: (H, W, 3) float64 in [0, 1]."""
     return image.pixels.astype(np.float64) / 255.0
+
+
+def _batches(loaded: Iterable[Loaded], most: int) -> Iterator[list[Loaded]]:
+    """Consecutive files, cut after so many files or so many pixels."""
+    batch: list[Loaded] = []
+    pixels = 0
+    for path, image in loaded:
+        batch.append((path, image))
+        pixels += image.width * image.height if isinstance(image, DecodedImage) else 0
+        if len(batch) == most or pixels >= BATCH_PIXELS:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
 
 
 def _load(engine: Engine, path: str) -> DecodedImage | ImageRejected:

@@ -12,23 +12,32 @@ from ..certificates.ranking import answer_radius, half_space_distances, item_rad
 from ..certificates.rounding import norm_bounds
 from ..certificates.shortlist import needed_separation, unseen_radius
 from ..certificates.verdicts import VerdictRadii, unseen_nothing_radius, verdict_radii
-from ..core.numerics import norm, round_up
+from ..core.numerics import norm, round_down, round_up
 from ..core.types import UpperBound
-from .channel import Channel, Float64, QueryEmbedding
+from .channel import FLAT_QUERY, Channel, Float64, QueryEmbedding
 from .shortlist import Shortlist, distance_bounds, widen
 
 VIEWS_TRIED = 4
 """How many of an item's best rows T3 fixes in turn; each gives a sound radius, the largest is kept."""
 
+GROWTH = 1.05
+"""How much farther, at least, the first widening of a shortlist looks; the next ones its square, and so on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a certified channel knows of a query: all a radius needs."""
+    """What a certified channel knows of a query: all a radius needs.
+
+    Attributes:
+        cap: in pixels: farther out there is no such image, or the engine could refuse it as flat.
+        far: in pixels: no image is farther away.
+    """
 
     z: Float64
     lipschitz: UpperBound
     forward_error: float
-    cap: float  # pixels: beyond this the query could have no direction, or no such image exists
+    cap: float
+    far: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class RankedItem:
         row: global number of the row that decides for it; channel: which channel that row is in.
         score, distance: see ``answer.Match``.
         raw_top1: the top-1 radius before slack, for the record.
-        limited_by: item number of the nearest rival of the first item.
+        limited_by: item number of the rival that limits top1; None where none does.
     """
 
     group: int
@@ -76,7 +85,9 @@ def proof_of(query: QueryEmbedding, channel: Channel, values: int) -> Proof | No
         return None
     far = round_up(math.sqrt(values))  # no two images are farther apart
     reach = answer_radius(query.z, score=channel.score, lipschitz=query.lipschitz, forward_error=query.forward_error)
-    return Proof(query.z, query.lipschitz, query.forward_error, min(far, reach))
+    if channel.score == "cosine":  # the engine refuses earlier than the theorem must
+        reach = max(0.0, round_down(reach - round_up(FLAT_QUERY * (1.0 + 1e-9) / query.lipschitz.value)))
+    return Proof(query.z, query.lipschitz, query.forward_error, min(far, reach), far)
 
 
 def rank(channel: Channel, z: Float64, short: Shortlist, k: int, proof: Proof | None) -> Ranking:
@@ -89,6 +100,7 @@ def rank(channel: Channel, z: Float64, short: Shortlist, k: int, proof: Proof | 
         k: how many items.
         proof: None to rank without radii.
     """
+    growth = GROWTH
     while True:
         items = _top_items(channel, short, k)
         if proof is not None:
@@ -96,7 +108,8 @@ def rank(channel: Channel, z: Float64, short: Shortlist, k: int, proof: Proof | 
         need = _needed(channel, z, short, items, k, proof)
         if need <= short.unseen:
             return _with_verdict(channel, z, short, items, proof)
-        short = widen(channel, z, max(need, 1.05 * short.unseen) if len(short.ids) else math.inf)
+        short = widen(channel, z, max(need, growth * short.unseen, 1e-6))
+        growth *= growth  # few steps lead from a near miss to the whole gallery
 
 
 def _top_items(channel: Channel, short: Shortlist, k: int) -> list[RankedItem]:
@@ -108,7 +121,7 @@ def _top_items(channel: Channel, short: Shortlist, k: int) -> list[RankedItem]:
 def _item(channel: Channel, short: Shortlist, place: int) -> RankedItem:
     distance = float(short.distances[place])
     cosine = channel.score == "cosine"
-    score = 1.0 - 0.5 * distance * distance if cosine else -distance
+    score = max(-1.0, 1.0 - 0.5 * distance * distance) if cosine else -distance
     row = int(short.ids[place])
     return RankedItem(int(channel.groups[row]), row, score, distance)
 
@@ -120,15 +133,15 @@ def _needed(
     if math.isinf(short.unseen):
         return 0.0
     if len(items) < k:
-        return max(2.0 * short.unseen, 1e-6)
+        return math.nextafter(short.unseen, math.inf)
     _, farthest = distance_bounds(channel, z, channel.rows64(np.asarray([item.row for item in items])))
-    need = _beyond(float(farthest.max()), channel)
+    need = beyond(float(farthest.max()), channel)
     if proof is None:
         return need
     return max(need, *(_needed_for(channel, short, i, float(a), proof) for i, a in zip(items, farthest, strict=True)))
 
 
-def _beyond(a: float, channel: Channel) -> float:
+def beyond(a: float, channel: Channel) -> float:
     """A distance at which a row's computed score is surely below that of a row at distance a."""
     return math.sqrt(a * a + 1e-12) if channel.score == "cosine" else a * (1.0 + 1e-12) + 1e-140
 
@@ -170,9 +183,11 @@ def _certify(channel: Channel, short: Shortlist, item: RankedItem, k: int, proof
     least = radii.min(axis=1, initial=math.inf)
     view = int(least.argmax())
     top1 = min(max(0.0, float(least[view])), proof.cap)
+    if not rivals.size:
+        return replace(item, top1=top1, topk=topk, copy=copy)
     raw = half_space_distances(proof.z, short.rows[own[view]], rivals, channel.score)
-    limit = int(rival_groups[radii[view].argmin()]) if rivals.size else None
-    raw_top1 = max(float(raw.min()), 0.0) / proof.lipschitz.value if raw.size else None
+    raw_top1 = min(max(float(raw.min()), 0.0) / proof.lipschitz.value, proof.far)
+    limit = int(rival_groups[radii[view].argmin()]) if least[view] <= proof.cap else None
     return replace(item, top1=top1, topk=topk, copy=copy, raw_top1=raw_top1, limited_by=limit)
 
 

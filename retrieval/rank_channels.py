@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from ..certificates.verdicts import VerdictRadii, verdict_radii
 from ..core.numerics import norm, round_up
 from ..indexer.vectors import Ids
 from .channel import Channel, Float64
-from .rank import Proof, RankedItem, Ranking, hidden_nothing, point_verdict
-from .shortlist import Shortlist, distances, widen
+from .rank import GROWTH, Proof, RankedItem, Ranking, beyond, hidden_nothing, point_verdict
+from .shortlist import Shortlist, distance_bounds, distances, widen
 
 UNSEEN = -1
 """Item number that stands for everything a shortlist does not hold."""
@@ -57,7 +57,7 @@ def rank_channels(
         proofs: per channel.
         certify: also give radii.
     """
-    lists = list(lists)
+    lists, growth = list(lists), GROWTH
     while True:
         parts = _parts(channels, lists, proofs)
         items, total = item_margins([*((part.margins, part.items) for part in parts), *_unseen(parts)])
@@ -65,9 +65,10 @@ def rank_channels(
         if settled:
             return ranking
         lists = [
-            short if math.isinf(short.unseen) else widen(c, p.z, max(1.3 * short.unseen, 1e-3))
+            short if math.isinf(short.unseen) else widen(c, p.z, max(growth * short.unseen, 1e-3))
             for short, c, p in zip(lists, channels, proofs, strict=True)
         ]
+        growth *= growth
 
 
 def _parts(channels: Sequence[Channel], lists: Sequence[Shortlist], proofs: Sequence[Proof]) -> list[_Part]:
@@ -112,17 +113,32 @@ def _unseen(parts: Sequence[_Part]) -> list[tuple[Margins, Ids]]:
 def _settle(parts: Sequence[_Part], items: Ids, total: Margins, k: int, certify: bool) -> tuple[Ranking, bool]:
     order = np.lexsort((items, -total.values))
     real = order[items[order] != UNSEEN][:k]
-    hidden = np.flatnonzero(items == UNSEEN)
     found = [_item(parts, int(items[place]), float(total.values[place])) for place in real]
-    settled = True
-    if hidden.size:
-        ceiling = round_up(float(total.values[hidden[0]] + 2.0 * total.errors[hidden[0]]))
-        lowest = min((total.values[p] - 2.0 * total.errors[p] for p in real), default=-math.inf)
-        settled = len(real) == k and bool(lowest > ceiling)
+    settled = _unseen_ranks_below(items, total, real, k) and all(_nearest_is_listed(part) for part in parts)
     if certify:
         found, limits = _certify(parts, items, total, real, found, k)
         settled = settled and limits
     return _with_verdict(parts, found, certify), settled
+
+
+def _unseen_ranks_below(items: Ids, total: Margins, real: Ids, k: int) -> bool:
+    """Whether no row that is not listed can be among the first k, as margins are computed."""
+    hidden = items == UNSEEN
+    if not hidden.any():
+        return True
+    ceiling = round_up(float(total.values[hidden][0] + 2.0 * total.errors[hidden][0]))
+    return len(real) == k and bool((total.values[real] - 2.0 * total.errors[real] > ceiling).all())
+
+
+def _nearest_is_listed(part: _Part) -> bool:
+    """Whether no other row of this channel can be nearer than the nearest listed: the verdict needs that one."""
+    short = part.short
+    if math.isinf(short.unseen):
+        return True
+    if not len(short.ids):
+        return False
+    farthest = distance_bounds(part.channel, part.proof.z, short.rows[:1])[1]
+    return beyond(float(farthest[0]), part.channel) <= short.unseen
 
 
 def _item(parts: Sequence[_Part], group: int, margin: float) -> RankedItem:
@@ -138,42 +154,36 @@ def _item(parts: Sequence[_Part], group: int, margin: float) -> RankedItem:
 def _certify(
     parts: Sequence[_Part], items: Ids, total: Margins, real: Ids, found: list[RankedItem], k: int
 ) -> tuple[list[RankedItem], bool]:
-    """Radii of the returned items; False where a row that was not listed might be what limits one of them."""
+    """Radii of the returned items over the items seen; False where what is not listed might lower one of them."""
     cap = min(part.proof.cap for part in parts)
     done, settled = [], True
     for number, (place, item) in enumerate(zip(real, found, strict=True)):
-        radii = margin_radii(total, int(place))
-        others = np.delete(items, place)
-        hidden = radii[others == UNSEEN]
-        # Everything unseen may be many items: for top-k it counts k times.
-        counted = np.concatenate([radii, np.repeat(hidden, k - 1)])
-        topk = topk_radius(counted, k)
-        top1 = topk_radius(radii, 1) if number == 0 else None
-        least = float(hidden.min(initial=math.inf))
-        settled = settled and least >= topk and (top1 is None or least >= top1)
-        done.append(_with_radii(parts, item, top1, topk, cap, others, radii))
+        radii, others = margin_radii(total, int(place)), np.delete(items, place)
+        seen, hidden = radii[others != UNSEEN], radii[others == UNSEEN]
+        topk = min(topk_radius(seen, k), cap)
+        copy = min(union_copy_radius([_verdicts(part, part.rows[part.items == item.group]) for part in parts]), cap)
+        certified = replace(item, topk=topk, copy=copy)
+        if number == 0:
+            certified = _with_top1(certified, parts, items, total, int(place), seen, cap)
+        # What is not listed may be many items, so it must lie outside of every radius, that of the top k as well.
+        claimed = max(topk, certified.top1 or 0.0)
+        settled = settled and (claimed == 0.0 or float(hidden.min(initial=math.inf)) >= claimed)
+        done.append(certified)
     return done, settled
 
 
-def _with_radii(
-    parts: Sequence[_Part], item: RankedItem, top1: float | None, topk: float, cap: float, others: Ids, radii: Float64
+def _with_top1(
+    item: RankedItem, parts: Sequence[_Part], items: Ids, total: Margins, place: int, radii: Float64, cap: float
 ) -> RankedItem:
-    copy = union_copy_radius([_verdicts(part, part.rows[part.items == item.group]) for part in parts])
-    first = top1 is not None
-    limit = int(others[radii.argmin()]) if first and radii.size else None
-    raw = float(radii.min()) if first and radii.size else None
-    return RankedItem(
-        item.group,
-        item.row,
-        item.score,
-        item.distance,
-        channel=item.channel,
-        top1=min(top1, cap) if top1 is not None else None,
-        topk=min(topk, cap),
-        copy=min(copy, cap),
-        raw_top1=raw,
-        limited_by=limit,
-    )
+    """T9: half the lead over the best other item."""
+    item = replace(item, top1=min(topk_radius(radii, 1), cap))
+    if not radii.size:
+        return item
+    seen = (items != UNSEEN) & (np.arange(len(items)) != place)
+    lead = float(total.values[place] - total.values[seen].max())
+    raw = min(max(0.0, 0.5 * lead), min(part.proof.far for part in parts))
+    limit = int(items[seen][radii.argmin()]) if radii.min() <= cap else None
+    return replace(item, raw_top1=raw, limited_by=limit)
 
 
 def _with_verdict(parts: Sequence[_Part], found: list[RankedItem], certify: bool) -> Ranking:

@@ -42,9 +42,14 @@ def _channel(rows: np.ndarray, score="cosine", *, groups=None, threshold=0.9, pa
     return Channel("vectors", Vectors(rows.shape[1], score), store, items, limit)
 
 
-@pytest.fixture
-def make_channel():
+@pytest.fixture(scope="session")
+def new_channel():
     return _channel
+
+
+@pytest.fixture
+def make_channel(new_channel):
+    return new_channel
 
 
 @pytest.fixture
