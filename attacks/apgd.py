@@ -92,8 +92,6 @@ class _State:
         return _State(**({field.name: getattr(self, field.name) for field in fields(self)} | changes))
 
     def keep(self, which: Tensor) -> _State:
-        if bool(which.all()):
-            return self
         return _State(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
 
 
@@ -112,17 +110,21 @@ def _ascend(
 ) -> AttackResult:
     best, marks = Best(start), checkpoints(steps)
     state = _first(target, x, start, eps, samples)
-    best.see(state.rows, state.x, state.loss, forwards=1, gradients=1)
     for step in range(1, steps + 1):
-        if stop_on_success:
+        if stop_on_success and bool((state.loss > 0).any()):
+            _finish(best, state.keep(state.loss > 0), evaluations=step)
             state = state.keep(~(state.loss > 0))
         if len(state.rows) == 0:
-            break
+            return best.result()
         state = _move(target, state, norm, momentum if step > 1 else 1.0)
-        best.see(state.rows, state.x, state.loss, forwards=1, gradients=1)
         if step in marks:
             state = _check(state, rho * (step - marks[marks.index(step) - 1]))
+    _finish(best, state, evaluations=steps + 1)
     return best.result()
+
+
+def _finish(best: Best, state: _State, *, evaluations: int) -> None:
+    best.see(state.rows, state.best, state.best_loss, forwards=evaluations, gradients=evaluations)
 
 
 def _first(target: Target, x: Tensor, start: Tensor, eps: Tensor, samples: Tensor) -> _State:
@@ -150,10 +152,12 @@ def _first(target: Target, x: Tensor, start: Tensor, eps: Tensor, samples: Tenso
 
 def _move(target: Target, state: _State, norm: Norm, momentum: float) -> _State:
     """One step with momentum, and the best point with its gradient brought up to date."""
-    ahead = state.x + column(state.step) * steepest(state.gradient, norm=norm)
+    ahead = torch.addcmul(state.x, column(state.step), steepest(state.gradient, norm=norm))
     ahead = project(state.clean, ahead, norm=norm, eps=state.eps)
     if momentum < 1.0:
-        blend = state.x + momentum * (ahead - state.x) + (1.0 - momentum) * (state.x - state.previous)
+        # x + α(z − x) + (1 − α)(x − previous), gathered by term
+        blend = (momentum * ahead).add_(state.x, alpha=2.0 - 2.0 * momentum)
+        blend.add_(state.previous, alpha=momentum - 1.0)
         ahead = project(state.clean, blend, norm=norm, eps=state.eps)
     loss, gradient = loss_and_gradient(target, ahead, state.samples)
     better = loss > state.best_loss
@@ -162,8 +166,8 @@ def _move(target: Target, state: _State, norm: Norm, momentum: float) -> _State:
         previous=state.x,
         gradient=gradient,
         loss=loss,
-        best=torch.where(column(better), ahead, state.best),
-        best_gradient=torch.where(column(better), gradient, state.best_gradient),
+        best=_choose(better, ahead, state.best),
+        best_gradient=_choose(better, gradient, state.best_gradient),
         best_loss=torch.where(better, loss, state.best_loss),
         rises=state.rises + (loss > state.loss),
     )
@@ -174,12 +178,19 @@ def _check(state: _State, enough: float) -> _State:
     stalled = ~state.halved & ~(state.best_loss > state.checked_loss)
     back = (state.rises < enough) | stalled
     return state.with_(
-        x=torch.where(column(back), state.best, state.x),
-        previous=torch.where(column(back), state.best, state.previous),
-        gradient=torch.where(column(back), state.best_gradient, state.gradient),
+        x=_choose(back, state.best, state.x),
+        previous=_choose(back, state.best, state.previous),
+        gradient=_choose(back, state.best_gradient, state.gradient),
         loss=torch.where(back, state.best_loss, state.loss),
         step=torch.where(back, state.step / 2.0, state.step),
         rises=torch.zeros_like(state.rises),
         checked_loss=state.best_loss,
         halved=back,
     )
+
+
+def _choose(which: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Images of a where ``which``, else of b; without a copy where all are of one kind. Images are never written to."""
+    if bool(which.all()):
+        return a
+    return torch.where(column(which), a, b) if bool(which.any()) else b

@@ -68,6 +68,6 @@ def _ascend(
         rows = rows[on]
         if step == steps or len(rows) == 0:
             break
-        ahead = adv[on] + column(alpha[samples[rows]]) * steepest(gradient[on], norm=norm)
+        ahead = torch.addcmul(adv[on], column(alpha[samples[rows]]), steepest(gradient[on], norm=norm))
         adv = project(x[rows], ahead, norm=norm, eps=eps[rows])
     return best.result()

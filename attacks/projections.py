@@ -1,12 +1,12 @@
 """Geometry of the ℓ2 and ℓ∞ balls cut by the pixel box: projection, random points, steepest ascent.
 
 All functions take images (b, 3, H, W) in [0, 1] and one radius per sample (b,). A returned image keeps its budget in
-exact arithmetic, not only up to rounding: radii are shrunk by what the arithmetic may lose, and the last addition is
-rounded towards the clean image.
+exact arithmetic, not only up to rounding: radii are shrunk by all that the arithmetic may lose.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -17,14 +17,15 @@ from torch import Tensor
 Norm = Literal["l2", "linf"]
 
 _NEWTON_STEPS = 12
-_CLOSE = 1e-6
+_CLOSE = 1e-4
+"""How much of the radius a projection onto a sphere that meets the box may leave unused."""
 
 
 def project(x: Tensor, adv: Tensor, *, norm: Norm, eps: Tensor) -> Tensor:
     """Euclidean projection of adv onto {‖adv − x‖ ≤ eps} ∩ [0, 1]ⁿ.
 
     For ℓ∞ the two clips commute. For ℓ2, clipping after scaling is feasible but not the projection (it loses norm
-    wherever the box is active), so the multiplier is solved for: δ = clip(s·v, −x, 1 − x), see :func:`_fit_l2`.
+    wherever the box is active), so the multiplier is solved for, see :func:`_project_l2`.
 
     Args:
         x: clean images, in [0, 1].
@@ -35,8 +36,7 @@ def project(x: Tensor, adv: Tensor, *, norm: Norm, eps: Tensor) -> Tensor:
     Returns:
         Images with ‖result − x‖ ≤ eps, also as measured in float64, and every value in [0, 1].
     """
-    delta = _DELTA[norm](x, adv - x, _inner(eps.to(x), x))
-    return _add_towards(x, delta)
+    return _PROJECT[norm](x, adv, eps)
 
 
 def steepest(gradient: Tensor, *, norm: Norm) -> Tensor:
@@ -50,7 +50,7 @@ def random_start(x: Tensor, *, norm: Norm, eps: Tensor, seeds: Sequence[int], re
     The noise of a sample depends on its own seed and the restart alone: not on its batch, nor on the device.
     """
     noise = torch.stack([_noise(x[i], norm, seed, restart) for i, seed in enumerate(seeds)])
-    return project(x, x + column(eps.to(x)) * noise, norm=norm, eps=eps)
+    return project(x, x + column(eps).to(x) * noise, norm=norm, eps=eps)
 
 
 def column(values: Tensor) -> Tensor:
@@ -58,44 +58,52 @@ def column(values: Tensor) -> Tensor:
     return values.view(-1, 1, 1, 1)
 
 
-def _inner(eps: Tensor, x: Tensor) -> Tensor:
-    """The radius less what rounding in x's dtype, and summing n squares in float64, may add."""
-    loss = 8 * torch.finfo(x.dtype).eps + 2 * x[0].numel() * 2.0**-52
-    return eps * (1.0 - loss)
+def _limit(eps: Tensor, x: Tensor) -> Tensor:
+    """(b,) float64: a computed norm up to here is at most eps in exact arithmetic.
 
-
-def _delta_linf(x: Tensor, delta: Tensor, eps: Tensor) -> Tensor:
-    del x
-    bound = column(eps)
-    return torch.minimum(torch.maximum(delta, -bound), bound)
-
-
-def _delta_l2(x: Tensor, delta: Tensor, eps: Tensor) -> Tensor:
-    low, high = -x, 1.0 - x
-    return _fit_l2(delta, low, high, eps)
-
-
-def _fit_l2(v: Tensor, low: Tensor, high: Tensor, eps: Tensor) -> Tensor:
-    """clip(s·v, low, high) with the largest s ≤ 1 whose norm is ≤ eps: the projection, by its optimality conditions.
-
-    Newton on the set of unclipped values. A larger s clips more, so each step falls short of eps rather than past
-    it: every iterate is feasible and s only grows.
+    The difference from x is rounded once per value, and a float64 sum of n squares may be off by a factor.
     """
-    eps = eps.double()
-    scale = _ratio(eps, _norms(v)).clamp(max=1.0)
+    return eps.double() * (1.0 - 4.0 * torch.finfo(x.dtype).eps - x[0].numel() * 2.0**-52)
+
+
+def _aim(limit: Tensor, x: Tensor, norm: Norm) -> Tensor:
+    """(b,) float64: the limit less what rounding may add, half a unit of x's dtype per value of x + δ at most."""
+    values = math.sqrt(x[0].numel()) if norm == "l2" else 1.0
+    return (limit - torch.finfo(x.dtype).eps * values).clamp(min=0.0)
+
+
+def _project_linf(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
+    bound = column(_aim(_limit(eps, x), x, "linf")).to(x)
+    return torch.maximum(adv, x - bound).minimum(x + bound).clamp_(0.0, 1.0)
+
+
+def _project_l2(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
+    """clip(x + s·v), v = adv − x, with the largest feasible s ≤ 1: the projection, by its optimality conditions.
+
+    Newton on the set of unclipped values. A larger s clips more, so each step falls short of the radius rather than
+    past it: every iterate is feasible and s only grows.
+    """
+    limit = _limit(eps, x)
+    aim = _aim(limit, x, "l2")
+    v = adv - x
+    scale = _ratio(aim, _norms(v)).clamp(max=1.0)
+    image, norms = _scaled(x, scale, v)
     for _ in range(_NEWTON_STEPS):
-        scaled = column(scale.to(v)) * v
-        clipped = torch.minimum(torch.maximum(scaled, low), high)
-        norms = _norms(clipped)
-        if bool(((scale >= 1.0) | (norms >= eps * (1.0 - _CLOSE))).all()):
-            return clipped
-        free = _norms(torch.where(clipped == scaled, v, 0.0)) ** 2
-        held = norms**2 - scale**2 * free
-        target = _ratio((eps**2 - held).clamp(min=0.0), free).sqrt()
-        scale = torch.maximum(scale, target).clamp(max=1.0)
-    scaled = column(scale.to(v)) * v
-    clipped = torch.minimum(torch.maximum(scaled, low), high)
-    return clipped * column(_ratio(eps, _norms(clipped)).clamp(max=1.0).to(v))
+        if bool(((scale >= 1.0) | (norms >= aim * (1.0 - _CLOSE))).all()):
+            break
+        free = _norms(v.masked_fill((image <= 0.0) | (image >= 1.0), 0.0)) ** 2
+        held = (norms**2 - scale**2 * free).clamp(min=0.0)
+        larger = _ratio((aim**2 - held).clamp(min=0.0), free).sqrt()
+        scale = torch.maximum(scale, larger).clamp(max=1.0)
+        image, norms = _scaled(x, scale, v)
+    over = norms > limit  # only where rounding has misled the last step
+    return _scaled(x, torch.where(over, _ratio(aim, norms), 1.0), image - x)[0] if bool(over.any()) else image
+
+
+def _scaled(x: Tensor, scale: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """clip(x + s·v) and how far that is from x."""
+    image = torch.addcmul(x, column(scale).to(x), v).clamp_(0.0, 1.0)
+    return image, _norms(image - x)
 
 
 def _ratio(top: Tensor, bottom: Tensor) -> Tensor:
@@ -108,17 +116,9 @@ def _norms(v: Tensor) -> Tensor:
     return torch.linalg.vector_norm(v.flatten(1), dim=1, dtype=torch.float64)
 
 
-def _add_towards(x: Tensor, delta: Tensor) -> Tensor:
-    """The sum in the box, each value rounded towards x, so that no rounding lengthens delta."""
-    total = (x + delta).clamp(0.0, 1.0)
-    return torch.where((total - x).abs() > delta.abs(), torch.nextafter(total, x), total)
-
-
 def _steepest_l2(gradient: Tensor) -> Tensor:
-    # Scale by the largest value first: squares of a tiny gradient would underflow.
-    largest = gradient.flatten(1).abs().amax(dim=1)
-    unit = gradient / column(torch.where(largest > 0, largest, 1.0))
-    return unit / column(_norms(unit).clamp(min=1.0).to(unit))
+    norms = _norms(gradient)
+    return gradient * column(torch.where(norms > 0, 1.0 / norms, 0.0).to(gradient))
 
 
 def _noise(like: Tensor, norm: Norm, seed: int, restart: int) -> Tensor:
@@ -136,6 +136,6 @@ def _noise_linf(shape: torch.Size, generator: torch.Generator) -> Tensor:
     return 2.0 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1.0
 
 
-_DELTA: dict[Norm, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"l2": _delta_l2, "linf": _delta_linf}
+_PROJECT: dict[Norm, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"l2": _project_l2, "linf": _project_linf}
 _STEEPEST: dict[Norm, Callable[[Tensor], Tensor]] = {"l2": _steepest_l2, "linf": torch.sign}
 _NOISE: dict[Norm, Callable[[torch.Size, torch.Generator], Tensor]] = {"l2": _noise_l2, "linf": _noise_linf}

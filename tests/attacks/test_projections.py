@@ -51,10 +51,10 @@ def test_projection_is_the_nearest_point(norm):
     adv = x + torch.randn(x.shape, generator=generator, dtype=torch.float64)
     eps = torch.tensor([2.0])
     p = project(x, adv, norm=norm, eps=eps)
-    assert exact_norm((p - x).numpy(), norm) > 2.0 * (1 - 1e-5) or norm == "linf"
+    assert exact_norm((p - x).numpy(), norm) > 2.0 * (1 - 2e-4) or norm == "linf"
     for seed in range(200):
         y = random_start(x, norm=norm, eps=eps * (seed % 5 + 1) / 5, seeds=[seed], restart=0)
-        assert float(((adv - p) * (y - p)).sum()) <= 1e-5
+        assert float(((adv - p) * (y - p)).sum()) <= 1e-3 * float((adv - p).norm())
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -1,0 +1,41 @@
+"""A small real index over drawn images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retr.indexer.build import IndexOptions, build_index
+from retr.retrieval.engine import Engine
+
+
+class Silent:
+    def start(self, total: int, done: int) -> None: ...
+
+    def advance(self, count: int) -> None: ...
+
+
+def draw(seed: int, size: tuple[int, int] = (40, 32)) -> Image.Image:
+    """A smooth random picture, away from black and white."""
+    coarse = np.random.default_rng(seed).integers(50, 206, (5, 4, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def make_index(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Engine, Path]]:
+    """make_index(count, **options) → (engine, corpus folder with 000.png, 001.png, …)."""
+
+    def make(count: int = 12, **options: object) -> tuple[Engine, Path]:
+        home = tmp_path_factory.mktemp("audited")
+        corpus = home / "corpus"
+        corpus.mkdir()
+        for seed in range(count):
+            draw(seed).save(corpus / f"{seed:03d}.png")
+        build_index(str(corpus), home / "index", IndexOptions(workers=1, **options), Silent())  # type: ignore[arg-type]
+        return Engine.open(home / "index", device="cpu"), corpus
+
+    return make

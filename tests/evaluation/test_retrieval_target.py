@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+
+from retr.attacks.media import as_pixels
+from retr.evaluation.retrieval_target import Aim, RetrievalTarget
+from retr.images.decode import load
+
+
+@pytest.fixture(scope="module")
+def index(make_index):
+    engine, corpus = make_index(12)
+    images = [load(path, policy=engine.policy).pixels for path in sorted(corpus.iterdir())[:4]]
+    return engine, images
+
+
+def planes(images, dtype=torch.float64):
+    return torch.stack([torch.from_numpy(as_pixels(i).transpose(2, 0, 1).copy()) for i in images]).to(dtype)
+
+
+def answers(engine, x, certify=True):
+    pixels = [np.ascontiguousarray(one.permute(1, 2, 0).double().numpy()) for one in x]
+    return engine.answer_many(pixels, k=10, certify=certify)
+
+
+def moved(images, amount, seed=0):
+    noise = torch.randn((len(images), 3, 4, 4), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    blocks = torch.nn.functional.interpolate(noise, size=images[0].shape[:2])
+    return (planes(images) + amount * blocks).clamp(0, 1)
+
+
+def test_evasion_loss_of_a_clean_query_is_minus_its_certified_radius(index):
+    engine, images = index
+    x = planes(images)
+    clean = answers(engine, x)
+    target = RetrievalTarget(engine.channels, [Aim(a.matches[0].group) for a in clean], "evasion")
+    loss = target.loss(x, torch.arange(len(x)))
+    assert loss.tolist() == pytest.approx([-a.matches[0].top1.l2 for a in clean], rel=1e-6)
+
+
+def test_verdict_loss_is_minus_the_certified_radius_of_the_verdict(index):
+    engine, images = index
+    for x in (planes(images), moved(images, 0.3)):
+        clean = answers(engine, x)
+        aims = [Aim(a.matches[0].group, copy=a.point_verdict == "copy") for a in clean]
+        loss = RetrievalTarget(engine.channels, aims, "verdict").loss(x, torch.arange(len(x)))
+        radii = [(a.copy or a.not_a_copy).l2 for a in clean]
+        assert loss.tolist() == pytest.approx([-r for r in radii], rel=1e-5)
+    assert any(not aim.copy for aim in aims), "the moved images must include one that is not a copy"
+
+
+@pytest.mark.parametrize("goal", ["evasion", "collision"])
+def test_loss_is_positive_exactly_where_the_engine_sees_success(index, goal):
+    engine, images = index
+    aims = [Aim(a.matches[0].group, chosen=(a.matches[0].group + 1) % 12) for a in answers(engine, planes(images))]
+    if goal == "evasion":
+        aims = [Aim(aim.item) for aim in aims]
+    wins = 0
+    for seed in range(12):
+        x = moved(images, 0.4, seed)
+        loss = RetrievalTarget(engine.channels, aims, goal).loss(x, torch.arange(len(x)))
+        first = [a.matches[0].group for a in answers(engine, x, certify=False)]
+        won = [f != a.item if goal == "evasion" else f == a.chosen for f, a in zip(first, aims, strict=True)]
+        assert (loss > 0).tolist() == won
+        wins += sum(won)
+    assert 0 < wins < 12 * len(images)
+
+
+def test_samples_say_which_aim_a_row_belongs_to(index):
+    engine, images = index
+    x = planes(images)
+    aims = [Aim(a.matches[0].group) for a in answers(engine, x)]
+    whole = RetrievalTarget(engine.channels, aims, "evasion").loss(x, torch.arange(4))
+    part = RetrievalTarget(engine.channels, aims, "evasion").loss(x[[3, 1]], torch.tensor([3, 1]))
+    torch.testing.assert_close(part, whole[[3, 1]])
+
+
+def test_gradient_raises_the_loss_and_float32_stays_on_the_safe_side(index):
+    engine, images = index
+    x = planes(images)
+    aims = [Aim(a.matches[0].group) for a in answers(engine, x)]
+    target = RetrievalTarget(engine.channels, aims, "evasion")
+    probe = x.clone().requires_grad_(True)
+    loss = target.loss(probe, torch.arange(4))
+    (gradient,) = torch.autograd.grad(loss.sum(), probe)
+    step = 1e-3 * gradient / gradient.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    assert torch.all(target.loss(x + step, torch.arange(4)) > loss)
+    single = RetrievalTarget(engine.channels, aims, "evasion").loss(x.float(), torch.arange(4))
+    assert single.dtype == torch.float32
+    assert torch.all(single < loss)
+    torch.testing.assert_close(single.double(), loss, rtol=1e-3, atol=1e-3)
+
+
+def test_rivals_are_looked_up_again_as_the_image_moves(index):
+    engine, images = index
+    start, goal = planes(images[:1]), planes(images[1:2])
+    item, other = (answers(engine, x)[0].matches[0].group for x in (start, goal))
+    frozen = RetrievalTarget(engine.channels, [Aim(item)], "evasion", rivals=2, refresh=1000)
+    fresh = RetrievalTarget(engine.channels, [Aim(item)], "evasion", rivals=2, refresh=1)
+    sample = torch.arange(1)
+    for target in (frozen, fresh):
+        target.loss(start, sample)
+    truth = RetrievalTarget(engine.channels, [Aim(item)], "evasion").loss(goal, sample)
+    assert item != other
+    assert float(fresh.loss(goal, sample)) == pytest.approx(float(truth))
+    assert float(frozen.loss(goal, sample)) < float(truth)
+
+
+def test_views_of_an_item_defend_it_together(make_index):
+    engine, corpus = make_index(6, views="flip")
+    images = [load(path, policy=engine.policy).pixels for path in sorted(corpus.iterdir())[:3]]
+    x = planes(images).flip(-1)
+    clean = answers(engine, x)
+    aims = [Aim(a.matches[0].group) for a in clean]
+    loss = RetrievalTarget(engine.channels, aims, "evasion").loss(x, torch.arange(3))
+    # T3: the engine's radius fixes one view, the loss lets each rival be beaten by any of them.
+    assert all(-float(v) >= a.matches[0].top1.l2 * (1 - 1e-6) for v, a in zip(loss, clean, strict=True))
+    assert torch.all(loss < 0)
