@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from ..attacks.harness import Outcome, Subject, run_attack
-from ..attacks.media import Pixels, as_pixels
-from ..attacks.projections import Norm
-from ..attacks.registry import ATTACKS
+from ..attacks.media import as_pixels
 from ..core.errors import UsageError
-from ..core.units import to_l2
-from ..retrieval.answer import Answer
 from ..retrieval.engine import Engine
 from .cases import Skipped, Source, find_sources, iter_cases
 from .plan import AuditPlan
 from .provenance import provenance_of
 from .records import RecordWriter, read_records, write_records
-from .retrieval_target import Aim, Goal, RetrievalTarget
-from .rows import TOP, Level, Prepared, Recorder, relative_to
+from .rows import TOP, Prepared, Recorder
 from .summary import Summary, summarise
+from .trials import Trials, worker_threads
 
 RECORDS = "records.parquet"
 IMAGES = "images"
 OUT_OF_TIME = "not reached within the time limit"
 
-_VALUES_PER_BATCH = 6_000_000
-"""Values attacked at a time: bounds memory, some twenty arrays of this size at the peak."""
-_VALUES_WAITING = 50_000_000
-"""Values of cases that wait for others of their shape."""
+_CASES_PER_CHUNK = 16
+"""Cases taken on together; also how coarse a time limit is."""
+_VALUES_PER_CHUNK = 50_000_000
+_VALUES_PER_BATCH = 3_000_000
+"""Values attacked at a time by one thread: some twenty float32 arrays of this size at the peak."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +98,9 @@ def run_attack_eval(
     run = recorder.provenance.run
     folder = plan.out or Path("retr-audit") / run
     images = _make_folders(folder)
-    with write_records(folder / RECORDS) as writer:
-        audit = _Audit(engine, plan, recorder, writer, images, len(sources), progress)
-        for batch in _batches(audit.prepare(sources, skipped), plan.batch_size):
-            if audit.in_time:
-                audit.attack(batch)
-            else:
-                audit.leave_out(batch, skipped)
+    with write_records(folder / RECORDS) as writer, worker_threads() as pool:
+        audit = _Audit(engine, plan, recorder, writer, Trials(engine, plan, recorder, images), progress)
+        audit.run(sources, skipped, pool)
         if not writer.count:
             raise UsageError(f"no query could be audited: {dict(skipped.reasons)}")
     if not any(images.iterdir()):
@@ -143,20 +132,26 @@ def _make_folders(folder: Path) -> Path:
     return images
 
 
-def _batches(cases: Iterator[Prepared], size: int) -> Iterator[list[Prepared]]:
-    """Cases of one shape, in batches; incomplete ones once too much waits, and at the end."""
-    waiting: dict[tuple[int, ...], list[Prepared]] = defaultdict(list)
-    values = 0
+def _chunks(cases: Iterator[Prepared]) -> Iterator[list[Prepared]]:
+    """Cases in order, some at a time."""
+    chunk: list[Prepared] = []
     for case in cases:
-        waiting[case.case.pixels.shape].append(case)
-        values += case.values
-        fullest = max(waiting, key=lambda shape: len(waiting[shape]) * math.prod(shape))
-        full = len(waiting[fullest]) >= max(1, min(size, _VALUES_PER_BATCH // math.prod(fullest)))
-        if full or values >= _VALUES_WAITING:
-            batch = waiting.pop(fullest)
-            values -= sum(one.values for one in batch)
-            yield batch
-    yield from waiting.values()
+        chunk.append(case)
+        if len(chunk) >= _CASES_PER_CHUNK or sum(one.values for one in chunk) >= _VALUES_PER_CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _batches(chunk: Sequence[Prepared], size: int) -> Iterator[list[Prepared]]:
+    """A chunk's cases by shape, no more at a time than fit in memory."""
+    shapes: dict[tuple[int, ...], list[Prepared]] = defaultdict(list)
+    for case in chunk:
+        shapes[case.case.pixels.shape].append(case)
+    for shape, cases in shapes.items():
+        most = max(1, min(size, _VALUES_PER_BATCH // math.prod(shape)))
+        yield from (cases[start : start + most] for start in range(0, len(cases), most))
 
 
 class _Audit:
@@ -168,27 +163,29 @@ class _Audit:
         plan: AuditPlan,
         recorder: Recorder,
         writer: RecordWriter,
-        images: Path,
-        sources: int,
+        trials: Trials,
         progress: Callable[[Progress], None],
     ) -> None:
         self._engine, self._plan, self._recorder = engine, plan, recorder
-        self._writer, self._images, self._progress = writer, images, progress
+        self._writer, self._trials, self._progress = writer, trials, progress
         self._per_case = len(plan.goals) * len(plan.attacks) * len(plan.levels)
-        self._total = sources * len(plan.chosen_edits) * self._per_case
-        self._done = self._alarms = 0
+        self._total = self._done = self._alarms = 0
         self._ends = math.inf if plan.seconds is None else time.monotonic() + plan.seconds
 
-    @property
-    def in_time(self) -> bool:
-        """Whether the plan's time limit allows for more."""
-        return time.monotonic() < self._ends
+    def run(self, sources: Sequence[Source], skipped: Skipped, pool: Executor) -> None:
+        """Attack the cases of all sources, as far as time allows."""
+        self._total = len(sources) * len(self._plan.chosen_edits) * self._per_case
+        for chunk in _chunks(self._prepare(sources, skipped)):
+            self._writer.add([self._recorder.clean(prepared) for prepared in chunk])
+            self._attack(chunk, pool)
 
-    def prepare(self, sources: Sequence[Source], skipped: Skipped) -> Iterator[Prepared]:
+    def _prepare(self, sources: Sequence[Source], skipped: Skipped) -> Iterator[Prepared]:
         """Answer the cases of the sources; those that match nothing are recorded and need no attack."""
         for source in sources:
-            if not self.in_time:
+            # What is taken on is finished: a query that was answered and not attacked would look robust.
+            if time.monotonic() >= self._ends:
                 skipped.add(source.path, OUT_OF_TIME)
+                self._advance(len(self._plan.chosen_edits) * self._per_case, OUT_OF_TIME)
                 continue
             found = list(iter_cases(self._engine, self._plan, source, skipped))
             answers = self._engine.answer_many([as_pixels(case.pixels) for case in found], k=TOP, certify=True)
@@ -198,84 +195,19 @@ class _Audit:
             self._advance((len(self._plan.chosen_edits) - len(comparable)) * self._per_case, "reading queries")
             yield from comparable
 
-    def leave_out(self, batch: Sequence[Prepared], skipped: Skipped) -> None:
-        """Count cases that the time limit leaves no room for: a query that was not attacked must not look robust."""
-        for prepared in batch:
-            skipped.add(prepared.case.query, OUT_OF_TIME)
-
-    def attack(self, batch: Sequence[Prepared]) -> None:
-        """Every goal, attack and budget on a batch of one shape, and the records without attack."""
-        self._writer.add([self._recorder.clean(prepared) for prepared in batch])
-        for goal in self._plan.goals:
-            aims = [self._aim(prepared, goal) for prepared in batch]
-            for name in self._plan.attacks:
-                for level in self._plan.levels:
-                    self._attack_at(batch, aims, goal, name, level)
-                    self._advance(len(batch), f"{name} at {level:g} {self._plan.level_unit}")
+    def _attack(self, chunk: Sequence[Prepared], pool: Executor) -> None:
+        """Every goal, attack and budget on every case; records come in the same order on any number of threads."""
+        plan, jobs = self._plan, []
+        for batch in _batches(chunk, plan.batch_size):
+            for goal, name, level in product(plan.goals, plan.attacks, plan.levels):
+                doing = f"{name} at {level:g} {plan.level_unit}"
+                jobs.append((len(batch), doing, pool.submit(self._trials.run, batch, goal, name, level)))
+        for count, doing, job in jobs:
+            records = job.result()
+            self._alarms += sum(record["alarm"] for record in records)
+            self._writer.add(records)
+            self._advance(count, doing)
 
     def _advance(self, count: int, doing: str) -> None:
         self._done += count
         self._progress(Progress(self._done, self._total, doing, self._alarms))
-
-    def _aim(self, prepared: Prepared, goal: Goal) -> Aim:
-        first = prepared.clean.matches[0].group
-        if goal == "collision":
-            others = np.setdiff1d(np.arange(self._engine.gallery.items), [first])
-            return Aim(first, chosen=int(np.random.default_rng(prepared.case.seed).choice(others)))
-        return Aim(first, copy=prepared.clean.point_verdict == "copy" if goal == "verdict" else None)
-
-    def _attack_at(self, batch: Sequence[Prepared], aims: Sequence[Aim], goal: Goal, name: str, level: float) -> None:
-        attack = ATTACKS[name]
-        eps = [self._eps(prepared, goal, attack.norm, level) for prepared in batch]
-        work = [i for i, budget in enumerate(eps) if budget is not None]
-        if not work:
-            return
-        levels = [Level(level, self._plan.level_unit, budget) for budget in eps if budget is not None]
-        with tempfile.TemporaryDirectory(dir=self._images) as folder:
-            outcomes = run_attack(
-                attack,
-                RetrievalTarget(self._engine.channels, [aims[i] for i in work], goal),
-                [_subject(batch[i], one.eps) for i, one in zip(work, levels, strict=True)],
-                self._judge,
-                effort=self._plan.effort,
-                folder=Path(folder),
-                policy=self._engine.policy,
-                # Attacks may be approximate; measuring and judging are float64.
-                dtype=torch.float32,
-            )
-            for i, one, outcome in zip(work, levels, outcomes, strict=True):
-                self._record(batch[i], goal, aims[i], one, outcome)
-
-    def _eps(self, prepared: Prepared, goal: Goal, norm: Norm, level: float) -> float | None:
-        """The budget in the attack's norm; None where it is a multiple of a radius that is not there."""
-        if self._plan.at_radius:
-            radius = prepared.radius(goal)
-            l2 = None if radius is None or radius.l2 == 0 else level * radius.l2
-        else:
-            l2 = to_l2(level, self._plan.unit, prepared.values)
-        if l2 is None:
-            return None
-        return l2 if norm == "l2" else l2 / math.sqrt(prepared.values)
-
-    def _judge(self, images: Sequence[Pixels]) -> list[Answer]:
-        return self._engine.answer_many(list(images), k=TOP)
-
-    def _record(self, prepared: Prepared, goal: Goal, aim: Aim, level: Level, outcome: Outcome[Answer]) -> None:
-        records = [self._recorder.trial(prepared, goal, aim, level, outcome, trial) for trial in outcome.trials]
-        alarmed = sum(record["alarm"] for record in records)
-        if self._plan.keep == "all" or (self._plan.keep == "alarms" and alarmed):
-            self._keep(records, outcome)
-        self._alarms += alarmed
-        self._writer.add(records)
-
-    def _keep(self, records: Sequence[dict[str, Any]], outcome: Outcome[Answer]) -> None:
-        for record, trial in zip(records, outcome.trials, strict=True):
-            words = (record["goal"], record["attack"], f"{record['budget']:g}", record["unit"])
-            kept = self._images / f"{outcome.subject.stem}-{'-'.join(words)}{trial.path.suffix}"
-            trial.path.replace(kept)
-            record["image"] = relative_to(kept, self._images.parent)
-
-
-def _subject(prepared: Prepared, eps: float) -> Subject:
-    case = prepared.case
-    return Subject(case.pixels, eps, case.seed, f"{case.seed:015x}-{case.edit}")

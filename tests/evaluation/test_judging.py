@@ -1,12 +1,12 @@
 from retr.core.units import Radius
 from retr.evaluation.judging import alarms, found, reached
 from retr.evaluation.retrieval_target import Aim
-from retr.retrieval.answer import Answer, Match
+from retr.retrieval.answer import Answer, Match, VerdictName
 
 N = 300
 
 
-def answer(groups, *, top1=None, topk=None, copy=None, nothing=None, verdict="copy"):
+def answer(groups, *, top1=None, topk=None, copy=None, nothing=None, verdict: VerdictName = "copy"):
     def radius(value):
         return None if value is None else Radius(value, N)
 
