@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..core.errors import IntegrityError
+from ..core.errors import IntegrityError, ModelError
 from ..core.files import write_atomically
 from ..embedding.contract import Embedder
 from ..embedding.registry import load_embedder
@@ -49,7 +49,7 @@ def open_model(index: Path, channel: ChannelSpec, *, device: str = "cpu") -> Emb
     """Load a channel's model and make sure it is the one its rows were made with.
 
     Raises:
-        IntegrityError: it is another one, or its copy in the index is missing.
+        IntegrityError: it is another one, or its copy in the index is missing or damaged.
         ModelError: it cannot be built here.
     """
     spec = channel.spec
@@ -59,13 +59,22 @@ def open_model(index: Path, channel: ChannelSpec, *, device: str = "cpu") -> Emb
         if not stored.is_file():
             raise IntegrityError(f"{stored} is missing: the model of channel {channel.name}")
         spec = f"{kind or 'file:'}{stored}{size}"
-    embedder = load_embedder(spec, pretrained=channel.pretrained, device=device)
+    embedder = _load(spec, channel, device)
     if embedder.digest != channel.model_digest:
         raise IntegrityError(
             f"{channel.name} is not the model this index was built with: its digest is {embedder.digest[:16]}, "
             f"the index says {channel.model_digest[:16]}; index again, or restore the model"
         )
     return embedder
+
+
+def _load(spec: str, channel: ChannelSpec, device: str) -> Embedder:
+    try:
+        return load_embedder(spec, pretrained=channel.pretrained, device=device)
+    except ModelError as error:
+        if channel.model_file is None:
+            raise
+        raise IntegrityError(f"the copy of its model that the index keeps is damaged: {error}") from error
 
 
 def _file_of(spec: str) -> tuple[str, str, str]:

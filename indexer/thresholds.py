@@ -38,6 +38,8 @@ def leave_one_out(store: RowStore, groups: npt.NDArray[np.int64], originals: npt
     place = min(len(ranked), math.ceil((1 - FPR) * (len(ranked) + 1)))
     edge = float(ranked[place - 1])
     value = math.nextafter(edge, math.inf) if store.score == "cosine" else math.nextafter(edge, -math.inf)
+    if store.score == "cosine":
+        value = min(value, 1.0)  # float32 products of near-duplicates may exceed 1, which no cosine does
     return Threshold(value=max(value, 0.0), source="leave-one-out", fpr=FPR, samples=len(best))
 
 

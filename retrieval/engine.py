@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..certificates.proof import Certificate
-from ..certificates.verdicts import verdict_at
+from ..certificates.verdicts import check_threshold, verdict_at
 from ..core.errors import UsageError
 from ..core.units import Radius
 from ..images.policy import DecodePolicy
@@ -289,6 +289,8 @@ class _Job:
 
 def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshold: float | None) -> Channel:
     spec = gallery.snapshot.channels[number]
+    if threshold is not None:
+        check_threshold(spec.score, threshold)
     embedder = open_model(path, spec)
     check_rows(gallery.stores[number], spec.name)
     chosen = spec.threshold if threshold is None else Threshold(threshold, "given", math.nan, 0)

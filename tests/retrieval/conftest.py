@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from retr.core.types import UpperBound
+from retr.core.types import Score, UpperBound
 from retr.embedding.contract import Embedder
 from retr.indexer.snapshot import Threshold
 from retr.indexer.vectors import RowStore
@@ -18,7 +18,7 @@ from retr.retrieval.rank import Proof
 class Vectors(Embedder):
     """An embedder that is never asked to embed."""
 
-    def __init__(self, dim: int, score) -> None:
+    def __init__(self, dim: int, score: Score) -> None:
         self.name = self.spec = "vectors"
         self.input_size, self.dim, self.score = (1, 1), dim, score
         self.lipschitz, self.uncertified_because, self.digest = UpperBound(1.0, "for tests"), None, "0" * 64
@@ -30,7 +30,7 @@ class Vectors(Embedder):
         return UpperBound(0.0, "for tests")
 
 
-def _channel(rows: np.ndarray, score="cosine", *, groups=None, threshold=0.9, parts: int = 1) -> Channel:
+def _channel(rows: np.ndarray, score: Score = "cosine", *, groups=None, threshold=0.9, parts: int = 1) -> Channel:
     rows = rows.astype(np.float64)
     if score == "cosine":
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
