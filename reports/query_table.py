@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -63,12 +64,11 @@ def _matches(answer: Answer) -> Table:
     table.add_column("#", justify="right")
     table.add_column("image", overflow="fold")
     table.add_column("score", justify="right")
-    table.add_column("distance", justify="right")
     for name in shown:
         table.add_column(name, justify="right")
     for match in answer.matches:
         radii = dict(zip(columns, (match.top1, match.topk, match.copy), strict=True))
-        cells = [str(match.rank), escape(_name(match)), f"{match.score:.4f}", f"{match.distance:.4f}"]
+        cells = [str(match.rank), escape(_name(match)), f"{match.score:.4f}"]
         table.add_row(*cells, *(radius_text(radii[name]) for name in shown))
     return table
 
@@ -77,7 +77,15 @@ def _name(match: Match) -> str:
     view = "" if match.view == "original" else f" ({match.view})"
     more = len(match.duplicates)
     same = f"\n= {more} more file{'s' if more > 1 else ''} with these pixels" if more else ""
-    return f"{match.path}{view}\n{match.id}{same}"
+    return f"{_short(match.path)}{view}\n{match.id}{same}"
+
+
+def _short(path: str) -> str:
+    """The path from here, or its last two parts: whole paths are in the other formats."""
+    here = os.getcwd().rstrip("/") + "/"
+    if path.startswith(here):
+        return path.removeprefix(here)
+    return "…/" + "/".join(path.rsplit("/", 2)[-2:]) if path.count("/") > 2 else path
 
 
 def _verdict(answer: Answer) -> str:
