@@ -143,6 +143,7 @@ def query(
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does."""
     from .core.units import check_unit
+    from .indexer.corpus import path_to_text
     from .reports.emit import check_format, emit
     from .reports.query_table import print_answer
     from .retrieval.engine import Engine
@@ -154,23 +155,25 @@ def query(
     if proving and budget is None:
         raise UsageError(f"--unit {unit} needs --eps")
     engine = Engine.open(_index_path(index), device=device, threshold=threshold)
-    outcomes = query_files(engine, _paths(images), k=k, certify=proving, eps=budget, unit=unit_name)
+    paths = _paths(images)
+    outcomes = query_files(engine, paths, k=k, certify=proving, eps=budget, unit=unit_name)
     refused, withheld, records = 0, [], []
     for outcome in outcomes:
+        name = path_to_text(outcome.path)
         if outcome.answer is None:
             refused += 1
-            print(f"retr: {outcome.path}: {outcome.refused}", file=sys.stderr)
+            print(f"retr: {name}: {outcome.refused}", file=sys.stderr)
             continue
         if outcome.answer.withheld and proving:
-            withheld.append(f"{outcome.path}: {outcome.answer.withheld}")
+            withheld.append(f"{name}: {outcome.answer.withheld}")
         if chosen == "table":
-            print_answer(outcome.answer, outcome.path)
+            print_answer(outcome.answer, name)
         elif chosen == "jsonl":
-            emit([outcome.answer.as_json(outcome.path)], chosen)
+            emit([outcome.answer.as_json(name)], chosen)
         else:
-            records.append(outcome.answer.as_json(outcome.path))
-    if chosen in ("json", "csv", "parquet") and (records or len(images) > 1):
-        emit(records, chosen, one=len(records) == 1 and chosen == "json")
+            records.append(outcome.answer.as_json(name))
+    if chosen in ("json", "csv", "parquet") and (records or len(paths) != 1):
+        emit(records, chosen, one=len(paths) == 1)
     _finish(refused, withheld if require_certificate else [])
 
 
@@ -184,8 +187,9 @@ def _finish(refused: int, withheld: list[str]) -> None:
 
 
 def _paths(given: list[str]) -> list[str]:
-    lines = (line.rstrip("\r\n") for line in sys.stdin) if "-" in given else iter(())
-    listed = [line for line in lines if line]
+    """What was named, and for - the lines of standard input; file names are bytes, so they are read as bytes."""
+    lines = sys.stdin.buffer.read().split(b"\n") if "-" in given else []
+    listed = [os.fsdecode(line.rstrip(b"\r")) for line in lines if line.strip()]
     return [path for one in given for path in (listed if one == "-" else [one])]
 
 

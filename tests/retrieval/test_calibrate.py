@@ -1,0 +1,203 @@
+"""``retr calibrate``: the conformal threshold, its bound, and where it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn import Quiet, draw
+from PIL import Image
+
+from retr.core.errors import IndexStateError, UsageError
+from retr.images.decode import load
+from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.snapshot import require_current
+from retr.indexer.staging import begin
+from retr.retrieval.calibrate import best_score, calibrate, set_threshold, upper95
+from retr.retrieval.engine import Engine
+from retr.retrieval.query import query_files, to_float
+
+
+@pytest.mark.parametrize(
+    ("n", "fpr", "place"),
+    [(9, 0.1, 9), (19, 0.1, 18), (999, 1e-3, 999), (9, 0.3, 7), (3, 0.3, 3), (100, 0.05, 96), (1999, 1e-3, 1998)],
+)
+def test_the_threshold_lies_just_beyond_the_conformal_order_statistic(n, fpr, place):
+    scores = np.random.default_rng(0).permutation(np.linspace(-0.5, 0.9, n))
+    found = set_threshold(scores, cosine=True, fpr=fpr)
+    assert found.value == np.nextafter(np.sort(scores)[place - 1], 1)
+    assert (scores >= found.value).sum() == n - place
+    assert (found.source, found.samples, found.fpr) == ("calibrated", n, fpr)
+    assert found.upper95 == upper95(n - place, n)
+    distances = 1 - scores
+    far = set_threshold(distances, cosine=False, fpr=fpr)
+    assert far.value == np.nextafter(np.sort(distances)[n - place], 0)
+    assert (distances <= far.value).sum() == n - place
+
+
+def test_tied_negatives_are_all_rejected_and_bounded_no_better_than_distinct_ones():
+    scores = np.r_[np.linspace(0, 0.1, 15), np.full(5, 0.5)]
+    tied = set_threshold(scores, cosine=True, fpr=0.2)  # the 17th of 20
+    assert (scores >= tied.value).sum() == 0
+    assert tied.upper95 == upper95(3, 20)
+
+
+def test_channels_share_the_rate():
+    scores = np.linspace(0, 0.9, 39)
+    assert set_threshold(scores, cosine=True, fpr=0.1, channels=2) == set_threshold(scores, cosine=True, fpr=0.05)
+
+
+@pytest.mark.parametrize(
+    ("n", "fpr", "channels", "needed", "possible"),
+    [(8, 0.1, 1, 9, "0.12"), (998, 1e-3, 1, 999, "0.0011"), (30, 0.05, 2, 39, "0.065"), (0, 0.5, 1, 1, None)],
+)
+def test_too_few_negatives_say_how_many_are_needed_and_what_they_do_support(n, fpr, channels, needed, possible):
+    scores = np.linspace(0, 0.9, n)
+    with pytest.raises(UsageError, match=f"at least {needed} are needed") as caught:
+        set_threshold(scores, cosine=True, fpr=fpr, channels=channels)
+    set_threshold(np.linspace(0, 0.9, needed), cosine=True, fpr=fpr, channels=channels)
+    if possible is None:
+        assert "--fpr" not in str(caught.value)
+    else:
+        assert f"--fpr {possible} or more" in str(caught.value)
+        set_threshold(scores, cosine=True, fpr=float(possible), channels=channels)
+
+
+@pytest.mark.parametrize(("scores", "cosine"), [([0.2, 1.0], True), ([0.7, 0.0], False)])
+def test_a_negative_that_is_a_stored_row_cannot_be_told_apart(scores, cosine):
+    with pytest.raises(UsageError, match=r"1 of 2 negatives .* copies"):
+        set_threshold(np.array(scores), cosine=cosine, fpr=0.4)
+
+
+@pytest.mark.parametrize(
+    ("matched", "n", "expected"),
+    [  # one-sided 95 % limits: the Beta(x + 1, n − x) quantile, as in printed tables (Natrella 1963, table A-23)
+        (0, 10, 0.2589),
+        (1, 10, 0.3942),
+        (2, 20, 0.2826),
+        (5, 10, 0.7776),
+        (9, 10, 0.9949),
+        (10, 10, 1.0),
+        (0, 1000, 0.0029912),
+        (1, 999, 0.0047392),
+    ],
+)
+def test_clopper_pearson_against_the_tables(matched, n, expected):
+    assert upper95(matched, n) == pytest.approx(expected, rel=3e-4)
+
+
+def test_clopper_pearson_in_closed_form():
+    for n in (1, 7, 300):
+        assert upper95(0, n) == pytest.approx(1 - 0.05 ** (1 / n), rel=1e-9)
+        assert upper95(n - 1, n) == pytest.approx(0.95 ** (1 / n), rel=1e-9)
+
+
+def test_the_bound_holds_on_drawn_negatives():
+    """Both promises, in a world where the rate of a threshold is known: scores uniform on [0, 1]."""
+    rng = np.random.default_rng(0)
+    found = [set_threshold(rng.random(99), cosine=True, fpr=0.05) for _ in range(2000)]
+    rates = np.array([1 - threshold.value for threshold in found])
+    limits = np.array([threshold.upper95 for threshold in found])
+    assert rates.mean() == pytest.approx(0.05, abs=0.002)
+    assert 0.93 <= (rates <= limits).mean() <= 0.97
+
+
+# -- on an index ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    for number in range(10):
+        draw(tmp_path / "corpus" / f"{number}.png", number)
+    return tmp_path / "corpus"
+
+
+@pytest.fixture
+def index(corpus, tmp_path):
+    build_index(str(corpus), tmp_path / "index", IndexOptions(models=("block-means:4",)), Quiet())
+    return tmp_path / "index"
+
+
+def absent(folder, count: int) -> list[str]:
+    return [str(draw(folder / f"{number}.png", 1000 + number)) for number in range(count)]
+
+
+def test_a_calibrated_threshold_is_used_by_the_next_query_and_survives_indexing(corpus, index, tmp_path):
+    before = require_current(index)
+    paths = absent(tmp_path / "absent", 20)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    advanced = []
+    found = calibrate(index, [*paths, str(bad), str(corpus / "3.png")], fpr=0.1, advance=lambda: advanced.append(1))
+    assert (found.negatives, found.refused, found.present) == (20, 1, (str(corpus / "3.png"),))
+    assert len(advanced) == 22
+    [(name, threshold)] = found.thresholds
+    assert name == "block-means:4"
+    assert found.snapshot != before.id
+    assert require_current(index).id == found.snapshot
+    assert require_current(index).parent == before.id
+    engine = Engine.open(index)
+    assert engine.channels[0].threshold == threshold
+    scores = sorted(best_score(engine, load(Path(path), policy=engine.policy), 0) for path in paths)
+    assert threshold.value == np.nextafter(scores[18], 1)  # ⌈0.9·21⌉ = 19
+    verdicts = [outcome.answer.point_verdict for outcome in query_files(engine, paths) if outcome.answer]
+    assert (verdicts.count("copy"), verdicts.count("not-a-copy")) == (1, 19)
+    draw(corpus / "new.png", 500)
+    build_index(str(corpus), index, IndexOptions(), Quiet())
+    assert Engine.open(index).channels[0].threshold == threshold
+
+
+def test_two_channels_keep_the_rate_of_their_union(corpus, tmp_path):
+    index = tmp_path / "two"
+    build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8")), Quiet())
+    paths = absent(tmp_path / "absent", 39)
+    found = calibrate(index, paths, fpr=0.1)
+    assert [threshold.fpr for _, threshold in found.thresholds] == [0.05, 0.05]
+    answers = [outcome.answer for outcome in query_files(Engine.open(index), paths)]
+    assert sum(answer is not None and answer.point_verdict == "copy" for answer in answers) <= 2
+
+
+def test_the_best_score_is_that_of_a_scan(index, tmp_path):
+    engine = Engine.open(index)
+    channel = engine.channels[0]
+    rows = channel.rows64(np.arange(10))
+    for path in absent(tmp_path / "absent", 5):
+        image = load(Path(path), policy=engine.policy)
+        z = channel.embed_query(to_float(image)).z
+        assert best_score(engine, image, 0) == pytest.approx((rows @ z).max() / np.linalg.norm(z), abs=1e-14)
+
+
+def test_a_flat_negative_matches_nothing(index, tmp_path):
+    Image.new("RGB", (20, 20), (9, 90, 200)).save(tmp_path / "flat.png")
+    engine = Engine.open(index)
+    assert best_score(engine, load(tmp_path / "flat.png", policy=engine.policy), 0) == -1.0
+
+
+def test_pixels_that_were_removed_from_the_gallery_are_absent(corpus, index, tmp_path):
+    old = tmp_path / "old.png"
+    old.write_bytes((corpus / "3.png").read_bytes())
+    draw(corpus / "3.png", 77)
+    build_index(str(corpus), index, IndexOptions(), Quiet())
+    found = calibrate(index, [str(old), *absent(tmp_path / "absent", 9)], fpr=0.1)
+    assert (found.negatives, found.present) == (10, ())
+
+
+def test_what_cannot_be_calibrated(corpus, index, tmp_path):
+    paths = absent(tmp_path / "absent", 9)
+    for fpr in (0.0, 1.0, -1.0, float("nan")):
+        with pytest.raises(UsageError, match="--fpr must lie between 0 and 1"):
+            calibrate(index, paths, fpr=fpr)
+    before = require_current(index)
+    with pytest.raises(UsageError, match="at least 99 are needed"):
+        calibrate(index, paths, fpr=0.01)
+    with pytest.raises(IndexStateError, match="no index"):
+        calibrate(tmp_path / "nowhere", paths, fpr=0.1)
+    (tmp_path / "none").mkdir()
+    build_index(str(tmp_path / "none"), tmp_path / "empty", IndexOptions(), Quiet())
+    with pytest.raises(IndexStateError, match="holds no images"):
+        calibrate(tmp_path / "empty", paths, fpr=0.1)
+    begin(index / "staging", {"parent": before.id}, [48]).close()
+    with pytest.raises(IndexStateError, match="--resume"):
+        calibrate(index, paths, fpr=0.1)
+    assert require_current(index).id == before.id
