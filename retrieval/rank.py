@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ..certificates.decision import accepted, verdict_values
 from ..certificates.ranking import answer_radius, half_space_distances, item_radii, pair_radii, topk_radius
 from ..certificates.rounding import norm_bounds
 from ..certificates.shortlist import needed_separation, unseen_radius
 from ..certificates.verdicts import VerdictRadii, unseen_nothing_radius, verdict_radii
-from ..core.numerics import norm, round_down, round_up
+from ..core.numerics import gamma, norm, round_down, round_up
 from ..core.types import UpperBound
+from ..indexer.vectors import Ids
 from .channel import FLAT_QUERY, Channel, Float64, QueryEmbedding
 from .shortlist import Shortlist, distance_bounds, widen
 
@@ -171,7 +173,7 @@ def _needed_for(channel: Channel, short: Shortlist, item: RankedItem, a: float, 
 def _certify(channel: Channel, short: Shortlist, item: RankedItem, k: int, proof: Proof, *, first: bool) -> RankedItem:
     groups = channel.groups[short.ids]
     own = np.flatnonzero(groups == item.group)[:VIEWS_TRIED]
-    rival = groups != item.group
+    rival = _contenders(channel, short, own, item.group, k, float(norm(proof.z)))
     rivals, rival_groups = short.rows[rival], groups[rival]
     radii = np.stack([_pair_radii(channel, short.rows[view], rivals, proof) for view in own])
     _, per_item = item_radii(radii, rival_groups)
@@ -189,6 +191,32 @@ def _certify(channel: Channel, short: Shortlist, item: RankedItem, k: int, proof
     raw_top1 = min(max(float(raw.min()), 0.0) / proof.lipschitz.value, proof.far)
     limit = int(rival_groups[radii[view].argmin()]) if least[view] <= proof.cap else None
     return replace(item, top1=top1, topk=topk, copy=copy, raw_top1=raw_top1, limited_by=limit)
+
+
+def _contenders(
+    channel: Channel, short: Shortlist, own: Ids, group: int, k: int, z_norm: float
+) -> npt.NDArray[np.bool_]:
+    """Which listed rows of other items may decide a radius; the others lie farther than the k nearest rival items.
+
+    Half-space distances h are estimated by one matrix product. With S bounding twice a row's norm, and rows at least
+    S/1000 apart, ‖u_i − u_j‖² is off by γ_d·S² or less, so h by a relative 10⁶·γ_d, and what ``pair_radii`` takes off
+    for rounding is less still. A row is left out only where its h exceeds the k-th smallest one over items by ten
+    times that, so its radius exceeds every radius that is claimed. Closer rows are always kept, and taken as
+    infinitely far when the k-th smallest is looked for.
+    """
+    groups, cosine = channel.groups[short.ids], channel.score == "cosine"
+    rival = groups != group
+    size = 2.0 if cosine else 2.0 * channel.longest
+    squares = np.einsum("ij,ij->i", short.rows, short.rows)
+    products = short.rows[own] @ short.rows.T  # views rows
+    width = np.sqrt(np.maximum(squares[own, None] + squares - 2.0 * products, 0.0))
+    lead = (short.scores[own, None] - short.scores) * (1.0 if cosine else 0.5)
+    h = np.divide(lead, width, out=np.full_like(lead, np.inf), where=width > 1e-3 * size)
+    _, per_item = item_radii(h[:, rival], groups[rival])
+    far = float(short.distances.max())
+    reach = z_norm if cosine else far + (far * far / size if size > 0.0 else 0.0)
+    limit = topk_radius(per_item, k) + 1e7 * gamma(channel.store.dim + 8) * reach
+    return rival & ((h <= limit) | (width <= 1e-3 * size)).any(axis=0)
 
 
 def _pair_radii(channel: Channel, winner: Float64, rivals: Float64, proof: Proof) -> Float64:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from retr.retrieval import rank as rank_module
 from retr.retrieval.rank import rank
 from retr.retrieval.shortlist import shortlists
 
@@ -198,3 +199,44 @@ def test_several_views_keep_the_best_view_and_never_rival_themselves(make_channe
         ((rows[v] - others) @ z / np.linalg.norm(rows[v] - others, axis=1)).min() for v in np.flatnonzero(groups == 100)
     )
     assert found.top1 == pytest.approx(best, abs=1e-9)
+
+
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+def test_rows_left_out_of_a_radius_never_decide_it(make_channel, make_proof, monkeypatch, score):
+    """The same radii, bit for bit, as with every listed row considered."""
+    gallery = planted_gallery(900)
+    channel = make_channel(gallery, score, groups=np.repeat(np.arange(300), 3), threshold=0.5)
+    zs = queries(gallery, 26)[::3] / (7.0 if score == "euclidean" else 1.0)
+    lists = shortlists(channel, zs, 600)
+    quick = [rank(channel, z, short, 5, make_proof(z)) for z, short in zip(zs, lists, strict=True)]
+    monkeypatch.setattr(
+        rank_module, "_contenders", lambda channel, short, own, group, *_: channel.groups[short.ids] != group
+    )
+    assert quick == [rank(channel, z, short, 5, make_proof(z)) for z, short in zip(zs, lists, strict=True)]
+
+
+def test_a_gallery_of_one_row_many_times(make_channel, make_proof):
+    gallery = np.tile(planted_gallery(20)[:1], (300, 1))
+    channel = make_channel(gallery)
+    z = gallery[0].astype(np.float64) + 0.1
+    found = rank(channel, z, shortlists(channel, z[None], 16)[0], 5, make_proof(z))
+    assert [item.row for item in found.items] == [0, 1, 2, 3, 4]
+    assert [item.topk for item in found.items] == [0.0] * 5
+    assert found.items[0].top1 == 0.0
+
+
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+def test_an_item_with_more_rows_than_the_shortlist_hides_nobody(make_channel, make_proof, score):
+    rng = np.random.default_rng(6)
+    gallery = planted_gallery(320)
+    gallery[:300] = gallery[0] + 1e-3 * rng.standard_normal((300, DIM)) / DIM**0.5
+    groups = np.r_[np.zeros(300, dtype=np.int64), np.arange(1, 21)]
+    channel = make_channel(gallery, score, groups=groups, threshold=0.5)
+    rows, z = all_rows(channel), gallery[0].astype(np.float64)
+    for k in (1, 3, 50):
+        found = rank(channel, z, shortlists(channel, z[None], 16)[0], k, make_proof(z))
+        near = rows @ z if score == "cosine" else -((rows - z) ** 2).sum(1)
+        others = 300 + np.argsort(-near[300:])
+        assert [item.group for item in found.items] == [0, *groups[others]][:k]
+        assert positive(found.items[0].top1) > 0.5
+        assert found.items[0].limited_by != 0
