@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..core.errors import ImageRejected, IndexStateError, UsageError
 from ..core.files import canonical_json, write_atomically
@@ -20,85 +20,11 @@ from .corpus import Corpus, file_stamp, iter_batches, read_corpus, text_to_path
 from .embed import embed_batch, prepare_all
 from .gallery import Gallery, open_gallery
 from .lock import writer_lock
-from .models import describe_channel, keep_model, open_model
+from .models import keep_model, open_model
+from .options import IndexOptions, IndexReport, Progress, check_options, choose_device, template
 from .prepare import Prepared, Recipe, Refused
 from .snapshot import ChannelSpec, SegmentInfo, Snapshot, commit, read_current, read_snapshot
 from .thresholds import leave_one_out
-
-DEFAULT_MODELS = ("block-means",)
-SEGMENT_ROWS = 65_536
-
-
-class Progress(Protocol):
-    """What the pipeline tells about how far it is."""
-
-    def start(self, total: int, done: int) -> None:
-        """``total`` files are there; ``done`` of them need no work."""
-
-    def advance(self, count: int) -> None:
-        """So many more files are finished."""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexOptions:
-    """What the user asked for; None means what the index already has, else the default.
-
-    Attributes:
-        models: embedder specs, one per channel.
-        views: a name of ``images.views.VIEW_SETS``.
-        policy: how images are decoded.
-        pretrained: whether foreign backbones fetch their published weights.
-        workers: decoding threads.
-        batch_size: files embedded at once.
-        segment_rows: rows after which a segment is sealed and a new one begun.
-        prune: forget items whose file is no longer in the (folder) corpus.
-        resume: go on with an unfinished run.
-        restart: drop an unfinished run.
-        device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
-    """
-
-    models: tuple[str, ...] | None = None
-    views: str | None = None
-    policy: DecodePolicy | None = None
-    pretrained: bool = True
-    workers: int = 2
-    batch_size: int = 64
-    segment_rows: int = SEGMENT_ROWS
-    prune: bool = False
-    resume: bool = False
-    restart: bool = False
-    device: str = "auto"
-
-
-@dataclass
-class IndexReport:
-    """What one run did. ``seen = indexed + skipped + rejected`` always holds.
-
-    Attributes:
-        indexed: files whose rows this run stored (``recovered`` of them before an interruption).
-        skipped: files already stored and unchanged, or listed twice.
-        rejected: files refused; the reasons are in the catalog's rejects.
-        replaced: files whose older content was replaced.
-        pruned: items forgotten because their file is gone.
-        seconds: share of work by stage; decode and resize are summed over workers.
-    """
-
-    index: str
-    snapshot: str = ""
-    seen: int = 0
-    indexed: int = 0
-    recovered: int = 0
-    skipped: int = 0
-    rejected: int = 0
-    replaced: int = 0
-    pruned: int = 0
-    rows: int = 0
-    items: int = 0
-    wall_s: float = 0.0
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)
-    )
-    reasons: dict[str, int] = field(default_factory=dict)
 
 
 def build_index(source: str, index: Path, options: IndexOptions, progress: Progress) -> IndexReport:
@@ -114,66 +40,16 @@ def build_index(source: str, index: Path, options: IndexOptions, progress: Progr
         UsageError: bad options, or options that differ from what the index holds.
         IndexStateError: an unfinished run and neither resume nor restart, or another writer.
     """
-    _check(options)
+    check_options(options)
     if index.exists() and not index.is_dir():
         raise UsageError(f"{index} is a file; the index is a folder")
     current = read_current(index) if index.exists() else None
-    template = _template(current, options)
+    base = template(current, options)
     corpus = read_corpus(source, exclude=index)
-    embedders = tuple(open_model(index, channel, device=_device(options)) for channel in template.channels)
+    embedders = tuple(open_model(index, channel, device=choose_device(options)) for channel in base.channels)
     index.mkdir(parents=True, exist_ok=True)
     with writer_lock(index):
-        return _Run(index, options, corpus, embedders, read_current(index), template, progress).go()
-
-
-def _check(options: IndexOptions) -> None:
-    if options.resume and options.restart:
-        raise UsageError("--resume and --restart exclude each other")
-    for name in ("workers", "batch_size", "segment_rows"):
-        if getattr(options, name) < 1:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
-    if options.views is not None and options.views not in VIEW_SETS:
-        raise UsageError(f"unknown view set {options.views!r}; choose {', '.join(VIEW_SETS)}")
-
-
-def _device(options: IndexOptions) -> str:
-    import torch
-
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch sees no CUDA device")
-    if options.device not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"unknown device {options.device!r}; choose auto, cpu or cuda")
-    return "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def _template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
-    """An empty snapshot with the channels, views and policy this run works with."""
-    if current is None:
-        channels = tuple(describe_channel(spec, options.pretrained) for spec in options.models or DEFAULT_MODELS)
-        _check_channels(channels)
-        views = options.views or "none"
-        policy = options.policy or DecodePolicy()
-        return Snapshot(policy.as_json(), policy.digest, views, channels)
-    if options.views not in (None, current.views):
-        raise UsageError(f"this index stores views {current.views!r}, not {options.views!r}; use another -o")
-    if options.policy is not None and current.policy_digest != options.policy.digest:
-        raise UsageError("this index was built with another decode policy; use another -o")
-    if options.models is not None:
-        asked = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
-        if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
-            names = ", ".join(c.name for c in current.channels)
-            raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another -o")
-    return current
-
-
-def _check_channels(channels: Sequence[ChannelSpec]) -> None:
-    """Several channels are ranked by their margins in pixels, which only a proved constant can give (THEORY T9)."""
-    names = [channel.name for channel in channels]
-    uncertified = [channel.name for channel in channels if not channel.certified]
-    if len(channels) > 1 and uncertified:
-        raise UsageError(f"{uncertified[0]} is uncertified: it can only be the one channel of an index")
-    if len(set(names)) < len(names):
-        raise UsageError(f"the same model is named twice: {', '.join(names)}")
+        return _Run(index, options, corpus, embedders, read_current(index), base, progress).go()
 
 
 class _Run:
@@ -186,18 +62,16 @@ class _Run:
         corpus: Corpus,
         embedders: tuple[Embedder, ...],
         current: Snapshot | None,
-        template: Snapshot,
+        base: Snapshot,
         progress: Progress,
     ) -> None:
         self.index, self.options, self.corpus, self.embedders = index, options, corpus, embedders
-        self.snapshot = current or replace(
-            template, channels=tuple(keep_model(index, channel) for channel in template.channels)
-        )
+        self.snapshot = current or replace(base, channels=tuple(keep_model(index, c) for c in base.channels))
         self.committed = current is not None
         self.progress = progress
         self.report = IndexReport(index=str(index))
-        policy = DecodePolicy.from_json(dict(template.policy))
-        self.recipe = Recipe(policy, VIEW_SETS[template.views], tuple({e.input_size for e in embedders}))
+        policy = DecodePolicy.from_json(dict(base.policy))
+        self.recipe = Recipe(policy, VIEW_SETS[base.views], tuple({e.input_size for e in embedders}))
         self.known = self._known()
         self.old_rejects = self._old_rejects()
 
@@ -277,16 +151,21 @@ class _Run:
         sealed = [segment for segment in self.snapshot.segments if segment.id not in before]
         folders = [self.index / "segments" / segment.id for segment in sealed]
         rejects = [row for folder in folders for row in read_rejects(folder / "rejects.parquet").to_pylist()]
-        self.recovered = {path for path, row in self.known.items() if row["segment"] in {s.id for s in sealed}}
-        self.report.recovered = self.report.indexed = len(self.recovered) + self.staging.items
-        self.report.rejected = len(rejects) + len(self.staging.rejects)
-        self._count_reasons(row["error"] for row in [*rejects, *self.staging.rejects])
+        here = {*self.corpus.paths, *(path for path, _ in self.corpus.unlistable)}  # files may have gone since
+        names = {segment.id for segment in sealed}
+        known = {path for path, row in self.known.items() if row["segment"] in names and path in here}
+        self.recovered = {path for path in known if self._unchanged(path)}
+        staged = {row["path"] for row in self.staging.rows} & here
+        self.report.recovered = self.report.indexed = len(self.recovered) + len(staged)
+        refused = [row for row in [*rejects, *self.staging.rejects] if row["path"] in here]
+        self.report.rejected = len(refused)
+        self._count_reasons(row["error"] for row in refused)
         return rejects
 
     def _todo(self, done: set[str]) -> list[str]:
         todo = []
         for path in self.corpus.paths:
-            if path in done or (path in self.recovered and self._unchanged(path)):
+            if path in done or path in self.recovered:
                 continue
             if self._unchanged(path):
                 self.report.skipped += 1

@@ -213,3 +213,39 @@ def test_damage_is_named(corpus, tmp_path):
 def test_no_index_says_how_to_make_one(tmp_path):
     with pytest.raises(IndexStateError, match="retr index"):
         require_current(tmp_path)
+
+
+class Interrupts(Quiet):
+    """Progress during which somebody presses Ctrl-C, after so many batches."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def advance(self, count: int) -> None:
+        super().advance(count)
+        self.after -= 1
+        if self.after == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("segment_rows", [6, 1000])
+def test_a_corpus_that_shrinks_between_interruption_and_resume_still_adds_up(corpus, tmp_path, segment_rows):
+    (corpus / "a" / "bad.jpg").write_bytes(b"no image")
+    options = IndexOptions(batch_size=4, segment_rows=segment_rows)
+    with pytest.raises(KeyboardInterrupt):
+        build_index(str(corpus), tmp_path / "index", options, Interrupts(after=3))
+    with pytest.raises(IndexStateError, match="--resume"):
+        run(corpus, tmp_path / "index")
+    for name in ("a/00.png", "a/bad.jpg", "c/20.png", "c/11.png"):
+        (corpus / name).unlink(missing_ok=True)
+    report = run(corpus, tmp_path / "index", resume=True, segment_rows=segment_rows)
+    assert (report.seen, report.rejected) == (20, 0)
+    assert report.recovered > 0
+
+
+def test_resuming_with_other_options_says_what_differs(corpus, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        build_index(str(corpus), tmp_path / "index", IndexOptions(batch_size=4), Interrupts(after=2))
+    with pytest.raises(UsageError, match="views was 'none' and is now 'flip'"):
+        run(corpus, tmp_path / "index", resume=True, views="flip")
+    assert run(corpus, tmp_path / "index", restart=True, views="flip").recovered == 0

@@ -1,0 +1,152 @@
+"""What a run of the indexer is asked to do, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+
+from ..core.errors import UsageError
+from ..images.policy import DecodePolicy
+from ..images.views import VIEW_SETS
+from .models import describe_channel
+from .snapshot import ChannelSpec, Snapshot
+
+DEFAULT_MODELS = ("block-means",)
+SEGMENT_ROWS = 65_536
+
+
+class Progress(Protocol):
+    """What the pipeline tells about how far it is."""
+
+    def start(self, total: int, done: int) -> None:
+        """``total`` files are there; ``done`` of them need no work."""
+
+    def advance(self, count: int) -> None:
+        """So many more files are finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """What the user asked for; None means what the index already has, else the default.
+
+    Attributes:
+        models: embedder specs, one per channel.
+        views: a name of ``images.views.VIEW_SETS``.
+        policy: how images are decoded.
+        pretrained: whether foreign backbones fetch their published weights.
+        workers: decoding threads.
+        batch_size: files embedded at once.
+        segment_rows: rows after which a segment is sealed and a new one begun.
+        prune: forget items whose file is no longer in the (folder) corpus.
+        resume: go on with an unfinished run.
+        restart: drop an unfinished run.
+        device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    models: tuple[str, ...] | None = None
+    views: str | None = None
+    policy: DecodePolicy | None = None
+    pretrained: bool = True
+    workers: int = 2
+    batch_size: int = 64
+    segment_rows: int = SEGMENT_ROWS
+    prune: bool = False
+    resume: bool = False
+    restart: bool = False
+    device: str = "auto"
+
+
+@dataclass
+class IndexReport:
+    """What one run did. ``seen = indexed + skipped + rejected`` always holds.
+
+    Attributes:
+        indexed: files whose rows this run stored (``recovered`` of them before an interruption).
+        skipped: files already stored and unchanged, or listed twice.
+        rejected: files refused; the reasons are in the catalog's rejects.
+        replaced: files whose older content was replaced.
+        pruned: items forgotten because their file is gone.
+        seconds: share of work by stage; decode and resize are summed over workers.
+    """
+
+    index: str
+    snapshot: str = ""
+    seen: int = 0
+    indexed: int = 0
+    recovered: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    replaced: int = 0
+    pruned: int = 0
+    rows: int = 0
+    items: int = 0
+    wall_s: float = 0.0
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)
+    )
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+def check_options(options: IndexOptions) -> None:
+    """Refuse options that contradict each other or are out of range.
+
+    Raises:
+        UsageError: naming the option and its value.
+    """
+    if options.resume and options.restart:
+        raise UsageError("--resume and --restart exclude each other")
+    for name in ("workers", "batch_size", "segment_rows"):
+        if getattr(options, name) < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
+    if options.views is not None and options.views not in VIEW_SETS:
+        raise UsageError(f"unknown view set {options.views!r}; choose {', '.join(VIEW_SETS)}")
+
+
+def choose_device(options: IndexOptions) -> str:
+    """Resolve ``auto``, ``cpu`` or ``cuda`` for bulk embedding.
+
+    Raises:
+        UsageError: another word, or cuda where torch sees no device.
+    """
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch sees no CUDA device")
+    if options.device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"unknown device {options.device!r}; choose auto, cpu or cuda")
+    return "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
+    """The snapshot whose channels, views and policy a run works with: the current one, or a new empty one.
+
+    Raises:
+        UsageError: the options ask for something else than the index holds.
+    """
+    if current is None:
+        channels = tuple(describe_channel(spec, options.pretrained) for spec in options.models or DEFAULT_MODELS)
+        _check_channels(channels)
+        views = options.views or "none"
+        policy = options.policy or DecodePolicy()
+        return Snapshot(policy.as_json(), policy.digest, views, channels)
+    if options.views not in (None, current.views):
+        raise UsageError(f"this index stores views {current.views!r}, not {options.views!r}; use another -o")
+    if options.policy is not None and current.policy_digest != options.policy.digest:
+        raise UsageError("this index was built with another decode policy; use another -o")
+    if options.models is not None:
+        asked = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
+        if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
+            names = ", ".join(c.name for c in current.channels)
+            raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another -o")
+    return current
+
+
+def _check_channels(channels: Sequence[ChannelSpec]) -> None:
+    """Several channels are ranked by their margins in pixels, which only a proved constant can give (THEORY T9)."""
+    names = [channel.name for channel in channels]
+    uncertified = [channel.name for channel in channels if not channel.certified]
+    if len(channels) > 1 and uncertified:
+        raise UsageError(f"{uncertified[0]} is uncertified: it can only be the one channel of an index")
+    if len(set(names)) < len(names):
+        raise UsageError(f"the same model is named twice: {', '.join(names)}")
