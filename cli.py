@@ -380,6 +380,9 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
 
 def main() -> None:
     """Run the command line; every expected failure ends with one sentence and its exit code, never a traceback."""
+    # Before torch and FAISS start their threads: idle ones shall sleep. Spinning ones make a query of 10 ms take 150 ms
+    # as soon as another process wants a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except RetrError as error:

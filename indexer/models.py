@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,8 +81,8 @@ def _load(spec: str, channel: ChannelSpec, device: str) -> Embedder:
 def _file_of(spec: str) -> tuple[str, str, str]:
     """(prefix, file name, size suffix) of a spec that names a file; an empty file name for the others."""
     if spec.startswith("torchscript:"):
-        name, at, size = spec.removeprefix("torchscript:").partition("@")
-        return "torchscript:", name, at + size
+        sized = re.fullmatch(r"(.+?)(@\d+x\d+)?", spec.removeprefix("torchscript:"))
+        return ("torchscript:", sized[1], sized[2] or "") if sized else ("", "", "")
     if spec.startswith("file:"):
         return "file:", spec.removeprefix("file:"), ""
     return ("", spec, "") if spec.endswith(".safetensors") else ("", "", "")

@@ -10,6 +10,9 @@ from types import ModuleType
 
 import pytest
 
+# As the command line does, and before torch is imported: idle OpenMP threads sleep instead of taking a core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parent.parent
 BAD_FILES = Path(__file__).resolve().parent / "images" / "bad_files.py"
 
