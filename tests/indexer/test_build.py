@@ -193,7 +193,7 @@ def test_damage_is_named(corpus, tmp_path):
     content = bytearray(rows.read_bytes())
     content[1000] ^= 1
     rows.write_bytes(content)
-    with pytest.raises(IntegrityError, match="rows-0.f32 does not match"):
+    with pytest.raises(IntegrityError, match=r"rows-0\.f32 does not match"):
         describe_index(index, verify=True)
     rows.write_bytes(content[:-4])
     with pytest.raises(IntegrityError, match="bytes; 22 rows"):

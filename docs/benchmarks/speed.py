@@ -1,9 +1,9 @@
-"""Measures the main job on real photographs: identity queries, benign edits, speed of indexing, latency of a query.
+"""Measures how fast the main job is on real photographs: indexing, and the latency of one query.
 
-    python docs/benchmarks/main_job.py DATA WORK [--part identity|edits|speed|latency]
+    OMP_WAIT_POLICY=PASSIVE python docs/benchmarks/speed.py DATA WORK [--part index|latency]
 
 DATA is a folder with ``dev/`` (plain files) and ``train/*.tar``; WORK is scratch space. Prints one JSON object a part.
-Attacked certificates are measured with ``retr attack-eval`` itself.
+The command line sets that policy itself.
 """
 
 from __future__ import annotations
@@ -21,13 +21,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from retr.images.edits import EDITS
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.corpus import read_corpus
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import query_files
-
-BUDGETS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0)
 
 
 class Silent:
@@ -46,58 +43,7 @@ def index(corpus: Path, path: Path, workers: int = 2) -> dict[str, object]:
     return {"seconds": report.wall_s, "indexed": report.indexed, "shares": report.seconds, "items": report.items}
 
 
-def identity(data: Path, work: Path) -> dict[str, object]:
-    """Every image of dev queries the index of dev: recall@1 and the certified radius, in RMSE levels."""
-    index(data / "dev", work / "dev-index")
-    engine = Engine.open(work / "dev-index")
-    paths = engine.gallery.catalog["path"].to_pylist()
-    hits, radii, verdicts, slack = 0, [], [], []
-    for outcome in query_files(engine, paths, k=10, certify=True, eps=1.0):
-        assert outcome.answer is not None
-        first = outcome.answer.matches[0]
-        hits += outcome.path in (first.path, *first.duplicates)
-        assert first.top1 is not None
-        assert outcome.answer.certificate is not None
-        radii.append(first.top1.rmse)
-        slack.append(outcome.answer.certificate.slack)
-        verdicts.append(outcome.answer.verdict)
-    quantiles = np.quantile(radii, (0.0, 0.05, 0.25, 0.5, 0.75, 0.95))
-    return {
-        "queries": len(paths),
-        "recall@1": hits / len(paths),
-        "certified top-1 RMSE, quantiles 0/5/25/50/75/95 %": [round(float(q), 3) for q in quantiles],
-        "certified recall@1": {str(b): float(np.mean([r > b for r in radii])) for b in BUDGETS},
-        "verdict at RMSE 1": {name: verdicts.count(name) for name in sorted(set(verdicts))},
-        "largest slack (l2)": max(slack),
-    }
-
-
-def edits(data: Path, work: Path, every: int = 1) -> dict[str, object]:
-    """Recall@1 of the true item per benign edit: clean, and certified per budget (THEORY §7: at the edited query)."""
-    index(data / "dev", work / "dev-index")
-    engine = Engine.open(work / "dev-index")
-    rows = engine.gallery.originals()[::every]
-    table = {}
-    for name, edit in EDITS.items():
-        clean, radii = [], []
-        for row in rows.tolist():
-            item = engine.gallery.describe(row)
-            with Image.open(str(item["path"])) as image:
-                pixels = np.asarray(image.convert("RGB"))
-            edited = edit.apply(pixels, np.random.default_rng(row))
-            answer = engine.answer(edited.astype(np.float64) / 255.0, k=1, certify=True)
-            hit = bool(answer.matches) and answer.matches[0].group == int(engine.gallery.groups[row])
-            clean.append(hit)
-            first = answer.matches[0].top1 if answer.matches else None
-            radii.append(first.rmse if hit and first is not None else -1.0)
-        certified = {str(b): float(np.mean([radius > b for radius in radii])) for b in BUDGETS}
-        table[name] = {"geometric": edit.geometric, "clean": float(np.mean(clean)), "certified": certified}
-    plain = [row for row in table.values() if not row["geometric"]]
-    means = {str(b): statistics.mean(row["certified"][str(b)] for row in plain) for b in BUDGETS}
-    return {"queries per edit": len(rows), "edits": table, "mean over edits without geometry": means}
-
-
-def speed(data: Path, work: Path, count: int = 1500) -> dict[str, object]:
+def indexing(data: Path, work: Path, count: int = 1500) -> dict[str, object]:
     """End-to-end indexing of JPEG files of 500 px on the long side, three times; the median."""
     folder = work / "jpeg500"
     folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +112,7 @@ def machine() -> dict[str, object]:
     return {"cpu": model, "cores": os.cpu_count(), "load": os.getloadavg()[0], "date": time.strftime("%Y-%m-%d")}
 
 
-PARTS = {"identity": identity, "edits": edits, "speed": speed, "latency": latency}
+PARTS = {"index": indexing, "latency": latency}
 
 
 def main() -> None:
