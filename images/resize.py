@@ -172,9 +172,9 @@ def spectral_norm(matrix: npt.NDArray[np.float64]) -> UpperBound:
     """The largest singular value of a non-negative matrix, from above and to the last digits.
 
     Theorem (Collatz–Wielandt): for a non-negative square matrix G and any v > 0, the spectral radius of G is at most
-    max_i (G·v)_i / v_i. With G = A·Aᵀ its square root bounds σ_max(A); v is the leading eigenvector of G that
-    float64 ``eigh`` gives, made positive, so the bound is tight *and* needs no trust in the decomposition. All terms are non-negative,
-    so A·(Aᵀ·v) is at least (1 − γ) times its exact value.
+    max_i (G·v)_i / v_i. With G = A·Aᵀ its square root bounds σ_max(A); v is the leading eigenvector of G that float64
+    ``eigh`` gives, made positive, so the bound is tight *and* needs no trust in the decomposition. All terms are
+    non-negative, so A·(Aᵀ·v) is at least (1 − γ) times its exact value.
 
     Args:
         matrix: (m, n) float64, non-negative, not all zero.
