@@ -62,7 +62,7 @@ def _matches(answer: Answer) -> Table:
     shown = [name for name, used in columns.items() if used]
     table = Table(show_lines=bool(shown))
     table.add_column("#", justify="right")
-    table.add_column("image", overflow="fold")
+    table.add_column("image", overflow="fold", min_width=17)
     table.add_column("score", justify="right")
     for name in shown:
         table.add_column(name, justify="right")
