@@ -56,8 +56,8 @@ def radius_text(radius: Radius | None) -> str:
 def _matches(answer: Answer) -> Table:
     columns = {
         "stays first": any(match.top1 is not None for match in answer.matches),
-        f"stays in top {answer.k}": any(match.topk is not None for match in answer.matches),
-        "copy of this": any(match.copy is not None for match in answer.matches),
+        f"in top {answer.k}": any(match.topk is not None for match in answer.matches),
+        "copy of it": any(match.copy is not None for match in answer.matches),
     }
     shown = [name for name, used in columns.items() if used]
     table = Table(show_lines=bool(shown))

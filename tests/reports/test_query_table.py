@@ -51,7 +51,7 @@ def test_a_certified_answer_shows_radii_in_three_units_verdict_certificate_and_t
     text = printed(answer())
     assert "query [1].png  100×80  model block-means  snapshot s1" in text
     assert "/c/[bold]1.png" in text  # file names are no markup
-    for part in (f"{radius(12.5).rmse:.2f} RMSE", "12.5 ℓ2", f"{radius(12.5).psnr:.1f} dB", "stays in top 2"):
+    for part in (f"{radius(12.5).rmse:.2f} RMSE", "12.5 ℓ2", f"{radius(12.5).psnr:.1f} dB", "in top 2"):
         assert part in text
     assert f"verdict: copy for every change up to RMSE {radius(1.0).rmse:.2f}/255 (ℓ2 1" in text
     assert "copy of something within" in text
