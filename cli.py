@@ -92,8 +92,12 @@ def index(
         prune=prune,
         device=device,
     )
-    with ProgressBar("indexing", "images") as bar:
-        report = asdict(build_index(corpus, _index_path(output), options, bar))
+    try:
+        with ProgressBar("indexing", "images") as bar:
+            report = asdict(build_index(corpus, _index_path(output), options, bar))
+    except KeyboardInterrupt:
+        print("retr: interrupted; what was done is kept: go on with --resume", file=sys.stderr)
+        raise
     print_run(report) if chosen == "table" else emit([{"schema": "retr.index-run/1", **report}], chosen, one=True)
     if report["rejected"]:
         print("some inputs were rejected; see them with: retr info --rejects", file=sys.stderr)
