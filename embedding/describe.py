@@ -35,7 +35,7 @@ def _facts(embedder: Embedder) -> dict[str, Any]:
     bound = embedder.lipschitz
     rounding = {str(kind).removeprefix("torch."): embedder.rounding(kind) for kind in (torch.float32, torch.float64)}
     return {
-        "schema": "retr.model/1",
+        "schema": "retr.model-facts/1",
         "name": embedder.name,
         "spec": embedder.spec,
         "input_size": list(embedder.input_size),

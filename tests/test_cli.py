@@ -385,10 +385,17 @@ def test_the_reader_of_the_output_may_leave(corpus, index):
 def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
     corpus, folder = tmp_path / "many", tmp_path / "index"
     first = draw(corpus / "0000.png", 1)
-    for number in range(1, 1500):
+    for number in range(1, 4000):
         os.link(first, corpus / f"{number:04}.png")
     command = [sys.executable, "-m", "retr", "index", str(corpus), "-o", str(folder), "--batch-size", "8"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell starts background jobs with SIGINT ignored, and children inherit that.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     journal = folder / "staging" / "journal.jsonl"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (journal.exists() and journal.stat().st_size):
@@ -402,5 +409,5 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
     assert "--resume" in one_line(retr("index", corpus, "-o", folder), 1)
     done = retr("index", corpus, "-o", folder, "--resume", "--format", "json")
     assert done.code == 0
-    assert (done.json["seen"], done.json["indexed"], done.json["rows"]) == (1500, 1500, 1500)
+    assert (done.json["seen"], done.json["indexed"], done.json["rows"]) == (4000, 4000, 4000)
     assert done.json["recovered"] > 0

@@ -1,6 +1,6 @@
 """Runs the indexer in forked children and kills them; a program of its own, so that nothing forks after a thread began.
 
-Usage: indexer_under_fire.py CORPUS WORK random COUNT SEED | syscalls STEP
+Usage: indexer_under_fire.py CORPUS WORK random KILLS SEED | syscalls STEP
 Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the reference.
 """
 
@@ -97,15 +97,15 @@ def main(corpus: str, work: str, mode: str, *numbers: str) -> None:
         if snapshot.id != expected or (index / "staging").exists():
             different.append(str(trial))
         shutil.rmtree(index)
-        if mode == "syscalls" and not died:
+        if (mode == "syscalls" and not died) or (mode == "random" and killed == int(numbers[0])):
             break
     print(json.dumps({"trials": trials, "killed": killed, "different": different, "seconds": whole}))
 
 
 def plan(mode: str, numbers: tuple[str, ...]):
-    """Trial numbers: seeds of random moments, or which call is the last."""
+    """Trial numbers: seeds of random moments (three times as many as shall be killed), or which call is the last."""
     if mode == "random":
-        return range(int(numbers[1]), int(numbers[1]) + int(numbers[0]))
+        return range(int(numbers[1]), int(numbers[1]) + 3 * int(numbers[0]))
     return range(1, 100_000, int(numbers[0]))
 
 

@@ -39,8 +39,7 @@ def under_fire(corpus: Path, work: Path, *arguments: str) -> dict:
 
 def test_killed_at_twenty_random_moments(corpus, tmp_path):
     result = under_fire(corpus, tmp_path, "random", "20", "1")
-    assert result["trials"] == 20
-    assert result["killed"] >= 15  # the others had finished a moment before
+    assert result["killed"] == 20  # of a few more: some had finished a moment before
     assert result["different"] == []
 
 
