@@ -259,7 +259,7 @@ class _Run:
         segments: tuple[SegmentInfo, ...] = self.snapshot.segments
         if self.staging.rows or self.staging.rejects:
             rows = mark_duplicates(self.staging.rows, self._first_by_pixels(tombstones))
-            segments = (*segments, stage.seal(self.staging, self.index, rows))
+            segments = (*segments, stage.seal(self.staging, self.index, rows, place=len(segments)))
         grown = replace(
             self.snapshot, segments=segments, tombstones=tombstones, parent=self._parent(), created="", channels=()
         )

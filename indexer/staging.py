@@ -165,8 +165,8 @@ def _cut(path: Path, length: int) -> None:
             handle.truncate(length)
 
 
-def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]]) -> SegmentInfo:
-    """Turn the staging folder's content into an immutable segment, named by its content.
+def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]], *, place: int) -> SegmentInfo:
+    """Turn the staging folder's content into an immutable segment, named by its content and its place.
 
     The staging folder stays until the snapshot that names the segment is committed, so a kill in between repeats this
     step and reaches the same segment.
@@ -175,6 +175,8 @@ def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]]) -> Se
         staging: the segment in the making.
         index: the index folder.
         rows: its catalog rows with ``duplicate_of`` filled.
+        place: how many segments the snapshot holds before it. Without it, content that comes back after a change would
+            take the name, and so the tombstones, of the segment that held it before.
     """
     staging.close()
     temporary = index / "segments" / ".sealing"
@@ -188,7 +190,7 @@ def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]]) -> Se
     for file in temporary.iterdir():
         sync_file(file)
     sync_directory(temporary)
-    name = digest_json(digests)[:16]
+    name = digest_json({"files": digests, "place": place})[:16]
     final = index / "segments" / name
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)

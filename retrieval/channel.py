@@ -69,12 +69,12 @@ class Channel:
         return self.store.score
 
     def embed(self, x: Tensor) -> Tensor:
-        """F on a batch of equally sized images, differentiable: (b, 3, H, W) in [0, 1] → (b, d), in x's dtype."""
+        """Embed a batch of equally sized images, differentiable: (b, 3, H, W) in [0, 1] → (b, d), in x's dtype."""
         operator = resize_operator((x.shape[-2], x.shape[-1]), self.embedder.input_size)
         return self.embedder.forward(operator.apply(x))
 
     def embed_query(self, pixels: Float64) -> QueryEmbedding:
-        """F on one image along the path that is certified (float64), or float32 for an uncertified embedder.
+        """Embed one image along the path that is certified (float64), or float32 for an uncertified embedder.
 
         Args:
             pixels: (H, W, 3) float64 in [0, 1].

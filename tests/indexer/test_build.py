@@ -76,6 +76,18 @@ def test_a_changed_file_replaces_its_old_content(corpus, tmp_path):
     assert verify_files(tmp_path / "index", require_current(tmp_path / "index")) > 0
 
 
+def test_content_that_comes_back_is_live_again(tmp_path):
+    """The same bytes with the same time, alone in their segment: the new rows must not inherit the old tombstones."""
+    file = draw(tmp_path / "corpus" / "one.png", 1)
+    for seed in (1, 2, 1):
+        os.utime(draw(file, seed), ns=(10**18, 10**18 + seed))
+        report = run(tmp_path / "corpus", tmp_path / "index")
+        assert (report.indexed, report.rows, report.items) == (1, 1, 1)
+    names = [segment.id for segment in require_current(tmp_path / "index").segments]
+    assert len(set(names)) == 3
+    assert verify_files(tmp_path / "index", require_current(tmp_path / "index")) == 9
+
+
 def test_new_files_are_added_and_gone_files_stay_until_pruned(corpus, tmp_path):
     run(corpus, tmp_path / "index")
     draw(corpus / "d" / "new.png", 77)
