@@ -293,7 +293,7 @@ class _Run:
 
 
 def _provisional(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
-    """Channels with thresholds from the gallery itself; a calibrated threshold stays."""
+    """Channels with thresholds from the gallery itself; a calibrated one stays, marked as older than the rows."""
     gallery = open_gallery(index, snapshot)
     return tuple(_with_threshold(gallery, number) for number in range(len(snapshot.channels)))
 
@@ -301,7 +301,7 @@ def _provisional(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
 def _with_threshold(gallery: Gallery, number: int) -> ChannelSpec:
     channel = gallery.snapshot.channels[number]
     if channel.threshold is not None and channel.threshold.source == "calibrated":
-        return channel
+        return replace(channel, threshold=replace(channel.threshold, stale=True))
     return replace(channel, threshold=leave_one_out(gallery.stores[number], gallery.groups, gallery.originals()))
 
 

@@ -26,6 +26,7 @@ class Threshold:
         fpr: the false-match rate per query that was aimed at.
         samples: how many images it was set on.
         upper95: for calibrated: 95 % Clopper-Pearson upper limit on the false-match rate; else None.
+        stale: calibrated before the gallery last changed: the value still serves, its bound speaks of another gallery.
     """
 
     value: float
@@ -33,6 +34,7 @@ class Threshold:
     fpr: float
     samples: int
     upper95: float | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

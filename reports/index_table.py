@@ -55,6 +55,8 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
             f"{threshold['value']:.4f}, provisional: from the gallery's own nearest neighbours "
             f"({threshold['samples']} items, {100 * threshold['fpr']:g} %); see retr calibrate"
         )
+    if threshold["stale"]:
+        return f"{threshold['value']:.4f}, calibrated before the gallery last changed: calibrate again"
     return (
         f"{threshold['value']:.4f}, calibrated on {threshold['samples']} negatives for a false-match rate of "
         f"{threshold['fpr']:g} (95 % upper limit {threshold['upper95']:.2g})"

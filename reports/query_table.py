@@ -122,6 +122,8 @@ def _threshold(threshold: Mapping[str, Any]) -> str:
     text = f"threshold of {name}: {value:.4f} ({threshold['source']})"
     if threshold.get("provisional"):
         return text + ", provisional: set from the gallery's own nearest neighbours; see retr calibrate"
+    if threshold.get("stale"):
+        return text + ", before the gallery last changed: its false-match bound no longer holds; see retr calibrate"
     if threshold.get("upper95") is not None:
         return text + f", false-match rate at most {threshold['upper95']:.2g} (95 %)"
     return text

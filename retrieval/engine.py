@@ -309,6 +309,7 @@ def _describe(name: str, threshold: Threshold | None) -> dict[str, Any]:
         "samples": threshold.samples,
         "upper95": threshold.upper95,
         "provisional": threshold.source == "leave-one-out",
+        "stale": threshold.stale,
     }
 
 

@@ -91,6 +91,9 @@ def test_thresholds_of_every_source():
     given = {"channel": "b", "value": 0.7, "source": "given", "upper95": None, "provisional": False}
     text = printed(answer(thresholds=(calibrated, given, {"channel": "c", "value": None, "source": "none"})))
     assert "threshold of a: 0.8000 (calibrated), false-match rate at most 0.0031 (95 %)" in text
+    old = printed(answer(thresholds=({**calibrated, "stale": True},)))
+    assert "no longer holds" in old
+    assert "at most" not in old
     assert "threshold of b: 0.7000 (given)\n" in text
     assert "threshold of c: none" in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from retr.core.errors import IndexStateError, UsageError
 from retr.images.decode import load
 from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.info import describe_index
 from retr.indexer.snapshot import require_current
 from retr.indexer.staging import begin
 from retr.retrieval.calibrate import best_score, calibrate, set_threshold, upper95
@@ -145,7 +147,9 @@ def test_a_calibrated_threshold_is_used_by_the_next_query_and_survives_indexing(
     assert (verdicts.count("copy"), verdicts.count("not-a-copy")) == (1, 19)
     draw(corpus / "new.png", 500)
     build_index(str(corpus), index, IndexOptions(), Quiet())
-    assert Engine.open(index).channels[0].threshold == threshold
+    # It still serves, but its bound was for the gallery without the new image.
+    assert Engine.open(index).channels[0].threshold == replace(threshold, stale=True)
+    assert describe_index(index)["channels"][0]["threshold"]["stale"]
 
 
 def test_two_channels_keep_the_rate_of_their_union(corpus, tmp_path):

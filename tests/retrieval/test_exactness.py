@@ -14,7 +14,7 @@ from retr.retrieval.shortlist import shortlists
 DIM = 768
 SLACK = 1e-7
 """A certified radius lies below the exact one by what rounding could do to the decision. With rows 1e-6 apart and
-queries of length 7 that is up to 1e-7; between rows that are not near-duplicates it is 1e-13."""
+queries of length 7 that is up to 1e-7; between rows that are not near-duplicates it is below 1e-12."""
 
 
 def planted_gallery(rows: int, seed: int = 0) -> np.ndarray:
