@@ -1,1 +1,1 @@
-"""Data sets on disk, one loader per file, told by header and stem; tests and recipes read them from here alone."""
+"""Data sets on disk, told by header and stem: one loader per file."""
