@@ -1,0 +1,1 @@
+"""Training: the one visible loop, its data, and the recipes that make model files."""

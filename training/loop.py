@@ -1,0 +1,299 @@
+"""The training loop, in sight: batch, step, log, evaluate, checkpoint; stop when asked; go on bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from accelerate import Accelerator
+
+from ..core.errors import ModelError, UsageError
+from ..core.files import canonical_json, write_atomically
+from .batches import Batches, count_views
+from .checkpoint import NAME, Progress, Trainee, read_checkpoint, restore, save_checkpoint
+from .interrupt import Interrupt
+from .logs import Logs
+from .plan import TrainPlan
+from .recipe import Recipe
+from .record import begun_as, hardware_of, plain, training_record
+from .schedule import AveragedNetwork
+from .step import Forward, Stepper, StepResult, adamw
+from .window import Window
+
+BEST, LAST, RECORD = "best.safetensors", "last.safetensors", "training.json"
+SKIPS_IN_ROW = 20
+"""So many steps in a row without a finite loss end a run."""
+
+Stop = Literal["finished", "minutes", "interrupted"]
+
+
+class Observer(Protocol):
+    """Who is told how a run goes; the command line draws it."""
+
+    def start(self, total: int, done: int) -> None:
+        """The run has so many steps, of which some were done before."""
+        ...
+
+    def stepped(self, step: int, loss: float, images_per_second: float) -> None:
+        """Steps done, mean loss and rate since the last time told."""
+        ...
+
+    def evaluated(self, step: int, metrics: Mapping[str, float | None]) -> None:
+        """What an evaluation gave."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """How a run ended.
+
+    Attributes:
+        stopped: finished; out of minutes; or interrupted by a signal (then nothing was evaluated or exported).
+        steps: steps done, of ``total``.
+        total: steps of the plan.
+        views: images that went through the network.
+        seconds: time spent, resumed runs included.
+        images_per_second: of this process.
+        skipped: steps left out because a number was not finite.
+        best: highest score, None without an evaluation.
+        metrics: of the last evaluation.
+        folder: of the run: checkpoint, logs, ``best.safetensors``, ``last.safetensors``.
+    """
+
+    stopped: Stop
+    steps: int
+    total: int
+    views: int
+    seconds: float
+    images_per_second: float
+    skipped: int
+    best: float | None
+    metrics: Mapping[str, float | None]
+    folder: Path
+
+
+def run_training(recipe: Recipe, plan: TrainPlan, *, folder: Path, resume: bool, observer: Observer) -> TrainReport:
+    """Train a recipe's network, or go on training it.
+
+    On a CPU, with the same number of threads, a run that was killed at any moment and resumed ends with the weights,
+    bit for bit, of one that was not: a checkpoint holds every number, and batches depend on the step alone.
+
+    Args:
+        recipe: data, network and loss.
+        plan: the numbers.
+        folder: of the run; made if absent. Holds all files that the run writes.
+        resume: go on from the checkpoint of the folder, or begin where there is none.
+        observer: told how it goes.
+
+    Raises:
+        UsageError: a folder with a run and no ``resume``; another plan or recipe than it was begun with; devices that
+            are not there.
+        IntegrityError: a damaged checkpoint.
+        ModelError: :data:`SKIPS_IN_ROW` steps in a row without a finite loss or gradient.
+    """
+    run = _Run(recipe, plan, folder, resume=resume, observer=observer)
+    try:
+        with Interrupt() as interrupt, run.batches() as batches:
+            stop: Stop = "finished"
+            while run.progress.step < plan.steps:
+                run.train(batches.take())
+                if run.due(plan.log_every):
+                    run.log()
+                if run.due(plan.evaluate_every):
+                    run.evaluate()
+                stop = run.asked_to_stop(interrupt)
+                if stop != "finished":
+                    break
+                if run.due(plan.checkpoint_every):
+                    run.checkpoint()
+        return run.end(stop)
+    finally:
+        run.close()
+
+
+class _Run:
+    """A run between its files: what the loop's verbs do."""
+
+    def __init__(self, recipe: Recipe, plan: TrainPlan, folder: Path, *, resume: bool, observer: Observer) -> None:
+        self.recipe, self.plan, self.folder, self.observer = recipe, plan, folder, observer
+        self.checkpoint_path = folder / NAME
+        begun = begun_as(recipe, plan)
+        found = self._found(begun, resume=resume)
+        self.accelerator = open_accelerator(plan)
+        self.main = self.accelerator.is_main_process
+        self.step = self._stepper()
+        self.progress = Progress()
+        if found is not None:
+            self.progress = restore(self.checkpoint_path, self._trainee(), *found)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.begun = begun
+        self.logs = Logs(folder, self.progress.step) if self.main else None
+        self.window = Window(self.progress)
+        self._announce()
+
+    # ---- the verbs of the loop ----
+
+    def batches(self) -> Batches:
+        """Every process makes its own share: batches step·processes + its index."""
+        count, index = self.accelerator.num_processes, self.accelerator.process_index
+        return Batches(
+            lambda step: self.recipe.batch(step * count + index),
+            first=self.progress.step,
+            last=self.plan.steps,
+            threads=self.plan.prefetch,
+            pin=self.accelerator.device.type == "cuda",
+        )
+
+    def train(self, batch: dict[str, torch.Tensor]) -> None:
+        """One step, counted."""
+        result = self.step(self.progress.step, batch)
+        self.progress.step += 1
+        self.progress.views += count_views(batch) * self.accelerator.num_processes
+        self.window.add(result)
+        self._count_skips(result)
+
+    def due(self, every: int) -> bool:
+        """Whether something that happens every so many steps happens now."""
+        return every > 0 and self.progress.step % every == 0
+
+    def log(self) -> None:
+        """A row of the means since the last one."""
+        row = self.window.close(self.progress)
+        if self.logs is not None:
+            self.logs.step(self.progress.step, row)
+        self.observer.stepped(self.progress.step, row["loss"] or float("nan"), row["images_per_second"] or 0.0)
+
+    def evaluate(self) -> None:
+        """The averaged weights on images held out; the best so far become a model file."""
+        if self.main and self.progress.evaluated != self.progress.step:
+            with torch.no_grad():
+                metrics = plain(self.recipe.evaluate(self.step.average.network))
+            if metrics.get("score") is None:
+                raise ModelError(f"recipe {self.recipe.name} must evaluate to a finite score, got {metrics}")
+            self.progress.metrics, self.progress.evaluated = metrics, self.progress.step
+            assert self.logs is not None
+            self.logs.evaluation(self.progress.step, metrics)
+            self.observer.evaluated(self.progress.step, metrics)
+            self._export_best(metrics["score"])
+        self.accelerator.wait_for_everyone()
+
+    def checkpoint(self) -> None:
+        """Everything that a resumed run needs."""
+        self.window.tick(self.progress)
+        if self.main:
+            save_checkpoint(self.checkpoint_path, self._trainee(), self.progress, self.begun)
+
+    def asked_to_stop(self, interrupt: Interrupt) -> Stop:
+        """By a signal, or by the clock; on all processes alike."""
+        limit = self.plan.minutes
+        late = limit is not None and self.window.elapsed >= limit * 60
+        if self._any(interrupt.asked):
+            return "interrupted"
+        return "minutes" if self._any(late) else "finished"
+
+    def end(self, stop: Stop) -> TrainReport:
+        """The last evaluation, the last files, and the report. A signal leaves time for a checkpoint only."""
+        if stop != "interrupted":
+            self.evaluate()
+        self.checkpoint()
+        if self.main and stop != "interrupted":
+            self._export(LAST)
+        p, rate = self.progress, self.window.rate(self.progress)
+        return TrainReport(
+            stop, p.step, self.plan.steps, p.views, p.seconds, rate, p.skipped, p.best, p.metrics, self.folder
+        )
+
+    def close(self) -> None:
+        """Flush the logs."""
+        if self.logs is not None:
+            self.logs.close()
+
+    # ---- how it begins ----
+
+    def _found(self, begun: dict[str, Any], *, resume: bool) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+        """The checkpoint to go on from, refused where it is of another run."""
+        if not self.checkpoint_path.exists():
+            return None
+        if not resume:
+            raise UsageError(f"{self.folder} holds a run already; go on with --resume, or name another folder")
+        header, tensors = read_checkpoint(self.checkpoint_path)
+        self.plan.require_same(header.get("plan") or {})
+        for what in ("recipe", "options"):
+            if header.get(what) != begun[what]:
+                raise UsageError(f"{self.folder} was begun with {what} {header.get(what)}, not {begun[what]}")
+        return header, tensors
+
+    def _stepper(self) -> Stepper:
+        self.recipe.network.to(self.accelerator.device).train()
+        forward = self.accelerator.prepare_model(Forward(self.recipe.network, self.plan.precision))
+        average = AveragedNetwork(self.recipe.network, self.plan.ema)
+        optimizer = adamw(self.recipe.network, self.plan)
+        return Stepper(self.accelerator, self.recipe, forward, optimizer, average, self.plan)
+
+    def _trainee(self) -> Trainee:
+        return Trainee(self.recipe.network, self.step.average.network, self.step.optimizer, self.recipe)
+
+    def _announce(self) -> None:
+        self.observer.start(self.plan.steps, self.progress.step)
+        if self.logs is not None and not self.logs.tensorboard:
+            self.observer.note(
+                "TensorBoard is not installed, so only the CSV logs are written: pip install tensorboard"
+            )
+        if self.main:
+            write_atomically(self.folder / RECORD, canonical_json(self._record()))
+
+    # ---- what comes out ----
+
+    def _count_skips(self, result: StepResult) -> None:
+        self.progress.skipped_in_row = 0 if result.finite else self.progress.skipped_in_row + 1
+        self.progress.skipped += not result.finite
+        if self.progress.skipped_in_row >= SKIPS_IN_ROW:
+            raise ModelError(
+                f"no finite loss or gradient in {SKIPS_IN_ROW} steps in a row, up to step {self.progress.step}; "
+                f"lower --lr (now {self.plan.lr}), or go on from the last checkpoint with --precision 32"
+            )
+
+    def _export_best(self, score: float | None) -> None:
+        assert score is not None
+        if self.progress.best is None or score > self.progress.best:
+            self.progress.best = score
+            self._export(BEST)
+
+    def _export(self, name: str) -> None:
+        self.window.tick(self.progress)
+        record = self._record()
+        self.recipe.export(self.step.average.network, self.folder / name, record)
+        write_atomically(self.folder / RECORD, canonical_json(record))
+
+    def _record(self) -> dict[str, Any]:
+        hardware = hardware_of(self.accelerator.device, processes=self.accelerator.num_processes)
+        return training_record(self.recipe, self.plan, self.progress, hardware=hardware)
+
+    def _any(self, flag: bool) -> bool:
+        told = torch.tensor(float(flag), device=self.accelerator.device)
+        return bool(torch.as_tensor(self.accelerator.reduce(told, reduction="sum")).item() > 0)
+
+
+def open_accelerator(plan: TrainPlan) -> Accelerator:
+    """The devices of the plan.
+
+    Raises:
+        UsageError: where there is no GPU, or another number of processes than the plan expects.
+    """
+    if plan.accelerator == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device is there; use --accelerator cpu, or auto")
+    # Autocast is ours (step.Forward), so that the loss stays float32 and two runs in a process may differ.
+    accelerator = Accelerator(cpu=plan.accelerator == "cpu", mixed_precision="no")
+    if accelerator.num_processes != plan.devices:
+        raise UsageError(
+            f"{plan.devices} devices were asked for and {accelerator.num_processes} processes run; start one for each: "
+            f"torchrun --nproc-per-node {plan.devices} -m retr train …"
+        )
+    return accelerator
