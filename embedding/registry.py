@@ -14,6 +14,9 @@ from ..core.types import Score
 from .block_means import BlockMeans
 from .contract import Embedder
 from .foreign import RANDOM_SUFFIX, load_timm, load_torchscript
+from .foreign_dreamsim import INPUT_SIZE as DREAMSIM_SIZE
+from .foreign_dreamsim import load_dreamsim
+from .foreign_open_clip import load_open_clip
 from .model_file import SUFFIX, load_model
 from .network import NetworkEmbedder
 from .sll_network import LIPSIM_SMALL, SLLNetwork, sll_blueprint
@@ -23,6 +26,8 @@ FORMS = (
     "lipsim:random[:SEED]",
     f"FILE{SUFFIX} (or file:PATH)",
     "timm:NAME",
+    "open_clip:NAME/TAG",
+    "dreamsim[:KIND]",
     "torchscript:FILE[@HxW]",
 )
 """Every form a spec can take."""
@@ -54,7 +59,7 @@ def load_embedder(spec: str, *, pretrained: bool = True, device: str = "cpu") ->
 
     Args:
         spec: one of FORMS.
-        pretrained: for ``timm:`` only: fetch weights, or draw random ones of a fixed seed.
+        pretrained: for ``timm:`` and ``open_clip:``: fetch weights, or draw random ones of a fixed seed.
         device: where its weights go.
 
     Raises:
@@ -79,7 +84,9 @@ def list_models() -> list[ModelInfo]:
         ModelInfo(FORMS[1], True, "nothing: untrained weights, for audits", (side, side), LIPSIM_SMALL.dim, "cosine"),
         ModelInfo(FORMS[2], True, "a model file, by training or `retr models convert`", None, None, None),
         ModelInfo(FORMS[3], False, "weights from the hub, or --no-pretrained", None, None, "cosine"),
-        ModelInfo(FORMS[4], False, "a TorchScript file", None, None, "cosine"),
+        ModelInfo(FORMS[4], False, "the extra open_clip; weights from the hub", None, None, "cosine"),
+        ModelInfo(FORMS[5], False, "the extra dreamsim; weights from its site", DREAMSIM_SIZE, None, "cosine"),
+        ModelInfo(FORMS[6], False, "a TorchScript file", None, None, "cosine"),
     ]
 
 
@@ -117,6 +124,17 @@ def _timm(rest: str, pretrained: bool) -> Embedder:
     return load_timm(rest.removesuffix(RANDOM_SUFFIX), pretrained=pretrained and not rest.endswith(RANDOM_SUFFIX))
 
 
+def _open_clip(rest: str, pretrained: bool) -> Embedder:
+    name = rest.removesuffix(RANDOM_SUFFIX)
+    if not name:
+        raise UsageError("open_clip: needs a model and its weights, for example open_clip:ViT-B-32/laion2b_s34b_b79k")
+    return load_open_clip(name, pretrained=pretrained and not rest.endswith(RANDOM_SUFFIX))
+
+
+def _dreamsim(rest: str, pretrained: bool) -> Embedder:
+    return load_dreamsim(rest, pretrained=pretrained)
+
+
 def _torchscript(rest: str, pretrained: bool) -> Embedder:
     del pretrained  # a TorchScript file holds its weights
     sized = re.fullmatch(r"(.+)@(\d+)x(\d+)", rest)
@@ -135,6 +153,8 @@ _LOADERS: dict[str, Callable[[str, bool], Embedder]] = {
     "lipsim": _lipsim,
     "file": _file,
     "timm": _timm,
+    "open_clip": _open_clip,
+    "dreamsim": _dreamsim,
     "torchscript": _torchscript,
 }
 

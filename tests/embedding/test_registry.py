@@ -74,7 +74,7 @@ def test_paths_that_are_no_models(tmp_path):
 def test_the_list_names_every_form():
     models = list_models()
     assert tuple(m.name for m in models) == FORMS
-    assert [m.certified for m in models] == [True, True, True, False, False]
+    assert [m.certified for m in models] == [True] * 3 + [False] * 4
     assert models[0].dim == 768
     assert all(m.needs for m in models)
 
