@@ -18,19 +18,35 @@ from ..core.errors import ModelError
 from ..core.numerics import round_up
 from ..core.types import UpperBound
 from .forward_error import ARITHMETIC, Claim, inflate
+from .layers.absolute import Absolute
 from .layers.base import ProvedLayer
+from .layers.centre import Centre
 from .layers.channel_pad import ChannelPad
+from .layers.channel_truncate import ChannelTruncate
 from .layers.flatten import Flatten
+from .layers.linear import LinearDense
+from .layers.linear_conv import LinearConv
+from .layers.maxmin import MaxMin
+from .layers.pixel_unshuffle import PixelUnshuffle
+from .layers.shift import Shift
 from .layers.sll_conv import FoldedSLLConv
 from .layers.sll_dense import FoldedSLLDense
 from .layers.sum_pool import SumPool
 from .layers.truncate import Truncate
 
 ALLOWED: dict[type[nn.Module], str] = {
+    Absolute: "absolute",
+    Centre: "centre",
     ChannelPad: "channel-pad",
+    ChannelTruncate: "channel-truncate",
     Flatten: "flatten",
     FoldedSLLConv: "sll-conv",
     FoldedSLLDense: "sll-dense",
+    LinearConv: "linear-conv",
+    LinearDense: "linear",
+    MaxMin: "maxmin",
+    PixelUnshuffle: "pixel-unshuffle",
+    Shift: "shift",
     SumPool: "sum-pool",
     Truncate: "truncate",
 }

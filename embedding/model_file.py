@@ -24,6 +24,8 @@ from ..core.types import UpperBound
 from .bounds import Proof
 from .contract import Embedder
 from .network import Blueprint, NetworkEmbedder
+from .retr_network import RetrArchitecture
+from .retr_network import folded_skeleton as retr_skeleton
 from .sll_network import SLLArchitecture, folded_skeleton
 
 FORMAT = "retr.model/1"
@@ -35,7 +37,11 @@ def _sll(architecture: Mapping[str, Any]) -> nn.Sequential:
     return folded_skeleton(SLLArchitecture.from_json(dict(architecture)))
 
 
-FAMILIES: dict[str, Callable[[Mapping[str, Any]], nn.Sequential]] = {"sll": _sll}
+def _retr(architecture: Mapping[str, Any]) -> nn.Sequential:
+    return retr_skeleton(RetrArchitecture.from_json(dict(architecture)))
+
+
+FAMILIES: dict[str, Callable[[Mapping[str, Any]], nn.Sequential]] = {"retr": _retr, "sll": _sll}
 """How each family builds its folded network, with unset numbers."""
 
 

@@ -29,7 +29,7 @@ class SLLConv(nn.Module):
         channels: c, in and out.
         inner: m.
         size: k, odd.
-        q_form: ``published`` (q cancels) or ``right`` (q scales the rows of K).
+        q_form: ``right`` (q scales the rows of K; it starts at 0, where both forms agree) or ``published`` (q cancels).
         generator: source of the initial weights.
     """
 
@@ -39,7 +39,7 @@ class SLLConv(nn.Module):
         inner: int,
         *,
         size: int = 3,
-        q_form: QForm = "published",
+        q_form: QForm = "right",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -52,7 +52,10 @@ class SLLConv(nn.Module):
         nn.init.xavier_normal_(self.kernel, generator=generator)
         bound = (channels * size * size) ** -0.5
         nn.init.uniform_(self.bias, -bound, bound, generator=generator)
-        nn.init.normal_(self.q, generator=generator)
+        if q_form == "right":
+            nn.init.zeros_(self.q)
+        else:
+            nn.init.normal_(self.q, generator=generator)
 
     def diagonal(self) -> Tensor:
         """D, differentiable in the kernel and, in the right form, in q: (m,)."""

@@ -206,7 +206,7 @@ def test_q_is_used_rightly_and_helps_where_rows_differ_in_size():
 
 
 def test_in_the_published_convolution_q_has_no_effect():
-    layer = SLLConv(3, 4, generator=random(0))
+    layer = SLLConv(3, 4, q_form="published", generator=random(0))
     before = layer.fold()
     with torch.no_grad():
         layer.q.add_(torch.randn(4, generator=random(9)))
@@ -216,7 +216,7 @@ def test_in_the_published_convolution_q_has_no_effect():
 
 
 def test_the_published_convolution_is_the_published_formula():
-    layer = SLLConv(3, 4, generator=random(0))
+    layer = SLLConv(3, 4, q_form="published", generator=random(0))
     correlation = F.conv2d(layer.kernel, layer.kernel, padding=2).abs()
     q = layer.q.reshape(-1, 1, 1, 1)
     t = (torch.exp(-q) * correlation * torch.exp(q)).sum((1, 2, 3))

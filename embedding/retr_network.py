@@ -1,0 +1,259 @@
+"""The copy network: pixels folded into channels stage by stage, channels mixed, one dense layer at the end.
+
+centre → pixel-unshuffle → per stage: [pixel-unshuffle 2] → channels padded or cut to the stage's width → blocks of
+(layer, shift, activation) → flatten → AOL dense. Inputs are in [0, 1], not normalised; the first layer removes the
+mean of every channel. Every layer has constant at most 1, and with the ``mix`` layer most of them are isometries, so
+little of the distance between images is lost on the way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import ModelError, UsageError
+from ..core.types import Score
+from .layers.absolute import Absolute
+from .layers.aol_dense import AOLDense
+from .layers.centre import Centre
+from .layers.channel_pad import ChannelPad
+from .layers.channel_truncate import ChannelTruncate
+from .layers.flatten import Flatten
+from .layers.linear import LinearDense
+from .layers.linear_conv import LinearConv
+from .layers.maxmin import MaxMin
+from .layers.orthogonal_mix import OrthogonalMix
+from .layers.pixel_unshuffle import PixelUnshuffle
+from .layers.shift import Shift
+from .layers.sll_conv import FoldedSLLConv, SLLConv
+from .network import Blueprint
+
+KERNEL = 3
+"""Taps per axis of every layer but ``mix``."""
+
+Generator = torch.Generator | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerKind:
+    """One choice of layer.
+
+    Attributes:
+        trainable: channels and a source of weights → the trainable layer.
+        folded: channels → the shipped layer with unset numbers.
+        multiplications: per pixel, of the shipped layer, by channels.
+        residual: holds its own activation.
+        shifted: needs shifts between pixels.
+    """
+
+    trainable: Callable[[int, Generator], nn.Module]
+    folded: Callable[[int], nn.Module]
+    multiplications: Callable[[int], int]
+    residual: bool = False
+    shifted: bool = False
+
+
+def _empty_conv(channels: int, size: int) -> LinearConv:
+    return LinearConv(torch.empty(channels, channels, size, size), torch.empty(channels))
+
+
+def _empty_sll(channels: int) -> FoldedSLLConv:
+    vectors = (torch.empty(channels), torch.empty(channels), torch.empty(channels))
+    return FoldedSLLConv(torch.empty(channels, channels, KERNEL, KERNEL), *vectors)
+
+
+LAYERS: dict[str, LayerKind] = {
+    "mix": LayerKind(
+        lambda c, g: OrthogonalMix(c, generator=g), lambda c: _empty_conv(c, 1), lambda c: c * c, shifted=True
+    ),
+    "sll": LayerKind(
+        lambda c, g: SLLConv(c, c, size=KERNEL, generator=g), _empty_sll, lambda c: 2 * (KERNEL * c) ** 2, residual=True
+    ),
+}
+"""The layers a network can be built of."""
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"maxmin": MaxMin, "abs": Absolute}
+
+
+@dataclass(frozen=True, slots=True)
+class RetrArchitecture:
+    """The numbers that fix a network's shape.
+
+    Attributes:
+        image: side of the square input, in pixels.
+        patch: factor of the first pixel-unshuffle.
+        widths: channels of each stage.
+        depths: blocks of each stage.
+        layer: one of LAYERS.
+        activation: one of ACTIVATIONS; residual layers bring their own.
+        dim: length of the embedding.
+    """
+
+    image: int = 64
+    patch: int = 4
+    widths: tuple[int, ...] = (64, 256)
+    depths: tuple[int, ...] = (4, 4)
+    layer: str = "mix"
+    activation: str = "maxmin"
+    dim: int = 256
+
+    def __post_init__(self) -> None:
+        counts = (self.image, self.patch, self.dim, *self.widths, *self.depths)
+        if any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in counts):
+            raise UsageError(f"a retr architecture takes positive whole numbers, got {counts}")
+        if not self.widths or len(self.widths) != len(self.depths):
+            raise UsageError(f"a retr architecture needs one depth per width, got {self.widths} and {self.depths}")
+        if self.layer not in LAYERS or self.activation not in ACTIVATIONS:
+            raise UsageError(
+                f"unknown layer {self.layer!r} or activation {self.activation!r}; choose from {', '.join(LAYERS)} and "
+                f"{', '.join(ACTIVATIONS)}"
+            )
+        if self.image % self.reduction:
+            raise UsageError(f"an image side of {self.image} cannot be divided by {self.reduction}")
+        if self.activation == "maxmin" and not LAYERS[self.layer].residual and any(w % 2 for w in self.widths):
+            raise UsageError(f"maxmin sorts pairs of channels; the widths must be even, got {self.widths}")
+
+    @property
+    def reduction(self) -> int:
+        """By how much the stages reduce the side of the image."""
+        return self.patch * 2 ** (len(self.widths) - 1)
+
+    @property
+    def features(self) -> int:
+        """Length of the vector that the dense layer reads."""
+        return self.widths[-1] * (self.image // self.reduction) ** 2
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers by name."""
+        return {**asdict(self), "widths": list(self.widths), "depths": list(self.depths)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> RetrArchitecture:
+        """The reverse of :meth:`as_json`.
+
+        Raises:
+            ModelError: for unknown or missing names, or numbers that do not fit together.
+        """
+        known = set(cls().as_json())
+        if set(value) != known:
+            raise ModelError(
+                f"a retr architecture has exactly {', '.join(sorted(known))}; got {', '.join(sorted(value))}"
+            )
+        try:
+            return cls(**{**value, "widths": tuple(value["widths"]), "depths": tuple(value["depths"])})
+        except (UsageError, TypeError) as error:
+            raise ModelError(f"not a retr architecture: {error}") from None
+
+
+RETR_S = RetrArchitecture()
+"""The small network."""
+RETR_M = RetrArchitecture(image=128, widths=(48, 192, 768), depths=(4, 4, 3))
+"""The medium network: about three times the parameters, four times the pixels."""
+
+
+class RetrNetwork(nn.Module):
+    """The trainable network.
+
+    Args:
+        architecture: the shape.
+        generator: source of the initial weights; None for torch's global one.
+    """
+
+    def __init__(self, architecture: RetrArchitecture, *, generator: Generator = None) -> None:
+        super().__init__()
+        self.architecture = architecture
+        kind = LAYERS[architecture.layer]
+        head = AOLDense(architecture.features, architecture.dim, generator=generator)
+        self.body = _assemble(architecture, lambda width: kind.trainable(width, generator), head)
+
+    def forward(self, x: Tensor) -> Tensor:  # b 3 image image -> b dim
+        """Embed a batch with values in [0, 1]."""
+        # Channels-last is the layout in which mixing is one matrix product, without copies.
+        return self.body(x.contiguous(memory_format=torch.channels_last))
+
+    def fold(self) -> nn.Sequential:
+        """The shipped network: the same map in plain float32 numbers, which ``bounds.prove`` accepts."""
+        return _folded(self.body)
+
+
+def folded_skeleton(architecture: RetrArchitecture) -> nn.Sequential:
+    """The shipped network with unset numbers on the meta device, for ``load_state_dict(..., assign=True)``."""
+    with torch.device("meta"):
+        head = LinearDense(torch.empty(architecture.dim, architecture.features), torch.empty(architecture.dim))
+        return _assemble(architecture, LAYERS[architecture.layer].folded, head)
+
+
+def retr_blueprint(architecture: RetrArchitecture, score: Score) -> Blueprint:
+    """The blueprint of a network of this family."""
+    return Blueprint("retr", architecture.as_json(), (architecture.image, architecture.image), score)
+
+
+def parameter_count(architecture: RetrArchitecture) -> int:
+    """How many parameters the trainable network has."""
+    with torch.device("meta"):
+        network = RetrNetwork(architecture)
+    return sum(math.prod(p.shape) for p in network.parameters())
+
+
+def flops(architecture: RetrArchitecture) -> int:
+    """Floating-point operations of the shipped network on one image: multiplications and additions of its products."""
+    a, total = architecture, architecture.features * architecture.dim
+    for stage, (width, depth) in enumerate(zip(a.widths, a.depths, strict=True)):
+        places = (a.image // (a.patch * 2**stage)) ** 2
+        total += places * depth * LAYERS[a.layer].multiplications(width)
+    return 2 * total
+
+
+def _assemble(architecture: RetrArchitecture, layer: Callable[[int], nn.Module], head: nn.Module) -> nn.Sequential:
+    parts: OrderedDict[str, nn.Module] = OrderedDict(centre=Centre(), unshuffle=PixelUnshuffle(architecture.patch))
+    channels = 3 * architecture.patch**2
+    for stage, width in enumerate(architecture.widths):
+        parts[f"stage{stage}"] = _stage(architecture, stage, channels, layer)
+        channels = width * 4
+    parts["flatten"] = Flatten()
+    parts["head"] = head
+    return nn.Sequential(parts)
+
+
+def _stage(
+    architecture: RetrArchitecture, stage: int, channels: int, layer: Callable[[int], nn.Module]
+) -> nn.Sequential:
+    """One stage; ``channels`` arrive at it, counted after its own pixel-unshuffle."""
+    width = architecture.widths[stage]
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if stage > 0:
+        parts["unshuffle"] = PixelUnshuffle(2)
+    if channels < width:
+        parts["pad"] = ChannelPad(width)
+    if channels > width:
+        parts["cut"] = ChannelTruncate(width)
+    for block in range(architecture.depths[stage]):
+        parts[f"block{block}"] = _block(architecture, layer(width))
+    return nn.Sequential(parts)
+
+
+def _block(architecture: RetrArchitecture, layer: nn.Module) -> nn.Sequential:
+    kind = LAYERS[architecture.layer]
+    parts: OrderedDict[str, nn.Module] = OrderedDict(layer=layer)
+    if kind.shifted:
+        parts["shift"] = Shift()
+    if not kind.residual:
+        parts["activation"] = ACTIVATIONS[architecture.activation]()
+    return nn.Sequential(parts)
+
+
+def _folded(module: nn.Sequential) -> nn.Sequential:
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, child in module.named_children():
+        if isinstance(child, nn.Sequential):
+            parts[name] = _folded(child)
+        else:
+            fold: Callable[[], nn.Module] | None = getattr(child, "fold", None)
+            parts[name] = child if fold is None else fold()
+    return nn.Sequential(parts)
