@@ -18,7 +18,7 @@ from .interrupt import Interrupt
 from .logs import Logs
 from .plan import TrainPlan
 from .recipe import Recipe
-from .record import begun_as, hardware_of, plain, training_record
+from .record import begun_as, count_rejected, hardware_of, plain, training_record
 from .schedule import AveragedNetwork
 from .step import Forward, Stepper, StepResult, adamw
 from .window import Window
@@ -62,6 +62,8 @@ class TrainReport:
         seconds: time spent, resumed runs included.
         images_per_second: of this process.
         skipped: steps left out because a number was not finite.
+        rejected: files of the data that are no acceptable image.
+        models: names of the model files in the folder.
         best: highest score, None without an evaluation.
         metrics: of the last evaluation.
         folder: of the run: checkpoint, logs, ``best.safetensors``, ``last.safetensors``.
@@ -74,6 +76,8 @@ class TrainReport:
     seconds: float
     images_per_second: float
     skipped: int
+    rejected: int
+    models: tuple[str, ...]
     best: float | None
     metrics: Mapping[str, float | None]
     folder: Path
@@ -205,10 +209,7 @@ class _Run:
         self.checkpoint()
         if self.main and stop != "interrupted":
             self._export(LAST)
-        p, rate = self.progress, self.window.rate(self.progress)
-        return TrainReport(
-            stop, p.step, self.plan.steps, p.views, p.seconds, rate, p.skipped, p.best, p.metrics, self.folder
-        )
+        return self._report(stop)
 
     def close(self) -> None:
         """Flush the logs."""
@@ -275,6 +276,23 @@ class _Run:
     def _record(self) -> dict[str, Any]:
         hardware = hardware_of(self.accelerator.device, processes=self.accelerator.num_processes)
         return training_record(self.recipe, self.plan, self.progress, hardware=hardware)
+
+    def _report(self, stop: Stop) -> TrainReport:
+        p = self.progress
+        return TrainReport(
+            stopped=stop,
+            steps=p.step,
+            total=self.plan.steps,
+            views=p.views,
+            seconds=p.seconds,
+            images_per_second=self.window.rate(p),
+            skipped=p.skipped,
+            rejected=count_rejected(self.begun["options"]),
+            models=tuple(name for name in (BEST, LAST) if (self.folder / name).exists()),
+            best=p.best,
+            metrics=p.metrics,
+            folder=self.folder,
+        )
 
     def _any(self, flag: bool) -> bool:
         told = torch.tensor(float(flag), device=self.accelerator.device)

@@ -31,6 +31,8 @@ class Recipe(Protocol):
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Scalars; ``loss`` is minimised, the others are logged.
 
+        Where ``loss`` is not finite, nothing may be kept for later steps: the step will be skipped.
+
         Args:
             network: maps images to float32 embeddings, whatever the precision inside. Call it once, on everything,
                 so that several devices work too.
@@ -51,7 +53,10 @@ class Recipe(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Options and data as plain JSON, for the training record; a resumed run must have the same."""
+        """Options and data as plain JSON, for the training record; a resumed run must have the same.
+
+        ``data`` holds ``ImageStore.describe()``, where the recipe has one.
+        """
         ...
 
     def export(self, network: nn.Module, path: Path, training_record: Mapping[str, Any]) -> None:

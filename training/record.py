@@ -48,6 +48,11 @@ def hardware_of(device: torch.device, *, processes: int) -> dict[str, Any]:
     return {"device": device.type, "name": name, "processes": processes, "threads": torch.get_num_threads()}
 
 
+def count_rejected(options: Mapping[str, Any]) -> int:
+    """Files that were no acceptable image, by the ``data`` that a recipe describes; 0 where it describes none."""
+    return sum((options.get("data") or {}).get("rejected", {}).values())
+
+
 def plain(values: Mapping[str, float]) -> dict[str, float | None]:
     """Figures as JSON can hold them: what is not finite becomes None."""
     return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}

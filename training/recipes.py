@@ -1,0 +1,94 @@
+"""The recipes by name: their options, their usual plan, and how each is built. A recipe is imported when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import UsageError
+from .data import Progress
+from .options import field_names, read_options
+from .plan import TrainPlan
+from .recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """What every recipe is given beside its own options.
+
+    Attributes:
+        sources: where the images are.
+        cache: folder for decoded images.
+        workers: decoding threads.
+        holdout: images kept for evaluation; None for the usual number.
+        plan: the numbers of the loop (batch and seed matter to a recipe).
+        progress: told of decoding.
+    """
+
+    sources: tuple[Path, ...]
+    cache: Path
+    workers: int
+    plan: TrainPlan
+    holdout: int | None = None
+    progress: Progress | None = None
+
+    def holdout_of(self, images: int) -> int:
+        """Images to keep for evaluation: as asked, else a tenth, at most 1,000."""
+        return min(1000, images // 10) if self.holdout is None else self.holdout
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeEntry:
+    """One recipe.
+
+    Attributes:
+        options: gives the frozen dataclass of its options.
+        build: options, context → the recipe.
+        plan: numbers of :class:`TrainPlan` that suit it; what is missing has the plan's own default.
+    """
+
+    options: Callable[[], type]
+    build: Callable[[Any, RunContext], Recipe]
+    plan: Mapping[str, Any]
+
+
+RECIPES: dict[str, RecipeEntry] = {}
+"""By the name under which ``retr train`` offers them."""
+
+
+def plan_and_options(name: str, settings: Mapping[str, Any]) -> tuple[TrainPlan, Any]:
+    """Share settings between the plan of a run and the options of its recipe.
+
+    Args:
+        name: of the recipe.
+        settings: by name; text is read by type, None means not given.
+
+    Raises:
+        UsageError: for an unknown recipe, setting or value.
+    """
+    entry = _entry(name)
+    kind, given = entry.options(), {key: value for key, value in settings.items() if value is not None}
+    unknown = [key for key in given if key not in (*field_names(TrainPlan), *field_names(kind))]
+    if unknown:
+        listed = f"of the plan {', '.join(field_names(TrainPlan))}; of {name} {', '.join(field_names(kind))}"
+        raise UsageError(f"unknown setting {', '.join(unknown)}; there are {listed}")
+    plan = {key: value for key, value in given.items() if key in field_names(TrainPlan)}
+    options = {key: value for key, value in given.items() if key in field_names(kind)}
+    return read_options(TrainPlan, {**entry.plan, **plan}), read_options(kind, options)
+
+
+def build_recipe(name: str, options: Any, context: RunContext) -> Recipe:
+    """The recipe, with its data opened.
+
+    Raises:
+        UsageError: for an unknown recipe, or what its builder refuses.
+    """
+    return _entry(name).build(options, context)
+
+
+def _entry(name: str) -> RecipeEntry:
+    if name not in RECIPES:
+        raise UsageError(f"unknown recipe {name!r}; there are {', '.join(RECIPES) or 'none'}")
+    return RECIPES[name]
