@@ -61,8 +61,8 @@ def print_training(report: Mapping[str, Any]) -> None:
     if report["metrics"]:
         table.add_row("last evaluation", _figures(report["metrics"]))
         table.add_row("best score", f"{report['best']:.6g}")
-    for name in report["models"]:
-        table.add_row("model file", f"{report['folder']}/{name}")
+    if report["models"]:
+        table.add_row("model files", ", ".join(report["models"]))
     Console().print(table)
 
 
