@@ -23,7 +23,10 @@ from .layers.base import ProvedLayer
 from .layers.centre import Centre
 from .layers.channel_pad import ChannelPad
 from .layers.channel_truncate import ChannelTruncate
+from .layers.cpl_conv import FoldedCPLConv
+from .layers.cpl_dense import FoldedCPLDense
 from .layers.flatten import Flatten
+from .layers.l2_pool import L2Pool
 from .layers.linear import LinearDense
 from .layers.linear_conv import LinearConv
 from .layers.maxmin import MaxMin
@@ -40,8 +43,11 @@ ALLOWED: dict[type[nn.Module], str] = {
     ChannelPad: "channel-pad",
     ChannelTruncate: "channel-truncate",
     Flatten: "flatten",
+    FoldedCPLConv: "cpl-conv",
+    FoldedCPLDense: "cpl-dense",
     FoldedSLLConv: "sll-conv",
     FoldedSLLDense: "sll-dense",
+    L2Pool: "l2-pool",
     LinearConv: "linear-conv",
     LinearDense: "linear",
     MaxMin: "maxmin",

@@ -63,11 +63,29 @@ def conv_rows(kernel: Tensor, scale: Tensor) -> Tensor:
     return dominance_rows(gram.sum(-1), flat.norm(dim=1), scale, terms=flat.shape[1], shifts=gram.shape[-1])
 
 
+def squared_norm_rows(norm: UpperBound, count: int) -> Tensor:
+    """‖W‖² as the t_i of a block whose D is one number for all rows: W·Wᵀ ⪯ ‖W‖²·I needs no dominance."""
+    return torch.full((count,), inflate(norm.value**2), dtype=torch.float64)
+
+
 def correlation(kernel: Tensor) -> Tensor:
     """Correlations of a kernel's channels with one another: (m, c, k, k) → (m, m, (2k−1)²), differentiable."""
     side = kernel.shape[-1]
     windows = torch.nn.functional.unfold(kernel, side, padding=side - 1)  # m c·k² (2k−1)²
     return torch.matmul(kernel.flatten(1), windows)
+
+
+def correlation_sums(kernel: Tensor) -> Tensor:
+    """Σ over shifts of |correlation|: (m, c, k, k) → (m, m), differentiable, at half the work.
+
+    The correlation at a shift is the transpose of the one at the opposite shift.
+    """
+    side = kernel.shape[-1]
+    middle = ((2 * side - 1) ** 2) // 2
+    windows = torch.nn.functional.unfold(kernel, side, padding=side - 1)[:, :, : middle + 1]
+    gram = torch.matmul(kernel.flatten(1), windows).abs()
+    half = gram[:, :, :middle].sum(-1)
+    return half + half.T + gram[:, :, middle]
 
 
 def scale_from(q: Tensor) -> Tensor:
@@ -99,6 +117,7 @@ class ResidualNumbers:
         terms: products in one entry of W·x.
         back_terms: products in one entry of Wᵀ·s.
         positions: how often b and D repeat over the image (1 for a dense layer).
+        method: how the premise is proved.
     """
 
     rows: Tensor
@@ -109,6 +128,7 @@ class ResidualNumbers:
     terms: int
     back_terms: int
     positions: int
+    method: str = METHOD
 
     def __post_init__(self) -> None:
         finite = all(bool(torch.isfinite(x).all()) for x in (self.rows, self.diagonal, self.bias, self.row_sums))
@@ -127,7 +147,7 @@ class ResidualNumbers:
     def lipschitz(self) -> UpperBound:
         """1 + 2η."""
         excess = self.excess
-        return UpperBound(1.0 if excess == 0 else round_up(1.0 + inflate(2.0 * excess)), METHOD)
+        return UpperBound(1.0 if excess == 0 else round_up(1.0 + inflate(2.0 * excess)), self.method)
 
     def claim(self, kind: str, shape: tuple[int, ...]) -> Claim:
         """The block's claim on inputs of a shape."""

@@ -20,14 +20,17 @@ from torch import Tensor, nn
 from ..core.errors import ModelError, UsageError
 from ..core.types import Score
 from .layers.absolute import Absolute
+from .layers.aol_conv import AOLConv
 from .layers.aol_dense import AOLDense
 from .layers.centre import Centre
 from .layers.channel_pad import ChannelPad
 from .layers.channel_truncate import ChannelTruncate
+from .layers.cpl_conv import CPLConv, FoldedCPLConv
 from .layers.flatten import Flatten
 from .layers.linear import LinearDense
 from .layers.linear_conv import LinearConv
 from .layers.maxmin import MaxMin
+from .layers.orthogonal_conv import OrthogonalConv
 from .layers.orthogonal_mix import OrthogonalMix
 from .layers.pixel_unshuffle import PixelUnshuffle
 from .layers.shift import Shift
@@ -68,13 +71,28 @@ def _empty_sll(channels: int) -> FoldedSLLConv:
     return FoldedSLLConv(torch.empty(channels, channels, KERNEL, KERNEL), *vectors)
 
 
+def _empty_cpl(channels: int) -> FoldedCPLConv:
+    return FoldedCPLConv(torch.empty(channels, channels, KERNEL, KERNEL), torch.empty(channels), torch.empty(1))
+
+
+def _one(channels: int) -> int:
+    return (KERNEL * channels) ** 2
+
+
+def _two(channels: int) -> int:
+    return 2 * _one(channels)
+
+
 LAYERS: dict[str, LayerKind] = {
     "mix": LayerKind(
         lambda c, g: OrthogonalMix(c, generator=g), lambda c: _empty_conv(c, 1), lambda c: c * c, shifted=True
     ),
-    "sll": LayerKind(
-        lambda c, g: SLLConv(c, c, size=KERNEL, generator=g), _empty_sll, lambda c: 2 * (KERNEL * c) ** 2, residual=True
+    "orthogonal": LayerKind(
+        lambda c, g: OrthogonalConv(c, c, size=KERNEL, generator=g), lambda c: _empty_conv(c, KERNEL), _one
     ),
+    "aol": LayerKind(lambda c, g: AOLConv(c, c, size=KERNEL, generator=g), lambda c: _empty_conv(c, KERNEL), _one),
+    "sll": LayerKind(lambda c, g: SLLConv(c, c, size=KERNEL, generator=g), _empty_sll, _two, residual=True),
+    "cpl": LayerKind(lambda c, g: CPLConv(c, c, size=KERNEL, generator=g), _empty_cpl, _two, residual=True),
 }
 """The layers a network can be built of."""
 

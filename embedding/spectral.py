@@ -14,14 +14,14 @@ from ..core.errors import ModelError
 from ..core.numerics import gamma
 from ..core.types import UpperBound
 from .forward_error import SLOP, inflate
-from .residual import correlation, require_representable
+from .residual import correlation_sums, require_representable
 
 MATRIX = "largest singular value: |Vᵀ·W·Wᵀ·V| row sums for a measured, nearly orthogonal V, rounded outward"
 GRAM = "norm of the summed absolute correlations of the kernel with itself, rounded outward"
 GRID = "largest norm of the kernel's symbol on a grid of frequencies / cos(π(k−1)/N), rounded outward"
-SQUARINGS = 10
-GRID_WORK = 4e10
-"""Arithmetic that one convolution's grid may cost at most: a second or two; a model is proved whenever it is loaded."""
+SQUARINGS = 8
+GRID_WORK = 1e10
+"""Most operations that one convolution may cost on a grid, about half a second: a model is proved when it is loaded."""
 
 
 def spectral_bound(matrix: Tensor) -> float:
@@ -91,11 +91,10 @@ def gram_bound(kernel: Tensor) -> float:
     Source: Prach and Lampert, arXiv 2208.03160; any positive rescaling gives a bound, and the best is the norm of the
     matrix of sums. The correlations' rounding is at most γ·‖k_i‖·‖k_j‖ per shift.
     """
-    gram = correlation(kernel).abs()
-    terms = kernel[0].numel()
+    terms, shifts = kernel[0].numel(), (2 * kernel.shape[-1] - 1) ** 2
     require_representable(terms)
-    rounding = gram.shape[-1] * gamma(terms) * inflate(_frobenius(kernel.flatten(1)) ** 2)
-    return inflate(math.sqrt(inflate(spectral_bound(gram.sum(-1)) + rounding)))
+    rounding = shifts * gamma(terms) * inflate(_frobenius(kernel.flatten(1)) ** 2)
+    return inflate(math.sqrt(inflate(spectral_bound(correlation_sums(kernel)) + rounding)))
 
 
 def grid_bound(kernel: Tensor, size: int) -> float:

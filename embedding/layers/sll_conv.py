@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from ...core.errors import ModelError, UsageError
 from ..forward_error import Claim
-from ..residual import ResidualNumbers, conv_rows, correlation, require_representable, safe_diagonal, scale_from
+from ..residual import ResidualNumbers, conv_rows, correlation_sums, require_representable, safe_diagonal, scale_from
 from .base import ProvedLayer, require_float32, require_image
+from .cayley import full_precision
 
 QForm = Literal["published", "right"]
 
@@ -59,14 +60,16 @@ class SLLConv(nn.Module):
 
     def diagonal(self) -> Tensor:
         """D, differentiable in the kernel and, in the right form, in q: (m,)."""
-        gram = correlation(self.kernel).abs().sum(-1)
+        gram = correlation_sums(self.kernel)
         q = torch.exp(self.q - self.q.max()) if self.q_form == "right" else torch.ones_like(self.q)
         rows = (gram @ q) / q
         return torch.where(rows > 0, 1.0 / rows.clamp_min(torch.finfo(rows.dtype).tiny), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:  # b c h w -> b c h w
-        """The residual block with D as it stands."""
-        return residual_conv(x, self.kernel, self.bias.flatten(), self.diagonal())
+        """The residual block with D as it stands, computed in full precision."""
+        with full_precision(x):
+            diagonal = self.diagonal()
+        return convolved_residual(x, self.kernel, self.bias.flatten(), diagonal)
 
     @torch.no_grad()
     def fold(self) -> FoldedSLLConv:
@@ -146,3 +149,10 @@ def residual_conv(x: Tensor, kernel: Tensor, bias: Tensor, diagonal: Tensor) -> 
     active = diagonal[:, None, None] * torch.relu(inside + bias[:, None, None])
     columns = nn.functional.unfold(active, size, padding=size // 2)
     return (pixels - 2 * (taps.T @ columns)).reshape(b, c, h, w)
+
+
+def convolved_residual(x: Tensor, kernel: Tensor, bias: Tensor, diagonal: Tensor) -> Tensor:
+    """The same map by the backend's own convolutions, which are faster in training and in low precision."""
+    pad = kernel.shape[-1] // 2
+    active = torch.relu(nn.functional.conv2d(x, kernel, bias, padding=pad)) * diagonal[:, None, None]
+    return x - 2 * nn.functional.conv_transpose2d(active, kernel, padding=pad)

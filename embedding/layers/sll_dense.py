@@ -14,6 +14,7 @@ from ...core.errors import ModelError
 from ..forward_error import Claim
 from ..residual import ResidualNumbers, dense_rows, require_representable, safe_diagonal, scale_from
 from .base import ProvedLayer, require_float32
+from .cayley import full_precision
 
 
 class SLLDense(nn.Module):
@@ -41,8 +42,10 @@ class SLLDense(nn.Module):
         return torch.where(rows > 0, 1.0 / rows.clamp_min(torch.finfo(rows.dtype).tiny), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:  # b n -> b n
-        """The residual block with D as it stands."""
-        return residual_dense(x, self.weight, self.bias.flatten(), self.diagonal())
+        """The residual block with D as it stands, computed in full precision."""
+        with full_precision(x):
+            diagonal = self.diagonal()
+        return residual_dense(x, self.weight, self.bias.flatten(), diagonal)
 
     @torch.no_grad()
     def fold(self) -> FoldedSLLDense:
