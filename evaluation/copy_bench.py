@@ -144,15 +144,15 @@ def _negatives(plan: CopyPlan, corpora: _Corpora, main: EngineSystem, progress: 
 
 def _systems(
     plan: CopyPlan, corpora: _Corpora, bench: BenchIndex, main: EngineSystem, negatives: Negatives, progress: Phases
-) -> tuple[list[System], dict[str, Any]]:
+) -> tuple[list[System], list[dict[str, Any]]]:
     """The system and its baselines, calibrated, with what each stores."""
     systems: list[System] = []
-    facts: dict[str, Any] = {}
+    facts: list[dict[str, Any]] = []
 
     def add(system: EngineSystem, index: BenchIndex) -> None:
         ready = _calibrated_index(plan, system, index, negatives, progress)
         systems.append(ready)
-        facts[ready.name] = {"index": path_to_text(index.path.name), **index_facts(index)}
+        facts.append({"system": ready.name, "index": path_to_text(index.path.name), **index_facts(index)})
 
     add(main, bench)
     for spec in plan.model_baselines:
@@ -166,8 +166,8 @@ def _systems(
         if negatives.setting:
             hashed = hashed.calibrate(_images(negatives.setting, plan, progress, f"thresholds: {name}"), fpr=plan.fpr)
         systems.append(hashed)
-        facts[name] = hashed.facts()
-    if len(facts) < len(systems):
+        facts.append({"system": name, **hashed.facts()})
+    if len({system.name for system in systems}) < len(systems):
         raise UsageError(f"a system is named twice: {', '.join(system.name for system in systems)}")
     return systems, facts
 

@@ -67,7 +67,7 @@ class CopyRecords:
 
     Attributes:
         table: see :data:`SCHEMA`.
-        facts: ``plan`` (what was asked), ``systems`` (name → what is stored, thresholds), ``negatives`` and
+        facts: ``plan`` (what was asked), ``systems`` (what each stores, its thresholds), ``negatives`` and
             ``skipped`` (counts).
     """
 

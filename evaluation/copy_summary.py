@@ -126,14 +126,14 @@ def summarise(records: CopyRecords) -> CopySummary:
     epsilons = tuple(float(e) for e in plan["epsilons"])
     models = np.asarray(records.table["model"].to_pylist())
     systems = [
-        _system(records.table.filter(pa.array(models == name)), name, facts, epsilons)
-        for name, facts in records.facts["systems"].items()
+        _system(records.table.filter(pa.array(models == stored["system"])), stored, epsilons)
+        for stored in records.facts["systems"]
     ]
     run = records.table["run"][0].as_py()
     return CopySummary(run, plan, epsilons, tuple(systems), records.facts["skipped"], records.facts["negatives"])
 
 
-def _system(table: pa.Table, name: str, stored: Mapping[str, Any], epsilons: Sequence[float]) -> SystemLine:
+def _system(table: pa.Table, stored: Mapping[str, Any], epsilons: Sequence[float]) -> SystemLine:
     family = np.asarray(table["family"].to_pylist())
     rows = _Rows.of(table)
     names = list(dict.fromkeys(f for f in family.tolist() if f != NEGATIVE))
@@ -143,7 +143,7 @@ def _system(table: pa.Table, name: str, stored: Mapping[str, Any], epsilons: Seq
     near = min(range(len(epsilons)), key=lambda place: abs(math.log(epsilons[place])))
     checked = [value for value in table["checked"].to_pylist() if value is not None]
     return SystemLine(
-        system=name,
+        system=str(stored["system"]),
         certified=any(value is None for value in table["withheld"].to_pylist()),
         families=lines,
         mean=mean,

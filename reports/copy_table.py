@@ -102,7 +102,7 @@ def print_copies(result: Result, console: Console | None = None) -> None:
     out.print(_systems(summary))
     for line in summary.systems:
         if line.negatives is not None:
-            out.print(_negative_text(line.system, line.negatives, summary.epsilons), highlight=False)
+            out.print(_negative_text(line, line.negatives, summary.epsilons), highlight=False)
     out.print(_check_text(summary), highlight=False)
     for reason, count in sorted(summary.skipped.items(), key=lambda pair: -pair[1]):
         out.print(f"left out: {count} × {reason}", highlight=False)
@@ -131,7 +131,7 @@ def _table(title: str, first: str, *others: str) -> Table:
 def _scores(line: SystemLine) -> Iterator[tuple[str, str, Scores]]:
     """(name, queries, scores) of every family, the mean and the worst."""
     for family in line.families:
-        name = f"{family.family} (geometric)" if family.geometric else family.family
+        name = f"{family.family} *" if family.geometric else family.family
         yield name, str(family.queries), family.scores
     yield "mean", str(sum(family.queries for family in line.families)), line.mean
     yield "worst", "", line.worst
@@ -139,17 +139,17 @@ def _scores(line: SystemLine) -> Iterator[tuple[str, str, Scores]]:
 
 def _first_place(line: SystemLine, epsilons: Sequence[float]) -> Table:
     """Recall@1 by family."""
-    title = "The true item is first: clean, and certified at RMSE (of 255 levels)"
-    table = _table(title, "family", "queries", "clean", *(f"{e:g}" for e in epsilons), "µAP")
+    title = "The true item is first, %: clean, and certified at RMSE (* moves content)"
+    table = _table(title, "family", "n", "clean", *(f"{e:g}" for e in epsilons), "µAP")
     for name, queries, scores in _scores(line):
         cells = [share(scores.recall), *map(share, scores.certified), share(scores.uap)]
-        table.add_row(name, queries, *cells, end_section=name == line.families[-1].family)
+        table.add_row(name, queries, *cells)
     return table
 
 
 def _verdicts(line: SystemLine, summary: CopySummary) -> Table:
     """Recall of the verdict by family."""
-    title = f"The verdict is a copy of the true item, thresholds for {summary.plan['fpr']:g} false matches per query"
+    title = f"The verdict names the true item, %, at {summary.plan['fpr']:g} false matches per query"
     table = _table(title, "family", "clean", *(f"{e:g}" for e in summary.epsilons))
     for name, _, scores in _scores(line):
         table.add_row(name, share(scores.verdict), *map(share, scores.verdict_certified or ()))
@@ -160,14 +160,14 @@ def _systems(summary: CopySummary) -> Table:
     """Means of all systems at two budgets."""
     low, high = _near(summary.epsilons, 1.0), _near(summary.epsilons, 3.0)
     names = [f"{summary.epsilons[place]:g}" for place in (low, high)]
-    columns = ("bytes/item", "clean", names[0], names[1], "µAP", "verdict", names[0], "worst family")
-    table = _table("Means over families, system by system (certified at the RMSE given)", "system", *columns)
+    columns = ("B/item", "clean", names[0], names[1], "µAP", "verdict", names[0], "worst")
+    table = _table("Means over families, %, system by system (certified at the RMSE given)", "system", *columns)
     for line in summary.systems:
         mean = line.mean
         certified = [share(mean.certified[place]) if line.certified else "–" for place in (low, high)]
         proved = mean.verdict_certified[low] if line.certified and mean.verdict_certified else None
         cells = [share(mean.recall), *certified, share(mean.uap), share(mean.verdict), share(proved)]
-        worst = f"{line.worst_families[0]} {share(line.worst.recall)}"
+        worst = f"{share(line.worst.recall)} {line.worst_families[0]}"
         table.add_row(line.system, f"{line.stored['bytes_per_item']:.0f}", *cells, worst)
     return table
 
@@ -176,13 +176,14 @@ def _near(epsilons: Sequence[float], wanted: float) -> int:
     return min(range(len(epsilons)), key=lambda place: abs(epsilons[place] - wanted))
 
 
-def _negative_text(system: str, line: NegativeLine, epsilons: Sequence[float]) -> str:
-    proved = ", ".join(f"{percent(value)} at RMSE {e:g}" for e, value in zip(epsilons, line.certified, strict=True))
+def _negative_text(system: SystemLine, line: NegativeLine, epsilons: Sequence[float]) -> str:
     low, high = line.interval
-    return (
-        f"negatives, {system}: {line.false_matches} of {line.queries} taken for copies "
-        f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %); rejection certified for {proved}"
-    )
+    text = f"negatives, {system.system}: {line.false_matches} of {line.queries} taken for copies "
+    text += f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %)"
+    if not system.certified:
+        return text
+    proved = ", ".join(f"{percent(value)} at RMSE {e:g}" for e, value in zip(epsilons, line.certified, strict=True))
+    return f"{text}; rejection certified for {proved}"
 
 
 def _check_text(summary: CopySummary) -> str:
