@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Find copies of images, and prove how far an adversary would have to change a query to change the answer.",
 )
-models = typer.Typer(no_args_is_help=True, help="List, show and convert embedding models.")
+models = typer.Typer(no_args_is_help=True, help="List, show, prove and convert embedding models.")
 app.add_typer(models, name="models")
 train = typer.Typer(no_args_is_help=True, help="Train certified embedders: copies, distill, 2afc.")
 app.add_typer(train, name="train")
@@ -277,6 +277,20 @@ def models_show(
 
     chosen, facts = check_format(form), describe_model(spec, pretrained=pretrained)
     print_model(facts) if chosen == "table" else emit([facts], chosen, one=True)
+
+
+@models.command("prove", epilog="Example: retr models prove lipsim.safetensors")
+def models_prove(
+    file: Annotated[Path, typer.Argument(help="A model file.")],
+    form: FormatOption = "table",
+) -> None:
+    """Prove a model file's constant again, layer by layer; exits with 5 where header or weights were changed."""
+    from .embedding.describe import prove_file
+    from .reports.emit import check_format, emit
+    from .reports.model_table import print_proof
+
+    chosen, facts = check_format(form), prove_file(file)
+    print_proof(facts) if chosen == "table" else emit([facts], chosen, one=True)
 
 
 @models.command("convert", epilog="Example: retr models convert model.ckpt-1.pth lipsim.safetensors")

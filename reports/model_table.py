@@ -43,6 +43,30 @@ def print_model(facts: Mapping[str, Any]) -> None:
     Console().print(table)
 
 
+def print_proof(facts: Mapping[str, Any]) -> None:
+    """A model file proved anew: every layer's constant, its slack over 1 and its method, the total, the rounding."""
+    methods = list(dict.fromkeys(layer["method"] for layer in facts["layers"]))
+    table = Table("layer", "kind", "bound", "slack", "method", title=f"{facts['name']}  {facts['digest'][:16]}")
+    table.title_justify = "left"
+    for column in table.columns:
+        column.overflow = "fold"
+    for layer in facts["layers"]:
+        table.add_row(layer["name"], layer["kind"], *_bound(layer), f"({methods.index(layer['method']) + 1})")
+    table.add_section()
+    table.add_row("total", "product", *_bound(facts["lipschitz"]), "")
+    console = Console()
+    console.print(table)
+    for number, method in enumerate(methods, 1):
+        console.print(f"({number}) {method}", highlight=False, markup=False)
+    for name, bound in facts["rounding"].items():
+        stated = "not bounded" if bound is None else f"≤ {bound:.3g}"
+        console.print(f"rounding of an embedding in {name}: {stated}", highlight=False)
+
+
+def _bound(fact: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{fact['value']:.9g}", "0" if fact["slack"] == 0 else f"{fact['slack']:+.1e}"
+
+
 def _proof(facts: Mapping[str, Any]) -> str:
     if facts["lipschitz"] is None:
         return f"no: {facts['uncertified_because']}"
