@@ -455,6 +455,8 @@ def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] 
         built = build_recipe(recipe, options, context)
     with shown:
         result = run_training(built, plan, folder=run.folder, resume=run.resume, observer=shown)
+    if result.process:  # torchrun started several; the first one speaks for all
+        raise typer.Exit(130 if result.stopped == "interrupted" else 0)
     report = {"schema": "retr.training-run/1", **asdict(result), "folder": str(result.folder)}
     print_training(report) if chosen == "table" else emit([report], chosen, one=True)
     if result.stopped == "interrupted":

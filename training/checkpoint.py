@@ -129,15 +129,21 @@ def _tensors(trainee: Trainee) -> Iterator[tuple[str, Tensor]]:
 
 def _restore_adamw(trainee: Trainee, tensors: Mapping[str, Tensor]) -> None:
     """The moments by parameter name; the optimizer itself counts its parameters in the order of its groups."""
-    names = {id(parameter): name for name, parameter in trainee.network.named_parameters()}
+    parameters = dict(trainee.network.named_parameters())
+    names = {id(parameter): name for name, parameter in parameters.items()}
     ordered = [names[id(p)] for group in trainee.optimizer.param_groups for p in group["params"]]
     moments: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, moment = key.rpartition("/")
-        moments.setdefault(name, {})[moment] = value
+        moments.setdefault(name, {})[moment] = _laid_out(value, parameters[name])
     state = {index: moments[name] for index, name in enumerate(ordered) if name in moments}
     groups = trainee.optimizer.state_dict()["param_groups"]
     trainee.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _laid_out(value: Tensor, like: Tensor) -> Tensor:
+    """The value in the memory layout of its parameter: the fused update walks both in the order of their memory."""
+    return torch.empty_like(like, device="cpu").copy_(value) if value.shape == like.shape and value.ndim else value
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

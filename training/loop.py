@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from ..core.errors import ModelError, UsageError
 from ..core.files import canonical_json, write_atomically
@@ -19,6 +17,7 @@ from .logs import Logs
 from .plan import TrainPlan
 from .recipe import Recipe
 from .record import begun_as, count_rejected, hardware_of, plain, training_record
+from .report import Observer, Stop, TrainReport, Unwatched
 from .schedule import AveragedNetwork
 from .step import Forward, Stepper, StepResult, adamw
 from .window import Window
@@ -26,61 +25,6 @@ from .window import Window
 BEST, LAST, RECORD = "best.safetensors", "last.safetensors", "training.json"
 SKIPS_IN_ROW = 20
 """So many steps in a row without a finite loss end a run."""
-
-Stop = Literal["finished", "minutes", "interrupted"]
-
-
-class Observer(Protocol):
-    """Who is told how a run goes; the command line draws it."""
-
-    def start(self, total: int, done: int) -> None:
-        """The run has so many steps, of which some were done before."""
-        ...
-
-    def stepped(self, step: int, loss: float, images_per_second: float) -> None:
-        """Steps done, mean loss and rate since the last time told."""
-        ...
-
-    def evaluated(self, step: int, metrics: Mapping[str, float | None]) -> None:
-        """What an evaluation gave."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Something that a person should know."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class TrainReport:
-    """How a run ended.
-
-    Attributes:
-        stopped: finished; out of minutes; or interrupted by a signal (then nothing was evaluated or exported).
-        steps: steps done, of ``total``.
-        total: steps of the plan.
-        views: images that went through the network.
-        seconds: time spent, resumed runs included.
-        images_per_second: of this process.
-        skipped: steps left out because a number was not finite.
-        rejected: files of the data that are no acceptable image.
-        models: names of the model files in the folder.
-        best: highest score, None without an evaluation.
-        metrics: of the last evaluation.
-        folder: of the run: checkpoint, logs, ``best.safetensors``, ``last.safetensors``.
-    """
-
-    stopped: Stop
-    steps: int
-    total: int
-    views: int
-    seconds: float
-    images_per_second: float
-    skipped: int
-    rejected: int
-    models: tuple[str, ...]
-    best: float | None
-    metrics: Mapping[str, float | None]
-    folder: Path
 
 
 def run_training(recipe: Recipe, plan: TrainPlan, *, folder: Path, resume: bool, observer: Observer) -> TrainReport:
@@ -126,12 +70,13 @@ class _Run:
     """A run between its files: what the loop's verbs do."""
 
     def __init__(self, recipe: Recipe, plan: TrainPlan, folder: Path, *, resume: bool, observer: Observer) -> None:
-        self.recipe, self.plan, self.folder, self.observer = recipe, plan, folder, observer
+        self.recipe, self.plan, self.folder = recipe, plan, folder
         self.checkpoint_path = folder / NAME
         begun = begun_as(recipe, plan)
         found = self._found(begun, resume=resume)
         self.accelerator = open_accelerator(plan)
         self.main = self.accelerator.is_main_process
+        self.observer = observer if self.main else Unwatched()
         self.step = self._stepper()
         self.progress = Progress()
         if found is not None:
@@ -292,6 +237,7 @@ class _Run:
             best=p.best,
             metrics=p.metrics,
             folder=self.folder,
+            process=self.accelerator.process_index,
         )
 
     def _any(self, flag: bool) -> bool:
@@ -308,7 +254,9 @@ def open_accelerator(plan: TrainPlan) -> Accelerator:
     if plan.accelerator == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device is there; use --accelerator cpu, or auto")
     # Autocast is ours (step.Forward), so that the loss stays float32 and two runs in a process may differ.
-    accelerator = Accelerator(cpu=plan.accelerator == "cpu", mixed_precision="no")
+    # A network may hold a parameter without effect (the q of the published SLL layers); DDP waits for it unless told.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(cpu=plan.accelerator == "cpu", mixed_precision="no", kwargs_handlers=[unused])
     if accelerator.num_processes != plan.devices:
         raise UsageError(
             f"{plan.devices} devices were asked for and {accelerator.num_processes} processes run; start one for each: "
