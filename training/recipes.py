@@ -54,7 +54,47 @@ class RecipeEntry:
     plan: Mapping[str, Any]
 
 
-RECIPES: dict[str, RecipeEntry] = {}
+def _copies_options() -> type:
+    from .copies_recipe import CopiesOptions
+
+    return CopiesOptions
+
+
+def _copies(options: Any, context: RunContext) -> Recipe:
+    from .copies_recipe import build_copies
+
+    return build_copies(options, context)
+
+
+def _distill_options() -> type:
+    from .distill import DistillOptions
+
+    return DistillOptions
+
+
+def _distill(options: Any, context: RunContext) -> Recipe:
+    from .distill import build_distill
+
+    return build_distill(options, context)
+
+
+def _two_afc_options() -> type:
+    from .two_afc import TwoAFCOptions
+
+    return TwoAFCOptions
+
+
+def _two_afc(options: Any, context: RunContext) -> Recipe:
+    from .two_afc import build_two_afc
+
+    return build_two_afc(options, context)
+
+
+RECIPES: dict[str, RecipeEntry] = {
+    "copies": RecipeEntry(_copies_options, _copies, {"steps": 6_000, "batch": 256, "lr": 3e-3, "ema": 0.998}),
+    "distill": RecipeEntry(_distill_options, _distill, {"steps": 20_000, "batch": 64, "lr": 1e-3}),
+    "2afc": RecipeEntry(_two_afc_options, _two_afc, {"steps": 5_000, "batch": 32, "lr": 3e-4}),
+}
 """By the name under which ``retr train`` offers them."""
 
 

@@ -6,6 +6,7 @@ written with ``+``. Only families whose layers fold into proved ones stand here,
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,21 +62,26 @@ class Student:
         return sll_blueprint(self.architecture, score)
 
     def shipped(self, network: nn.Module, score: Score, path: Path | None = None) -> NetworkEmbedder:
-        """The folded network as an embedder, its bound proved from its own numbers.
+        """The folded network as an embedder on the CPU, its bound proved from its own numbers; a copy is folded.
 
         Raises:
             ModelError: where nothing can be proved; such a network is no student.
         """
         assert isinstance(network, RetrNetwork | SLLNetwork)
+        folded = copy.deepcopy(network).cpu().fold()
         spec = str(path) if path is not None else self.spec
-        embedder = NetworkEmbedder(network.fold(), self.blueprint(score), name=self.spec, spec=spec)
+        embedder = NetworkEmbedder(folded, self.blueprint(score), name=self.spec, spec=spec)
         if embedder.lipschitz is None:
             raise ModelError(f"student {self.spec} has no proved bound: {embedder.uncertified_because}")
         return embedder
 
     def as_json(self) -> dict[str, Any]:
         """Family and architecture; the reverse is :func:`student_from_json`."""
-        return {"spec": self.spec, "family": self.blueprint("cosine").family, "architecture": self.architecture.as_json()}
+        return {
+            "spec": self.spec,
+            "family": self.blueprint("cosine").family,
+            "architecture": self.architecture.as_json(),
+        }
 
 
 def parse_student(text: str) -> Student:
