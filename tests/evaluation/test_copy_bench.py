@@ -255,10 +255,10 @@ class TestBaselines:
 
     def test_the_nearest_is_by_hamming_distance_and_ties_go_to_the_first_row(self) -> None:
         def bits(pixels: Pixels) -> np.ndarray:
-            return np.unpackbits(pixels[0, :8, 0])
+            return np.unpackbits(pixels[0, :8, 0]).astype(np.bool_)
 
         words = [[0] * 8, [255] * 8, [15] + [0] * 7, [240] + [0] * 7]
-        rows = np.stack([baselines.pack(np.unpackbits(np.array(w, dtype=np.uint8))) for w in words])
+        rows = np.stack([baselines.pack(np.unpackbits(np.array(w, dtype=np.uint8)).astype(np.bool_)) for w in words])
         names = np.array(["a", "b", "c", "d"])
         chosen = baselines.Hash("test", 64, bits, "numpy")
         system = baselines.HashSystem(chosen, rows, names, names, 4)
