@@ -1,0 +1,201 @@
+"""The recipe ``copies``: learn to find edited copies, with the certificate as the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import UsageError
+from ..core.types import Score
+from ..embedding.model_file import save_model
+from ..embedding.network import NetworkEmbedder
+from ..embedding.retr_network import RETR_S, RetrArchitecture, RetrNetwork, retr_blueprint
+from .copies_edits import EditChances, edit_batch, to_input
+from .copies_evaluation import Held, evaluate_copies
+from .copies_loss import CopiesLoss, Margins, copies_loss
+from .data import ImageStore, open_store
+from .recipes import RunContext
+
+_ANGLE, _DISTANCE = 0.9, 5.0
+"""Where the threshold starts: a half-angle in radians; a distance in grey levels."""
+_GALLERY_EDITS = EditChances(
+    crop=0.5, frame=0.25, rotation=0.3, flip=0.25, blur=0.1, cover=0.0, colour=0.0, grey=0.0, noise=0.0
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiesOptions:
+    """What the recipe can be told.
+
+    Attributes:
+        image: side of the network's input, in pixels.
+        patch: factor of its first pixel-unshuffle.
+        widths: channels of each stage.
+        depths: blocks of each stage.
+        layer: kind of layer (``embedding.retr_network.LAYERS``).
+        activation: ``maxmin`` or ``abs``.
+        dim: length of the embedding.
+        score: how rows are compared: ``cosine`` or ``euclidean``.
+        epsilon: radius that the loss asks for, RMSE in grey levels.
+        temperature: t of the loss in grey levels; None for ε/4.
+        threshold_weight: of the threshold term against the ranking term.
+        queue: rows of earlier steps that every query must also beat.
+        gallery_edits: share of steps whose gallery rows are edited too, as the rows of stored views are.
+        source_side: side at which images are cached, before edits; at least ``image``.
+        name: of the model in its file.
+    """
+
+    image: int = RETR_S.image
+    patch: int = RETR_S.patch
+    widths: tuple[int, ...] = RETR_S.widths
+    depths: tuple[int, ...] = RETR_S.depths
+    layer: str = RETR_S.layer
+    activation: str = RETR_S.activation
+    dim: int = RETR_S.dim
+    score: Score = "cosine"
+    epsilon: float = 2.0
+    temperature: float | None = None
+    threshold_weight: float = 0.5
+    queue: int = 0
+    gallery_edits: float = 0.0
+    source_side: int = 96
+    name: str = "retr_s"
+
+    def __post_init__(self) -> None:
+        if not (self.epsilon > 0 and (self.temperature is None or self.temperature > 0)):
+            raise UsageError(f"epsilon and temperature must be positive, got {self.epsilon} and {self.temperature}")
+        if self.threshold_weight < 0 or self.queue < 0 or not 0 <= self.gallery_edits <= 1:
+            raise UsageError("threshold_weight and queue must be at least 0, and gallery_edits between 0 and 1")
+        if self.source_side < self.image:
+            raise UsageError(f"source_side {self.source_side} is below the network's input of {self.image} pixels")
+
+    @property
+    def architecture(self) -> RetrArchitecture:
+        """The network's shape."""
+        return RetrArchitecture(self.image, self.patch, self.widths, self.depths, self.layer, self.activation, self.dim)
+
+    @property
+    def margins(self) -> Margins:
+        """What the loss asks for."""
+        unit = 255.0 / math.sqrt(3 * self.image**2)
+        temperature = self.temperature or self.epsilon / 4
+        return Margins(self.epsilon, temperature, unit, self.threshold_weight, self.score)
+
+
+class CopiesRecipe:
+    """Queries are edited views, rows are the images; the loss is written on T1 and T5 (``training.copies_loss``).
+
+    Args:
+        options: what it was told.
+        store: the images.
+        batch: items in a batch.
+        seed: of draws, weights and the hold-out.
+        holdout: images kept for evaluation.
+    """
+
+    name = "copies"
+
+    def __init__(self, options: CopiesOptions, store: ImageStore, *, batch: int, seed: int, holdout: int) -> None:
+        self.options, self.store, self.seed = options, store, seed
+        rows, held = store.split(seed, holdout)
+        if len(rows) < max(batch, 2):
+            raise UsageError(f"a batch of {batch} needs as many images to train on; there are {len(rows)}")
+        self._rows, self._size = torch.from_numpy(rows), batch
+        self._aspect = torch.from_numpy(store.aspect.copy())
+        self._held = Held(self._pixels(torch.from_numpy(held)), self._aspect[held], self._pixels(self._rows[:8000]))
+        self.network: nn.Module = RetrNetwork(options.architecture, generator=torch.Generator().manual_seed(seed))
+        self._queue = torch.zeros(0, options.dim)
+        self._threshold = torch.tensor([_ANGLE if options.score == "cosine" else _DISTANCE, 0.0])
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Edited and clean views of images drawn without repetition: ``queries`` and ``items`` (b, 3, s, s)."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        chosen = self._rows[torch.randperm(len(self._rows), generator=generator)[: self._size]]
+        pixels, aspect, side = self._pixels(chosen), self._aspect[chosen], self.options.image
+        queries = edit_batch(pixels, aspect, side=side, generator=generator)
+        if float(torch.rand((), generator=generator)) < self.options.gallery_edits:
+            items = edit_batch(pixels, aspect, side=side, generator=generator, chances=_GALLERY_EDITS)
+        else:
+            items = to_input(pixels, side)
+        return {"queries": queries, "items": items}
+
+    def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The loss of ``training.copies_loss``; moves the threshold and fills the queue."""
+        embedded = network(torch.cat((batch["queries"], batch["items"])))
+        queries, items = embedded.chunk(2)
+        threshold = self._threshold[0].to(items.device).detach().requires_grad_()
+        result = copies_loss(queries, items, self._queue.to(items.device), threshold, self.options.margins)
+        if bool(result.loss.isfinite()):
+            self._remember(items.detach(), result.loss, threshold)
+        return {**_logged(result), "threshold": self._threshold[0].clone()}
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """Recall, clean and certified, of edited views of the images held out."""
+        return evaluate_copies(network, self._held, self.options.margins, side=self.options.image)
+
+    def state(self) -> dict[str, Tensor]:
+        """The queue and the threshold."""
+        return {"queue": self._queue, "threshold": self._threshold}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """The reverse of :meth:`state`."""
+        self._queue, self._threshold = state["queue"].clone(), state["threshold"].clone()
+
+    def describe(self) -> dict[str, Any]:
+        """Options and data."""
+        return {
+            **asdict(self.options),
+            "widths": list(self.options.widths),
+            "depths": list(self.options.depths),
+            "held_out": len(self._held.pixels),
+            "data": self.store.describe(),
+        }
+
+    def export(self, network: nn.Module, path: Path, training_record: Mapping[str, Any]) -> None:
+        """Fold and write the model file."""
+        assert isinstance(network, RetrNetwork)
+        blueprint = retr_blueprint(self.options.architecture, self.options.score)
+        embedder = NetworkEmbedder(network.fold(), blueprint, name=self.options.name, spec=str(path))
+        card = {"purpose": "finding edited copies of images, with certified radii", "recipe": self.name}
+        save_model(embedder, path, card, training=training_record)
+
+    def _pixels(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self.store.pixels[rows.numpy()])
+
+    def _remember(self, items: Tensor, loss: Tensor, threshold: Tensor) -> None:
+        """Newest rows first in the queue; the threshold takes one normalised gradient step (Adam's second moment)."""
+        if self.options.queue:
+            self._queue = torch.cat((items.float().cpu(), self._queue))[: self.options.queue]
+        if self.options.threshold_weight:
+            (slope,) = torch.autograd.grad(loss, threshold, retain_graph=True)
+            value, square = self._threshold.tolist()
+            square = 0.98 * square + 0.02 * float(slope) ** 2
+            rate = 2e-3 if self.options.score == "cosine" else 2e-2
+            self._threshold = torch.tensor([value - rate * float(slope) / (math.sqrt(square) + 1e-8), square])
+
+
+def build_copies(options: CopiesOptions, context: RunContext) -> CopiesRecipe:
+    """The recipe with its images opened.
+
+    Raises:
+        UsageError: for too few images.
+    """
+    store = open_store(
+        context.sources,
+        side=options.source_side,
+        cache=context.cache,
+        workers=context.workers,
+        progress=context.progress,
+    )
+    holdout = context.holdout_of(len(store))
+    return CopiesRecipe(options, store, batch=context.plan.batch, seed=context.plan.seed, holdout=holdout)
+
+
+def _logged(result: CopiesLoss) -> dict[str, Tensor]:
+    return {name: getattr(result, name) for name in ("loss", "ranking", "verdicts", "recall", "certified")}
