@@ -40,7 +40,7 @@ class _SortPairs(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         a, b = x.chunk(2, dim=1)
-        ctx.save_for_backward(a >= b)
+        ctx.save_for_backward((a >= b).to(x.dtype))
         half, y = a.shape[1], torch.empty_like(x)
         torch.maximum(a, b, out=y[:, :half])
         torch.minimum(a, b, out=y[:, half:])
@@ -50,4 +50,8 @@ class _SortPairs(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
         (kept,) = ctx.saved_tensors
         top, bottom = grad_outputs[0].chunk(2, dim=1)
-        return torch.cat((torch.where(kept, top, bottom), torch.where(kept, bottom, top)), dim=1)
+        back, half = torch.empty_like(grad_outputs[0]), top.shape[1]
+        difference = (top - bottom).mul_(kept)  # products are several times faster than torch.where in bfloat16
+        torch.add(bottom, difference, out=back[:, :half])
+        torch.sub(top, difference, out=back[:, half:])
+        return back
