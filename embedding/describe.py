@@ -13,6 +13,7 @@ from ..core.numerics import round_up
 from .bounds import Proof
 from .contract import Embedder
 from .model_file import SUFFIX, load_model, read_header
+from .packaged import NAMES, packaged_file
 from .registry import load_embedder
 
 
@@ -28,11 +29,18 @@ def describe_model(spec: str, *, pretrained: bool = True) -> dict[str, Any]:
     """
     embedder = load_embedder(spec, pretrained=pretrained)
     facts = _facts(embedder)
-    path = Path(embedder.spec.removeprefix("file:"))
-    if embedder.spec.endswith(SUFFIX) or embedder.spec.startswith("file:"):
+    path = _file_of(embedder.spec)
+    if path is not None:
         header = read_header(path)
         facts |= {"layers": header["lipschitz"]["layers"], "card": header["card"], "training": header["training"]}
     return facts
+
+
+def _file_of(spec: str) -> Path | None:
+    """The model file behind a spec, or None where there is none."""
+    if spec in NAMES:
+        return packaged_file(spec)
+    return Path(spec.removeprefix("file:")) if spec.endswith(SUFFIX) or spec.startswith("file:") else None
 
 
 def prove_file(path: Path) -> dict[str, Any]:

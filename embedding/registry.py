@@ -19,10 +19,13 @@ from .foreign_dreamsim import load_dreamsim
 from .foreign_open_clip import load_open_clip
 from .model_file import SUFFIX, load_model
 from .network import NetworkEmbedder
+from .packaged import load_packaged, packaged_file
+from .retr_network import RETR_S
 from .sll_network import LIPSIM_SMALL, SLLNetwork, sll_blueprint
 
 FORMS = (
     "block-means[:S]",
+    "retr_s",
     "lipsim:random[:SEED]",
     f"FILE{SUFFIX} (or file:PATH)",
     "timm:NAME",
@@ -78,15 +81,19 @@ def load_embedder(spec: str, *, pretrained: bool = True, device: str = "cpu") ->
 
 def list_models() -> list[ModelInfo]:
     """Every kind of model, certified ones first."""
-    default, side = BlockMeans(), LIPSIM_SMALL.image
+    default, lipsim, small = BlockMeans(), LIPSIM_SMALL, RETR_S
+    shipped = "nothing" if packaged_file("retr_s") else "weights, which this build of retr comes without"
     return [
         ModelInfo(FORMS[0], True, "nothing", default.input_size, default.dim, default.score),
-        ModelInfo(FORMS[1], True, "nothing: untrained weights, for audits", (side, side), LIPSIM_SMALL.dim, "cosine"),
-        ModelInfo(FORMS[2], True, "a model file, by training or `retr models convert`", None, None, None),
-        ModelInfo(FORMS[3], False, "weights from the hub, or --no-pretrained", None, None, "cosine"),
-        ModelInfo(FORMS[4], False, "the extra open_clip; weights from the hub", None, None, "cosine"),
-        ModelInfo(FORMS[5], False, "the extra dreamsim; weights from its site", DREAMSIM_SIZE, None, "cosine"),
-        ModelInfo(FORMS[6], False, "a TorchScript file", None, None, "cosine"),
+        ModelInfo(FORMS[1], True, shipped, (small.image, small.image), small.dim, "cosine"),
+        ModelInfo(
+            FORMS[2], True, "nothing: untrained weights, for audits", (lipsim.image, lipsim.image), lipsim.dim, "cosine"
+        ),
+        ModelInfo(FORMS[3], True, "a model file, by training or `retr models convert`", None, None, None),
+        ModelInfo(FORMS[4], False, "weights from the hub, or --no-pretrained", None, None, "cosine"),
+        ModelInfo(FORMS[5], False, "the extra open_clip; weights from the hub", None, None, "cosine"),
+        ModelInfo(FORMS[6], False, "the extra dreamsim; weights from its site", DREAMSIM_SIZE, None, "cosine"),
+        ModelInfo(FORMS[7], False, "a TorchScript file", None, None, "cosine"),
     ]
 
 
@@ -100,6 +107,13 @@ def lipsim_random(seed: int) -> NetworkEmbedder:
 def _block_means(rest: str, pretrained: bool) -> Embedder:
     del pretrained  # it has no weights
     return BlockMeans(_number(rest, "block-means:S", "a number of blocks per side")) if rest else BlockMeans()
+
+
+def _retr_s(rest: str, pretrained: bool) -> Embedder:
+    del pretrained  # its weights come with the package
+    if rest:
+        raise UsageError(f"retr_s takes nothing after its name, got {rest!r}; a model file of yours is given by path")
+    return load_packaged("retr_s")
 
 
 def _lipsim(rest: str, pretrained: bool) -> Embedder:
@@ -150,6 +164,7 @@ def _torchscript(rest: str, pretrained: bool) -> Embedder:
 
 _LOADERS: dict[str, Callable[[str, bool], Embedder]] = {
     "block-means": _block_means,
+    "retr_s": _retr_s,
     "lipsim": _lipsim,
     "file": _file,
     "timm": _timm,

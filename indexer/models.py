@@ -9,6 +9,7 @@ from pathlib import Path
 from ..core.errors import IntegrityError, ModelError
 from ..core.files import write_atomically
 from ..embedding.contract import Embedder
+from ..embedding.packaged import NAMES, packaged_file
 from ..embedding.registry import load_embedder
 from .snapshot import ChannelSpec
 
@@ -34,16 +35,20 @@ def describe_channel(spec: str, pretrained: bool) -> ChannelSpec:
 
 
 def keep_model(index: Path, channel: ChannelSpec) -> ChannelSpec:
-    """Copy a model that is a file into the index, so that the index can be moved and queried alone."""
+    """Copy a model that is a file into the index, so that the index can be moved and queried alone.
+
+    Packaged weights too: another release of the package may bring others.
+    """
     kind, name, size = _file_of(channel.spec)
-    source = Path(name)
-    if not name or not source.is_file():
+    source = (packaged_file(channel.spec) or Path()) if channel.spec in NAMES else Path(name)
+    if not source.is_file():
         return channel
     target = index / "models" / f"{channel.model_digest[:16]}{source.suffix}"
     target.parent.mkdir(exist_ok=True)
     if not target.exists():
         write_atomically(target, source.read_bytes())
-    return replace(channel, spec=f"{kind}{source.name}{size}", model_file=f"models/{target.name}")
+    spec = channel.spec if channel.spec in NAMES else f"{kind}{source.name}{size}"
+    return replace(channel, spec=spec, model_file=f"models/{target.name}")
 
 
 def open_model(index: Path, channel: ChannelSpec, *, device: str = "cpu") -> Embedder:

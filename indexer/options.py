@@ -15,6 +15,7 @@ from .models import describe_channel
 from .snapshot import ChannelSpec, Snapshot
 
 DEFAULT_MODELS = ("block-means",)
+"""Becomes ("block-means", "retr_s") with the release that brings the weights of retr_s."""
 SEGMENT_ROWS = 65_536
 
 

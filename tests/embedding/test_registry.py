@@ -4,9 +4,15 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from retr.core.errors import ModelError, UsageError
+from retr.embedding import packaged
+from retr.embedding.describe import describe_model
+from retr.embedding.model_file import save_model
+from retr.embedding.network import NetworkEmbedder
 from retr.embedding.registry import FORMS, list_models, load_embedder
+from retr.embedding.retr_network import RetrArchitecture, RetrNetwork, retr_blueprint
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,7 @@ def test_an_unknown_spec_lists_the_forms(spec):
         ("torchscript:", "path"),
         ("torchscript:x.pt@0x4", "positive"),
         ("file:", "path"),
+        ("retr_s:7", "takes nothing after its name"),
     ],
 )
 def test_a_half_right_spec_says_what_is_missing(spec, message):
@@ -74,7 +81,7 @@ def test_paths_that_are_no_models(tmp_path):
 def test_the_list_names_every_form():
     models = list_models()
     assert tuple(m.name for m in models) == FORMS
-    assert [m.certified for m in models] == [True] * 3 + [False] * 4
+    assert [m.certified for m in models] == [True] * 4 + [False] * 4
     assert models[0].dim == 768
     assert all(m.needs for m in models)
 
@@ -84,3 +91,32 @@ def test_block_means_does_not_wait_for_timm():
     code = f"import sys; {load}; print('timm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def save_tiny(path, *, seed=0):
+    """A copy network of 10 numbers."""
+    shape = RetrArchitecture(image=16, patch=2, widths=(16, 32), depths=(1, 1), dim=10)
+    network = RetrNetwork(shape, generator=torch.Generator().manual_seed(seed)).eval()
+    path.parent.mkdir(exist_ok=True)
+    save_model(NetworkEmbedder(network.fold(), retr_blueprint(shape, "cosine"), name="n", spec="n"), path, {"by": "us"})
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(packaged, "weights_folder", lambda: tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def test_packaged_weights_are_loaded_by_name(weights):
+    save_tiny(weights / "retr_s.safetensors")
+    embedder = load_embedder("retr_s")
+    assert (embedder.name, embedder.spec, embedder.dim) == ("retr_s", "retr_s", 10)
+    assert embedder.lipschitz is not None
+    assert describe_model("retr_s")["card"] == {"by": "us"}
+    assert next(m.needs for m in list_models() if m.name == "retr_s") == "nothing"
+
+
+def test_a_build_without_weights_says_what_to_do(weights):
+    with pytest.raises(ModelError, match=r"without its weights.*retr train copies"):
+        load_embedder("retr_s")
+    assert "without" in next(m.needs for m in list_models() if m.name == "retr_s")
