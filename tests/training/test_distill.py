@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from drawn import draw
 from tiny_recipe import Watcher
 from torch.nn import functional
 
+import retr
 from retr.core.errors import IntegrityError, ModelError, UsageError
 from retr.embedding.model_file import load_model, read_header
 from retr.embedding.registry import load_embedder
@@ -276,3 +278,8 @@ class TestRecipe:
     ) -> None:
         with pytest.raises(error, match=message):
             recipe(pictures, tmp_path, **options)  # type: ignore[arg-type]
+
+
+def test_the_page_names_every_option() -> None:
+    page = (Path(retr.__file__).parent / "docs" / "train-distill.md").read_text()
+    assert [f.name for f in fields(DistillOptions) if f"`{f.name}`" not in page] == []

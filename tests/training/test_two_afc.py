@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from drawn import draw
 from PIL import Image
 from tiny_recipe import Watcher
 
+import retr
 from retr.certificates.pairs import reference_moves
 from retr.core.errors import UsageError
 from retr.core.types import UpperBound
@@ -278,3 +280,8 @@ class TestRecipe:
         context = RunContext(sources=(nights, nights), cache=tmp_path, workers=1, plan=plan)
         with pytest.raises(UsageError, match="one data set; 2 sources"):
             build_two_afc(TwoAFCOptions(student=TINY), context)
+
+
+def test_the_page_names_every_option() -> None:
+    page = (Path(retr.__file__).parent / "docs" / "train-2afc.md").read_text()
+    assert [f.name for f in fields(TwoAFCOptions) if f"`{f.name}`" not in page] == []
