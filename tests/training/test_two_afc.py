@@ -192,7 +192,7 @@ class TestRecipe:
         assert header["card"]["certificate"].startswith("T1")
 
     def test_the_published_form_is_trained_and_labelled(self, nights: Path, tmp_path: Path) -> None:
-        assert recipe(nights, tmp_path / "cache", published=True, margin=None)[0].margin == 0.5
+        assert recipe(nights, tmp_path / "cache", published=True, margin=None)[0].margin == 0.2
         built, plan = recipe(nights, tmp_path / "cache", published=True, margin=1.5)
         watcher = Watcher()
         report = run_training(built, plan, folder=tmp_path / "run", resume=False, observer=watcher)
