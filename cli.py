@@ -81,7 +81,10 @@ def index(
         list[str] | None,
         typer.Option(help="Embedder; repeat for several channels [default: block-means]. See: retr models list."),
     ] = None,
-    views: Annotated[str | None, typer.Option(help="Stored views per image: none, flip or standard.")] = None,
+    views: Annotated[str | None, typer.Option(help="Stored views per image: none, flip, light or standard.")] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="How rows are stored: float32, float16 or int8 [default: as the views ask].")
+    ] = None,
     pretrained: Annotated[
         bool, typer.Option("--pretrained/--no-pretrained", help="Published weights for timm: models.")
     ] = True,
@@ -108,6 +111,7 @@ def index(
     options = IndexOptions(
         models=tuple(model) if model else None,
         views=views,
+        rows=rows,
         policy=policy if max_pixels is not None else None,
         pretrained=pretrained,
         workers=workers,

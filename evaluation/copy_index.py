@@ -13,7 +13,7 @@ from ..core.errors import ImageRejected, IntegrityError
 from ..core.files import canonical_json, digest_json, write_atomically
 from ..embedding.contract import Embedder
 from ..images.policy import DecodePolicy
-from ..images.views import VIEW_SETS
+from ..images.views import VIEW_ROWS, VIEW_SETS
 from ..indexer import staging as stage
 from ..indexer.build import IndexOptions, build_index
 from ..indexer.catalog import CatalogRow, RejectRow, as_dict, item_id, mark_duplicates
@@ -92,7 +92,8 @@ def _key(
             "gallery": listing_digest(gallery),
             "distractors": listing_digest(distractors),
             "models": [[channel.name, channel.model_digest] for channel in channels],
-            "views": [plan.views, plan.stored_distractor_views],
+            "views": [[v.name for v in VIEW_SETS[name]] for name in (plan.views, plan.stored_distractor_views)],
+            "rows": VIEW_ROWS[plan.views],
             "policy": DecodePolicy().digest,
         }
     )
@@ -155,7 +156,8 @@ def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progre
         embedders = tuple(open_model(index, channel, device=device) for channel in snapshot.channels)
         policy = DecodePolicy.from_json(dict(snapshot.policy))
         recipe = Recipe(policy, VIEW_SETS[plan.stored_distractor_views], tuple({e.input_size for e in embedders}))
-        staging = stage.begin(index / "staging", {"parent": snapshot.id}, [c.dim for c in snapshot.channels])
+        dims, rows = [c.dim for c in snapshot.channels], [c.rows for c in snapshot.channels]
+        staging = stage.begin(index / "staging", {"parent": snapshot.id}, dims, rows)
         prepared = in_order(lambda entry: _prepare(entry, recipe), entries, workers=plan.workers)
         for batch in _batches(prepared, plan.batch_size):
             _store(staging, batch, embedders, recipe)
@@ -248,7 +250,7 @@ def index_facts(bench: BenchIndex) -> dict[str, object]:
     gallery = open_gallery(bench.path, snapshot)
     own = gallery.groups[: bench.gallery_rows]
     items = len(set(own[own >= 0].tolist()))
-    row_bytes = sum(4 * channel.dim for channel in snapshot.channels)
+    row_bytes = sum(channel.row_bytes for channel in snapshot.channels)
     return {
         "items": items,
         "rows": snapshot.rows,

@@ -108,3 +108,6 @@ _STANDARD = (
 
 VIEW_SETS: dict[str, tuple[View, ...]] = {"none": _NONE, "flip": _FLIP, "standard": _STANDARD}
 """The views that ``--views`` names; the first of each set is the item itself."""
+
+VIEW_ROWS: dict[str, str] = dict.fromkeys(VIEW_SETS, "float32")
+"""How rows are stored where ``--rows`` does not say."""

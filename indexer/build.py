@@ -81,7 +81,7 @@ class _Run:
         """Live items by path: id, segment, stamp and content digest."""
         if not self.committed:
             return {}
-        gallery = open_gallery(self.index, self.snapshot)
+        gallery = open_gallery(self.index, self.snapshot, rows=False)
         columns = ("id", "path", "bytes", "mtime_ns", "bytes_sha256", "pixels_sha256", "segment")
         table = gallery.catalog.select(list(columns)).to_pylist()
         return {row["path"]: row for row, live in zip(table, gallery.live, strict=True) if live}
@@ -116,14 +116,14 @@ class _Run:
             # The kill came after the commit of what this folder holds, before the folder was removed.
             stage.discard(folder)
             begun = None
-        dims = [channel.dim for channel in self.snapshot.channels]
+        shape = [c.dim for c in self.snapshot.channels], [c.rows for c in self.snapshot.channels]
         if begun is None or self.options.restart:
-            return stage.begin(folder, self._plan(), dims)
+            return stage.begin(folder, self._plan(), *shape)
         if not self.options.resume:
             raise IndexStateError(
                 f"{self.index} holds an unfinished run; go on with --resume, or drop what it had done with --restart"
             )
-        return stage.resume(folder, self._plan(), dims)
+        return stage.resume(folder, self._plan(), *shape)
 
     def _parent(self) -> str | None:
         return self.snapshot.id if self.committed else None
@@ -134,6 +134,7 @@ class _Run:
             "root": self.corpus.root,
             "models": [channel.model_digest for channel in self.snapshot.channels],
             "views": self.snapshot.views,
+            "rows": [channel.rows for channel in self.snapshot.channels],
             "policy": self.snapshot.policy_digest,
         }
 
@@ -195,7 +196,8 @@ class _Run:
     def _start_next_segment_if_full(self) -> None:
         if len(self.staging.rows) >= self.options.segment_rows:
             self._commit(final=False)
-            self.staging = stage.begin(self.index / "staging", self._plan(), self.staging.dims)
+            rows = [code.name for code in self.staging.codes]
+            self.staging = stage.begin(self.index / "staging", self._plan(), self.staging.dims, rows)
 
     def _same_content(self, file: Prepared) -> bool:
         """Touched, not changed: its rows are already there."""
@@ -250,7 +252,7 @@ class _Run:
         if changed or not self.committed:
             self._replace_snapshot(tombstones)
         stage.discard(self.index / "staging")
-        gallery = open_gallery(self.index, self.snapshot)
+        gallery = open_gallery(self.index, self.snapshot, rows=False)
         self.report.snapshot, self.report.rows = self.snapshot.id, int(gallery.live.sum())
         self.report.items = gallery.items
         self.report.seconds["write"] += time.perf_counter() - began

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from ..core.errors import IntegrityError
 from .catalog import ROW_SCHEMA, read_catalog
+from .row_codes import ROW_CODES
 from .snapshot import Snapshot
-from .vectors import RowStore, open_rows
+from .vectors import RowStore, check_size, open_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +49,41 @@ class Gallery:
         return np.flatnonzero(unedited & self.live)
 
 
-def open_gallery(index: Path, snapshot: Snapshot) -> Gallery:
-    """Open a snapshot's catalog and memory-map its rows.
+def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Gallery:
+    """Open a snapshot's catalog and its rows.
+
+    Args:
+        index: the index folder.
+        snapshot: one of its snapshots.
+        rows: False leaves the stores out: only the sizes of their files are checked, nothing is decoded.
 
     Raises:
-        IntegrityError: a file is missing or has the wrong size.
+        IntegrityError: a file is missing, has the wrong size, or holds codes that no row has.
     """
     catalog = _read_catalogs(index, snapshot)
     if catalog.num_rows != snapshot.rows:
         raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
     live = _live(catalog, snapshot)
-    stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)))
+    stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
+    if not rows:
+        _check_sizes(index, snapshot)
     return Gallery(snapshot, catalog, stores, live, _groups(catalog, live))
 
 
 def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:
     channel = snapshot.channels[number]
-    files = [(index / "segments" / s.id / f"rows-{number}.f32", s.rows) for s in snapshot.segments]
-    return open_rows(files, dim=channel.dim, score=channel.score)
+    return open_rows(_files(index, snapshot, number), dim=channel.dim, score=channel.score, code=channel.rows)
+
+
+def _check_sizes(index: Path, snapshot: Snapshot) -> None:
+    for number, channel in enumerate(snapshot.channels):
+        for path, rows in _files(index, snapshot, number):
+            check_size(path, rows, channel.dim, ROW_CODES[channel.rows])
+
+
+def _files(index: Path, snapshot: Snapshot, number: int) -> list[tuple[Path, int]]:
+    name = ROW_CODES[snapshot.channels[number].rows].file(number)
+    return [(index / "segments" / segment.id / name, segment.rows) for segment in snapshot.segments]
 
 
 def _read_catalogs(index: Path, snapshot: Snapshot) -> pa.Table:

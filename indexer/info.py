@@ -24,7 +24,7 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
     """
     snapshot = require_current(index)
     checked = verify_files(index, snapshot) if verify else None
-    gallery = open_gallery(index, snapshot)
+    gallery = open_gallery(index, snapshot, rows=False)
     return {
         "schema": "retr.info/1",
         "index": str(index),
@@ -50,7 +50,7 @@ def _live_paths(gallery: Gallery) -> list[str]:
 
 
 def _bytes_per_item(gallery: Gallery) -> int:
-    per_row = sum(4 * store.dim for store in gallery.stores)
+    per_row = sum(channel.row_bytes for channel in gallery.snapshot.channels)
     return round(per_row * int(gallery.live.sum()) / max(1, gallery.items))
 
 
@@ -72,4 +72,4 @@ def list_rejects(index: Path) -> list[dict[str, Any]]:
         IndexStateError: there is no index.
     """
     snapshot = require_current(index)
-    return current_rejects(index, snapshot, open_gallery(index, snapshot))
+    return current_rejects(index, snapshot, open_gallery(index, snapshot, rows=False))

@@ -11,14 +11,20 @@ from ..core.files import write_atomically
 from ..embedding.contract import Embedder
 from ..embedding.packaged import NAMES, packaged_file
 from ..embedding.registry import load_embedder
+from .row_codes import find_code
 from .snapshot import ChannelSpec
 
 
-def describe_channel(spec: str, pretrained: bool) -> ChannelSpec:
+def describe_channel(spec: str, pretrained: bool, *, rows: str = "float32") -> ChannelSpec:
     """The channel that an embedder spec makes, without a threshold; the model is loaded to learn what it is.
 
+    Args:
+        spec: one of ``embedding.registry.FORMS``.
+        pretrained: whether foreign backbones fetch their published weights.
+        rows: how its rows are stored: a key of ``row_codes.ROW_CODES``.
+
     Raises:
-        UsageError, ModelError, IntegrityError: as ``embedding.registry.load_embedder``.
+        UsageError, ModelError, IntegrityError: as ``embedding.registry.load_embedder``; rows that do not suit it.
     """
     embedder = load_embedder(spec, pretrained=pretrained)
     return ChannelSpec(
@@ -31,6 +37,7 @@ def describe_channel(spec: str, pretrained: bool) -> ChannelSpec:
         lipschitz=embedder.lipschitz.value if embedder.lipschitz else None,
         score=embedder.score,
         dim=embedder.dim,
+        rows=find_code(rows, embedder.score).name,
     )
 
 

@@ -10,8 +10,9 @@ import torch
 
 from ..core.errors import UsageError
 from ..images.policy import DecodePolicy
-from ..images.views import VIEW_SETS
+from ..images.views import VIEW_ROWS, VIEW_SETS
 from .models import describe_channel
+from .row_codes import find_code
 from .snapshot import ChannelSpec, Snapshot
 
 DEFAULT_MODELS = ("block-means",)
@@ -36,6 +37,7 @@ class IndexOptions:
     Attributes:
         models: embedder specs, one per channel.
         views: a name of ``images.views.VIEW_SETS``.
+        rows: how rows are stored: a key of ``row_codes.ROW_CODES``; the default is that of the view set.
         policy: how images are decoded.
         pretrained: whether foreign backbones fetch their published weights.
         workers: decoding threads.
@@ -49,6 +51,7 @@ class IndexOptions:
 
     models: tuple[str, ...] | None = None
     views: str | None = None
+    rows: str | None = None
     policy: DecodePolicy | None = None
     pretrained: bool = True
     workers: int = 2
@@ -104,6 +107,8 @@ def check_options(options: IndexOptions) -> None:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
     if options.views is not None and options.views not in VIEW_SETS:
         raise UsageError(f"unknown view set {options.views!r}; choose {', '.join(VIEW_SETS)}")
+    if options.rows is not None:
+        find_code(options.rows)
 
 
 def choose_device(options: IndexOptions) -> str:
@@ -126,13 +131,17 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
         UsageError: the options ask for something else than the index holds.
     """
     if current is None:
-        channels = tuple(describe_channel(spec, options.pretrained) for spec in options.models or DEFAULT_MODELS)
-        _check_channels(channels)
         views = options.views or "none"
+        rows, specs = options.rows or VIEW_ROWS[views], options.models or DEFAULT_MODELS
+        channels = tuple(describe_channel(spec, options.pretrained, rows=rows) for spec in specs)
+        _check_channels(channels)
         policy = options.policy or DecodePolicy()
         return Snapshot(policy.as_json(), policy.digest, views, channels)
     if options.views not in (None, current.views):
         raise UsageError(f"this index stores views {current.views!r}, not {options.views!r}; use another -o")
+    held = {channel.rows for channel in current.channels}
+    if options.rows is not None and held != {options.rows}:
+        raise UsageError(f"this index stores {', '.join(sorted(held))} rows, not {options.rows}; use another -o")
     if options.policy is not None and current.policy_digest != options.policy.digest:
         raise UsageError("this index was built with another decode policy; use another -o")
     if options.models is not None:

@@ -12,8 +12,12 @@ from typing import Any
 from ..core.errors import IndexStateError, IntegrityError
 from ..core.files import canonical_json, digest_json, sha256_file, sync_directory, write_atomically
 from ..core.types import Score
+from .row_codes import ROW_CODES
 
 SCHEMA = "retr.index/1"
+"""Every channel's rows are float32."""
+SCHEMA_CODED = "retr.index/2"
+"""As 1, and a channel may say how its ``rows`` are stored. Written only where one does: others keep their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
-    """One embedder of an index and how its rows are compared (THEORY T9)."""
+    """One embedder of an index, how its rows are compared (THEORY T9) and stored (``row_codes.ROW_CODES``)."""
 
     name: str
     spec: str
@@ -51,6 +55,12 @@ class ChannelSpec:
     score: Score
     dim: int
     threshold: Threshold | None = None
+    rows: str = "float32"
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that one stored row takes."""
+        return self.dim * ROW_CODES[self.rows].width
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,8 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot file's content."""
-        body = {**_plain(self), "schema": SCHEMA}
+        coded = any(channel.rows != "float32" for channel in self.channels)
+        body = {**_plain(self), "schema": SCHEMA_CODED if coded else SCHEMA}
         bare = {key: value for key, value in body.items() if key != "created"}
         return {"id": digest_json(bare)[:16], **body}
 
@@ -105,12 +116,17 @@ def _plain(snapshot: Snapshot) -> dict[str, Any]:
         "policy": dict(snapshot.policy),
         "policy_digest": snapshot.policy_digest,
         "views": snapshot.views,
-        "channels": [asdict(channel) for channel in snapshot.channels],
+        "channels": [_plain_channel(channel) for channel in snapshot.channels],
         "segments": [{**asdict(s), "files": dict(s.files)} for s in snapshot.segments],
         "tombstones": {key: sorted(ids) for key, ids in sorted(snapshot.tombstones.items()) if ids},
         "parent": snapshot.parent,
         "created": snapshot.created,
     }
+
+
+def _plain_channel(channel: ChannelSpec) -> dict[str, Any]:
+    body = asdict(channel)
+    return {key: value for key, value in body.items() if (key, value) != ("rows", "float32")}
 
 
 def parse_snapshot(data: Mapping[str, Any]) -> Snapshot:
@@ -119,8 +135,9 @@ def parse_snapshot(data: Mapping[str, Any]) -> Snapshot:
     Raises:
         IntegrityError: unknown schema, a missing field, or an id that does not match the content.
     """
-    if data.get("schema") != SCHEMA:
-        raise IntegrityError(f"this index has schema {data.get('schema')!r}; this version of retr reads {SCHEMA!r}")
+    if data.get("schema") not in (SCHEMA, SCHEMA_CODED):
+        known = f"{SCHEMA!r} and {SCHEMA_CODED!r}"
+        raise IntegrityError(f"this index has schema {data.get('schema')!r}; this version of retr reads {known}")
     try:
         snapshot = _build(data)
     except (KeyError, TypeError, ValueError) as error:
@@ -135,6 +152,8 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
     for channel in data["channels"]:
         threshold = channel.get("threshold")
         channels.append(ChannelSpec(**{**channel, "threshold": Threshold(**threshold) if threshold else None}))
+        if channels[-1].rows not in ROW_CODES:
+            raise ValueError(f"rows of type {channels[-1].rows!r}")
     return Snapshot(
         policy=data["policy"],
         policy_digest=data["policy_digest"],

@@ -1,7 +1,7 @@
 """The segment being written: append-only rows and a journal that survives a kill at any byte.
 
 ``staging/plan.json``     what this run does; a resumed run must ask for the same
-``staging/rows-C.f32``    rows of channel C, appended batch by batch
+``staging/rows-C.f32``    rows of channel C, appended batch by batch (``.f16``, ``.i8``: see ``indexer.row_codes``)
 ``staging/journal.jsonl`` one line per batch, ``crc32 json``, written after the batch's rows are on disk
 
 On resume the journal is read up to the last whole line and the row files are cut to the length it accounts for: a
@@ -25,6 +25,7 @@ import numpy.typing as npt
 from ..core.errors import UsageError
 from ..core.files import canonical_json, digest_json, sha256_file, sync_directory, sync_file, write_atomically
 from .catalog import write_catalog, write_rejects
+from .row_codes import ROW_CODES, RowCode
 from .snapshot import SegmentInfo
 
 
@@ -34,6 +35,7 @@ class Staging:
 
     folder: Path
     dims: tuple[int, ...]
+    codes: tuple[RowCode, ...]
     rows: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     _files: list[IO[bytes]] = field(default_factory=list)
@@ -58,9 +60,9 @@ class Staging:
             rejects: reject rows (dicts).
         """
         assert self._journal is not None, "staging is not open"
-        for handle, array, dim in zip(self._files, vectors, self.dims, strict=True):
+        for handle, array, dim, code in zip(self._files, vectors, self.dims, self.codes, strict=True):
             assert array.shape == (len(rows), dim), (array.shape, len(rows), dim)
-            handle.write(np.ascontiguousarray(array, dtype="<f4").tobytes())
+            handle.write(code.encode(array).tobytes())
             _flush(handle)
         body = canonical_json({"rows": list(rows), "rejects": list(rejects)})
         self._journal.write(b"%08x %s\n" % (zlib.crc32(body), body))
@@ -85,41 +87,53 @@ def _flush(handle: IO[bytes]) -> None:
     os.fsync(handle.fileno())
 
 
-def begin(folder: Path, plan: Mapping[str, Any], dims: Sequence[int]) -> Staging:
-    """Start an empty segment; whatever the folder held is dropped."""
+def begin(folder: Path, plan: Mapping[str, Any], dims: Sequence[int], rows: Sequence[str] | None = None) -> Staging:
+    """Start an empty segment; whatever the folder held is dropped.
+
+    Args:
+        folder: the staging folder.
+        plan: what this run does.
+        dims: row length of each channel.
+        rows: how each channel's rows are stored; None for float32.
+    """
     discard(folder)
     folder.mkdir(parents=True)
     write_atomically(folder / "plan.json", canonical_json(dict(plan)))
     sync_directory(folder.parent)
-    return _open(Staging(folder, tuple(dims)))
+    return _open(_new(folder, dims, rows))
+
+
+def _new(folder: Path, dims: Sequence[int], rows: Sequence[str] | None) -> Staging:
+    return Staging(folder, tuple(dims), tuple(ROW_CODES[name] for name in rows or ["float32"] * len(dims)))
 
 
 def unfinished_plan(folder: Path) -> dict[str, Any] | None:
     """The plan of an interrupted run, or None where there is none (a folder without a plan never began)."""
     try:
-        return json.loads((folder / "plan.json").read_bytes())
+        plan = json.loads((folder / "plan.json").read_bytes())
     except FileNotFoundError:
         return None
+    return {"rows": ["float32"] * len(plan.get("models", [])), **plan}  # 0.1.0 knew no other
 
 
-def resume(folder: Path, plan: Mapping[str, Any], dims: Sequence[int]) -> Staging:
-    """Reopen an interrupted segment at its last whole batch.
+def resume(folder: Path, plan: Mapping[str, Any], dims: Sequence[int], rows: Sequence[str] | None = None) -> Staging:
+    """Reopen an interrupted segment at its last whole batch; arguments as for :func:`begin`.
 
     Raises:
         UsageError: the plan asked for now is not the plan it was begun with.
     """
     begun = unfinished_plan(folder)
     if begun is None:
-        return begin(folder, plan, dims)
+        return begin(folder, plan, dims, rows)
     differing = sorted(key for key in {*begun, *plan} if begun.get(key) != plan.get(key))
     if differing:
         was = ", ".join(f"{key} was {begun.get(key)!r} and is now {plan.get(key)!r}" for key in differing)
         raise UsageError(f"the unfinished run was begun differently: {was}; ask for the same, or start anew: --restart")
-    staging = Staging(folder, tuple(dims))
+    staging = _new(folder, dims, rows)
     length = _replay(staging)
     _cut(folder / "journal.jsonl", length)
-    for number, dim in enumerate(dims):
-        _cut(folder / f"rows-{number}.f32", len(staging.rows) * dim * 4)
+    for path, dim, code in zip(_paths(staging), dims, staging.codes, strict=True):
+        _cut(path, len(staging.rows) * dim * code.width)
     return _open(staging)
 
 
@@ -130,9 +144,13 @@ def discard(folder: Path) -> None:
 
 
 def _open(staging: Staging) -> Staging:
-    staging._files = [(staging.folder / f"rows-{n}.f32").open("ab") for n in range(len(staging.dims))]
+    staging._files = [path.open("ab") for path in _paths(staging)]
     staging._journal = (staging.folder / "journal.jsonl").open("ab")
     return staging
+
+
+def _paths(staging: Staging) -> list[Path]:
+    return [staging.folder / code.file(number) for number, code in enumerate(staging.codes)]
 
 
 def _replay(staging: Staging) -> int:
@@ -182,8 +200,8 @@ def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]], *, pl
     temporary = index / "segments" / ".sealing"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    for number in range(len(staging.dims)):
-        _link(staging.folder / f"rows-{number}.f32", temporary / f"rows-{number}.f32")
+    for path in _paths(staging):
+        _link(path, temporary / path.name)
     write_catalog(temporary / "catalog.parquet", rows)
     write_rejects(temporary / "rejects.parquet", staging.rejects)
     digests = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}

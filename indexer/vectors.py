@@ -1,4 +1,4 @@
-"""Rows of one channel: memory-mapped float32, searched by FAISS without a copy.
+"""Rows of one channel: float32, memory-mapped or decoded into memory, searched by FAISS without a copy.
 
 Everything here *proposes*: float32 scores, some rows. What is unseen is bounded by the caller (THEORY §6).
 """
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..core.errors import IntegrityError, UsageError
 from ..core.types import Score
+from .row_codes import ROW_CODES, RowCode, decode
 
 Float32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -24,7 +25,8 @@ class RowStore:
     """All rows of one channel, over segments, addressed by global row number.
 
     Attributes:
-        parts: one (rows, dim) float32 memory map per segment, in snapshot order.
+        parts: one (rows, dim) float32 array per segment, in snapshot order: a memory map of stored float32 rows, or
+            what stored codes decode to.
         starts: global number of the first row of each part, and the total at the end.
         dim: row length.
         score: cosine (inner product of unit rows) or euclidean.
@@ -83,34 +85,46 @@ class RowStore:
         return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
 
 
-def open_rows(files: list[tuple[Path, int]], *, dim: int, score: Score) -> RowStore:
-    """Memory-map one channel's rows.
+def open_rows(files: list[tuple[Path, int]], *, dim: int, score: Score, code: str = "float32") -> RowStore:
+    """Memory-map one channel's rows; smaller codes than float32 are decoded into memory.
 
     Args:
         files: (path, number of rows) per segment.
         dim: row length.
         score: how rows are compared.
+        code: a key of ``row_codes.ROW_CODES``: how they are stored.
 
     Raises:
-        IntegrityError: a file is missing or its size is not rows·dim·4.
+        IntegrityError: a file is missing, its size is not rows·dim·(bytes per number), or it holds impossible codes.
     """
     parts, starts = [], [0]
     for path, rows in files:
-        parts.append(_map_part(path, rows, dim))
+        parts.append(_open_part(path, rows, dim, ROW_CODES[code]))
         starts.append(starts[-1] + rows)
     return RowStore(tuple(parts), tuple(starts), dim, score)
 
 
-def _map_part(path: Path, rows: int, dim: int) -> Float32:
+def _open_part(path: Path, rows: int, dim: int, code: RowCode) -> Float32:
+    check_size(path, rows, dim, code)
+    if rows == 0:
+        return np.empty((0, dim), dtype=np.float32)
+    stored = np.memmap(path, dtype=code.dtype, mode="r", shape=(rows, dim))
+    return stored if code.name == "float32" else decode(stored, code.name, where=str(path))
+
+
+def check_size(path: Path, rows: int, dim: int, code: RowCode) -> None:
+    """Check that a file can hold what a snapshot says of it, without reading it.
+
+    Raises:
+        IntegrityError: it is missing or has another size.
+    """
     try:
         size = path.stat().st_size
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}") from error
-    if size != rows * dim * 4:
-        raise IntegrityError(f"{path} has {size} bytes; {rows} rows of {dim} float32 take {rows * dim * 4}")
-    if rows == 0:
-        return np.empty((0, dim), dtype=np.float32)
-    return np.memmap(path, dtype="<f4", mode="r", shape=(rows, dim))
+    expected = rows * dim * code.width
+    if size != expected:
+        raise IntegrityError(f"{path} has {size} bytes; {rows} rows of {dim} {code.name} take {expected}")
 
 
 def _flat_search(queries: Float32, part: Float32, count: int, score: Score, gpu: bool) -> tuple[Float32, Ids]:

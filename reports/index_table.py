@@ -42,7 +42,7 @@ def print_info(info: Mapping[str, Any]) -> None:
     table.add_row("decode policy", info["policy_digest"][:16])
     for channel in info["channels"]:
         proof = f"certified, L = {channel['lipschitz']:.6g}" if channel["certified"] else "uncertified"
-        text = f"{channel['name']}: {channel['dim']}-d {channel['score']}, {proof}"
+        text = f"{channel['name']}: {channel['dim']}-d {channel['score']}, {channel['rows']} rows, {proof}"
         table.add_row("channel", f"{text}\nthreshold {_threshold(channel['threshold'])}")
     Console().print(table)
 
