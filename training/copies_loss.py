@@ -16,6 +16,7 @@ Sources: THEORY T1, T4, T5; Lipschitz-margin training, arXiv 1802.04034, asks fo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +57,7 @@ class Margins:
         epsilon: radius asked for, RMSE in grey levels.
         temperature: t, in grey levels; small t looks at the hardest row alone.
         unit: grey levels of RMSE per unit of ℓ2 in the network's input.
+        threshold: half-angle θ in radians (cosine) or distance τ in grey levels (Euclidean).
         weight: of the threshold term against the ranking term.
         score: how rows are compared.
     """
@@ -63,18 +65,18 @@ class Margins:
     epsilon: float
     temperature: float
     unit: float
+    threshold: float
     weight: float
     score: Score
 
 
-def copies_loss(queries: Tensor, items: Tensor, queue: Tensor, threshold: Tensor, margins: Margins) -> CopiesLoss:
+def copies_loss(queries: Tensor, items: Tensor, queue: Tensor, margins: Margins) -> CopiesLoss:
     """The loss of one batch.
 
     Args:
         queries: (b, d) embeddings of edited views, not normalised.
         items: (b, d) embeddings of the items, not normalised; row i is the item of query i.
         queue: (k, d) embeddings of other items as earlier steps saw them, not normalised; k may be 0.
-        threshold: () the half-angle θ in radians (cosine) or the distance τ in grey levels (Euclidean).
         margins: what is asked for.
     """
     rows = torch.cat((items, queue.to(items.dtype)))
@@ -82,7 +84,7 @@ def copies_loss(queries: Tensor, items: Tensor, queue: Tensor, threshold: Tensor
     is_own = torch.zeros(len(queries), len(rows), dtype=torch.bool, device=rows.device)
     is_own[own, own] = True
     radii = half_space_distances(queries, rows, own, margins.score) * margins.unit
-    inside = _SIGNED[margins.score](queries, rows, threshold, margins.unit)
+    inside = _SIGNED[margins.score](queries, rows, margins)
     ranking = _beyond((margins.epsilon - radii) / margins.temperature, is_own)
     accepted = torch.nn.functional.softplus((margins.epsilon - inside[is_own]) / margins.temperature)
     refused = _beyond((margins.epsilon + inside) / margins.temperature, is_own)
@@ -112,6 +114,26 @@ def half_space_distances(queries: Tensor, rows: Tensor, own: Tensor, score: Scor
     return (square - square.gather(1, own[:, None])) / (2 * gap)
 
 
+@torch.no_grad()
+def nearest_others(rows: Tensor, count: int, margins: Margins) -> Tensor:
+    """How near the nearest other row is to each of the first ``count`` rows, in the units of the threshold.
+
+    Args:
+        rows: (n, d), not normalised, n ≥ 2.
+        count: how many to look at.
+        margins: its score and unit are used.
+
+    Returns:
+        (count,) angles in radians (cosine) or distances in grey levels (Euclidean).
+    """
+    itself = torch.eye(count, len(rows), dtype=torch.bool, device=rows.device)
+    if margins.score == "cosine":
+        units = torch.nn.functional.normalize(rows, dim=1)
+        return torch.arccos((units[:count] @ units.T).masked_fill(itself, -1.0).amax(1).clamp(-1.0, 1.0))
+    square = _squares(rows[:count], rows).masked_fill(itself, torch.inf).amin(1)
+    return square.clamp_min(0.0).sqrt() * margins.unit
+
+
 def _combine(ranking: Tensor, verdicts: Tensor, radius: Tensor, margins: Margins) -> CopiesLoss:
     first, second = ranking.mean(), verdicts.mean()
     return CopiesLoss(
@@ -128,16 +150,16 @@ def _beyond(logits: Tensor, own: Tensor) -> Tensor:
     return torch.nn.functional.softplus(torch.logsumexp(logits.masked_fill(own, -torch.inf), 1))
 
 
-def _in_cone(queries: Tensor, rows: Tensor, threshold: Tensor, unit: float) -> Tensor:
+def _in_cone(queries: Tensor, rows: Tensor, margins: Margins) -> Tensor:
     """T5: signed distance to each row's cone of half-angle θ, (b, n) in grey levels, positive inside."""
     along = queries @ torch.nn.functional.normalize(rows, dim=1).T
     across = (queries.square().sum(1, keepdim=True) - along.square()).clamp_min(_LEAST_SQUARE).sqrt()
-    return (torch.sin(threshold) * along - torch.cos(threshold) * across) * unit
+    return (math.sin(margins.threshold) * along - math.cos(margins.threshold) * across) * margins.unit
 
 
-def _in_ball(queries: Tensor, rows: Tensor, threshold: Tensor, unit: float) -> Tensor:
+def _in_ball(queries: Tensor, rows: Tensor, margins: Margins) -> Tensor:
     """T4: signed distance to each row's ball of radius τ, (b, n) in grey levels, positive inside."""
-    return threshold - _squares(queries, rows).clamp_min(_LEAST_SQUARE).sqrt() * unit
+    return margins.threshold - _squares(queries, rows).clamp_min(_LEAST_SQUARE).sqrt() * margins.unit
 
 
 def _squares(left: Tensor, right: Tensor) -> Tensor:

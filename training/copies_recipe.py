@@ -18,12 +18,12 @@ from ..embedding.network import NetworkEmbedder
 from ..embedding.retr_network import RETR_S, RetrArchitecture, RetrNetwork, retr_blueprint
 from .copies_edits import EditChances, edit_batch, to_input
 from .copies_evaluation import Held, evaluate_copies
-from .copies_loss import CopiesLoss, Margins, copies_loss
+from .copies_loss import CopiesLoss, Margins, copies_loss, nearest_others
 from .data import ImageStore, open_store
 from .recipes import RunContext
 
-_ANGLE, _DISTANCE = 0.9, 5.0
-"""Where the threshold starts: a half-angle in radians; a distance in grey levels."""
+_THRESHOLDS: dict[Score, float] = {"cosine": 0.65, "euclidean": 8.0}
+"""Fixed, not learned: a learned angle runs away to 0, the embedding to one direction, and the cone to a ball."""
 _GALLERY_EDITS = EditChances(
     crop=0.5, frame=0.25, rotation=0.3, flip=0.25, blur=0.1, cover=0.0, colour=0.0, grey=0.0, noise=0.0
 )
@@ -44,6 +44,8 @@ class CopiesOptions:
         score: how rows are compared: ``cosine`` or ``euclidean``.
         epsilon: radius that the loss asks for, RMSE in grey levels.
         temperature: t of the loss in grey levels; None for ε/4.
+        threshold: the one threshold that the loss asks all queries to keep: half-angle in radians (cosine) or distance
+            in grey levels (Euclidean); None for 0.65 or 8.
         threshold_weight: of the threshold term against the ranking term.
         queue: rows of earlier steps that every query must also beat.
         gallery_edits: share of steps whose gallery rows are edited too, as the rows of stored views are.
@@ -61,6 +63,7 @@ class CopiesOptions:
     score: Score = "cosine"
     epsilon: float = 2.0
     temperature: float | None = None
+    threshold: float | None = None
     threshold_weight: float = 0.5
     queue: int = 0
     gallery_edits: float = 0.0
@@ -68,8 +71,10 @@ class CopiesOptions:
     name: str = "retr_s"
 
     def __post_init__(self) -> None:
-        if not (self.epsilon > 0 and (self.temperature is None or self.temperature > 0)):
-            raise UsageError(f"epsilon and temperature must be positive, got {self.epsilon} and {self.temperature}")
+        for field in ("epsilon", "temperature", "threshold"):
+            value = getattr(self, field)
+            if value is not None and not value > 0:
+                raise UsageError(f"{field} must be positive, got {value}")
         if self.threshold_weight < 0 or self.queue < 0 or not 0 <= self.gallery_edits <= 1:
             raise UsageError("threshold_weight and queue must be at least 0, and gallery_edits between 0 and 1")
         if self.source_side < self.image:
@@ -85,7 +90,8 @@ class CopiesOptions:
         """What the loss asks for."""
         unit = 255.0 / math.sqrt(3 * self.image**2)
         temperature = self.temperature or self.epsilon / 4
-        return Margins(self.epsilon, temperature, unit, self.threshold_weight, self.score)
+        threshold = self.threshold or _THRESHOLDS[self.score]
+        return Margins(self.epsilon, temperature, unit, threshold, self.threshold_weight, self.score)
 
 
 class CopiesRecipe:
@@ -111,7 +117,6 @@ class CopiesRecipe:
         self._held = Held(self._pixels(torch.from_numpy(held)), self._aspect[held], self._pixels(self._rows[:8000]))
         self.network: nn.Module = RetrNetwork(options.architecture, generator=torch.Generator().manual_seed(seed))
         self._queue = torch.zeros(0, options.dim)
-        self._threshold = torch.tensor([_ANGLE if options.score == "cosine" else _DISTANCE, 0.0])
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Edited and clean views of images drawn without repetition: ``queries`` and ``items`` (b, 3, s, s)."""
@@ -126,26 +131,30 @@ class CopiesRecipe:
         return {"queries": queries, "items": items}
 
     def losses(self, network: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The loss of ``training.copies_loss``; moves the threshold and fills the queue."""
+        """The loss of ``training.copies_loss``; fills the queue.
+
+        ``nearest_1_percent``: 1 % of the items have another row at least so near, in the units of the threshold.
+        """
         embedded = network(torch.cat((batch["queries"], batch["items"])))
         queries, items = embedded.chunk(2)
-        threshold = self._threshold[0].to(items.device).detach().requires_grad_()
-        result = copies_loss(queries, items, self._queue.to(items.device), threshold, self.options.margins)
+        queue = self._queue.to(items.device)
+        result = copies_loss(queries, items, queue, self.options.margins)
+        nearest = nearest_others(torch.cat((items.detach(), queue)), len(items), self.options.margins)
         if bool(result.loss.isfinite()):
-            self._remember(items.detach(), result.loss, threshold)
-        return {**_logged(result), "threshold": self._threshold[0].clone()}
+            self._queue = torch.cat((items.detach().float().cpu(), self._queue))[: self.options.queue]
+        return {**_logged(result), "nearest_1_percent": nearest.quantile(0.01)}
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Recall, clean and certified, of edited views of the images held out."""
         return evaluate_copies(network, self._held, self.options.margins, side=self.options.image)
 
     def state(self) -> dict[str, Tensor]:
-        """The queue and the threshold."""
-        return {"queue": self._queue, "threshold": self._threshold}
+        """The queue."""
+        return {"queue": self._queue}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The reverse of :meth:`state`."""
-        self._queue, self._threshold = state["queue"].clone(), state["threshold"].clone()
+        self._queue = state["queue"].clone()
 
     def describe(self) -> dict[str, Any]:
         """Options and data."""
@@ -167,17 +176,6 @@ class CopiesRecipe:
 
     def _pixels(self, rows: Tensor) -> Tensor:
         return torch.from_numpy(self.store.pixels[rows.numpy()])
-
-    def _remember(self, items: Tensor, loss: Tensor, threshold: Tensor) -> None:
-        """Newest rows first in the queue; the threshold takes one normalised gradient step (Adam's second moment)."""
-        if self.options.queue:
-            self._queue = torch.cat((items.float().cpu(), self._queue))[: self.options.queue]
-        if self.options.threshold_weight:
-            (slope,) = torch.autograd.grad(loss, threshold, retain_graph=True)
-            value, square = self._threshold.tolist()
-            square = 0.98 * square + 0.02 * float(slope) ** 2
-            rate = 2e-3 if self.options.score == "cosine" else 2e-2
-            self._threshold = torch.tensor([value - rate * float(slope) / (math.sqrt(square) + 1e-8), square])
 
 
 def build_copies(options: CopiesOptions, context: RunContext) -> CopiesRecipe:

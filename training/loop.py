@@ -117,7 +117,8 @@ class _Run:
         row = self.window.close(self.progress)
         if self.logs is not None:
             self.logs.step(self.progress.step, row)
-        self.observer.stepped(self.progress.step, row["loss"] or float("nan"), row["images_per_second"] or 0.0)
+        loss = float("nan") if row["loss"] is None else row["loss"]
+        self.observer.stepped(self.progress.step, loss, row["images_per_second"] or 0.0)
 
     def evaluate(self) -> None:
         """The averaged weights on images held out; the best so far become a model file."""

@@ -9,10 +9,10 @@ import torch
 
 from retr.certificates.ranking import half_space_distances as certified_distances
 from retr.core.types import Score
-from retr.training.copies_loss import Margins, copies_loss, half_space_distances
+from retr.training.copies_loss import Margins, copies_loss, half_space_distances, nearest_others
 
-COSINE = Margins(epsilon=2.0, temperature=0.5, unit=2.0, weight=0.5, score="cosine")
-EUCLIDEAN = Margins(epsilon=2.0, temperature=0.5, unit=2.0, weight=0.5, score="euclidean")
+COSINE = Margins(epsilon=2.0, temperature=0.5, unit=2.0, threshold=0.5, weight=0.5, score="cosine")
+EUCLIDEAN = Margins(epsilon=2.0, temperature=0.5, unit=2.0, threshold=3.0, weight=0.5, score="euclidean")
 NO_QUEUE = torch.zeros(0, 2)
 
 
@@ -27,8 +27,7 @@ class TestByHand:
     queries = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
 
     def test_cosine(self):
-        angle = torch.tensor(0.5)
-        found = copies_loss(self.queries, self.items, NO_QUEUE, angle, COSINE)
+        found = copies_loss(self.queries, self.items, NO_QUEUE, COSINE)
         radii = [2 * 3 / math.sqrt(2), 2 * 4 / math.sqrt(2)]
         ranking = sum(softplus((2 - r) / 0.5) for r in radii) / 2
         own = [2 * length * math.sin(0.5) for length in (3, 4)]
@@ -40,8 +39,7 @@ class TestByHand:
         assert found.recall.item() == found.certified.item() == 1.0
 
     def test_euclidean(self):
-        threshold = torch.tensor(3.0)
-        found = copies_loss(self.queries, self.items, NO_QUEUE, threshold, EUCLIDEAN)
+        found = copies_loss(self.queries, self.items, NO_QUEUE, EUCLIDEAN)
         gap = math.sqrt(26)
         radii = [2 * (34 - 4) / (2 * gap), 2 * (17 - 1) / (2 * gap)]
         ranking = sum(softplus((2 - r) / 0.5) for r in radii) / 2
@@ -52,12 +50,12 @@ class TestByHand:
 
     def test_a_row_of_the_queue_is_one_more_rival(self):
         near = torch.tensor([[0.9, 0.1]])
-        alone = copies_loss(self.queries, self.items, NO_QUEUE, torch.tensor(0.5), COSINE)
-        crowded = copies_loss(self.queries, self.items, near, torch.tensor(0.5), COSINE)
+        alone = copies_loss(self.queries, self.items, NO_QUEUE, COSINE)
+        crowded = copies_loss(self.queries, self.items, near, COSINE)
         assert crowded.ranking > alone.ranking
 
     def test_a_query_at_another_row_is_lost(self):
-        found = copies_loss(self.queries.flip(0), self.items, NO_QUEUE, torch.tensor(0.5), COSINE)
+        found = copies_loss(self.queries.flip(0), self.items, NO_QUEUE, COSINE)
         assert found.recall.item() == 0.0
 
 
@@ -78,8 +76,14 @@ def test_gradients_stay_finite_at_copies_and_zero():
     items = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]], requires_grad=True)
     queries = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]], requires_grad=True)
     for margins in (COSINE, EUCLIDEAN):
-        copies_loss(queries, items, NO_QUEUE, torch.tensor(0.7), margins).loss.backward()
+        copies_loss(queries, items, NO_QUEUE, margins).loss.backward()
         assert queries.grad is not None
         assert items.grad is not None
         assert bool(queries.grad.isfinite().all())
         assert bool(items.grad.isfinite().all())
+
+
+def test_the_nearest_other_row():
+    rows = torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
+    assert nearest_others(rows, 2, COSINE).tolist() == pytest.approx([math.pi / 4, math.pi / 4], abs=1e-4)
+    assert nearest_others(rows, 2, EUCLIDEAN).tolist() == pytest.approx([2 * math.sqrt(2), 2 * math.sqrt(5)], abs=1e-4)
