@@ -53,9 +53,9 @@ class OrthogonalConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         nn.init.normal_(self.skew, std=side**-0.5, generator=generator)
 
-    def kernel(self) -> Tensor:
-        """The kernel as it stands, differentiable: (o, c/groups, k, k)."""
-        matrices = cayley(self.skew)
+    def kernel(self, skew: Tensor) -> Tensor:
+        """The kernel that a parameter makes, differentiable, in its precision: (o, c/groups, k, k)."""
+        matrices = cayley(skew)
         whole = matrices[:, 0, :, :, None, None]
         for step in range(1, matrices.shape[1]):
             whole = _two_taps(whole, projection(matrices[:, step]), across=step % 2 == 0)
@@ -65,25 +65,14 @@ class OrthogonalConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # b c h w -> b o h/s w/s
         """The convolution with its kernel made in full precision."""
         with full_precision(x):
-            kernel = self.kernel()
+            kernel = self.kernel(self.skew)
         return convolve(x, kernel, self.bias, stride=self.stride, padding=self.padding, groups=self.groups)
 
     @torch.no_grad()
     def fold(self) -> LinearConv:
         """The shipped form: a kernel in float32, proved at most 1."""
-        kernel = torch.func.functional_call(_Kernel(self), {"layer.skew": self.skew.detach().double().cpu()}, ())
+        kernel = self.kernel(self.skew.detach().double().cpu())
         return ship_conv(kernel, self.bias, stride=self.stride, padding=self.padding, groups=self.groups)
-
-
-class _Kernel(nn.Module):
-    """The kernel as a module's output, so that it can be computed with other parameters."""
-
-    def __init__(self, layer: OrthogonalConv) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self) -> Tensor:
-        return self.layer.kernel()
 
 
 def projection(matrix: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ def shrunk(numbers: Tensor, bound: Callable[[Tensor], float]) -> Tensor:
     """
     exact, factor, value = numbers.detach().double().cpu(), 1.0, math.inf
     for attempt in range(4):
-        rounded = (exact * factor).float()
+        rounded = (exact * factor).float().contiguous()  # as it will come back from a file
         value = bound(rounded)
         if value <= 1.0:
             return rounded
