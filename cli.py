@@ -230,7 +230,10 @@ def _paths(given: list[str]) -> list[str]:
 def calibrate(
     index: Annotated[Path, typer.Argument(help="The index folder.")],
     negatives: Annotated[str, typer.Argument(help="Images with no copy in the index: a folder, a list file, or -.")],
-    fpr: Annotated[float, typer.Option(help="False-match rate per query to aim at.")] = 1e-3,
+    fpr: Annotated[float, typer.Option(help="False-match rate per query to aim at, in any channel.")] = 1e-3,
+    shares: Annotated[
+        str | None, typer.Option(help="Each channel's part of the false matches, e.g. 1,3 [default: equal parts].")
+    ] = None,
     form: FormatOption = "table",
 ) -> None:
     """Set the copy threshold from images known to be absent, with a bound that holds for finitely many."""
@@ -245,7 +248,8 @@ def calibrate(
     paths = _corpus_paths(negatives, index)
     with ProgressBar("calibrating", "images") as bar:
         bar.start(len(paths))
-        result = run(index, paths, fpr=fpr, advance=bar.advance)
+        parts = _numbers("--shares", shares) if shares is not None else None
+        result = run(index, paths, fpr=fpr, shares=parts, advance=bar.advance)
     thresholds = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
     record = {"schema": "retr.calibration/1", **asdict(result), "thresholds": thresholds}
     print_calibration(record) if chosen == "table" else emit([record], chosen, one=True)
@@ -574,7 +578,10 @@ def bench_copies(
         typer.Option(help="Images not stored, for thresholds and false matches; halved if a distractor source too."),
     ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Embedder; repeat for several channels.")] = None,
-    views: Annotated[str, typer.Option(help="Views stored per gallery item: none, flip or standard.")] = "none",
+    views: Annotated[str, typer.Option(help="Views stored per gallery item; as for retr index.")] = "none",
+    rows: Annotated[
+        str | None, typer.Option(help="How rows are stored: float32, float16 or int8 [default: as the views ask].")
+    ] = None,
     distractor_views: Annotated[str, typer.Option(help="Views stored per distractor; same: as --views.")] = "none",
     queries: Annotated[int, typer.Option(help="Items queried per family, stratified over folders; 0: all.")] = 500,
     families: Annotated[str, typer.Option(help="Edit families, comma-separated, or all; see the guide.")] = "all",
@@ -588,7 +595,7 @@ def bench_copies(
         "retr-copies"
     ),
     workers: Annotated[int, typer.Option(help="Threads that decode and edit.")] = os.cpu_count() or 2,
-    batch_size: Annotated[int, typer.Option(help="Images embedded or searched at once.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 32,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
@@ -608,6 +615,7 @@ def bench_copies(
         models=tuple(model) if model else DEFAULT_MODELS,
         views=views,
         distractor_views=distractor_views,
+        rows=rows,
         queries=queries or None,
         families=tuple(FAMILIES) if families == "all" else _words(families),
         seed=seed,

@@ -16,8 +16,8 @@ from ..certificates.decision import verdict_values
 from ..core.units import Radius
 from ..indexer.snapshot import Threshold, commit, read_snapshot
 from ..retrieval.answer import Answer
-from ..retrieval.calibrate import set_threshold
 from ..retrieval.channel import Channel, Float64
+from ..retrieval.conformal import set_thresholds
 from ..retrieval.engine import SHORTLIST, Engine
 from ..retrieval.rank import rank
 from ..retrieval.shortlist import shortlists
@@ -113,7 +113,7 @@ class EngineSystem:
         return np.flatnonzero(groups >= 0)[first]
 
     def calibrate(self, negatives: Iterable[Sequence[Pixels]], *, fpr: float) -> EngineSystem:
-        """As ``retrieval.calibrate``: one conformal threshold per channel, each for fpr ÷ channels (THEORY T9).
+        """As ``retrieval.calibrate``: thresholds set together, for the false-match rate of the union (THEORY T9).
 
         The thresholds are committed to the index as a new snapshot.
 
@@ -122,8 +122,7 @@ class EngineSystem:
         """
         engine = self.engine
         scores = np.concatenate([best_scores(engine, batch) for batch in negatives])
-        pairs = zip(scores.T, engine.channels, strict=True)
-        found = [set_threshold(s, cosine=c.score == "cosine", fpr=fpr, channels=scores.shape[1]) for s, c in pairs]
+        found = set_thresholds(scores, cosine=[c.score == "cosine" for c in engine.channels], fpr=fpr)
         return EngineSystem(with_thresholds(engine, found), verdicts=True)
 
     def stored_thresholds(self) -> list[dict[str, Any]]:

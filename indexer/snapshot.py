@@ -27,9 +27,10 @@ class Threshold:
     Attributes:
         value: least cosine, or largest Euclidean distance, that counts as a copy.
         source: ``leave-one-out`` (provisional, from the gallery itself) or ``calibrated`` (on negatives).
-        fpr: the false-match rate per query that was aimed at.
+        fpr: the false-match rate per query that was aimed at, of all channels together if calibrated.
         samples: how many images it was set on.
-        upper95: for calibrated: 95 % Clopper-Pearson upper limit on the false-match rate; else None.
+        upper95: for calibrated: 95 % Clopper-Pearson upper limit on the false-match rate of all channels together; else
+            None.
         stale: calibrated before the gallery last changed: the value still serves, its bound speaks of another gallery.
     """
 

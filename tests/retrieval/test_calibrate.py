@@ -16,7 +16,8 @@ from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.info import describe_index
 from retr.indexer.snapshot import require_current
 from retr.indexer.staging import begin
-from retr.retrieval.calibrate import best_score, calibrate, set_threshold, upper95
+from retr.retrieval.calibrate import best_score, calibrate
+from retr.retrieval.conformal import set_threshold, set_thresholds, upper95
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import query_files, to_float
 
@@ -45,9 +46,8 @@ def test_tied_negatives_are_all_rejected_and_bounded_no_better_than_distinct_one
     assert tied.upper95 == upper95(3, 20)
 
 
-def test_channels_share_the_rate():
-    scores = np.linspace(0, 0.9, 39)
-    assert set_threshold(scores, cosine=True, fpr=0.1, channels=2) == set_threshold(scores, cosine=True, fpr=0.05)
+def together(scores, fpr, channels):
+    return set_thresholds(np.stack([scores] * channels, axis=1), cosine=[True] * channels, fpr=fpr)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_channels_share_the_rate():
 def test_too_few_negatives_say_how_many_are_needed_and_what_they_do_support(n, fpr, channels, needed, possible):
     scores = np.linspace(0, 0.9, n)
     with pytest.raises(UsageError, match=f"at least {needed} are needed") as caught:
-        set_threshold(scores, cosine=True, fpr=fpr, channels=channels)
-    set_threshold(np.linspace(0, 0.9, needed), cosine=True, fpr=fpr, channels=channels)
+        together(scores, fpr, channels)
+    together(np.linspace(0, 0.9, needed), fpr, channels)
     if possible is None:
         assert "--fpr" not in str(caught.value)
     else:
         assert f"--fpr {possible} or more" in str(caught.value)
-        set_threshold(scores, cosine=True, fpr=float(possible), channels=channels)
+        together(scores, float(possible), channels)
 
 
 @pytest.mark.parametrize(("scores", "cosine"), [([0.2, 1.0], True), ([0.7, 0.0], False)])
@@ -157,9 +157,12 @@ def test_two_channels_keep_the_rate_of_their_union(corpus, tmp_path):
     build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8")), Quiet())
     paths = absent(tmp_path / "absent", 39)
     found = calibrate(index, paths, fpr=0.1)
-    assert [threshold.fpr for _, threshold in found.thresholds] == [0.05, 0.05]
+    assert [threshold.fpr for _, threshold in found.thresholds] == [0.1, 0.1]
+    assert {threshold.upper95 for _, threshold in found.thresholds} == {upper95(3, 39)}
     answers = [outcome.answer for outcome in query_files(Engine.open(index), paths)]
-    assert sum(answer is not None and answer.point_verdict == "copy" for answer in answers) <= 2
+    assert sum(answer is not None and answer.point_verdict == "copy" for answer in answers) <= 3
+    with pytest.raises(UsageError, match="--shares takes one number above 0 for each of the 2 channels, got 1"):
+        calibrate(index, paths, fpr=0.1, shares=(1,))
 
 
 def test_the_best_score_is_that_of_a_scan(index, tmp_path):

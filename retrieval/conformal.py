@@ -1,0 +1,148 @@
+"""Thresholds from the scores of images known to be absent: one channel, or several together, at one false-match rate.
+
+Theorem (statistically equivalent blocks; Wald 1943, Tukey 1947, Fraser 1951). Let n negatives be cut away one after the
+other: at each step some channel is chosen by what was cut before, and the negative that is nearest *in this channel*
+among those left is cut; the channel's edge is its score. After M cuts let a new image be accepted where, in some
+channel, it is strictly nearer than that channel's edge. Then, whatever the scores' distribution:
+
+1. If the n negatives and the new image are exchangeable, P(accepted) ≤ M/(n + 1), with equality where no scores tie.
+   Proof: cut M of the n + 1 instead. Until the new image is cut, the cuts are the same; it is cut exactly where it lies
+   beyond the edge of a step. M of n + 1 exchangeable images are cut, so each is with probability M/(n + 1).
+2. If they are independent draws, the rate of these very edges is distributed as Beta(M, n + 1 − M); lower under ties.
+   Proof: given what was cut, the images left are independent draws from what is left, and the next cut takes a
+   Beta(1, m) share of it where m are left; the product of what stays is Beta(n + 1 − M, M).
+   Its 95 % point is the Clopper-Pearson limit for M − 1 of n.
+
+Tied scores are cut in the order of the negatives; a strict edge then accepts no more than the theorem's blocks hold.
+With one channel this is split conformal prediction: the edge is the ⌈(1 − α)(n + 1)⌉-th smallest score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, Context, Decimal
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.errors import UsageError
+from ..indexer.snapshot import Threshold
+
+Float64 = npt.NDArray[np.float64]
+
+
+def set_thresholds(
+    scores: Float64, *, cosine: Sequence[bool], fpr: float, shares: Sequence[float] | None = None
+) -> tuple[Threshold, ...]:
+    """Thresholds of several channels for the false-match rate α of their union, by the theorem above.
+
+    M = ⌊α(n + 1)⌋ negatives are cut. The channel to cut next is the one whose level (how many negatives lie at or
+    beyond its edge) is lowest relative to its share, so all follow their own tail to one common level s, and negatives
+    that several channels find near are paid for once. With equal shares each level reaches at least ⌊M/c⌋, which is
+    where α/c for each of c channels (Bonferroni) would put it: no threshold is ever stricter than that.
+
+    Args:
+        scores: (n, c) best score of each negative in each channel: cosines, or distances.
+        cosine: per channel, whether larger is nearer.
+        fpr: α, aimed at for all channels together, in (0, 1).
+        shares: per channel, its part of the false matches, in any unit; None for equal parts. To be chosen without a
+            look at these negatives.
+
+    Returns:
+        Per channel its threshold. ``fpr`` is α and ``upper95`` the limit of 2., both of the union (and so of each). No
+        more than M − 1 negatives match, fewer where edges of several channels are distinct negatives.
+
+    Raises:
+        UsageError: too few negatives, a negative that is a stored row itself, or bad shares.
+    """
+    n, channels = scores.shape
+    parts = _check_shares(shares, channels)
+    cuts = math.floor(Fraction(str(fpr)) * (n + 1))  # of the decimal number that was written, not of its float64
+    if cuts < channels:
+        raise UsageError(_too_few(n, fpr, channels))
+    near = np.where(np.asarray(cosine), scores, -scores)
+    edges, limit = cut(near, cuts, parts), upper95(cuts - 1, n)
+    values = [_beyond(near[:, k], edge, cosine[k]) for k, edge in enumerate(edges)]
+    return tuple(Threshold(value, "calibrated", fpr, n, limit) for value in values)
+
+
+def set_threshold(scores: Float64, *, cosine: bool, fpr: float) -> Threshold:
+    """:func:`set_thresholds` of one channel; scores (n,)."""
+    return set_thresholds(scores[:, None], cosine=[cosine], fpr=fpr)[0]
+
+
+def cut(near: Float64, cuts: int, shares: Sequence[float]) -> list[float]:
+    """The edges after so many cuts.
+
+    Args:
+        near: (n, c), larger is nearer.
+        cuts: between c and n.
+        shares: per channel, > 0.
+    """
+    order = np.argsort(-near, axis=0, kind="stable")
+    gone = np.zeros(len(near), dtype=np.bool_)
+    levels, edges = [0] * near.shape[1], [math.inf] * near.shape[1]
+    for _ in range(cuts):
+        channel = min(range(near.shape[1]), key=lambda k: levels[k] / shares[k])
+        while gone[order[levels[channel], channel]]:
+            levels[channel] += 1
+        first = order[levels[channel], channel]
+        gone[first] = True
+        levels[channel] += 1
+        edges[channel] = float(near[first, channel])
+    return edges
+
+
+def _check_shares(shares: Sequence[float] | None, channels: int) -> Sequence[float]:
+    if shares is None:
+        return [1.0] * channels
+    if len(shares) != channels or not all(math.isfinite(share) and share > 0 for share in shares):
+        text = ", ".join(f"{share:g}" for share in shares)
+        raise UsageError(f"--shares takes one number above 0 for each of the {channels} channels, got {text or 'none'}")
+    return shares
+
+
+def _beyond(near: Float64, edge: float, cosine: bool) -> float:
+    """The threshold just beyond an edge."""
+    value = math.nextafter(edge, math.inf)
+    if value > (1.0 if cosine else 0.0):
+        raise UsageError(
+            f"{int((near >= edge).sum())} of {len(near)} negatives cannot be told from stored images by this model; "
+            "they are copies: leave them out"
+        )
+    return value if cosine else -value
+
+
+def _too_few(n: int, fpr: float, channels: int) -> str:
+    needed = math.ceil(channels / Fraction(str(fpr))) - 1
+    where = f" of {channels} channels" if channels > 1 else ""
+    message = f"{n} negatives cannot support a false-match rate of {fpr:g}{where}: at least {needed} are needed"
+    possible = Context(prec=2, rounding=ROUND_CEILING).divide(Decimal(channels), Decimal(n + 1))
+    return message + (f"; give more, or ask for --fpr {possible:f} or more" if possible < 1 else "; give more")
+
+
+def upper95(matched: int, n: int) -> float:
+    """Clopper-Pearson: the largest rate p under which ``matched`` or fewer of n still has probability 5 %.
+
+    Source: Clopper & Pearson, Biometrika 26 (1934). Solved by bisection on the binomial distribution.
+    """
+    if matched >= n:
+        return 1.0
+    low, high = matched / n, 1.0
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if _binomial_cdf(matched, n, middle) > 0.05 else (low, middle)
+    return high
+
+
+def _binomial_cdf(k: int, n: int, p: float) -> float:
+    if p >= 1.0:
+        return 0.0
+    logs = [
+        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p)
+        for i in range(k + 1)
+        if p > 0
+    ]
+    return math.fsum(math.exp(value) for value in logs) if p > 0 else 1.0
