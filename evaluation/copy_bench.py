@@ -181,7 +181,7 @@ def _calibrated_index(
     channels = system.engine.channels
     names = [channel.name for channel in channels]
     digest = listing_digest([item.entry for item in negatives.setting])
-    key = digest_json({"negatives": digest, "fpr": plan.fpr, "channels": names})
+    key = digest_json({"version": 2, "negatives": digest, "fpr": plan.fpr, "channels": names})
     file = bench.path / f"thresholds-{key[:16]}.json"
     if file.exists():
         return system.with_stored(json.loads(file.read_bytes()))
@@ -192,7 +192,7 @@ def _calibrated_index(
 
 def _images(items: Sequence[Item], plan: CopyPlan, progress: Phases, title: str) -> Iterator[list[Any]]:
     progress.phase(title, len(items))
-    for batch in batches(iter_negatives(items, plan), plan.batch_size):
+    for batch in batches(iter_negatives(items, plan)):
         yield [query.pixels for query in batch]
         progress.advance(len(batch))
 
@@ -227,7 +227,7 @@ def _ask(
         yield from iter_queries(items, plan, skipped)
         yield from iter_negatives(negatives.measuring, plan)
 
-    for batch in batches(queries(), plan.batch_size):
+    for batch in batches(queries()):
         drawn = checks.draw(len(batch))
         for system, provenance in zip(systems, provenances, strict=True):
             answers = system.find([query.pixels for query in batch])

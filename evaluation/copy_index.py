@@ -13,7 +13,7 @@ from ..core.errors import ImageRejected, IntegrityError
 from ..core.files import canonical_json, digest_json, write_atomically
 from ..embedding.contract import Embedder
 from ..images.policy import DecodePolicy
-from ..images.views import VIEW_ROWS, VIEW_SETS
+from ..images.views import VIEW_SETS
 from ..indexer import staging as stage
 from ..indexer.build import IndexOptions, build_index
 from ..indexer.catalog import CatalogRow, RejectRow, as_dict, item_id, mark_duplicates
@@ -74,7 +74,7 @@ def open_index(
         distractors: what is stored beside it.
         progress: told how far it is.
     """
-    channels = tuple(describe_channel(spec, pretrained=True) for spec in models)
+    channels = tuple(describe_channel(spec, pretrained=True, rows=plan.stored_rows) for spec in models)
     path = plan.out / f"index-{_key(plan, channels, gallery, distractors)[:16]}"
     if (path / MARK).exists():
         return replace(_read_mark(path), reused=True)
@@ -93,7 +93,7 @@ def _key(
             "distractors": listing_digest(distractors),
             "models": [[channel.name, channel.model_digest] for channel in channels],
             "views": [[v.name for v in VIEW_SETS[name]] for name in (plan.views, plan.stored_distractor_views)],
-            "rows": VIEW_ROWS[plan.views],
+            "rows": plan.stored_rows,
             "policy": DecodePolicy().digest,
         }
     )
@@ -110,6 +110,7 @@ def _build(
     options = IndexOptions(
         models=models,
         views=plan.views,
+        rows=plan.stored_rows,
         workers=plan.workers,
         batch_size=plan.batch_size,
         device=plan.device,

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..images.copy_edits import FAMILIES, find_family
-from ..images.views import VIEW_SETS
+from ..images.views import VIEW_ROWS, VIEW_SETS
 from ..indexer.options import DEFAULT_MODELS
+from ..indexer.row_codes import find_code
 from .baselines import HASHES
 
 DEFAULT_EPSILONS = (0.5, 1.0, 2.0, 3.0, 5.0)
@@ -29,6 +30,7 @@ class CopyPlan:
             distractors too is halved by seed: one half is stored, the other are the negatives. None for no verdicts.
         models: embedder specs, one channel each.
         views: views stored per gallery item; distractor_views: the same for distractors, ``same`` for those of views.
+        rows: how rows are stored, a key of ``indexer.row_codes.ROW_CODES``; None for what ``views`` asks for.
         queries: items per family, drawn by seed and stratified over folders; None for all.
         families: keys of ``images.copy_edits.FAMILIES``.
         seed: of samples, halves and edits.
@@ -37,7 +39,7 @@ class CopyPlan:
         baselines: further systems: ``phash``, ``dhash``, ``pdq``, or embedder specs (an index of their own, with the
             same views).
         out: folder of indexes and records; what matches an earlier run is used again.
-        workers: threads that decode and edit; batch_size: images embedded or searched at once.
+        workers: threads that decode and edit; batch_size: images embedded at once.
         device: where bulk embedding and the float32 search run.
         command: the command line, for the record.
     """
@@ -48,6 +50,7 @@ class CopyPlan:
     models: tuple[str, ...] = DEFAULT_MODELS
     views: str = "none"
     distractor_views: str = "none"
+    rows: str | None = None
     queries: int | None = DEFAULT_QUERIES
     families: tuple[str, ...] = tuple(FAMILIES)
     seed: int = 0
@@ -71,6 +74,11 @@ class CopyPlan:
         return self.views if self.distractor_views == "same" else self.distractor_views
 
     @property
+    def stored_rows(self) -> str:
+        """How rows are stored, by name."""
+        return self.rows or VIEW_ROWS[self.views]
+
+    @property
     def hashes(self) -> tuple[str, ...]:
         """Baselines that are perceptual hashes."""
         return tuple(name for name in self.baselines if name in HASHES)
@@ -88,6 +96,7 @@ class CopyPlan:
             "negatives": None if self.negatives is None else str(self.negatives),
             "views": self.views,
             "distractor_views": self.stored_distractor_views,
+            "rows": self.stored_rows,
             "queries": self.queries,
             "families": list(self.families),
             "seed": self.seed,
@@ -121,6 +130,7 @@ def _check_names(plan: CopyPlan) -> None:
         find_family(name)
     if plan.views not in VIEW_SETS:
         raise UsageError(f"unknown view set {plan.views!r}; choose {', '.join(VIEW_SETS)}")
+    find_code(plan.stored_rows)
     if plan.stored_distractor_views not in VIEW_SETS:
         choices = ", ".join([*VIEW_SETS, "same"])
         raise UsageError(f"unknown view set {plan.distractor_views!r} for distractors; choose {choices}")

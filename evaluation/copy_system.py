@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,25 @@ def as_query(pixels: Pixels) -> Float64:
     return pixels.astype(np.float64) / 255.0
 
 
+class Queries(Sequence[Float64]):
+    """Many queries, each made float64 when it is looked at: eight times the memory is needed for one at a time only."""
+
+    def __init__(self, images: Sequence[Pixels]) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @overload
+    def __getitem__(self, place: int) -> Float64: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Float64]: ...
+
+    def __getitem__(self, place: int | slice) -> Float64 | Sequence[Float64]:
+        return Queries(self.images[place]) if isinstance(place, slice) else as_query(self.images[place])
+
+
 @dataclass(frozen=True)
 class EngineSystem:
     """An index answered by the exact engine: float64 decides, radii are proved, k = 1.
@@ -139,7 +158,7 @@ class EngineSystem:
 
     def find(self, images: Sequence[Pixels]) -> list[Found]:
         """Certified answers with k = 1."""
-        answers = self.engine.answer_many([as_query(pixels) for pixels in images], k=1, certify=True)
+        answers = self.engine.answer_many(Queries(images), k=1, certify=True)
         return [self._found(answer) for answer in answers]
 
     def _found(self, answer: Answer) -> Found:
@@ -188,7 +207,7 @@ def with_thresholds(engine: Engine, thresholds: Sequence[Threshold]) -> Engine:
 
 def best_scores(engine: Engine, images: Sequence[Pixels]) -> Float64:
     """(images, channels): the exact score of the nearest row, a cosine or a distance; −1 or inf for a flat image."""
-    queries = [as_query(pixels) for pixels in images]
+    queries = Queries(images)
     return np.stack([_best_of(channel, queries) for channel in engine.channels], axis=1)
 
 

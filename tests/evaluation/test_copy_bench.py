@@ -217,7 +217,7 @@ class TestSeveral:
         several = replace(
             plan,
             models=("block-means", "block-means:8"),
-            baselines=("block-means", "timm:resnet18#random"),
+            baselines=("block-means", "timm:test_resnet#random"),
             families=("identity", "two"),
             queries=4,
             fpr=0.4,
@@ -231,6 +231,13 @@ class TestSeveral:
         assert foreign.mean.certified == (0.0,) * 5
         assert foreign.families[0].scores.recall == 1.0
         assert foreign.mean.verdict is not None
+
+    def test_smaller_rows(self, plan: CopyPlan, result: CopyResult) -> None:
+        small = run_copy_bench(replace(plan, rows="int8", families=("identity", "jpeg")), Silent())
+        line, full = small.summary.systems[0], result.summary.systems[0]
+        assert line.stored["bytes_per_item"] == full.stored["bytes_per_item"] / 4
+        assert line.families[0].scores.recall == 1.0
+        assert line.checked > 0 == line.refuted
 
     def test_without_negatives_there_are_no_verdicts(self, plan: CopyPlan) -> None:
         result = run_copy_bench(replace(plan, negatives=None, families=("jpeg",)), Silent())
@@ -376,6 +383,7 @@ class TestBadInput:
             ({"fpr": 1e-3}, "12 negatives; a false-match rate of 0.001 over 1 channel.* needs 1998"),
             ({"views": "all"}, "unknown view set 'all'"),
             ({"distractor_views": "all"}, "unknown view set 'all' for distractors; choose none, flip, standard, same"),
+            ({"rows": "int3"}, "int3"),
             ({"baselines": ("block-means",)}, "block-means is the model itself"),
             ({"models": ("nonsense",)}, "unknown model 'nonsense'"),
             ({"workers": 0}, "--workers must be at least 1"),
