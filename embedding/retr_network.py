@@ -1,7 +1,7 @@
 """The copy network: pixels folded into channels stage by stage, channels mixed, one dense layer at the end.
 
 centre → pixel-unshuffle → per stage: [pixel-unshuffle 2] → channels padded or cut to the stage's width → blocks of
-(layer, shift, activation) → flatten → AOL dense. Inputs are in [0, 1], not normalised; the first layer removes the
+(layer, shift, activation) → flatten → dense head. Inputs are in [0, 1], not normalised; the first layer removes the
 mean of every channel. Every layer has constant at most 1, and with the ``mix`` layer most of them are isometries, so
 little of the distance between images is lost on the way.
 """
@@ -31,6 +31,7 @@ from .layers.linear import LinearDense
 from .layers.linear_conv import LinearConv
 from .layers.maxmin import MaxMin
 from .layers.orthogonal_conv import OrthogonalConv
+from .layers.orthogonal_dense import OrthogonalDense
 from .layers.orthogonal_mix import OrthogonalMix
 from .layers.pixel_unshuffle import PixelUnshuffle
 from .layers.shift import Shift
@@ -96,6 +97,12 @@ LAYERS: dict[str, LayerKind] = {
 }
 """The layers a network can be built of."""
 
+HEADS: dict[str, Callable[[int, int, Generator], nn.Module]] = {
+    "orthogonal": lambda inputs, outputs, g: OrthogonalDense(inputs, outputs, generator=g),
+    "aol": lambda inputs, outputs, g: AOLDense(inputs, outputs, generator=g),
+}
+"""The last layer: inputs, outputs and a source of weights → the trainable layer. Both ship as a plain matrix."""
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"maxmin": MaxMin, "abs": Absolute}
 
 
@@ -111,6 +118,7 @@ class RetrArchitecture:
         layer: one of LAYERS.
         activation: one of ACTIVATIONS; residual layers bring their own.
         dim: length of the embedding.
+        head: one of HEADS.
     """
 
     image: int = 64
@@ -120,6 +128,7 @@ class RetrArchitecture:
     layer: str = "mix"
     activation: str = "maxmin"
     dim: int = 256
+    head: str = "orthogonal"
 
     def __post_init__(self) -> None:
         counts = (self.image, self.patch, self.dim, *self.widths, *self.depths)
@@ -132,6 +141,8 @@ class RetrArchitecture:
                 f"unknown layer {self.layer!r} or activation {self.activation!r}; choose from {', '.join(LAYERS)} and "
                 f"{', '.join(ACTIVATIONS)}"
             )
+        if self.head not in HEADS:
+            raise UsageError(f"unknown head {self.head!r}; choose from {', '.join(HEADS)}")
         if self.image % self.reduction:
             raise UsageError(f"an image side of {self.image} cannot be divided by {self.reduction}")
         if self.activation == "maxmin" and not LAYERS[self.layer].residual and any(w % 2 for w in self.widths):
@@ -187,7 +198,7 @@ class RetrNetwork(nn.Module):
         super().__init__()
         self.architecture = architecture
         kind = LAYERS[architecture.layer]
-        head = AOLDense(architecture.features, architecture.dim, generator=generator)
+        head = HEADS[architecture.head](architecture.features, architecture.dim, generator)
         self.body = _assemble(architecture, lambda width: kind.trainable(width, generator), head)
 
     def forward(self, x: Tensor) -> Tensor:  # b 3 image image -> b dim

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class CopiesOptions:
         layer: kind of layer (``embedding.retr_network.LAYERS``).
         activation: ``maxmin`` or ``abs``.
         dim: length of the embedding.
+        head: kind of the last layer (``embedding.retr_network.HEADS``).
         score: how rows are compared: ``cosine`` or ``euclidean``.
         epsilon: radius that the loss asks for, RMSE in grey levels.
         temperature: t of the loss in grey levels; None for ε/4.
@@ -60,6 +61,7 @@ class CopiesOptions:
     layer: str = RETR_S.layer
     activation: str = RETR_S.activation
     dim: int = RETR_S.dim
+    head: str = RETR_S.head
     score: Score = "cosine"
     epsilon: float = 2.0
     temperature: float | None = None
@@ -83,7 +85,8 @@ class CopiesOptions:
     @property
     def architecture(self) -> RetrArchitecture:
         """The network's shape."""
-        return RetrArchitecture(self.image, self.patch, self.widths, self.depths, self.layer, self.activation, self.dim)
+        names = (field.name for field in fields(RetrArchitecture))
+        return RetrArchitecture(**{name: getattr(self, name) for name in names})
 
     @property
     def margins(self) -> Margins:

@@ -25,6 +25,7 @@ from retr.embedding.layers.flatten import Flatten
 from retr.embedding.layers.l2_pool import L2Pool
 from retr.embedding.layers.maxmin import MaxMin
 from retr.embedding.layers.orthogonal_conv import OrthogonalConv
+from retr.embedding.layers.orthogonal_dense import OrthogonalDense
 from retr.embedding.layers.orthogonal_mix import OrthogonalMix
 from retr.embedding.layers.pixel_unshuffle import PixelUnshuffle
 from retr.embedding.layers.shift import Shift
@@ -102,6 +103,7 @@ CONVS: dict[str, dict] = {
 WEIGHTED: dict[str, Case] = {
     "orthogonal-mix": Case(lambda: OrthogonalMix(4, generator=random()), parameters=("skew", "bias")),
     "aol-dense": Case(lambda: AOLDense(12, 5, generator=random()), (12,), ("weight", "bias")),
+    "orthogonal-dense": Case(lambda: OrthogonalDense(12, 5, generator=random()), (12,), ("weight", "bias")),
     "aol-dense-tall": Case(lambda: AOLDense(5, 12, generator=random()), (5,), ("weight", "bias")),
     **{f"aol-conv-{name}": conv(AOLConv, **options) for name, options in CONVS.items()},
     "aol-conv-odd-stride": conv(AOLConv, size=3, stride=2),
