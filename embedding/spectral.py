@@ -20,7 +20,7 @@ MATRIX = "largest singular value: |Vᵀ·W·Wᵀ·V| row sums for a measured, ne
 GRAM = "norm of the summed absolute correlations of the kernel with itself, rounded outward"
 GRID = "largest norm of the kernel's symbol on a grid of frequencies / cos(π(k−1)/N), rounded outward"
 SQUARINGS = 8
-GRID_WORK = 1e10
+GRID_WORK = 2.5e9
 """Most operations that one convolution may cost on a grid, about half a second: a model is proved when it is loaded."""
 
 
