@@ -594,7 +594,7 @@ def bench_copies(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of indexes and records.")] = Path(
         "retr-copies"
     ),
-    workers: Annotated[int, typer.Option(help="Threads that decode and edit.")] = os.cpu_count() or 2,
+    workers: Annotated[int, typer.Option(help="Threads that decode, edit and search.")] = os.cpu_count() or 2,
     batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 32,
     device: DeviceOption = "auto",
     form: FormatOption = "table",

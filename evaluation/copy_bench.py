@@ -17,7 +17,7 @@ from ..core.files import canonical_json, digest_json, write_atomically
 from ..indexer.corpus import path_to_text
 from .baselines import check_hash, hash_system
 from .copy_check import claims_hold
-from .copy_corpus import Entry, halves, list_entries, listing_digest
+from .copy_corpus import Entry, halves, in_order, list_entries, listing_digest
 from .copy_index import BenchIndex, Phases, index_facts, open_index
 from .copy_plan import CopyPlan
 from .copy_queries import (
@@ -33,6 +33,7 @@ from .copy_records import CopyRecords, check_table, write_copy_records
 from .copy_rows import provenance_for, row_of
 from .copy_summary import CopySummary, summarise
 from .copy_system import EngineSystem, Found, System, open_system
+from .provenance import Provenance
 
 CHECKS = 12
 """Answers per certified system that are recomputed by brute force over every row."""
@@ -227,14 +228,23 @@ def _ask(
         yield from iter_queries(items, plan, skipped)
         yield from iter_negatives(negatives.measuring, plan)
 
-    for batch in batches(queries()):
-        drawn = checks.draw(len(batch))
-        for system, provenance in zip(systems, provenances, strict=True):
-            answers = system.find([query.pixels for query in batch])
-            for query, found, check in zip(batch, answers, drawn, strict=True):
-                held = _checked(system, query, found) if check else None
-                yield row_of(provenance, query, found, held)
-        progress.advance(len(batch))
+    def answered(job: tuple[list[Query], list[bool]]) -> list[dict[str, Any]]:
+        pairs = zip(systems, provenances, strict=True)
+        return [row for system, provenance in pairs for row in _answers(system, provenance, *job)]
+
+    jobs = ((batch, checks.draw(len(batch))) for batch in batches(queries()))
+    for rows in in_order(answered, jobs, workers=plan.workers, ahead=1):
+        yield from rows
+        progress.advance(len(rows) // len(systems))
+
+
+def _answers(
+    system: System, provenance: Provenance, batch: Sequence[Query], drawn: Sequence[bool]
+) -> Iterator[dict[str, Any]]:
+    answers = system.find([query.pixels for query in batch])
+    for query, found, check in zip(batch, answers, drawn, strict=True):
+        held = _checked(system, query, found) if check else None
+        yield row_of(provenance, query, found, held)
 
 
 class _Checks:

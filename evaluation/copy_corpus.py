@@ -93,19 +93,26 @@ def halves(items: Sequence[In], *, seed: int, purpose: str) -> tuple[list[In], l
     ]
 
 
-def in_order(work: Callable[[In], Out], items: Iterable[In], *, workers: int) -> Iterator[Out]:
-    """Results of ``work`` in the order of ``items``, computed in threads a few ahead."""
-    ahead: deque[Future[Out]] = deque()
+def in_order(work: Callable[[In], Out], items: Iterable[In], *, workers: int, ahead: int = 8) -> Iterator[Out]:
+    """Results of ``work`` in the order of ``items``, computed in threads.
+
+    Args:
+        work: safe to call from many threads.
+        items: taken one at a time, as results are.
+        workers: threads.
+        ahead: results per thread that may wait to be taken.
+    """
+    pending: deque[Future[Out]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="images") as pool:
         try:
             for item in items:
-                ahead.append(pool.submit(work, item))
-                if len(ahead) >= 8 * workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+                pending.append(pool.submit(work, item))
+                if len(pending) >= ahead * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            for future in ahead:
+            for future in pending:
                 future.cancel()
 
 

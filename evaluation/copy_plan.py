@@ -39,7 +39,7 @@ class CopyPlan:
         baselines: further systems: ``phash``, ``dhash``, ``pdq``, or embedder specs (an index of their own, with the
             same views).
         out: folder of indexes and records; what matches an earlier run is used again.
-        workers: threads that decode and edit; batch_size: images embedded at once.
+        workers: threads that decode, edit and search; batch_size: images embedded at once.
         device: where bulk embedding and the float32 search run.
         command: the command line, for the record.
     """
