@@ -12,15 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.files import digest_json
 from ..core.types import Score
 from ..embedding.model_file import save_model
-from ..embedding.network import NetworkEmbedder
+from ..embedding.network import NetworkEmbedder, describe_tensors
 from ..embedding.retr_network import RETR_S, RetrArchitecture, RetrNetwork, retr_blueprint
 from .copies_edits import EditChances, edit_batch, to_input
 from .copies_evaluation import Held, evaluate_copies
 from .copies_loss import CopiesLoss, Margins, copies_loss, nearest_others
 from .data import ImageStore, open_store
 from .recipes import RunContext
+from .starts import averaged_weights, load_start
 
 _THRESHOLDS: dict[Score, float] = {"cosine": 0.65, "euclidean": 8.0}
 """Fixed, not learned: a learned angle runs away to 0, the embedding to one direction, and the cone to a ball."""
@@ -51,6 +53,7 @@ class CopiesOptions:
         queue: rows of earlier steps that every query must also beat.
         gallery_edits: share of steps whose gallery rows are edited too, as the rows of stored views are.
         source_side: side at which images are cached, before edits; at least ``image``.
+        start: folder of a run of this recipe whose averaged weights to begin with.
         name: of the model in its file.
     """
 
@@ -70,6 +73,7 @@ class CopiesOptions:
     queue: int = 0
     gallery_edits: float = 0.0
     source_side: int = 96
+    start: Path | None = None
     name: str = "retr_s"
 
     def __post_init__(self) -> None:
@@ -106,6 +110,9 @@ class CopiesRecipe:
         batch: items in a batch.
         seed: of draws, weights and the hold-out.
         holdout: images kept for evaluation.
+
+    Raises:
+        UsageError: for too few images, or weights to start from that are not there or of another network.
     """
 
     name = "copies"
@@ -120,6 +127,7 @@ class CopiesRecipe:
         self._held = Held(self._pixels(torch.from_numpy(held)), self._aspect[held], self._pixels(self._rows[:8000]))
         self.network: nn.Module = RetrNetwork(options.architecture, generator=torch.Generator().manual_seed(seed))
         self._queue = torch.zeros(0, options.dim)
+        self._start = None if options.start is None else self._begin_from(options.start)
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Edited and clean views of images drawn without repetition: ``queries`` and ``items`` (b, 3, s, s)."""
@@ -165,6 +173,7 @@ class CopiesRecipe:
             **asdict(self.options),
             "widths": list(self.options.widths),
             "depths": list(self.options.depths),
+            "start": self._start,
             "held_out": len(self._held.pixels),
             "data": self.store.describe(),
         }
@@ -177,6 +186,12 @@ class CopiesRecipe:
         card = {"purpose": "finding edited copies of images, with certified radii", "recipe": self.name}
         save_model(embedder, path, card, training=training_record)
 
+    def _begin_from(self, run: Path) -> dict[str, Any]:
+        """Take a run's averaged weights; says which they were, without a path of this machine."""
+        weights = averaged_weights(run)[1]
+        load_start(self.network, weights, run)
+        return {"run": run.resolve().name, "weights": digest_json(describe_tensors(weights))}
+
     def _pixels(self, rows: Tensor) -> Tensor:
         return torch.from_numpy(self.store.pixels[rows.numpy()])
 
@@ -185,7 +200,7 @@ def build_copies(options: CopiesOptions, context: RunContext) -> CopiesRecipe:
     """The recipe with its images opened.
 
     Raises:
-        UsageError: for too few images.
+        UsageError: for too few images, or weights to start from that are not there or of another network.
     """
     store = open_store(
         context.sources,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -25,16 +26,30 @@ def read_start(path: Path) -> tuple[Student, dict[str, Tensor]]:
         IntegrityError: for a damaged one.
         ModelError: where it does not say which student it holds.
     """
+    options, weights = averaged_weights(path)
+    described = options.get("student")
+    if not isinstance(described, dict):
+        raise UsageError(f"{path} does not say which network it holds; start from a run of `distill` or `2afc`")
+    return student_from_json(described), weights
+
+
+def averaged_weights(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The options that a run was begun with, and its averaged weights.
+
+    Args:
+        path: a run's folder, or its checkpoint.
+
+    Raises:
+        UsageError: where there is no checkpoint.
+        IntegrityError: for a damaged one.
+    """
     file = path / NAME if path.is_dir() else path
     if not file.is_file():
         raise UsageError(f"{file} is not there; give the folder of a run to start from, or its {NAME}")
     header, tensors = read_checkpoint(file)
     options = header.get("options")
-    described = options.get("student") if isinstance(options, dict) else None
-    if not isinstance(described, dict):
-        raise UsageError(f"{file} does not say which network it holds; start from a run of `distill` or `2afc`")
     weights = {name.removeprefix(_EMA): value for name, value in tensors.items() if name.startswith(_EMA)}
-    return student_from_json(described), weights
+    return options if isinstance(options, dict) else {}, weights
 
 
 def load_start(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -47,4 +62,6 @@ def load_start(network: nn.Module, weights: Mapping[str, Tensor], path: Path) ->
         network.load_state_dict(dict(weights), strict=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise UsageError(f"the weights of {path} are of another network ({reason}); leave out --student") from None
+        raise UsageError(
+            f"the weights of {path} are of another network ({reason}); give the architecture of that run"
+        ) from None
