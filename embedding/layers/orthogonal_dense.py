@@ -39,16 +39,22 @@ class OrthogonalDense(nn.Module):
             nn.init.orthogonal_(self.weight, gain=_ENTRY * inputs**0.5, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:  # b n -> b m
-        """The affine map; W·x runs in autocast's precision, L and its solution in full precision."""
-        projected = nn.functional.linear(x, self.weight)
+        """The affine map; the rows are made orthonormal in full precision, the product runs in autocast's.
+
+        Solving for the rows and not for W·x matters: the gradient's part along W's own rows must cancel, and rounding
+        W·x to bfloat16 first leaves a remainder that training follows until W is nearly singular.
+        """
         with full_precision(x):
-            factor = torch.linalg.cholesky(self.weight @ self.weight.mT)
-            solved = torch.linalg.solve_triangular(factor, projected.to(factor.dtype).mT, upper=False).mT
-            return solved + self.bias
+            rows = orthonormal_rows(self.weight)
+        return nn.functional.linear(x, rows, self.bias)
 
     @torch.no_grad()
     def fold(self) -> LinearDense:
         """The shipped form: a matrix in float32, proved at most 1."""
-        weight = self.weight.detach().double().cpu()
-        factor = torch.linalg.cholesky(weight @ weight.mT)
-        return ship_dense(torch.linalg.solve_triangular(factor, weight, upper=False), self.bias)
+        return ship_dense(orthonormal_rows(self.weight.detach().double().cpu()), self.bias)
+
+
+def orthonormal_rows(weight: Tensor) -> Tensor:
+    """L⁻¹·W for a weight (m, n) of full rank, in its own dtype."""
+    factor = torch.linalg.cholesky(weight @ weight.mT)
+    return torch.linalg.solve_triangular(factor, weight, upper=False)
