@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..core.errors import ImageRejected
 from ..images.decode import DecodedImage, load
 from ..images.policy import DecodePolicy
 from ..images.resize import resize_operator
-from ..images.views import View
+from ..images.views import Pixels, View
 from .corpus import file_stamp, text_to_path
 
 
@@ -87,13 +88,33 @@ def prepare(path: str, recipe: Recipe) -> Prepared | Refused:
 def resize_views(image: DecodedImage, recipe: Recipe) -> dict[tuple[int, int], Tensor]:
     """All views of an image at all input sizes, float32.
 
-    Gallery rows are constants, so float32 serves here; the certified path of a query is float64 (THEORY §0).
+    Gallery rows are constants, so float32 serves here; the certified path of a query is float64 (THEORY §0). Where
+    there are many views, those after the first are made from a smaller copy: a large photograph costs little more than
+    a small one.
     """
-    views = [_to_tensor(view.apply(image.pixels)) for view in recipe.views]
+    small = reduced(image.pixels, recipe)
+    first, *others = recipe.views
+    views = [_to_tensor(first.apply(image.pixels)), *(_to_tensor(view.apply(small)) for view in others)]
     return {
         size: torch.stack([resize_operator((v.shape[1], v.shape[2]), size).apply(v) for v in views])
         for size in recipe.sizes
     }
+
+
+MANY_VIEWS = 4
+_SPARE = 4
+
+
+def reduced(pixels: Pixels, recipe: Recipe) -> Pixels:
+    """The image by a whole factor smaller, by means over boxes, its short side still four times any input's.
+
+    The image itself where that factor is 1, or up to MANY_VIEWS views are made of it.
+    """
+    side = _SPARE * max(max(size) for size in recipe.sizes)
+    factor = min(pixels.shape[:2]) // side
+    if factor < 2 or len(recipe.views) <= MANY_VIEWS:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).reduce(factor))
 
 
 def _to_tensor(pixels: np.ndarray) -> Tensor:  # h w 3 uint8 -> 3 h w float32 in [0, 1]

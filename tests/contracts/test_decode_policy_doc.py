@@ -18,6 +18,11 @@ def rows(text: str | None) -> list[str]:
     return [line for line in (text or "").splitlines() if line.startswith("| `")]
 
 
+def sets() -> list[str]:
+    listed = {name: ", ".join(f"`{view.name}`" for view in found) for name, found in views.VIEW_SETS.items()}
+    return [f"| `{name}` | {views.VIEW_ROWS[name]} | {text} |" for name, text in listed.items()]
+
+
 def names(found: list[str]) -> list[str]:
     return [row.split("`")[1] for row in found]
 
@@ -31,7 +36,7 @@ def test_tables_of_the_code_are_on_the_page(module: ModuleType):
 
 def test_the_page_has_no_other_rows():
     fields = [row for row in rows(PAGE.read_text()) if row.split("`")[1] in DecodePolicy().as_json()]
-    expected = [*fields, *rows(decode.__doc__), *rows(views.__doc__), *rows(edits.__doc__)]
+    expected = [*fields, *rows(decode.__doc__), *rows(views.__doc__), *sets(), *rows(edits.__doc__)]
     assert sorted(rows(PAGE.read_text())) == sorted(expected)
 
 
@@ -43,7 +48,7 @@ def test_defaults():
 
 def test_edits_and_views_are_those_of_the_code():
     assert names(rows(edits.__doc__)) == list(edits.EDITS)
-    assert names(rows(views.__doc__)) == list(views.VIEW_SETS)
+    assert [row for row in rows(PAGE.read_text()) if row in sets()] == sets()
 
 
 def test_formats_are_named():

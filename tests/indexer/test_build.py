@@ -104,7 +104,7 @@ def test_two_corpora_share_one_index(corpus, tmp_path):
     assert describe_index(tmp_path / "index")["rows"] == len([*(corpus / "a").iterdir(), *(corpus / "b").iterdir()])
 
 
-@pytest.mark.parametrize("views", ["none", "flip", "standard"])
+@pytest.mark.parametrize("views", ["none", "flip", "light"])
 def test_views_store_several_rows_per_item(corpus, tmp_path, views):
     report = run(corpus, tmp_path / "index", views=views)
     opened = gallery(tmp_path / "index")
