@@ -24,7 +24,7 @@ from .data import ImageStore, open_store
 from .recipes import RunContext
 from .starts import averaged_weights, load_start
 
-_THRESHOLDS: dict[Score, float] = {"cosine": 0.65, "euclidean": 8.0}
+_THRESHOLDS: dict[Score, float] = {"cosine": 0.4, "euclidean": 8.0}
 """Fixed, not learned: a learned angle runs away to 0, the embedding to one direction, and the cone to a ball."""
 _GALLERY_EDITS = EditChances(
     crop=0.5, frame=0.25, rotation=0.3, flip=0.25, blur=0.1, cover=0.0, colour=0.0, grey=0.0, noise=0.0
@@ -48,7 +48,7 @@ class CopiesOptions:
         epsilon: radius that the loss asks for, RMSE in grey levels.
         temperature: t of the loss in grey levels; None for ε/4.
         threshold: the one threshold that the loss asks all queries to keep: half-angle in radians (cosine) or distance
-            in grey levels (Euclidean); None for 0.65 or 8.
+            in grey levels (Euclidean); None for 0.4 or 8.
         threshold_weight: of the threshold term against the ranking term.
         queue: rows of earlier steps that every query must also beat.
         gallery_edits: share of steps whose gallery rows are edited too, as the rows of stored views are.
@@ -66,11 +66,11 @@ class CopiesOptions:
     dim: int = RETR_S.dim
     head: str = RETR_S.head
     score: Score = "cosine"
-    epsilon: float = 2.0
+    epsilon: float = 3.0
     temperature: float | None = None
     threshold: float | None = None
     threshold_weight: float = 0.5
-    queue: int = 0
+    queue: int = 2048
     gallery_edits: float = 0.0
     source_side: int = 96
     start: Path | None = None

@@ -91,7 +91,7 @@ def _two_afc(options: Any, context: RunContext) -> Recipe:
 
 
 RECIPES: dict[str, RecipeEntry] = {
-    "copies": RecipeEntry(_copies_options, _copies, {"steps": 6_000, "batch": 256, "lr": 3e-3, "ema": 0.998}),
+    "copies": RecipeEntry(_copies_options, _copies, {"steps": 6_000, "batch": 192, "lr": 1.5e-3, "ema": 0.998}),
     "distill": RecipeEntry(_distill_options, _distill, {"steps": 20_000, "batch": 64, "lr": 1e-3}),
     "2afc": RecipeEntry(_two_afc_options, _two_afc, {"steps": 5_000, "batch": 32, "lr": 3e-4}),
 }

@@ -36,14 +36,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "128-px": {"image": 128, "patch": 8, "widths": (192, 256), "depths": (4, 4), "source_side": 128},
     "euclidean": {"score": "euclidean"},
     "epsilon-1": {"epsilon": 1.0},
-    "epsilon-3": {"epsilon": 3.0},
+    "epsilon-2": {"epsilon": 2.0},
+    "epsilon-4": {"epsilon": 4.0},
+    "aol-head": {"head": "aol"},
     "no-queue": {"queue": 0},
     "no-threshold": {"threshold_weight": 0.0},
-    "rate-1e-3": {"lr": 1e-3},
-    "rate-4e-3": {"lr": 4e-3},
+    "rate-5e-4": {"lr": 5e-4},
+    "rate-3e-3": {"lr": 3e-3},
 }
 """What each variant changes; everything else is as in ``mix``."""
-COMMON = {"batch": 192, "lr": 2e-3, "precision": "bf16", "queue": 2048, "evaluate_every": 0, "checkpoint_every": 0}
+COMMON = {"batch": 192, "lr": 1.5e-3, "precision": "bf16", "evaluate_every": 0, "checkpoint_every": 0}
 TRIAL = 6
 
 
