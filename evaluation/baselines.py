@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +51,7 @@ def dhash(pixels: Pixels) -> npt.NDArray[np.bool_]:
 
 def pdq(pixels: Pixels) -> npt.NDArray[np.bool_]:
     """256 bits."""
-    import pdqhash
+    pdqhash = import_module("pdqhash")  # by name: it has no wheel for every Python, and type checkers may not have it
 
     return np.asarray(pdqhash.compute(np.ascontiguousarray(pixels))[0], dtype=np.bool_)
 
