@@ -1,11 +1,11 @@
-"""Views of the sets ``light`` and ``standard``, in the order in which ``docs/benchmarks/choose_views.py`` took them."""
+"""Views of the sets ``light`` and ``standard``, in the order in which docs/benchmarks/choose_views.py took them."""
 
 LIGHT = """
 original flip grey window-9-8-4-light window-9-8-4-dark gamma-160 turn-left-16-grey turn-right-12-grey gamma-60
 border-0x15-black window-9-8-0-light border-5x5-white window-9-0-4-light border-0x15-white turn-left-16-white
 turn-right-16-white
 """
-"""16 views: 16 KB an item where a view takes 1,024 bytes (768 block means and 256 numbers of retr_s, one byte each)."""
+"""16 views of 1,024 bytes: 768 block means and 256 numbers of retr_s, one byte each."""
 
 STANDARD = """
 original flip grey window-9-8-4-light window-9-8-4-dark gamma-160 turn-left-16-grey turn-right-12-grey gamma-60
@@ -32,4 +32,4 @@ crop-75x85-at-0x100 flip+turn-right-8-grey flip+window-9-0-0-dark crop-85x55-at-
 crop-85x85-at-50x0 flip+turn-left-8-grey crop-55x100-at-50x0 crop-65x65-at-100x50 crop-100x75-at-0x0
 crop-55x65-at-67x67 crop-75x100-at-100x0 crop-75x65-at-0x50
 """
-"""128 views: 128 KB an item."""
+"""128 views of 1,024 bytes: 768 block means and 256 numbers of retr_s, one byte each."""

@@ -77,7 +77,12 @@ def _rows(files: Sequence[Prepared], views: int, embedder: Embedder) -> npt.NDAr
 def forward(embedder: Embedder, batch: torch.Tensor) -> npt.NDArray[np.float64]:
     """Embed (b, 3, h, w) in the batch's dtype, wherever the embedder lives; (b, dim) float64 on the CPU."""
     with torch.inference_mode():
-        return embedder.forward(batch.to(embedder.device)).cpu().double().numpy()
+        parts = [embedder.forward(part.to(embedder.device)).cpu() for part in batch.split(AT_ONCE)]
+    return torch.cat(parts).double().numpy()
+
+
+AT_ONCE = 1024
+"""Inputs per pass: many views of many files would need gigabytes for what is between the layers."""
 
 
 def _usable(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.bool_]:
