@@ -31,6 +31,7 @@ from .layers.linear import LinearDense
 from .layers.linear_conv import LinearConv
 from .layers.maxmin import MaxMin
 from .layers.pixel_unshuffle import PixelUnshuffle
+from .layers.recentre import Translate
 from .layers.shift import Shift
 from .layers.sll_conv import FoldedSLLConv
 from .layers.sll_dense import FoldedSLLDense
@@ -54,6 +55,7 @@ ALLOWED: dict[type[nn.Module], str] = {
     PixelUnshuffle: "pixel-unshuffle",
     Shift: "shift",
     SumPool: "sum-pool",
+    Translate: "translate",
     Truncate: "truncate",
 }
 """The exact types that may count. A subclass is another type: it could change ``forward``."""

@@ -34,6 +34,7 @@ from .layers.orthogonal_conv import OrthogonalConv
 from .layers.orthogonal_dense import OrthogonalDense
 from .layers.orthogonal_mix import OrthogonalMix
 from .layers.pixel_unshuffle import PixelUnshuffle
+from .layers.recentre import Recentre, Translate
 from .layers.shift import Shift
 from .layers.sll_conv import FoldedSLLConv, SLLConv
 from .network import Blueprint
@@ -103,6 +104,8 @@ HEADS: dict[str, Callable[[int, int, Generator], nn.Module]] = {
 }
 """The last layer: inputs, outputs and a source of weights → the trainable layer. Both ship as a plain matrix."""
 
+CENTRINGS = ("none", "head", "all")
+"""Which layers read channels of mean zero."""
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"maxmin": MaxMin, "abs": Absolute}
 
 
@@ -119,6 +122,7 @@ class RetrArchitecture:
         activation: one of ACTIVATIONS; residual layers bring their own.
         dim: length of the embedding.
         head: one of HEADS.
+        centring: what reads channels of mean zero (``layers.recentre``): nothing, the head, or every layer as well.
     """
 
     image: int = 64
@@ -129,6 +133,7 @@ class RetrArchitecture:
     activation: str = "maxmin"
     dim: int = 256
     head: str = "orthogonal"
+    centring: str = "head"
 
     def __post_init__(self) -> None:
         counts = (self.image, self.patch, self.dim, *self.widths, *self.depths)
@@ -143,6 +148,8 @@ class RetrArchitecture:
             )
         if self.head not in HEADS:
             raise UsageError(f"unknown head {self.head!r}; choose from {', '.join(HEADS)}")
+        if self.centring not in CENTRINGS:
+            raise UsageError(f"unknown centring {self.centring!r}; choose from {', '.join(CENTRINGS)}")
         if self.image % self.reduction:
             raise UsageError(f"an image side of {self.image} cannot be divided by {self.reduction}")
         if self.activation == "maxmin" and not LAYERS[self.layer].residual and any(w % 2 for w in self.widths):
@@ -199,12 +206,26 @@ class RetrNetwork(nn.Module):
         self.architecture = architecture
         kind = LAYERS[architecture.layer]
         head = HEADS[architecture.head](architecture.features, architecture.dim, generator)
-        self.body = _assemble(architecture, lambda width: kind.trainable(width, generator), head)
+        self.body = _assemble(architecture, lambda width: kind.trainable(width, generator), Recentre, head)
 
     def forward(self, x: Tensor) -> Tensor:  # b 3 image image -> b dim
         """Embed a batch with values in [0, 1]."""
         # Channels-last is the layout in which mixing is one matrix product, without copies.
         return self.body(x.contiguous(memory_format=torch.channels_last))
+
+    @torch.no_grad()
+    def settle(self, x: Tensor) -> None:
+        """Set the constants that stand for batch means to the means of a batch: after weights were averaged.
+
+        Args:
+            x: (b, 3, image, image), a few hundred images like those to come.
+        """
+        centrings = [module for module in self.modules() if isinstance(module, Recentre)]
+        for module in centrings:
+            module.settling = True
+        self(x)
+        for module in centrings:
+            module.settling = False
 
     def fold(self) -> nn.Sequential:
         """The shipped network: the same map in plain float32 numbers, which ``bounds.prove`` accepts."""
@@ -215,7 +236,7 @@ def folded_skeleton(architecture: RetrArchitecture) -> nn.Sequential:
     """The shipped network with unset numbers on the meta device, for ``load_state_dict(..., assign=True)``."""
     with torch.device("meta"):
         head = LinearDense(torch.empty(architecture.dim, architecture.features), torch.empty(architecture.dim))
-        return _assemble(architecture, LAYERS[architecture.layer].folded, head)
+        return _assemble(architecture, LAYERS[architecture.layer].folded, _empty_translate, head)
 
 
 def retr_blueprint(architecture: RetrArchitecture, score: Score) -> Blueprint:
@@ -239,20 +260,27 @@ def flops(architecture: RetrArchitecture) -> int:
     return 2 * total
 
 
-def _assemble(architecture: RetrArchitecture, layer: Callable[[int], nn.Module], head: nn.Module) -> nn.Sequential:
+Build = Callable[[int], nn.Module]
+
+
+def _empty_translate(channels: int) -> Translate:
+    return Translate(torch.empty(channels))
+
+
+def _assemble(architecture: RetrArchitecture, layer: Build, centring: Build, head: nn.Module) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict(centre=Centre(), unshuffle=PixelUnshuffle(architecture.patch))
     channels = 3 * architecture.patch**2
     for stage, width in enumerate(architecture.widths):
-        parts[f"stage{stage}"] = _stage(architecture, stage, channels, layer)
+        parts[f"stage{stage}"] = _stage(architecture, stage, channels, layer, centring)
         channels = width * 4
     parts["flatten"] = Flatten()
+    if architecture.centring != "none":
+        parts["centring"] = centring(architecture.features)
     parts["head"] = head
     return nn.Sequential(parts)
 
 
-def _stage(
-    architecture: RetrArchitecture, stage: int, channels: int, layer: Callable[[int], nn.Module]
-) -> nn.Sequential:
+def _stage(architecture: RetrArchitecture, stage: int, channels: int, layer: Build, centring: Build) -> nn.Sequential:
     """One stage; ``channels`` arrive at it, counted after its own pixel-unshuffle."""
     width = architecture.widths[stage]
     parts: OrderedDict[str, nn.Module] = OrderedDict()
@@ -263,13 +291,16 @@ def _stage(
     if channels > width:
         parts["cut"] = ChannelTruncate(width)
     for block in range(architecture.depths[stage]):
-        parts[f"block{block}"] = _block(architecture, layer(width))
+        parts[f"block{block}"] = _block(architecture, layer(width), centring(width))
     return nn.Sequential(parts)
 
 
-def _block(architecture: RetrArchitecture, layer: nn.Module) -> nn.Sequential:
+def _block(architecture: RetrArchitecture, layer: nn.Module, centring: nn.Module) -> nn.Sequential:
     kind = LAYERS[architecture.layer]
-    parts: OrderedDict[str, nn.Module] = OrderedDict(layer=layer)
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if architecture.centring == "all":
+        parts["centring"] = centring
+    parts["layer"] = layer
     if kind.shifted:
         parts["shift"] = Shift()
     if not kind.residual:

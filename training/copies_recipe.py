@@ -26,6 +26,8 @@ from .starts import averaged_weights, load_start
 
 _THRESHOLDS: dict[Score, float] = {"cosine": 0.4, "euclidean": 8.0}
 """Fixed, not learned: a learned angle runs away to 0, the embedding to one direction, and the cone to a ball."""
+_SETTLE = 512
+"""Images that set the channel means of the averaged weights, about."""
 _GALLERY_EDITS = EditChances(
     crop=0.5, frame=0.25, rotation=0.3, flip=0.25, blur=0.1, cover=0.0, colour=0.0, grey=0.0, noise=0.0
 )
@@ -44,6 +46,7 @@ class CopiesOptions:
         activation: ``maxmin`` or ``abs``.
         dim: length of the embedding.
         head: kind of the last layer (``embedding.retr_network.HEADS``).
+        centring: which layers read channels of mean zero: ``none``, ``head`` or ``all``.
         score: how rows are compared: ``cosine`` or ``euclidean``.
         epsilon: radius that the loss asks for, RMSE in grey levels.
         temperature: t of the loss in grey levels; None for ε/4.
@@ -65,6 +68,7 @@ class CopiesOptions:
     activation: str = RETR_S.activation
     dim: int = RETR_S.dim
     head: str = RETR_S.head
+    centring: str = RETR_S.centring
     score: Score = "cosine"
     epsilon: float = 3.0
     temperature: float | None = None
@@ -157,6 +161,7 @@ class CopiesRecipe:
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Recall, clean and certified, of edited views of the images held out."""
+        self._settle(network)
         return evaluate_copies(network, self._held, self.options.margins, side=self.options.image)
 
     def state(self) -> dict[str, Tensor]:
@@ -181,6 +186,7 @@ class CopiesRecipe:
     def export(self, network: nn.Module, path: Path, training_record: Mapping[str, Any]) -> None:
         """Fold and write the model file."""
         assert isinstance(network, RetrNetwork)
+        self._settle(network)
         blueprint = retr_blueprint(self.options.architecture, self.options.score)
         embedder = NetworkEmbedder(network.fold(), blueprint, name=self.options.name, spec=str(path))
         card = {"purpose": "finding edited copies of images, with certified radii", "recipe": self.name}
@@ -191,6 +197,12 @@ class CopiesRecipe:
         weights = averaged_weights(run)[1]
         load_start(self.network, weights, run)
         return {"run": run.resolve().name, "weights": digest_json(describe_tensors(weights))}
+
+    def _settle(self, network: nn.Module) -> None:
+        """The averaged weights have other channel means than those that were trained."""
+        assert isinstance(network, RetrNetwork)
+        sample = to_input(self._pixels(self._rows[:: max(1, len(self._rows) // _SETTLE)]), self.options.image)
+        network.settle(sample.to(next(network.parameters()).device))
 
     def _pixels(self, rows: Tensor) -> Tensor:
         return torch.from_numpy(self.store.pixels[rows.numpy()])

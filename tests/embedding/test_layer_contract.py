@@ -28,6 +28,7 @@ from retr.embedding.layers.orthogonal_conv import OrthogonalConv
 from retr.embedding.layers.orthogonal_dense import OrthogonalDense
 from retr.embedding.layers.orthogonal_mix import OrthogonalMix
 from retr.embedding.layers.pixel_unshuffle import PixelUnshuffle
+from retr.embedding.layers.recentre import Translate
 from retr.embedding.layers.shift import Shift
 from retr.embedding.layers.sll_conv import SLLConv
 from retr.embedding.layers.sll_dense import SLLDense
@@ -129,6 +130,8 @@ PLAIN: dict[str, Case] = {
     "shift": Case(Shift),
     "shift-two-of-five": Case(lambda: Shift(2), (5, 4, 4)),
     "sum-pool": Case(lambda: SumPool(2)),
+    "translate": Case(lambda: Translate(torch.tensor([0.5, -1.0, 2.0, 0.0]))),
+    "translate-vector": Case(lambda: Translate(torch.linspace(-1, 1, 8)), (8,)),
     "truncate": Case(lambda: Truncate(3), (8,)),
 }
 CASES = {**PLAIN, **WEIGHTED}
