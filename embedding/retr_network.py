@@ -133,7 +133,7 @@ class RetrArchitecture:
     activation: str = "maxmin"
     dim: int = 256
     head: str = "orthogonal"
-    centring: str = "head"
+    centring: str = "none"
 
     def __post_init__(self) -> None:
         counts = (self.image, self.patch, self.dim, *self.widths, *self.depths)

@@ -32,7 +32,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "narrow": {"widths": (48, 192), "depths": (3, 2)},
     "deep": {"depths": (4, 8)},
     "abs": {"activation": "abs"},
-    "centring-none": {"centring": "none"},
+    "centring-head": {"centring": "head"},
     "centring-all": {"centring": "all"},
     "32-px": {"image": 32, "patch": 2},
     "128-px": {"image": 128, "patch": 8, "widths": (192, 256), "depths": (4, 4), "source_side": 128},
