@@ -74,7 +74,7 @@ class CopiesOptions:
     temperature: float | None = None
     threshold: float | None = None
     threshold_weight: float = 0.5
-    queue: int = 2048
+    queue: int = 0
     gallery_edits: float = 0.0
     source_side: int = 96
     start: Path | None = None

@@ -15,7 +15,7 @@ from ...core.errors import UsageError
 from .cayley import full_precision
 from .linear import LinearDense, ship_dense
 
-_ENTRY = 0.5
+_ENTRY = 0.1
 """Size of the initial entries. The map does not depend on the scale of W; a step of the optimiser turns it by the
 ratio of the two, and orthonormal rows of thousands of entries would be turned around within a few steps."""
 
