@@ -328,7 +328,7 @@ def test_no_index(retr, corpus, tmp_path):
         (["query", "IMAGE", "--threshold", "1.5"], "threshold"),
         (["query", "IMAGE", "--device", "tpu"], "choose auto, cpu or cuda"),
         (["index", "CORPUS", "--model", "no-such-model"], "no-such-model"),
-        (["index", "CORPUS", "--views", "mirror"], "choose none, flip, standard"),
+        (["index", "CORPUS", "--views", "mirror"], "choose none, flip, light, standard"),
         (["index", "CORPUS", "--workers", "0"], "at least 1"),
         (["index", "CORPUS", "--resume", "--restart"], "exclude each other"),
         (["index", "/no/such/corpus"], "no such corpus"),
