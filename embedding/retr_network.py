@@ -221,6 +221,8 @@ class RetrNetwork(nn.Module):
             x: (b, 3, image, image), a few hundred images like those to come.
         """
         centrings = [module for module in self.modules() if isinstance(module, Recentre)]
+        if not centrings:
+            return
         for module in centrings:
             module.settling = True
         self(x)

@@ -41,7 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "epsilon-2": {"epsilon": 2.0},
     "epsilon-4": {"epsilon": 4.0},
     "aol-head": {"head": "aol"},
-    "no-queue": {"queue": 0},
+    "queue-2048": {"queue": 2048},
     "no-threshold": {"threshold_weight": 0.0},
     "rate-5e-4": {"lr": 5e-4},
     "rate-3e-3": {"lr": 3e-3},

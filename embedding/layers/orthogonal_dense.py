@@ -41,8 +41,8 @@ class OrthogonalDense(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # b n -> b m
         """The affine map; the rows are made orthonormal in full precision, the product runs in autocast's.
 
-        Solving for the rows and not for W·x matters: the gradient's part along W's own rows must cancel, and rounding
-        W·x to bfloat16 first leaves a remainder that training follows until W is nearly singular.
+        The rows are solved for, and not W·x: the gradient's part along W's own rows cancels only in exact arithmetic,
+        and rounding W·x to bfloat16 before the solution would leave a remainder of it.
         """
         with full_precision(x):
             rows = orthonormal_rows(self.weight)
