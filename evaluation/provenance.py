@@ -22,6 +22,8 @@ class Provenance:
     command: str
     versions: str
     seed: int
+    system: str
+    system_kind: str
     model: str
     model_digest: str
     snapshot: str
@@ -39,6 +41,8 @@ def provenance_of(engine: Engine, *, command: str, seed: int) -> Provenance:
         command=command,
         versions=json.dumps(_versions(), sort_keys=True),
         seed=seed,
+        system=engine.path.resolve().name,
+        system_kind="index",
         model=engine.model,
         model_digest="+".join(channel.embedder.digest for channel in engine.channels),
         snapshot=engine.snapshot,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..attacks.harness import Outcome, Trial
 from ..attacks.media import Medium
+from ..attacks.registry import ATTACKS
 from ..core.files import sha256_bytes
 from ..core.units import Radius
 from ..retrieval.answer import Answer
@@ -73,22 +75,29 @@ class Recorder:
     ) -> dict[str, Any]:
         """The record of one saved image; ``image`` is filled in by whoever decides what is kept."""
         clean, answer, distance = prepared.clean, trial.verdict, trial.distance
+        attack = ATTACKS[outcome.attack]
         kinds = alarms(clean, answer, distance.l2)
         return {
             **self._query(prepared),
             "goal": goal,
             "attack": outcome.attack,
+            "sees": attack.sees,
+            "source": None,
+            "minimal": attack.minimal,
             "norm": outcome.norm,
             "budget": level.budget,
             "unit": level.unit,
             "eps": level.eps,
-            "steps": self.plan.steps,
+            "steps": self.plan.effort.steps_of(attack),
             "restarts": self.plan.restarts,
             "medium": trial.medium,
             "l2": distance.l2,
             "linf": distance.linf,
             "rmse": distance.rmse,
             "psnr": distance.psnr,
+            "changed_001": distance.changed_001,
+            "changed_01": distance.changed_01,
+            "changed_03": distance.changed_03,
             **self._attacked(prepared, answer),
             "within_top1": holds(top1_radius(clean), distance.l2),
             "within_verdict": holds(verdict_radius(clean), distance.l2),
@@ -96,10 +105,18 @@ class Recorder:
             "success": reached(goal, aim, clean, answer),
             "alarm": bool(kinds),
             "alarm_kind": "+".join(kinds) or None,
+            "embedding_shift": None,
+            "embedding_limit": None,
+            "first_loss": finite(outcome.first_loss),
+            "best_loss": finite(outcome.loss),
+            "zero_gradients": outcome.zero_gradients if outcome.gradients else None,
+            "restart": outcome.restart,
+            "weak": "+".join(outcome.weak) or None,
             "seconds": outcome.seconds,
             "forwards": outcome.forwards,
             "gradients": outcome.gradients,
             "image": None,
+            "clean_image": None,
         }
 
     def _query(self, prepared: Prepared) -> dict[str, Any]:
@@ -107,6 +124,7 @@ class Recorder:
         return {
             **self.provenance.columns(),
             "query": case.query,
+            "stranger": False,
             "query_sha256": sha256_bytes(str(case.pixels.shape).encode() + case.pixels.tobytes()),
             "edit": case.edit,
             "geometric": case.geometric,
@@ -132,11 +150,19 @@ class Recorder:
 
 def _no_attack() -> dict[str, Any]:
     medium: Medium = "float"
-    numbers = dict.fromkeys(("budget", "eps", "l2", "linf", "rmse"), 0.0)
+    amounts = ("budget", "eps", "l2", "linf", "rmse", "changed_001", "changed_01", "changed_03")
+    numbers = dict.fromkeys(amounts, 0.0)
     counts = dict.fromkeys(("steps", "restarts", "forwards", "gradients"), 0)
-    flags = dict.fromkeys(("within_top1", "within_verdict", "claimed", "success", "alarm"), False)
-    words = {"goal": "clean", "attack": "clean", "norm": "none", "unit": "l2", "medium": medium}
-    return {**numbers, **counts, **flags, **words, "psnr": None, "alarm_kind": None, "image": None}
+    flags = dict.fromkeys(("minimal", "within_top1", "within_verdict", "claimed", "success", "alarm"), False)
+    words = {"goal": "clean", "attack": "clean", "sees": "none", "norm": "none", "unit": "l2", "medium": medium}
+    losses = ("first_loss", "best_loss", "zero_gradients", "restart", "weak", "embedding_shift", "embedding_limit")
+    absent = dict.fromkeys((*losses, "psnr", "source", "alarm_kind", "image", "clean_image"), None)
+    return {**numbers, **counts, **flags, **words, **absent}
+
+
+def finite(value: float) -> float | None:
+    """A number as records hold it: none for infinities and what is no number."""
+    return value if math.isfinite(value) else None
 
 
 def _first_id(answer: Answer) -> str | None:

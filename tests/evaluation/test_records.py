@@ -53,7 +53,7 @@ def test_a_record_has_every_column_and_no_other(tmp_path, change):
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(IntegrityError, match=r"retr\.records/1"):
+    with pytest.raises(IntegrityError, match=r"retr\.records/2"):
         read_records(path)
     path.write_bytes(b"not parquet")
     with pytest.raises(IntegrityError, match="cannot be read"):
