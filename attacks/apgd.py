@@ -11,9 +11,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .projections import Norm, column, project, steepest
+from .projections import Ball, column, project, steepest
 from .restarts import with_restarts
-from .result import AttackResult, Best
+from .result import AttackResult, Best, zero_gradient
 from .target import Target, loss_and_gradient
 
 
@@ -21,7 +21,7 @@ def apgd(
     target: Target,
     x: Tensor,
     *,
-    norm: Norm,
+    norm: Ball,
     eps: Tensor,
     steps: int,
     seeds: Sequence[int],
@@ -87,6 +87,8 @@ class _State:
     rises: Tensor  # since the last checkpoint
     checked_loss: Tensor  # best loss at the last checkpoint
     halved: Tensor  # there
+    first_loss: Tensor
+    zeros: Tensor  # gradients that were exactly zero
 
     def with_(self, **changes: Tensor) -> _State:
         return _State(**({field.name: getattr(self, field.name) for field in fields(self)} | changes))
@@ -102,7 +104,7 @@ def _ascend(
     eps: Tensor,
     samples: Tensor,
     *,
-    norm: Norm,
+    norm: Ball,
     steps: int,
     rho: float,
     momentum: float,
@@ -124,7 +126,15 @@ def _ascend(
 
 
 def _finish(best: Best, state: _State, *, evaluations: int) -> None:
-    best.see(state.rows, state.best, state.best_loss, forwards=evaluations, gradients=evaluations)
+    best.note(
+        state.rows,
+        state.best,
+        state.best_loss,
+        forwards=evaluations,
+        gradients=evaluations,
+        zeros=state.zeros,
+        first=state.first_loss,
+    )
 
 
 def _first(target: Target, x: Tensor, start: Tensor, eps: Tensor, samples: Tensor) -> _State:
@@ -147,10 +157,12 @@ def _first(target: Target, x: Tensor, start: Tensor, eps: Tensor, samples: Tenso
         checked_loss=loss,
         # Algorithm 1 compares with the step and the loss at w_0 = 0: nothing was halved there.
         halved=torch.zeros_like(none, dtype=torch.bool),
+        first_loss=loss,
+        zeros=zero_gradient(gradient),
     )
 
 
-def _move(target: Target, state: _State, norm: Norm, momentum: float) -> _State:
+def _move(target: Target, state: _State, norm: Ball, momentum: float) -> _State:
     """One step with momentum, and the best point with its gradient brought up to date."""
     ahead = torch.addcmul(state.x, column(state.step), steepest(state.gradient, norm=norm))
     ahead = project(state.clean, ahead, norm=norm, eps=state.eps)
@@ -170,6 +182,7 @@ def _move(target: Target, state: _State, norm: Norm, momentum: float) -> _State:
         best_gradient=_choose(better, gradient, state.best_gradient),
         best_loss=torch.where(better, loss, state.best_loss),
         rises=state.rises + (loss > state.loss),
+        zeros=state.zeros + zero_gradient(gradient),
     )
 
 

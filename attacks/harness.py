@@ -21,7 +21,8 @@ from ..images.policy import DecodePolicy
 from .media import Bytes, Distance, Medium, Pixels, as_pixels, measure, save_float, save_png, to_bytes
 from .projections import Norm, project
 from .registry import Attack
-from .target import Target
+from .target import Target, limited
+from .weakness import Weakness, weaknesses
 
 V = TypeVar("V")
 Judge = Callable[[Sequence[Pixels]], Sequence[V]]
@@ -33,7 +34,7 @@ class Subject:
 
     Attributes:
         pixels: (H, W, 3) uint8, as decoded.
-        eps: radius of its ball, in the attack's norm, ≥ 0.
+        eps: radius of its ball, in the attack's norm, ≥ 0; a number of pixels for ``l0``; not used for ``none``.
         seed: an integer ≥ 0, for its random starts.
         stem: name of its files, unique within a folder.
     """
@@ -52,15 +53,23 @@ class Effort:
         steps: gradient steps per start.
         restarts: random starts.
         stop_on_success: stop on a sample once the attack's own loss says that it has won.
+        queries: evaluations of the loss per start, for attacks that see no gradient.
     """
 
     steps: int = 50
     restarts: int = 1
     stop_on_success: bool = True
+    queries: int = 1000
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.restarts < 1:
-            raise UsageError(f"an attack needs ≥ 1 step and ≥ 1 start, got {self.steps} and {self.restarts}")
+        if min(self.steps, self.restarts, self.queries) < 1:
+            raise UsageError(
+                f"an attack needs ≥ 1 step, ≥ 1 start and ≥ 1 query, got {self.steps}, {self.restarts}, {self.queries}"
+            )
+
+    def steps_of(self, attack: Attack) -> int:
+        """What the attack is given as ``steps``."""
+        return self.steps if attack.sees == "gradient" else self.queries
 
 
 @dataclass(frozen=True)
@@ -89,9 +98,13 @@ class Outcome(Generic[V]):
         attack: name of the attack.
         norm: norm of its ball.
         claimed: the attack's own word; the trials have the last one.
-        loss: its largest loss.
+        loss: loss of the image it returned: the largest it found, or that of its smallest winning change.
+        first_loss: loss of the first point it looked at.
         forwards: evaluations of the loss.
         gradients: evaluations of its gradient.
+        zero_gradients: share of these that were exactly zero.
+        restart: which of its starts gave the image.
+        weak: signs that the attack did not really try, see :func:`.weakness.weaknesses`.
         seconds: this subject's share of the batch's time, judging left out.
         trials: the float image, then the PNG.
     """
@@ -101,8 +114,12 @@ class Outcome(Generic[V]):
     norm: Norm
     claimed: bool
     loss: float
+    first_loss: float
     forwards: int
     gradients: int
+    zero_gradients: float
+    restart: int
+    weak: tuple[Weakness, ...]
     seconds: float
     trials: tuple[Trial[V], ...]
 
@@ -144,17 +161,21 @@ def run_attack(
         raise UsageError("a batch of attacks needs at least one image, and images of one shape")
     clean = torch.stack([_planes(subject) for subject in subjects])
     eps = torch.tensor([subject.eps for subject in subjects], dtype=torch.float64)
+    given = clean.to(device, dtype)
     started = time.perf_counter()
     result = attack.run(
-        target,
-        clean.to(device, dtype),
+        limited(target, attack.sees),
+        given,
         eps=eps.to(device),
-        steps=effort.steps,
+        steps=effort.steps_of(attack),
         restarts=effort.restarts,
         seeds=[subject.seed for subject in subjects],
         stop_on_success=effort.stop_on_success,
     )
-    images = project(clean, result.x_adv.to("cpu", torch.float64), norm=attack.norm, eps=eps)
+    # Where the attack left a value alone, the image keeps the clean one as it is before rounding to the attack's dtype.
+    moved = (result.x_adv != given).cpu()
+    images = torch.where(moved, result.x_adv.to("cpu", torch.float64), clean)
+    images = project(clean, images, norm=attack.norm, eps=eps)
     seconds = (time.perf_counter() - started) / len(subjects)
     saved = [
         _save(attack, one, _channels_last(image), folder, policy) for one, image in zip(subjects, images, strict=True)
@@ -169,8 +190,12 @@ def run_attack(
             norm=attack.norm,
             claimed=bool(result.success[i]),
             loss=float(result.loss[i]),
+            first_loss=float(result.first_loss[i]),
             forwards=int(result.forwards[i]),
             gradients=int(result.gradients[i]),
+            zero_gradients=float(result.zero_gradients[i]),
+            restart=int(result.restart[i]),
+            weak=weaknesses(result, i, sees=attack.sees),
             seconds=seconds,
             trials=(trials[2 * i], trials[2 * i + 1]),
         )
@@ -191,11 +216,11 @@ def _save(
 ) -> tuple[_Loaded, _Loaded]:
     """Write both files and read them back."""
     floats, png = folder / f"{subject.stem}.npy", folder / f"{subject.stem}.png"
-    rounded = to_bytes(subject.pixels, adversarial, kind=attack.norm, eps=subject.eps)
-    return (
-        _loaded("float", floats, save_float(floats, adversarial), attack, subject),
-        _loaded("png", png, save_png(png, rounded, policy=policy), attack, subject),
-    )
+    first = _loaded("float", floats, save_float(floats, adversarial), attack, subject)
+    # A smallest change stays about as small in 8 bits: it must not be blown up to fill the budget.
+    eps = min(subject.eps, first.distance.size(attack.norm)) if attack.minimal else subject.eps
+    rounded = to_bytes(subject.pixels, adversarial, kind=attack.norm, eps=eps)
+    return first, _loaded("png", png, save_png(png, rounded, policy=policy), attack, subject)
 
 
 def _loaded(medium: Medium, path: Path, pixels: Pixels, attack: Attack, subject: Subject) -> _Loaded:

@@ -14,7 +14,7 @@ from PIL import Image
 from ..core.numerics import dot_gamma, norm, round_up
 from ..images.decode import load
 from ..images.policy import DecodePolicy
-from .projections import Norm
+from .projections import Ball, Norm
 
 Medium = Literal["float", "png"]
 Pixels = npt.NDArray[np.float64]
@@ -33,31 +33,53 @@ class Distance:
         linf: largest change of a value, in [0, 1].
         rmse: 255·ℓ2/√n, in 8-bit levels.
         psnr: −20·log10(ℓ2/√n) in dB; None where the images are equal.
+        changed_001, changed_01, changed_03: share of pixels, in [0, 1], any of whose values changed by more than 0.001,
+            0.01 or 0.03 where values run from −1 to 1 (half as much where they run from 0 to 1).
+        pixels: number of pixels that changed at all.
     """
 
     l2: float
     linf: float
     rmse: float
     psnr: float | None
+    changed_001: float
+    changed_01: float
+    changed_03: float
+    pixels: int
 
     def within(self, kind: Norm, eps: float) -> bool:
-        """Whether the norm of this kind is at most eps."""
-        return (self.l2 if kind == "l2" else self.linf) <= eps
+        """Whether the change is inside the ball of this kind; without a ball it always is."""
+        return kind == "none" or self.size(kind) <= eps
+
+    def size(self, kind: Norm) -> float:
+        """The norm of this kind; ℓ2 where there is no ball."""
+        return {"l2": self.l2, "linf": self.linf, "l0": float(self.pixels), "none": self.l2}[kind]
 
 
 def measure(clean: Pixels, other: Pixels) -> Distance:
     """Distance between two images (H, W, 3) in [0, 1]."""
-    delta = (other - clean).reshape(-1)
+    change = other - clean
+    delta = change.reshape(-1)
     # One rounding per difference, then the sum of squares: each has a proved bound.
     l2 = round_up(float(norm(delta)) * (1.0 + 2.0 * dot_gamma(delta.size)))
     share = l2 / math.sqrt(delta.size)
     exact = not delta.any()
+    largest = np.abs(change).max(axis=-1)  # h w
     return Distance(
         l2=0.0 if exact else l2,
         linf=0.0 if exact else round_up(float(np.abs(delta).max())),
         rmse=0.0 if exact else round_up(255.0 * share),
         psnr=None if exact else -20.0 * math.log10(share),
+        changed_001=_changed(largest, 0.001),
+        changed_01=_changed(largest, 0.01),
+        changed_03=_changed(largest, 0.03),
+        pixels=int(np.count_nonzero(largest)),
     )
+
+
+def _changed(largest: Pixels, by: float) -> float:
+    """Share of pixels whose largest change is more than ``by`` on the scale from −1 to 1."""
+    return float(np.count_nonzero(2.0 * largest > by)) / largest.size
 
 
 def as_pixels(image: Bytes) -> Pixels:
@@ -70,8 +92,10 @@ def to_bytes(clean: Bytes, adversarial: Pixels, *, kind: Norm, eps: float) -> By
 
     Rounding adds noise of its own, which may leave the ball, and drops changes below half a level. The change is
     therefore scaled, down or up, by bisection, to the largest rounded change inside. At budgets below half a level
-    that may be no change at all.
+    that may be no change at all. Where the size of a change is not what is bounded, it is rounded and no more.
     """
+    if kind in ("l0", "none"):
+        return np.rint(np.clip(adversarial, 0.0, 1.0) * 255.0).astype(np.uint8)
     origin = clean.astype(np.float64)
     change = adversarial * 255.0 - origin
     low, high, found = 0.0, _LARGEST_SCALE, clean
@@ -86,7 +110,7 @@ def to_bytes(clean: Bytes, adversarial: Pixels, *, kind: Norm, eps: float) -> By
     return found
 
 
-def _inside(clean: Bytes, rounded: Bytes, kind: Norm, eps: float) -> bool:
+def _inside(clean: Bytes, rounded: Bytes, kind: Ball, eps: float) -> bool:
     """Whether an 8-bit change is within a budget: exact in whole levels, and a hair strict for :func:`measure`."""
     levels = rounded.astype(np.int64) - clean
     size = math.sqrt(int(np.square(levels).sum())) if kind == "l2" else float(np.abs(levels).max())

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .projections import Norm, column, project, steepest
+from .projections import Ball, column, project, steepest
 from .restarts import with_restarts
 from .result import AttackResult, Best
 from .target import Target, loss_and_gradient
@@ -18,7 +18,7 @@ def pgd(
     target: Target,
     x: Tensor,
     *,
-    norm: Norm,
+    norm: Ball,
     eps: Tensor,
     steps: int,
     seeds: Sequence[int],
@@ -55,7 +55,7 @@ def _ascend(
     eps: Tensor,
     samples: Tensor,
     *,
-    norm: Norm,
+    norm: Ball,
     alpha: Tensor,
     steps: int,
     stop_on_success: bool,
@@ -63,7 +63,7 @@ def _ascend(
     best, adv, rows = Best(start), start, torch.arange(len(x), device=x.device)
     for step in range(steps + 1):
         loss, gradient = loss_and_gradient(target, adv, samples[rows])
-        best.see(rows, adv, loss, forwards=1, gradients=1)
+        best.see(rows, adv, loss, gradient)
         on = ~(loss > 0) if stop_on_success else torch.ones_like(loss, dtype=torch.bool)
         rows = rows[on]
         if step == steps or len(rows) == 0:

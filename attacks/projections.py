@@ -1,4 +1,4 @@
-"""Geometry of the ℓ2 and ℓ∞ balls cut by the pixel box: projection, random points, steepest ascent.
+"""Geometry of the balls cut by the pixel box: projection, random points, steepest ascent.
 
 All functions take images (b, 3, H, W) in [0, 1] and one radius per sample (b,). A returned image keeps its budget in
 exact arithmetic, not only up to rounding: radii are shrunk by all that the arithmetic may lose.
@@ -14,7 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Norm = Literal["l2", "linf"]
+Ball = Literal["l2", "linf"]
+"""Balls that a search can walk in."""
+Norm = Literal["l2", "linf", "l0", "none"]
+"""What bounds an attack: a ball; ``l0``, a number of changed pixels (a pixel is its three values); or nothing."""
 
 _NEWTON_STEPS = 12
 _CLOSE = 1e-4
@@ -25,13 +28,14 @@ def project(x: Tensor, adv: Tensor, *, norm: Norm, eps: Tensor) -> Tensor:
     """Euclidean projection of adv onto {‖adv − x‖ ≤ eps} ∩ [0, 1]ⁿ.
 
     For ℓ∞ the two clips commute. For ℓ2, clipping after scaling is feasible but not the projection (it loses norm
-    wherever the box is active), so the multiplier is solved for, see :func:`_project_l2`.
+    wherever the box is active), so the multiplier is solved for, see :func:`_project_l2`. For ℓ0 the eps pixels that
+    change most are kept.
 
     Args:
         x: clean images, in [0, 1].
         adv: points to project, of x's shape, dtype and device.
-        norm: ``l2`` or ``linf``.
-        eps: (b,) radii, ≥ 0.
+        norm: the ball; ``none`` for the pixel box alone.
+        eps: (b,) radii, ≥ 0; for ℓ0 numbers of pixels.
 
     Returns:
         Images with ‖result − x‖ ≤ eps, also as measured in float64, and every value in [0, 1].
@@ -39,12 +43,12 @@ def project(x: Tensor, adv: Tensor, *, norm: Norm, eps: Tensor) -> Tensor:
     return _PROJECT[norm](x, adv, eps)
 
 
-def steepest(gradient: Tensor, *, norm: Norm) -> Tensor:
+def steepest(gradient: Tensor, *, norm: Ball) -> Tensor:
     """The direction of unit norm along which a linear function with this gradient rises most; 0 where it is 0."""
     return _STEEPEST[norm](gradient)
 
 
-def random_start(x: Tensor, *, norm: Norm, eps: Tensor, seeds: Sequence[int], restart: int) -> Tensor:
+def random_start(x: Tensor, *, norm: Ball, eps: Tensor, seeds: Sequence[int], restart: int) -> Tensor:
     """A random point of the ball and the box: on the sphere for ℓ2, uniform in the cube for ℓ∞.
 
     The noise of a sample depends on its own seed and the restart alone: not on its batch, nor on the device.
@@ -66,7 +70,7 @@ def _limit(eps: Tensor, x: Tensor) -> Tensor:
     return eps.double() * (1.0 - 4.0 * torch.finfo(x.dtype).eps - x[0].numel() * 2.0**-52)
 
 
-def _aim(limit: Tensor, x: Tensor, norm: Norm) -> Tensor:
+def _aim(limit: Tensor, x: Tensor, norm: Ball) -> Tensor:
     """(b,) float64: the limit less what rounding may add, half a unit of x's dtype per value of x + δ at most."""
     values = math.sqrt(x[0].numel()) if norm == "l2" else 1.0
     return (limit - torch.finfo(x.dtype).eps * values).clamp(min=0.0)
@@ -100,6 +104,20 @@ def _project_l2(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
     return _scaled(x, torch.where(over, _ratio(aim, norms), 1.0), image - x)[0] if bool(over.any()) else image
 
 
+def _project_l0(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
+    """Pixels ranked by how far they move inside the box; the sort is stable, so that ties go to the same ones."""
+    image = adv.clamp(0.0, 1.0)
+    moved = (image - x).square().sum(1).flatten(1)  # b h*w
+    rank = moved.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    kept = (rank < eps.view(-1, 1).to(x.device)) & (moved > 0)
+    return torch.where(kept.view(len(x), 1, *x.shape[2:]), image, x)
+
+
+def _project_box(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
+    del x, eps
+    return adv.clamp(0.0, 1.0)
+
+
 def _scaled(x: Tensor, scale: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """clip(x + s·v) and how far that is from x."""
     image = torch.addcmul(x, column(scale).to(x), v).clamp_(0.0, 1.0)
@@ -121,7 +139,7 @@ def _steepest_l2(gradient: Tensor) -> Tensor:
     return gradient * column(torch.where(norms > 0, 1.0 / norms, 0.0).to(gradient))
 
 
-def _noise(like: Tensor, norm: Norm, seed: int, restart: int) -> Tensor:
+def _noise(like: Tensor, norm: Ball, seed: int, restart: int) -> Tensor:
     state = np.random.SeedSequence([seed, restart]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state) >> 1)
     return _NOISE[norm](like.shape, generator).to(like)
@@ -136,6 +154,11 @@ def _noise_linf(shape: torch.Size, generator: torch.Generator) -> Tensor:
     return 2.0 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1.0
 
 
-_PROJECT: dict[Norm, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"l2": _project_l2, "linf": _project_linf}
-_STEEPEST: dict[Norm, Callable[[Tensor], Tensor]] = {"l2": _steepest_l2, "linf": torch.sign}
-_NOISE: dict[Norm, Callable[[torch.Size, torch.Generator], Tensor]] = {"l2": _noise_l2, "linf": _noise_linf}
+_PROJECT: dict[Norm, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "l2": _project_l2,
+    "linf": _project_linf,
+    "l0": _project_l0,
+    "none": _project_box,
+}
+_STEEPEST: dict[Ball, Callable[[Tensor], Tensor]] = {"l2": _steepest_l2, "linf": torch.sign}
+_NOISE: dict[Ball, Callable[[torch.Size, torch.Generator], Tensor]] = {"l2": _noise_l2, "linf": _noise_linf}

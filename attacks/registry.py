@@ -11,29 +11,42 @@ from .apgd import apgd
 from .pgd import pgd
 from .projections import Norm
 from .result import AttackResult
+from .target import Sees
 
 
 @dataclass(frozen=True)
 class Attack:
-    """An attack within a ball.
+    """An attack, and what it may use.
 
     Attributes:
         name: as on the command line and in records.
-        norm: the ball's norm.
-        run: called as ``run(target, x, eps=…, steps=…, restarts=…, seeds=…, stop_on_success=…)``.
+        norm: the ball that the harness holds it to.
+        sees: what it is shown of the loss.
+        minimal: it looks for the smallest winning change within eps, so one run at the largest budget says it all.
+        run: called as ``run(target, x, eps=…, steps=…, restarts=…, seeds=…, stop_on_success=…)``; ``steps`` are
+            gradient steps per start, or evaluations of the loss per start for an attack that sees no gradient.
+        source: paper and section.
     """
 
     name: str
     norm: Norm
+    sees: Sees
+    minimal: bool
     run: Callable[..., AttackResult]
+    source: str
 
 
-ATTACKS: dict[str, Attack] = {
-    "pgd-l2": Attack("pgd-l2", "l2", partial(pgd, norm="l2")),
-    "pgd-linf": Attack("pgd-linf", "linf", partial(pgd, norm="linf")),
-    "apgd-l2": Attack("apgd-l2", "l2", partial(apgd, norm="l2")),
-    "apgd-linf": Attack("apgd-linf", "linf", partial(apgd, norm="linf")),
-}
+_MADRY = "Madry et al. 2018, arXiv 1706.06083, section 2.1"
+_CROCE = "Croce and Hein 2020, arXiv 2003.01690, Algorithm 1"
+
+_ALL = (
+    Attack("pgd-l2", "l2", "gradient", False, partial(pgd, norm="l2"), _MADRY),
+    Attack("pgd-linf", "linf", "gradient", False, partial(pgd, norm="linf"), _MADRY),
+    Attack("apgd-l2", "l2", "gradient", False, partial(apgd, norm="l2"), _CROCE),
+    Attack("apgd-linf", "linf", "gradient", False, partial(apgd, norm="linf"), _CROCE),
+)
+
+ATTACKS: dict[str, Attack] = {attack.name: attack for attack in _ALL}
 
 
 def find_attack(name: str) -> Attack:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import UsageError
-from .projections import Norm, random_start
+from .projections import Ball, random_start
 from .result import AttackResult, Best
 
 Ascent = Callable[[Tensor, Tensor, Tensor, Tensor], AttackResult]
@@ -19,7 +19,7 @@ def with_restarts(
     ascend: Ascent,
     x: Tensor,
     *,
-    norm: Norm,
+    norm: Ball,
     eps: Tensor,
     restarts: int,
     seeds: Sequence[int],
@@ -50,7 +50,7 @@ def with_restarts(
             x[rows], norm=norm, eps=eps[rows], seeds=[seeds[i] for i in rows.tolist()], restart=restart
         )
         run = ascend(x[rows], start, eps[rows], rows)
-        best.see(rows, run.x_adv, run.loss, forwards=run.forwards, gradients=run.gradients)
+        best.merge(rows, run, restart=restart)
         if stop_on_success:
             rows = torch.nonzero(~best.won()).flatten()
         if len(rows) == 0:

@@ -7,7 +7,7 @@ import torch
 from retr.attacks.harness import Effort, Subject, run_attack
 from retr.attacks.media import as_pixels, measure, save_png, to_bytes
 from retr.attacks.registry import ATTACKS, Attack
-from retr.attacks.result import AttackResult
+from retr.attacks.result import Best
 from retr.core.errors import UsageError
 from retr.images.policy import DecodePolicy
 
@@ -65,14 +65,15 @@ def test_outcomes_are_saved_reloaded_measured_and_judged(name, tmp_path):
 
 def test_an_attack_that_leaves_its_ball_is_projected_back(tmp_path):
     def cheat(target, x, *, eps, **_):
-        one = torch.ones(len(x))
-        return AttackResult(x + 3.0, one, one > 0, one.long(), one.long())
+        best = Best(x)
+        best.see(torch.arange(len(x)), x + 3.0, torch.ones(len(x), dtype=x.dtype))
+        return best.result()
 
     images = photographs()
     eps = [0.1, 0.2]
     done = run_attack(
-        Attack("cheat", "l2", cheat), Brighter(images, 0.0), subjects(images, eps), judge_mean, effort=EFFORT,
-        folder=tmp_path, policy=POLICY,
+        Attack("cheat", "l2", "gradient", False, cheat, "none"), Brighter(images, 0.0), subjects(images, eps),
+        judge_mean, effort=EFFORT, folder=tmp_path, policy=POLICY,
     )  # fmt: skip
     for outcome, budget in zip(done, eps, strict=True):
         assert 0.999 * budget < outcome.trials[0].distance.l2 <= budget

@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retr.attacks.projections import Norm, project, random_start, steepest
+from retr.attacks.projections import Ball, project, random_start, steepest
 
 DTYPES = [torch.float32, torch.float64]
-NORMS: list[Norm] = ["l2", "linf"]
+NORMS: list[Ball] = ["l2", "linf"]
 
 
 def exact_norm(delta: np.ndarray, norm: str) -> float:
