@@ -11,7 +11,7 @@ squashed to a square.
 | rotation | 0.25 | up to 22° either way |
 | flip | 0.25 | left to right |
 | blur | 0.2 | Gaussian, σ up to 3.6 % of the side |
-| covers | 2 × 0.15 | boxes and bars up to 25 % of a side thick, opaque or as dense as text |
+| covers | 2 × 0.2 | boxes and bars up to 25 % of a side thick, opaque or as dense as text |
 | colour | 0.4 | gamma 0.55–1.8, saturation 0.2–1.9, contrast 0.55–1.6, brightness 0.55–1.5 and ± 20 % |
 | greyscale | 0.12 | ITU-R 601 luma |
 | noise | 0.2 | Gaussian, σ 1–7 % |
@@ -41,7 +41,7 @@ class EditChances:
     rotation: float = 0.25
     flip: float = 0.25
     blur: float = 0.2
-    cover: float = 0.15
+    cover: float = 0.2
     colour: float = 0.4
     grey: float = 0.12
     noise: float = 0.2
@@ -155,7 +155,7 @@ def _cover(views: Tensor, draw: _Draw, chance: float) -> None:
     """An opaque or text-like box or bar over some views, in place."""
     chosen = torch.nonzero(draw.chance(chance)).flatten()
     some, side = draw.of(chosen), views.shape[-1]
-    bar, across = some.chance(0.35), some.chance(0.5)
+    bar, across = some.chance(0.45), some.chance(0.5)
     half_x = torch.where(bar & across, 2.5, some.uniform(0.05, 0.25))
     half_y = torch.where(bar & ~across, 2.5, some.uniform(0.03, 0.25))
     ticks = (torch.arange(side) * 2 + 1) / side - 1

@@ -21,6 +21,7 @@ from .copies_edits import EditChances, edit_batch, to_input
 from .copies_evaluation import Held, evaluate_copies
 from .copies_loss import CopiesLoss, Margins, copies_loss, nearest_others
 from .data import ImageStore, open_store
+from .hard_groups import HardGroups, find_neighbours
 from .recipes import RunContext
 from .starts import averaged_weights, load_start
 
@@ -54,6 +55,8 @@ class CopiesOptions:
             in grey levels (Euclidean); None for 0.4 or 8.
         threshold_weight: of the threshold term against the ranking term.
         queue: rows of earlier steps that every query must also beat.
+        hard: share of a batch that comes in groups of look-alikes (``training.hard_groups``), in [0, 1].
+        group: images in a group.
         gallery_edits: share of steps whose gallery rows are edited too, as the rows of stored views are.
         source_side: side at which images are cached, before edits; at least ``image``.
         start: folder of a run of this recipe whose averaged weights to begin with.
@@ -75,6 +78,8 @@ class CopiesOptions:
     threshold: float | None = None
     threshold_weight: float = 0.5
     queue: int = 0
+    hard: float = 0.0
+    group: int = 4
     gallery_edits: float = 0.0
     source_side: int = 96
     start: Path | None = None
@@ -87,6 +92,8 @@ class CopiesOptions:
                 raise UsageError(f"{field} must be positive, got {value}")
         if self.threshold_weight < 0 or self.queue < 0 or not 0 <= self.gallery_edits <= 1:
             raise UsageError("threshold_weight and queue must be at least 0, and gallery_edits between 0 and 1")
+        if not 0 <= self.hard <= 1 or self.group < 2:
+            raise UsageError("hard must be between 0 and 1, and group at least 2")
         if self.source_side < self.image:
             raise UsageError(f"source_side {self.source_side} is below the network's input of {self.image} pixels")
 
@@ -132,11 +139,12 @@ class CopiesRecipe:
         self.network: nn.Module = RetrNetwork(options.architecture, generator=torch.Generator().manual_seed(seed))
         self._queue = torch.zeros(0, options.dim)
         self._start = None if options.start is None else self._begin_from(options.start)
+        self._groups = self._find_groups()
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Edited and clean views of images drawn without repetition: ``queries`` and ``items`` (b, 3, s, s)."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        chosen = self._rows[torch.randperm(len(self._rows), generator=generator)[: self._size]]
+        chosen = self._groups.draw(self._size, generator)
         pixels, aspect, side = self._pixels(chosen), self._aspect[chosen], self.options.image
         queries = edit_batch(pixels, aspect, side=side, generator=generator)
         if float(torch.rand((), generator=generator)) < self.options.gallery_edits:
@@ -197,6 +205,13 @@ class CopiesRecipe:
         weights = averaged_weights(run)[1]
         load_start(self.network, weights, run)
         return {"run": run.resolve().name, "weights": digest_json(describe_tensors(weights))}
+
+    def _find_groups(self) -> HardGroups:
+        """Look-alikes under the weights that training begins with; none where no groups are asked for."""
+        neighbours = torch.zeros(len(self._rows), 0, dtype=torch.int32)
+        if self.options.hard > 0:
+            neighbours = find_neighbours(self.network, self.store, self._rows, side=self.options.image)
+        return HardGroups(self._rows, neighbours, self.options.group, self.options.hard)
 
     def _settle(self, network: nn.Module) -> None:
         """The averaged weights have other channel means than those that were trained."""

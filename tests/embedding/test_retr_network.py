@@ -93,7 +93,7 @@ def test_the_small_network_keeps_to_its_budget():
     assert flops(RETR_S) <= 0.5e9
     assert RETR_S.dim <= 256
     assert sum(v.numel() for v in folded_skeleton(RETR_S).state_dict().values()) * 4 <= 20e6
-    assert 2 <= parameter_count(RETR_M) / parameter_count(RETR_S) <= 4
+    assert 1.5 <= parameter_count(RETR_M) / parameter_count(RETR_S) <= 4
 
 
 def test_operations_are_counted():
