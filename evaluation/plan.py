@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..attacks.harness import Effort
 from ..attacks.registry import find_attack
 from ..core.errors import UsageError
-from ..core.units import Unit
+from ..core.units import Unit, to_l2
 from ..images.edits import EDITS
-from .retrieval_target import GOALS, Goal
+from .retrieval_losses import GOALS, Goal
 
 Keep = Literal["none", "alarms", "all"]
 
@@ -20,6 +20,7 @@ NO_EDIT = "identity"
 DEFAULT_EDITS = ("jpeg", "brightness", "text", "crop")
 DEFAULT_ATTACKS = ("apgd-l2", "apgd-linf")
 DEFAULT_BUDGETS = (0.5, 1.0, 2.0, 3.0)
+DEFAULT_LOSS_QUERIES = 200
 DEFAULT_SAMPLE = 30
 """Items a plain ``retr attack-eval`` draws: with the edits, attacks and steps here, about two minutes on 2 cores."""
 DEFAULT_SECONDS = 120.0
@@ -33,6 +34,7 @@ class AuditPlan:
     Attributes:
         queries: image files; empty to make queries from items of the index (self-edits).
         truth: CSV table of true items; None to go by file name. Not for self-edits.
+        negatives: image files known to be copies of nothing in the index, audited beside the queries.
         sample: how many items of the index to make queries from, drawn by seed; None for all of them.
         seconds: take on no more queries once this much time is spent; None to do them all. What is left out is counted.
         edits: benign edits applied to every query first, one case each; ``identity`` leaves it as it is.
@@ -43,15 +45,19 @@ class AuditPlan:
         unit: of the budgets.
         at_radius: instead of budgets, multiples of each query's own certified radius.
         steps, restarts: effort of each attack.
+        loss_queries: evaluations of the loss per start, for attacks that see no gradient.
         seed: of samples, edits and random starts.
         out: folder for records and images; None for ``retr-audit/<run id>``.
         keep: which saved images to keep.
+        gallery: how many of the most telling images to keep besides, with the queries they were made from.
+        resume: go on with the unfinished run of ``out``, if there is one.
         batch_size: how many images of one shape to attack at a time.
         command: the command line, for the record.
     """
 
     queries: tuple[str, ...] = ()
     truth: Path | None = None
+    negatives: tuple[str, ...] = ()
     sample: int | None = DEFAULT_SAMPLE
     seconds: float | None = None
     edits: tuple[str, ...] | None = None
@@ -62,9 +68,12 @@ class AuditPlan:
     at_radius: tuple[float, ...] = ()
     steps: int = 20
     restarts: int = 1
+    loss_queries: int = DEFAULT_LOSS_QUERIES
     seed: int = 0
     out: Path | None = None
     keep: Keep = "alarms"
+    gallery: int = 0
+    resume: bool = False
     batch_size: int = 16
     command: str = ""
 
@@ -84,8 +93,8 @@ class AuditPlan:
 
     @property
     def effort(self) -> Effort:
-        """Steps and restarts."""
-        return Effort(steps=self.steps, restarts=self.restarts)
+        """Steps, restarts and queries."""
+        return Effort(steps=self.steps, restarts=self.restarts, queries=self.loss_queries)
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -93,9 +102,21 @@ class AuditPlan:
         return self.at_radius or self.budgets
 
     @property
+    def largest_level(self) -> float:
+        """The level of the largest ball; in dB that is the smallest number."""
+        return max(self.levels, key=lambda level: level if self.at_radius else to_l2(level, self.unit, 1))
+
+    @property
     def level_unit(self) -> str:
         """``radius`` for multiples of the radius, else the unit of the budgets."""
         return "radius" if self.at_radius else self.unit
+
+    def as_json(self) -> dict[str, Any]:
+        """All that a query's records depend on, in plain values: what a resumed run must agree in."""
+        values = asdict(self)
+        for name in ("out", "seconds", "command", "resume"):
+            del values[name]
+        return {**values, "truth": None if self.truth is None else str(self.truth), "edits": self.chosen_edits}
 
 
 def _check_amounts(plan: AuditPlan) -> None:
@@ -108,8 +129,11 @@ def _check_amounts(plan: AuditPlan) -> None:
         raise UsageError(f"--sample must be at least 1, got {plan.sample}")
     if plan.seconds is not None and not plan.seconds > 0:
         raise UsageError(f"a time limit must be above 0 seconds, got {plan.seconds}")
-    if plan.seed < 0 or plan.batch_size < 1:
-        raise UsageError(f"the seed must be ≥ 0 and the batch size ≥ 1, got {plan.seed} and {plan.batch_size}")
+    if plan.seed < 0 or plan.batch_size < 1 or plan.gallery < 0:
+        raise UsageError(
+            "the seed must be ≥ 0, the batch size ≥ 1 and the gallery ≥ 0, "
+            f"got {plan.seed}, {plan.batch_size} and {plan.gallery}"
+        )
     _ = plan.effort  # checks itself
 
 

@@ -8,22 +8,23 @@ and then as the image moves. Whether an attack really succeeded is the engine's 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..attacks.media import Bytes, as_pixels
 from ..images.resize import resize_operator
 from ..retrieval.channel import Channel
+from .retrieval_losses import GOALS, RANKINGS, Goal, View, embedding, verdict
 
-Goal = Literal["evasion", "verdict", "collision"]
-GOALS: tuple[Goal, ...] = ("evasion", "verdict", "collision")
+__all__ = ["GOALS", "Aim", "Goal", "RetrievalTarget"]
 
 _RIVALS = 128
 _REFRESH = 20
+_ITEMS_TO_SEE = 16
 _FLOAT32_DOUBT = 1e-5
 
 
@@ -35,21 +36,27 @@ class Aim:
         item: number of the item that is first before the attack.
         chosen: for a collision, the item that shall come first.
         copy: for a verdict attack, whether the verdict is "copy" before the attack.
+        image: for an embedding attack, the query, (H, W, 3) uint8.
+        reach: for an embedding attack, the ℓ2 norm that the change may have: a certified embedding cannot move farther
+            than L times it, so that the attack has won where it does. 0 without a certificate.
     """
 
     item: int
     chosen: int | None = None
     copy: bool | None = None
+    image: Bytes | None = None
+    reach: float = 0.0
 
 
 class RetrievalTarget:
-    """Loss of a batch of queries against an index; see :class:`..attacks.target.Target`.
+    """Loss of a batch of queries against an index; see :class:`..attacks.target.Target` and ``retrieval_losses``.
 
-    - evasion: some other item beats the first one. One channel: max over rival rows of −h, h the distance to the
-      half-space where the rival wins (T1; with several stored views the best own view counts, T3). Several channels:
-      the best rival margin minus the own margin (T9).
-    - collision: the chosen item beats every other.
-    - verdict: every copy region is left (T4, T5), or one is entered.
+    Args of the constructor:
+        channels: of the index; their embedders may live on any device.
+        aims: one per query.
+        goal: what the attack is after.
+        rivals: how many near rows are compared; more where the first ten items may have more.
+        refresh: after how many evaluations they are looked up again.
     """
 
     def __init__(
@@ -63,27 +70,63 @@ class RetrievalTarget:
     ) -> None:
         self._channels = tuple(channels)
         self._aims = tuple(aims)
-        self._count, self._refresh = rivals, refresh
-        self._loss = _LOSSES[goal]
+        self._goal: Goal = goal
+        self._counts, self._refresh = [_rows_to_see(channel, goal, rivals) for channel in channels], refresh
         self._age = [0] * len(aims)
         self._own = [[self._rows(c, _protagonist(aim, goal)) for aim in aims] for c in self._channels]
         self._others: list[list[Tensor | None]] = [[None] * len(aims) for _ in self._channels]
+        self._items: list[list[np.ndarray]] = [[np.empty(0, np.int64)] * len(aims) for _ in self._channels]
+        self._clean: list[Tensor | None] = [None] * len(self._channels)
 
     def loss(self, x: Tensor, samples: Tensor) -> Tensor:
         """See :class:`..attacks.target.Target`."""
-        wanted = samples.tolist()
         # Margins are small differences: float64 from here on, whatever the network computes in.
         embedded = [channel.embed(x).double() for channel in self._channels]
-        self._look_around(embedded, wanted)
-        views = [self._view(number, z, x, wanted) for number, z in enumerate(embedded)]
-        copies = torch.tensor([bool(self._aims[i].copy) for i in wanted], device=x.device)
-        return (self._loss(views, copies) - _doubt(x.dtype, views)).to(x.dtype)
+        scales = [_pixels_per_unit(channel, (x.shape[-2], x.shape[-1])) for channel in self._channels]
+        ask = self._moved if self._goal == "embedding" else self._margins
+        return (ask(embedded, scales, x, samples) - _doubt(x.dtype, scales, embedded)).to(x.dtype)
 
-    def _view(self, number: int, z: Tensor, x: Tensor, wanted: Sequence[int]) -> _View:
+    def _margins(self, embedded: Sequence[Tensor], scales: Sequence[float], x: Tensor, samples: Tensor) -> Tensor:
+        """How far the goal is passed, in pixels."""
+        wanted = samples.tolist()
+        self._look_around(embedded, wanted)
+        views = [self._view(number, z, scales[number], wanted) for number, z in enumerate(embedded)]
+        if self._goal == "verdict":
+            return verdict(views, torch.tensor([bool(self._aims[i].copy) for i in wanted], device=x.device))
+        return RANKINGS[self._goal](views)
+
+    def _view(self, number: int, z: Tensor, scale: float, wanted: Sequence[int]) -> View:
         own = _stack([self._own[number][i] for i in wanted], z)
         others = _stack([_known(self._others[number][i]) for i in wanted], z)
-        channel = self._channels[number]
-        return _View(channel, _pixels_per_unit(channel, (x.shape[-2], x.shape[-1])), z, own, others)
+        return View(self._channels[number], scale, z, own, others, self._places(number, wanted, others))
+
+    def _places(self, number: int, wanted: Sequence[int], others: Tensor) -> Tensor:
+        """(b, m): items of the other rows, numbered per query over all channels; short lists repeat their first."""
+        places = np.zeros(others.shape[:2], dtype=np.int64)
+        if self._goal == "rank10":
+            for place, i in enumerate(wanted):
+                every = np.unique(np.concatenate([items[i] for items in self._items]))
+                mine = np.searchsorted(every, self._items[number][i])
+                places[place, : len(mine)] = mine
+                places[place, len(mine) :] = mine[0] if len(mine) else 0
+        return torch.from_numpy(places).to(others.device)
+
+    def _moved(self, embedded: Sequence[Tensor], scales: Sequence[float], x: Tensor, samples: Tensor) -> Tensor:
+        """How far embeddings moved, in pixels; less what the budget allows, for certified channels."""
+        reach = torch.tensor([aim.reach for aim in self._aims], dtype=torch.float64, device=x.device)[samples]
+        pairs = zip(embedded, scales, self._clean_embeddings(x), strict=True)
+        moved = [scale * (z - clean[samples]).norm(dim=1) for z, scale, clean in pairs]
+        return embedding(moved, reach)
+
+    def _clean_embeddings(self, like: Tensor) -> list[Tensor]:
+        for number, channel in enumerate(self._channels):
+            if self._clean[number] is None:
+                with torch.no_grad():
+                    images = torch.stack(
+                        [torch.from_numpy(_query(aim).transpose(2, 0, 1).copy()) for aim in self._aims]
+                    )
+                    self._clean[number] = channel.embed(images.to(like)).double()
+        return [_known(clean) for clean in self._clean]
 
     def _look_around(self, embedded: Sequence[Tensor], wanted: Sequence[int]) -> None:
         """Look up the rows near each image whose list has grown old."""
@@ -92,11 +135,12 @@ class RetrievalTarget:
             self._age[i] += 1
         for number, (channel, z) in enumerate(zip(self._channels, embedded, strict=True)):
             if due:
-                found = _nearest(channel, z[due].detach().cpu().double().numpy(), self._count)
+                found = _nearest(channel, z[due].detach().cpu().double().numpy(), self._counts[number])
                 for place, ids in zip(due, found, strict=True):
                     i = wanted[place]
-                    rival = channel.groups[ids] != self._own_item(i)
-                    self._others[number][i] = torch.from_numpy(channel.rows64(ids[rival]))
+                    rivals = ids[channel.groups[ids] != self._own_item(i)]
+                    self._others[number][i] = torch.from_numpy(channel.rows64(rivals))
+                    self._items[number][i] = channel.groups[rivals]
 
     def _own_item(self, i: int) -> int:
         aim = self._aims[i]
@@ -115,17 +159,31 @@ def _protagonist(aim: Aim, goal: Goal) -> int:
     return aim.chosen
 
 
+def _query(aim: Aim) -> np.ndarray:
+    if aim.image is None:
+        raise AssertionError("an embedding attack needs the query")
+    return as_pixels(aim.image)
+
+
+def _rows_to_see(channel: Channel, goal: Goal, rivals: int) -> int:
+    """Enough rows that, with several stored views of each, more than ten items are among them."""
+    items = int(channel.groups.max(initial=-1)) + 1
+    views = math.ceil(int((channel.groups >= 0).sum()) / max(1, items))
+    return max(rivals, _ITEMS_TO_SEE * views) if goal == "rank10" else rivals
+
+
 def _nearest(channel: Channel, zs: np.ndarray, count: int) -> list[np.ndarray]:
     """Live rows near each of several embeddings, by one float32 search."""
     _, ids = channel.store.nearest(np.stack([channel.query32(z) for z in zs]), count, gpu=channel.gpu)
     return [row[channel.groups[row] >= 0] for row in ids]
 
 
-def _doubt(dtype: torch.dtype, views: Sequence[_View]) -> Tensor | float:
+def _doubt(dtype: torch.dtype, scales: Sequence[float], embedded: Sequence[Tensor]) -> Tensor | float:
     """What a float32 network may be mistaken by, so that an attack that stops at success stops on the right side."""
     if dtype == torch.float64:
         return 0.0
-    return _FLOAT32_DOUBT * torch.stack([view.scale * view.z.detach().norm(dim=1) for view in views]).amax(dim=0)
+    lengths = [scale * z.detach().norm(dim=1) for scale, z in zip(scales, embedded, strict=True)]
+    return _FLOAT32_DOUBT * torch.stack(lengths).amax(dim=0)
 
 
 def _pixels_per_unit(channel: Channel, size: tuple[int, int]) -> float:
@@ -149,87 +207,3 @@ def _stack(rows: Sequence[Tensor], like: Tensor) -> Tensor:
     filled = [one if len(one) else torch.full((1, dim), math.nan, dtype=torch.float64) for one in rows]
     padded = [torch.cat([one, one[:1].expand(most - len(one), -1)]) for one in filled]
     return torch.stack(padded).to(like)
-
-
-@dataclass(frozen=True)
-class _View:
-    """A batch seen by one channel: z (b, d), rows of the protagonist (b, v, d), rows of others (b, m, d).
-
-    scale: pixels per embedding unit.
-    """
-
-    channel: Channel
-    scale: float
-    z: Tensor
-    own: Tensor
-    others: Tensor
-
-    def leads(self) -> Tensor:
-        """(b, v, m): signed distance to where the other row beats the own one; positive while the own one leads."""
-        width = torch.cdist(self.own, self.others, compute_mode="donot_use_mm_for_euclid_dist")
-        ahead = _ranking(self.channel, self.z, self.own)[:, :, None]
-        ahead = ahead - _ranking(self.channel, self.z, self.others)[:, None, :]
-        return self.scale * ahead / width.clamp(min=1e-12)
-
-    def margins(self, rows: Tensor) -> Tensor:
-        """(b, m): signed T4/T5 distances to the edge of each row's copy region, positive inside."""
-        threshold = self.channel.threshold
-        assert threshold is not None, "margins need a threshold"
-        distance = _cone if self.channel.score == "cosine" else _ball
-        return self.scale * distance(self.z, rows, threshold.value)
-
-
-def _ranking(channel: Channel, z: Tensor, rows: Tensor) -> Tensor:
-    """Scores whose differences, over the rows' distance, are the distances of T1."""
-    if channel.score == "cosine":
-        return torch.einsum("bd,bmd->bm", z, rows)
-    return -0.5 * (z[:, None, :] - rows).square().sum(-1)
-
-
-def _cone(z: Tensor, rows: Tensor, threshold: float) -> Tensor:
-    """‖z‖·sin(θ − φ): right in sign at every angle, and the distance where |θ − φ| ≤ 90°."""
-    along = torch.einsum("bd,bmd->bm", z, rows)
-    # The clamp keeps the root's gradient finite where z lies on the row itself.
-    across = (z.square().sum(-1, keepdim=True) - along.square()).clamp(min=1e-12).sqrt()
-    return math.sqrt((1.0 - threshold) * (1.0 + threshold)) * along - threshold * across
-
-
-def _ball(z: Tensor, rows: Tensor, threshold: float) -> Tensor:
-    return threshold - (z[:, None, :] - rows).square().sum(-1).clamp(min=1e-24).sqrt()
-
-
-def _evasion(views: Sequence[_View], copies: Tensor) -> Tensor:
-    del copies
-    if len(views) == 1:
-        return _worst(-views[0].leads().amax(dim=1))
-    return _worst(_best(views, "others")) - _worst(_best(views, "own"))
-
-
-def _collision(views: Sequence[_View], copies: Tensor) -> Tensor:
-    del copies
-    if len(views) == 1:
-        return views[0].leads().amin(dim=2).amax(dim=1)
-    return _worst(_best(views, "own")) - _worst(_best(views, "others"))
-
-
-def _verdict(views: Sequence[_View], copies: Tensor) -> Tensor:
-    margins = torch.cat([_best(views, "own"), _best(views, "others")], dim=1)
-    deepest = _worst(margins)
-    return torch.where(copies, -deepest, deepest)
-
-
-def _best(views: Sequence[_View], which: Literal["own", "others"]) -> Tensor:
-    """Margins of all rows of all channels, side by side."""
-    return torch.cat([view.margins(getattr(view, which)) for view in views], dim=1)
-
-
-def _worst(values: Tensor) -> Tensor:
-    """The largest over the last axis; rows that stand for nothing (NaN) never are."""
-    return torch.where(values.isnan(), -torch.inf, values).amax(dim=-1)
-
-
-_LOSSES: dict[Goal, Callable[[Sequence[_View], Tensor], Tensor]] = {
-    "evasion": _evasion,
-    "verdict": _verdict,
-    "collision": _collision,
-}
