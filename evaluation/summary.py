@@ -3,300 +3,267 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from ..core.units import Unit, to_l2
-
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class BudgetLine:
-    """All attacks together at one budget, ``within`` that budget or a smaller one.
-
-    Attributes:
-        attacked1: share of queries whose true item is first, and stays so under every attack (pointwise worst case).
-        attacked10: the same for the first ten.
-        certified1: share whose true item is first and proved to stay so for every change within the budget.
-        certificates: attacked certificates: saved images inside a certified radius.
-        alarms: those that broke it.
-        success: share of attacks whose goal was reached, by the float image.
-    """
-
-    budget: float
-    unit: str
-    queries: int
-    clean1: float
-    clean10: float
-    attacked1: float
-    attacked10: float
-    certified1: float
-    certificates: int
-    alarms: int
-    success: float
-
-
-@dataclass(frozen=True)
-class AttackLine:
-    """One attack with one goal at one budget (or multiple of the certified radius), float images and PNGs apart."""
-
-    attack: str
-    goal: str
-    budget: float
-    unit: str
-    attempts: int
-    success_float: float
-    success_png: float
-    certificates: int
-    alarms: int
-    gradients: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class MultipleLine:
-    """All attacks together at one multiple of each query's own certified radius.
-
-    Attributes:
-        multiple: below 1, a success would be an alarm; above 1, successes say how tight the radius is.
-        queries: queries attacked.
-        success: share of them where some attack reached its goal; ``_float`` and ``_png`` by medium.
-        certificates: attacked certificates; alarms: those that broke.
-    """
-
-    multiple: float
-    queries: int
-    success_float: float
-    success_png: float
-    certificates: int
-    alarms: int
-
-
-@dataclass(frozen=True)
-class EditLine:
-    """One edit: how well it is found, and how far that is certified."""
-
-    edit: str
-    geometric: bool
-    queries: int
-    clean1: float
-    certified: int
-    median_rmse: float | None
-
-
-@dataclass(frozen=True)
-class RadiusLine:
-    """Median certified top-1 radius over queries whose true item is first (0 for those without a certificate)."""
-
-    queries: int
-    l2: float
-    rmse: float
-    psnr: float | None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """An audit in numbers.
-
-    Attributes:
-        run, model, snapshot: what was audited.
-        queries: query images, edits counted apart.
-        files: distinct query files.
-        clean1, clean10: recall before any attack.
-        radius: None where no true item is first or the model is uncertified.
-        budgets: one line per budget; empty for an audit at multiples of the radius.
-        multiples: one line per multiple of the radius, for such an audit.
-        attacks: one line per attack, goal and budget.
-        edits: one line per edit.
-        certificates: attacked certificates, all in all.
-        alarms: saved images that broke a certificate.
-    """
-
-    run: str
-    model: str
-    snapshot: str
-    queries: int
-    files: int
-    clean1: float
-    clean10: float
-    radius: RadiusLine | None
-    budgets: tuple[BudgetLine, ...]
-    multiples: tuple[MultipleLine, ...]
-    attacks: tuple[AttackLine, ...]
-    edits: tuple[EditLine, ...]
-    certificates: int
-    alarms: int
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+from .columns import RADIUS, Bools, Columns, ball_order, in_rmse, run_once, size_in_l2, within
+from .curves import right_verdict
+from .intervals import quantiles_of, share_of
+from .shifts import shift_lines
+from .summary_lines import (
+    AttackLine,
+    BudgetLine,
+    EditLine,
+    MultipleLine,
+    Norms,
+    RadiusLine,
+    Rates,
+    Summary,
+    SystemLine,
+)
+from .tightness import tightness_lines
+from .weak_attacks import weak_attacks
 
 
 def summarise(records: pa.Table) -> Summary:
     """Summarise the records of one run."""
-    table = _Columns({name: records[name].to_numpy() for name in records.column_names})
-    clean, trials = table.where(table["attack"] == "clean"), table.where(table["attack"] != "clean")
+    table = Columns.of(records)
+    by_system = list(table.groups("system"))
+    by_edit = [part for system in by_system for part in system.groups("edit")]
+    systems = tuple(_system_line(system) for system in by_system)
     return Summary(
-        run=str(table["run"][0]),
-        model=str(table["model"][0]),
-        snapshot=str(table["snapshot"][0]),
+        run=str(table.first("run")),
+        queries=systems[0].queries,
+        files=systems[0].files,
+        systems=systems,
+        budgets=tuple(line for system in by_system for line in _budget_lines(system, edit=None)),
+        edit_budgets=tuple(line for part in by_edit for line in _budget_lines(part, edit=part.first("edit"))),
+        multiples=tuple(line for system in by_system for line in _multiple_lines(system)),
+        attacks=tuple(line for system in by_system for line in _attack_lines(system, edit=None)),
+        edit_attacks=tuple(line for part in by_edit for line in _attack_lines(part, edit=part.first("edit"))),
+        edits=tuple(_edit_line(part) for part in by_edit),
+        tightness=tuple(tightness_lines(table)),
+        shifts=tuple(shift_lines(table)),
+        warnings=tuple(weak_attacks(table)),
+        certificates=sum(line.certificates for line in systems),
+        alarms=sum(line.alarms for line in systems),
+    )
+
+
+def _system_line(system: Columns) -> SystemLine:
+    clean, trials = system.clean, system.attacked
+    # Both media are judged for one run of the attack: its cost is in the float's record and in the PNG's.
+    runs = trials.where(trials["medium"] == "float")
+    return SystemLine(
+        name=str(clean.first("system")),
+        kind=str(clean.first("system_kind")),
+        model=str(clean.first("model")),
+        model_digest=str(clean.first("model_digest")),
+        snapshot=str(clean.first("snapshot")),
+        certified=_certified(clean),
         queries=len(clean),
+        strangers=int(clean["stranger"].sum()),
         files=len(set(clean["query"])),
-        clean1=_share(clean["clean_first"]),
-        clean10=_share(clean["clean_top10"]),
-        radius=_median_radius(clean),
-        budgets=tuple(_budget_lines(clean, trials)),
-        multiples=tuple(_multiple_lines(trials)),
-        attacks=tuple(_attack_lines(trials)),
-        edits=tuple(_edit_lines(clean)),
-        certificates=int(_attacked_certificates(trials).sum()),
+        clean=_rates(clean, _right(clean)),
+        radius=_radius_line(clean, "radius_top1"),
+        verdict_radius=_radius_line(clean, "radius_verdict"),
+        images=len(trials),
+        certificates=_attacked_certificates(trials),
         alarms=int(trials["alarm"].sum()),
+        forwards=int(runs["forwards"].sum()),
+        gradients=int(runs["gradients"].sum()),
+        seconds=float(runs["seconds"].sum()),
     )
 
 
-class _Columns:
-    """Columns of a table as arrays, filtered together."""
-
-    def __init__(self, data: dict[str, np.ndarray]) -> None:
-        self._data = data
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._data[name]
-
-    def __len__(self) -> int:
-        return len(self._data["run"])
-
-    def where(self, mask: Bools) -> _Columns:
-        return _Columns({name: values[mask] for name, values in self._data.items()})
-
-    @property
-    def values(self) -> Floats:
-        """Number of values 3·H·W per row."""
-        return 3.0 * self["width"] * self["height"]
-
-    @property
-    def top1(self) -> Floats:
-        """Certified top-1 radii, 0 where there is none."""
-        return np.nan_to_num(self["radius_top1"].astype(np.float64))
+def _certified(clean: Columns) -> bool:
+    return not bool(np.isnan(clean["radius_top1"]).all() and np.isnan(clean["radius_verdict"]).all())
 
 
-def _share(flags: Iterable[Any]) -> float:
-    found = np.fromiter((bool(flag) for flag in flags), dtype=np.float64)
-    return float(found.mean()) if found.size else 0.0
+@dataclass(frozen=True)
+class _Right:
+    """Per query, what of its answer is right."""
+
+    first: Bools
+    top10: Bools
+    verdict: Bools
 
 
-def _median_radius(clean: _Columns) -> RadiusLine | None:
-    right = clean.where(clean["clean_first"].astype(bool))
-    if not len(right) or np.isnan(right["radius_top1"].astype(np.float64)).all():
+def _right(clean: Columns) -> _Right:
+    return _Right(clean["clean_first"], clean["clean_top10"], clean["clean_verdict"] == right_verdict(clean))
+
+
+def _rates(clean: Columns, right: _Right) -> Rates:
+    """Shares of what is right; strangers have a verdict and no recall."""
+    known, judged = ~clean["stranger"], clean["clean_verdict"] != None  # noqa: E711 - an array is compared
+    return Rates(
+        first=share_of(right.first[known]),
+        top10=share_of(right.top10[known]),
+        verdict=share_of(right.verdict[judged]) if judged.any() else None,
+    )
+
+
+def _attacked(clean: Columns, images: Columns) -> Rates:
+    """What stays right under all of these images."""
+
+    def fell(lost: Bools) -> Bools:
+        return np.isin(clean["case"], images["case"][lost])
+
+    before = _right(clean)
+    left = _Right(
+        before.first & ~fell(~images["attacked_first"]),
+        before.top10 & ~fell(~images["attacked_top10"]),
+        before.verdict & ~fell(images["attacked_verdict"] != right_verdict(images)),
+    )
+    return _rates(clean, left)
+
+
+def _proved(clean: Columns, l2: np.ndarray) -> Rates:
+    """What is right and certified beyond these norms."""
+    before = _right(clean)
+    first = before.first & (clean.radius("radius_top1") > l2)
+    return _rates(clean, _Right(first, first, before.verdict & (clean.radius("radius_verdict") > l2)))
+
+
+def _radius_line(clean: Columns, name: str) -> RadiusLine | None:
+    right = _right(clean)
+    answered = clean.where(right.first if name == "radius_top1" else right.verdict)
+    if np.isnan(answered[name]).all():
         return None
-    rmse = float(np.median(255.0 * right.top1 / np.sqrt(right.values)))
-    psnr = None if rmse == 0 else -20.0 * math.log10(rmse / 255.0)
-    return RadiusLine(len(right), float(np.median(right.top1)), rmse, psnr)
+    l2 = answered.radius(name)
+    spread = quantiles_of(in_rmse(l2, answered.values))
+    assert spread is not None, "some radius is a number"
+    psnr = None if spread.p50 == 0 else -20.0 * math.log10(spread.p50 / 255.0)
+    return RadiusLine(len(answered), float(np.median(l2)), spread.p50, psnr, spread)
 
 
-def _attacked_certificates(trials: _Columns) -> Bools:
-    return trials["within_top1"].astype(bool) | trials["within_verdict"].astype(bool)
+def _attacked_certificates(images: Columns) -> int:
+    return int((images["within_top1"] | images["within_verdict"]).sum())
 
 
-def _budget_lines(clean: _Columns, trials: _Columns) -> Iterable[BudgetLine]:
-    if not len(trials) or trials["unit"][0] == "radius":
+def _levels(trials: Columns) -> tuple[list[float], str]:
+    """Budgets from the smallest ball to the largest, and their unit."""
+    unit = str(trials.first("unit")) if len(trials) else RADIUS
+    return sorted(set(trials["budget"].tolist()), key=lambda budget: ball_order(budget, unit)), unit
+
+
+def _budget_lines(part: Columns, *, edit: str | None) -> Iterator[BudgetLine]:
+    clean, trials = part.clean, part.attacked
+    levels, unit = _levels(trials)
+    if unit == RADIUS:
         return
-    unit: Unit = trials["unit"][0]
-    # From the smallest ball to the largest; in dB the larger number is the smaller ball.
-    for budget in sorted(set(trials["budget"]), key=lambda b: to_l2(b, unit, 1)):
-        yield _budget_line(clean, trials, float(budget), unit)
+    before = _rates(clean, _right(clean))
+    for budget in levels:
+        here = trials.where(trials["budget"] == budget)
+        floats = here.where(here["medium"] == "float")
+        yield BudgetLine(
+            system=str(clean.first("system")),
+            edit=edit,
+            budget=budget,
+            unit=unit,
+            queries=len(clean),
+            clean=before,
+            attacked=_attacked(clean, trials.where(within(trials, budget, unit))),
+            certified=_proved(clean, size_in_l2(clean, budget, unit)) if _certified(clean) else None,
+            certificates=_attacked_certificates(here),
+            alarms=int(here["alarm"].sum()),
+            success=share_of(floats["success"]).value,
+        )
 
 
-def _budget_line(clean: _Columns, trials: _Columns, budget: float, unit: Unit) -> BudgetLine:
-    reach = np.asarray([to_l2(b, unit, 1) for b in trials["budget"]]) <= to_l2(budget, unit, 1)
-    here = trials.where(trials["budget"] == budget)
-    first, top10 = clean["clean_first"].astype(bool), clean["clean_top10"].astype(bool)
-    within = trials.where(reach)
-    l2 = np.asarray([to_l2(budget, unit, int(n)) for n in clean.values])
-    return BudgetLine(
-        budget=budget,
-        unit=unit,
-        queries=len(clean),
-        clean1=_share(first),
-        clean10=_share(top10),
-        attacked1=_share(first & ~_fell(clean, within, "attacked_first")),
-        attacked10=_share(top10 & ~_fell(clean, within, "attacked_top10")),
-        certified1=_share(first & (clean.top1 > l2)),
-        certificates=int(_attacked_certificates(here).sum()),
-        alarms=int(here["alarm"].sum()),
-        success=_share(here.where(here["medium"] == "float")["success"]),
-    )
-
-
-def _multiple_lines(trials: _Columns) -> Iterable[MultipleLine]:
-    if not len(trials) or trials["unit"][0] != "radius":
+def _multiple_lines(system: Columns) -> Iterator[MultipleLine]:
+    trials = system.attacked
+    levels, unit = _levels(trials)
+    if unit != RADIUS:
         return
-    for multiple in sorted(set(trials["budget"])):
+    for multiple in levels:
         here = trials.where(trials["budget"] == multiple)
-        keys = set(zip(here["query"], here["edit"], strict=True))
+        # A run-once attack was given the largest multiple, and counts where it really went.
+        wins = trials.where(trials["success"] & _at_level(trials, multiple, unit))
+        cases = len(np.unique(here["case"]))
+        won = {medium: len(np.unique(wins["case"][wins["medium"] == medium])) for medium in ("float", "png")}
         yield MultipleLine(
-            multiple=float(multiple),
-            queries=len(keys),
-            success_float=len(_won(here, "float")) / len(keys),
-            success_png=len(_won(here, "png")) / len(keys),
-            certificates=int(_attacked_certificates(here).sum()),
+            system=str(here.first("system")),
+            multiple=multiple,
+            queries=cases,
+            success_float=won["float"] / cases,
+            success_png=won["png"] / cases,
+            certificates=_attacked_certificates(here),
             alarms=int(here["alarm"].sum()),
         )
 
 
-def _won(trials: _Columns, medium: str) -> set[tuple[str, str]]:
-    """Queries on which some attack reached its goal."""
-    wins = trials.where((trials["medium"] == medium) & trials["success"].astype(bool))
-    return set(zip(wins["query"], wins["edit"], strict=True))
+def _at_level(trials: Columns, budget: float, unit: str) -> Bools:
+    """Images of attacks at this very budget, and of run-once attacks those within it."""
+    once = run_once(trials)
+    return np.where(once, within(trials, budget, unit), trials["budget"] == budget)
 
 
-def _fell(clean: _Columns, trials: _Columns, column: str) -> Bools:
-    """Per clean row, whether some trial on it lost the true item."""
-    lost = ~trials[column].astype(bool)
-    fallen = set(zip(trials["query"][lost], trials["edit"][lost], strict=True))
-    return np.asarray([key in fallen for key in zip(clean["query"], clean["edit"], strict=True)], dtype=bool)
+def _attack_lines(part: Columns, *, edit: str | None) -> Iterator[AttackLine]:
+    clean = part.clean
+    levels, unit = _levels(part.attacked)
+    for runs in part.attacked.groups("attack", "source", "goal"):
+        once = bool(run_once(runs)[0])
+        for budget in levels:
+            here = runs if once else runs.where(runs["budget"] == budget)
+            if len(here):
+                yield _attack_line(clean, runs, here, budget, unit, edit)
 
 
-def _attack_lines(trials: _Columns) -> Iterable[AttackLine]:
-    keys = list(dict.fromkeys(zip(trials["attack"], trials["goal"], trials["budget"], strict=True)))
-    for attack, goal, budget in keys:
-        same = (trials["attack"] == attack) & (trials["goal"] == goal) & (trials["budget"] == budget)
-        yield _attack_line(trials.where(same))
-
-
-def _attack_line(group: _Columns) -> AttackLine:
-    floats, pngs = (group.where(group["medium"] == medium) for medium in ("float", "png"))
+def _attack_line(
+    clean: Columns, runs: Columns, here: Columns, budget: float, unit: str, edit: str | None
+) -> AttackLine:
+    """A line from all runs of one attack, and those that speak of this budget."""
+    given = here.where(here["budget"] == budget)
+    reached = here.where(here["success"] & _at_level(here, budget, unit))
+    won = {medium: reached.where(reached["medium"] == medium) for medium in ("float", "png")}
+    attempts = len(np.unique(here["case"]))
     return AttackLine(
-        attack=str(group["attack"][0]),
-        goal=str(group["goal"][0]),
-        budget=float(group["budget"][0]),
-        unit=str(group["unit"][0]),
-        attempts=len(floats),
-        success_float=_share(floats["success"]),
-        success_png=_share(pngs["success"]),
-        certificates=int(_attacked_certificates(group).sum()),
-        alarms=int(group["alarm"].sum()),
-        gradients=float(floats["gradients"].mean()),
-        seconds=float(floats["seconds"].mean()),
+        system=str(here.first("system")),
+        edit=edit,
+        attack=str(here.first("attack")),
+        source=here.first("source"),
+        goal=str(here.first("goal")),
+        sees=str(here.first("sees")),
+        norm=str(here.first("norm")),
+        minimal=bool(here.first("minimal")),
+        budget=budget,
+        unit=unit,
+        attempts=attempts,
+        success_float=len(won["float"]) / attempts,
+        success_png=len(won["png"]) / attempts,
+        attacked=_attacked(clean, runs.where(within(runs, budget, unit))),
+        norms=_norms(won["float"]),
+        certificates=_attacked_certificates(given),
+        alarms=int(given["alarm"].sum()),
+        forwards=float(here["forwards"].mean()),
+        gradients=float(here["gradients"].mean()),
+        seconds=float(here["seconds"].mean()),
     )
 
 
-def _edit_lines(clean: _Columns) -> Iterable[EditLine]:
-    for edit in dict.fromkeys(clean["edit"]):
-        same = clean.where(clean["edit"] == edit)
-        radius = _median_radius(same)
-        yield EditLine(
-            edit=str(edit),
-            geometric=bool(same["geometric"][0]),
-            queries=len(same),
-            clean1=_share(same["clean_first"]),
-            certified=int((same.top1 > 0).sum()),
-            median_rmse=None if radius is None else radius.rmse,
-        )
+def _norms(images: Columns) -> Norms | None:
+    if not len(images):
+        return None
+    names = ("l2", "linf", "rmse", "changed_001", "changed_01", "changed_03")
+    middle = {name: float(np.median(images[name])) for name in names}
+    # An unchanged image is infinitely many dB away.
+    psnr = float(np.median(np.nan_to_num(images["psnr"], nan=np.inf)))
+    return Norms(images=len(images), psnr=psnr if math.isfinite(psnr) else None, **middle)
+
+
+def _edit_line(part: Columns) -> EditLine:
+    clean = part.clean
+    radius = _radius_line(clean, "radius_top1")
+    return EditLine(
+        system=str(clean.first("system")),
+        edit=str(clean.first("edit")),
+        geometric=bool(clean.first("geometric")),
+        queries=len(clean),
+        clean=_rates(clean, _right(clean)),
+        certified=int((clean.radius("radius_top1") > 0).sum()),
+        median_rmse=None if radius is None else radius.spread.p50,
+    )

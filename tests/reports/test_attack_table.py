@@ -3,32 +3,33 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+from made_records import LOST, MADE, PER_RMSE, audit, clean, table, trial
 from rich.console import Console
 
-from retr.evaluation.summary import AttackLine, BudgetLine, EditLine, MultipleLine, RadiusLine, Summary
+from retr.evaluation.summary import summarise
+from retr.evaluation.summary_lines import Summary
 from retr.reports.attack_table import audit_json, print_audit
 
-SUMMARY = Summary(
-    run="r1",
-    model="block-means",
-    snapshot="s1",
-    queries=8,
-    files=4,
-    clean1=0.875,
-    clean10=1.0,
-    radius=RadiusLine(7, 30.5, 14.25, 25.05),
-    budgets=(BudgetLine(2.0, "rmse", 8, 0.875, 1.0, 0.75, 1.0, 0.625, 32, 0, 0.125),),
-    multiples=(),
-    attacks=(AttackLine("apgd-l2", "evasion", 2.0, "rmse", 8, 0.125, 0.0, 16, 0, 20.0, 0.1),),
-    edits=(EditLine("crop", True, 8, 0.875, 8, 14.25), EditLine("jpeg", False, 8, 1.0, 0, None)),
-    certificates=32,
-    alarms=0,
+RADIUS = {"radius_top1": 2.5 * PER_RMSE, "radius_verdict": 2.5 * PER_RMSE}
+QUERIES = [
+    {"query": f"{n}.jpg", "edit": edit, "geometric": edit == "crop"} for n in range(4) for edit in ("crop", "jpeg")
+]
+ONE = summarise(
+    table(
+        *(clean(**query, **RADIUS, clean_first=i > 0) for i, query in enumerate(QUERIES)),
+        *(
+            trial(2.0, **query, **RADIUS, **(LOST if i == 1 else {}), clean_first=i > 0, within_top1=True)
+            for i, query in enumerate(QUERIES)
+        ),
+    )
 )
+THREE = summarise(table(*audit(files=4)))
 
 
 @dataclass
 class Result:
-    summary: Summary = SUMMARY
+    summary: Summary = ONE
     run: str = "r1"
     records: Path = Path("retr-audit/r1/records.parquet")
     skipped_paths: tuple[tuple[str, str], ...] = (("/c/a.png", "vanished"),)
@@ -39,37 +40,95 @@ class Result:
         return {"vanished": 1}
 
 
-def printed(result):
+def printed(result, width=120):
     text = io.StringIO()
-    print_audit(result, Console(file=text, width=120))
+    print_audit(result, Console(file=text, width=width))
     return text.getvalue()
 
 
-def test_the_table_shows_recall_certificates_radius_and_alarms():
+def cells(text, start):
+    line = next(one for one in text.splitlines() if one.startswith(f"│ {start}"))
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def test_the_table_shows_recall_with_intervals_certificates_radius_and_alarms():
     text = printed(Result())
-    (line,) = [one for one in text.splitlines() if one.startswith("│ 2 rmse")]
-    assert [cell.strip() for cell in line.strip("│").split("│")] == [
-        "2 rmse", "87.5 %", "100.0 %", "75.0 %", "62.5 %", "32", "0",
+    assert cells(text, "2 rmse") == [
+        "2 rmse", "recall@1", "87.5 % (53–98)", "75.0 % (41–93)", "87.5 % (53–98)", "8", "0",
     ]  # fmt: skip
-    assert "RMSE 14.25/255, ℓ2 30.50, PSNR ≥ 25.1 dB" in text or "RMSE 14.25/255, ℓ2 30.50, PSNR ≥ 25.0 dB" in text
-    assert "soundness alarms: 0 in 32 attacked certificates" in text
+    assert "RMSE 2.50/255, ℓ2 0.54, PSNR ≥ 40.2 dB; half of them RMSE 2.50–2.50" in " ".join(text.split())
+    assert "soundness alarms: 0 in 8 attacked certificates" in text
     assert "left out: 1 × vanished" in text
-    assert "crop (geometric)" in text
+    assert cells(text, "crop (geometric)")[1:] == ["4", "75.0 %", "30–95", "75.0 %", "75.0 %", "2.50"]
     assert "retr-audit/r1/records.parquet  (61 s)" in text
+    assert "tightness, first place" in text
 
 
-def test_alarms_and_multiples():
-    line = MultipleLine(0.999, 8, 0.25, 0.125, 16, 3)
-    text = printed(Result(replace(SUMMARY, budgets=(), multiples=(line,), alarms=3, radius=None)))
-    assert "soundness alarms: 3 in 32 attacked certificates – a certificate was broken" in text
-    assert "median certified radius: none" in text
-    (row,) = [one for one in text.splitlines() if one.startswith("│ 0.999")]
-    assert [cell.strip() for cell in row.strip("│").split("│")] == ["0.999", "8", "25.0 %", "12.5 %", "16", "3"]
+def test_several_systems_stand_side_by_side_with_their_attacks():
+    text = printed(Result(THREE))
+    assert "3 systems" in text
+    for system in MADE:
+        assert f"{system.name}: {system.kind}, model {system.model}" in text
+        assert len([line for line in text.splitlines() if line.startswith(f"│ {system.name} ")]) == 3
+    share = next(line for line in THREE.budgets if line.system == "pdq" and line.budget == 3.0).attacked1
+    rows = [line for line in text.splitlines() if line.startswith("│ pdq  ")]
+    assert f"{100 * share:.1f} %" in rows[0]
+    assert "Side by side: recall@1" in text
+    assert "Side by side: accuracy of the verdict" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("summary", [ONE, THREE], ids=["one", "three"])
+def test_no_line_is_wider_than_the_terminal_and_no_heading_is_cut(width, summary):
+    text = printed(Result(summary), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "…" not in text
+    for word in ("clean", "attacked", "certified", "seconds", "alarms", "radius"):
+        assert word in text
+
+
+def test_many_budgets_are_thinned_out_and_the_last_one_stays():
+    rows = [clean(), *(trial(float(b)) for b in range(1, 15))]
+    text = printed(Result(summarise(table(*rows, clean(system="pdq"), trial(1.0, system="pdq")))), 80)
+    head = next(line for line in text.splitlines() if line.startswith("┃  ") and line.split("┃")[-2].strip() == "14")
+    assert head.split("┃")[4].strip() == "1"
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_alarms_multiples_and_weak_attacks():
+    own = {**RADIUS, "unit": "radius", "within_top1": True}
+    made = summarise(
+        table(
+            clean(**RADIUS),
+            trial(2.49, **own | LOST | {"budget": 0.999}, alarm=True, alarm_kind="top1"),
+            trial(5.0, **own | {"budget": 2.0, "within_top1": False}, weak="flat-loss"),
+        )
+    )
+    text = printed(Result(made))
+    assert "soundness alarms: 1 in 1 attacked certificates – a certificate was broken" in text
+    assert cells(text, "0.999  ") == ["0.999", "1", "100.0 %", "0.0 %", "1", "1"]
+    assert "weak attack? apgd-l2, evasion: won at a smaller and failed at a larger budget on 1 of 1 queries" in text
+    assert "the loss never rose" in text
+    assert "median certified radius: none" in printed(
+        Result(replace(made, systems=(replace(made.systems[0], radius=None),)))
+    )
+
+
+def test_names_are_no_markup():
+    made = summarise(table(clean(system="[red]x[/red]"), trial(1.0, system="[red]x[/red]"), clean(), trial(1.0)))
+    assert cells(printed(Result(made)), "[red]x[/red]")[0] == "[red]x[/red]"
 
 
 def test_json_is_plain_and_complete():
     made = json.loads(json.dumps(audit_json(Result()), allow_nan=False))
-    assert made["schema"] == "retr.audit/1"
-    assert made["budgets"][0]["certified1"] == 0.625
+    assert made["schema"] == "retr.audit/2"
+    assert made["budgets"][0]["certified"]["first"] == {
+        "value": 0.875,
+        "low": pytest.approx(0.529, abs=1e-3),
+        "high": pytest.approx(0.978, abs=1e-3),
+        "count": 7,
+        "of": 8,
+    }
+    assert made["systems"][0]["model"] == "block-means"
     assert made["alarms"] == 0
     assert made["skipped_paths"] == [{"path": "/c/a.png", "reason": "vanished"}]

@@ -1,0 +1,82 @@
+"""How the tables and the page of an audit put its numbers into words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..evaluation.intervals import Share
+from ..evaluation.summary_lines import AttackLine, RadiusLine, Summary
+from ..evaluation.tightness import TightnessLine
+
+PROMISES = {"top1": "first place", "verdict": "verdict"}
+"""What certificates are called."""
+
+
+def amount(budget: float, unit: str) -> str:
+    """A budget with its unit."""
+    return f"{budget:g} × radius" if unit == "radius" else f"{budget:g} {unit}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage."""
+    return f"{100 * share:.1f} %"
+
+
+def bounds(share: Share) -> str:
+    """The ends of a share's interval."""
+    return f"{100 * share.low:.0f}–{100 * share.high:.0f}"
+
+
+def interval(share: Share | None) -> str:
+    """A share as a percentage, with its interval."""
+    return "–" if share is None else f"{percent(share.value)} ({bounds(share)})"
+
+
+def attack_name(line: AttackLine) -> str:
+    """An attack as rows call it; a transfer says on what it was made."""
+    return f"{line.attack} made on {line.source}" if line.source else line.attack
+
+
+def radii(summary: Summary) -> Iterator[str]:
+    """The median certified radius of each system that has one."""
+    for system in summary.systems:
+        of = f"{system.name}: " if len(summary.systems) > 1 else ""
+        if system.radius is not None or len(summary.systems) == 1:
+            yield of + _radius(system.radius)
+
+
+def _radius(radius: RadiusLine | None) -> str:
+    if radius is None:
+        return "median certified radius: none (no certificate was given, or no true item is first)"
+    psnr = "no PSNR floor" if radius.psnr is None else f"PSNR ≥ {radius.psnr:.1f} dB"
+    return (
+        f"median certified radius over {radius.queries} queries whose true item is first: "
+        f"RMSE {radius.rmse:.2f}/255, ℓ2 {radius.l2:.2f}, {psnr}; "
+        f"half of them RMSE {radius.spread.p25:.2f}–{radius.spread.p75:.2f}"
+    )
+
+
+def tightness(summary: Summary) -> Iterator[str]:
+    """How tight certificates are, where some answer was broken."""
+    for line in summary.tightness:
+        if line.ratios is not None:
+            of = f"{line.system}, " if len(summary.systems) > 1 else ""
+            yield _tight(of, line)
+
+
+def _tight(of: str, line: TightnessLine) -> str:
+    ratios = line.ratios
+    assert ratios is not None, "only lines with ratios are printed"
+    return (
+        f"tightness, {of}{PROMISES[line.promise]}: certified radius ÷ smallest successful attack: median "
+        f"{ratios.p50:.3f}, half of them {ratios.p25:.3f}–{ratios.p75:.3f}, largest {ratios.most:.3f} "
+        f"({ratios.count} of {line.queries} queries fell)"
+    )
+
+
+def warnings(summary: Summary) -> Iterator[str]:
+    """Signs that an attack was weak."""
+    for one in summary.warnings:
+        of = f"{one.system}: " if len(summary.systems) > 1 else ""
+        source = f" made on {one.source}" if one.source else ""
+        yield f"{of}{one.attack}{source}, {one.goal}: {one.text}"
