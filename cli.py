@@ -54,6 +54,8 @@ SetOption = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Any other number of the plan or the recipe; repeat for several."),
 ]
 CORES = os.cpu_count() or 2
+SHOWN = 12
+"""Images in the gallery of an audit's page."""
 
 
 def _index_path(given: Path | None) -> Path:
@@ -502,20 +504,44 @@ def attack_eval(
             help="Take on no more queries after this time; 0: no limit [default: 120 for a plain attack-eval]."
         ),
     ] = None,
+    negatives: Annotated[
+        str | None, typer.Option(help="Images that are copies of nothing in the index: a folder or a list file.")
+    ] = None,
+    systems: Annotated[
+        str | None,
+        typer.Option(help="Systems side by side, comma-separated: indexes, phash, dhash, pdq, models; see the guide."),
+    ] = None,
+    transfer_from: Annotated[
+        str | None, typer.Option(help="Also make every attack on this system, and judge it by the others.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Every attack on a few queries: minutes.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Every attack and goal, hard, on 200 images: hours.")] = False,
     edits: Annotated[
         str | None, typer.Option(help="Benign edits, comma-separated; all for every one; see the guide.")
     ] = None,
-    attacks: Annotated[str | None, typer.Option(help="pgd-l2, pgd-linf, apgd-l2, apgd-linf, comma-separated.")] = None,
-    goals: Annotated[str, typer.Option(help="evasion, verdict, collision, comma-separated.")] = "evasion",
-    budgets: Annotated[str, typer.Option(help="Budgets, comma-separated.")] = "0.5,1,2,3",
+    attacks: Annotated[
+        str | None, typer.Option(help="Attacks, comma-separated; all for every one [default: apgd-l2,apgd-linf].")
+    ] = None,
+    goals: Annotated[
+        str | None,
+        typer.Option(
+            help="evasion, rank10, verdict, collision, embedding, comma-separated, or all [default: evasion]."
+        ),
+    ] = None,
+    budgets: Annotated[str | None, typer.Option(help="Budgets, comma-separated [default: 0.5,1,2,3].")] = None,
     unit: Annotated[str, typer.Option(help="Unit of the budgets: rmse, l2 or psnr.")] = "rmse",
     at_radius: Annotated[
         str | None, typer.Option(help="Attack at these multiples of each query's own certified radius instead.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Gradient steps per start.")] = 20,
-    restarts: Annotated[int, typer.Option(help="Random starts.")] = 1,
+    steps: Annotated[int | None, typer.Option(help="Gradient steps per start [default: 20].")] = None,
+    restarts: Annotated[int | None, typer.Option(help="Random starts [default: 1].")] = None,
+    loss_queries: Annotated[
+        int | None,
+        typer.Option(help="Evaluations of the loss per start, for attacks that see no gradient [default: 200]."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples, edits and starts.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for records and images [default: retr-audit/RUN].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished audit of the same plan.")] = False,
     keep: Annotated[str, typer.Option(help="Which adversarial images to keep: none, alarms or all.")] = "alarms",
     device: DeviceOption = "auto",
     form: FormatOption = "table",
@@ -523,39 +549,57 @@ def attack_eval(
     """Attack queries, and hold every certificate against what was found; exits with 1 on any soundness alarm."""
     from .core.units import check_unit
     from .evaluation.attack_eval import OUT_OF_TIME, run_attack_eval
-    from .evaluation.plan import DEFAULT_ATTACKS, DEFAULT_SAMPLE, DEFAULT_SECONDS, AuditPlan
-    from .images.edits import EDITS
+    from .evaluation.checkpoint import open_folder
+    from .evaluation.lineup import first_index, open_lineup
+    from .evaluation.presets import choose_preset, plan_of
     from .reports.attack_table import audit_json, print_audit
     from .reports.emit import check_format, emit
-    from .reports.progress import audit_progress
+    from .reports.progress import ProgressBar, audit_progress
     from .retrieval.engine import Engine
 
     if queries is not None and self_edits:
         raise UsageError("--self-edits makes its own queries; leave QUERIES out")
-    chosen = check_format(form)
-    plain = queries is None and sample is None
-    limit = DEFAULT_SECONDS if plain and seconds is None else seconds
-    plan = AuditPlan(
-        queries=tuple(_corpus_paths(queries, _index_path(index))) if queries is not None else (),
-        truth=truth,
-        sample=DEFAULT_SAMPLE if sample is None else sample or None,
-        seconds=limit or None,
-        edits=tuple(EDITS) if edits == "all" else _words(edits) or None,
-        attacks=_words(attacks) or DEFAULT_ATTACKS,
-        goals=_words(goals),  # type: ignore[arg-type]
-        budgets=_numbers("--budgets", budgets),
-        unit=check_unit(unit),
-        at_radius=_numbers("--at-radius", at_radius) if at_radius else (),
-        steps=steps,
-        restarts=restarts,
-        seed=seed,
-        out=out,
-        keep=keep,  # type: ignore[arg-type]
-        command=" ".join(["retr", *sys.argv[1:]]),
-    )
-    engine = Engine.open(_index_path(index), device=device)
-    with audit_progress() as progress:
-        result = run_attack_eval(engine, plan, progress=progress)
+    chosen, names = check_format(form), _words(systems)
+    home = first_index(names, _index_path(index))
+    given = {
+        "queries": tuple(_corpus_paths(queries, home)) if queries is not None else (),
+        "truth": truth,
+        "negatives": tuple(_corpus_paths(negatives, home)) if negatives is not None else (),
+        "sample": sample,
+        "seconds": seconds,
+        "edits": _words(edits),
+        "attacks": _words(attacks),
+        "goals": _words(goals),
+        "budgets": _numbers("--budgets", budgets) if budgets is not None else None,
+        "unit": check_unit(unit),
+        "at_radius": _numbers("--at-radius", at_radius) if at_radius else (),
+        "steps": steps,
+        "restarts": restarts,
+        "loss_queries": loss_queries,
+        "seed": seed,
+        "out": out,
+        "resume": resume,
+        "keep": keep,
+        "gallery": 0 if keep == "none" else SHOWN,
+        "command": " ".join(["retr", *sys.argv[1:]]),
+    }
+    engine = Engine.open(home, device=device)
+    plan = plan_of(choose_preset(quick=quick, full=full), given, items=engine.gallery.items)
+    place = open_folder(plan)
+    try:
+        lineup = open_lineup(
+            names,
+            engine,
+            transfer_from=transfer_from,
+            folder=place.folder,
+            device=device,
+            watch=lambda title: ProgressBar(title, "images"),
+        )
+        with audit_progress() as progress:
+            result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
+    except KeyboardInterrupt:
+        print(f"retr: interrupted; what was done is in {place.folder}: go on with --resume", file=sys.stderr)
+        raise
     print_audit(result) if chosen == "table" else emit([audit_json(result)], chosen, one=True)
     if result.summary.alarms:
         print(f"retr: {result.summary.alarms} soundness alarms; see {result.records}", file=sys.stderr)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 
 from ..attacks.media import Bytes
 from ..core.errors import ImageRejected, UsageError
@@ -26,13 +27,15 @@ class Source:
 
     Attributes:
         path: the file.
-        truth: the true items.
+        truth: the true items; none for a stranger.
         pixels_sha256: what the index holds; None for a query file.
+        stranger: known to be a copy of nothing in the index.
     """
 
     path: str
     truth: Groups
     pixels_sha256: str | None = None
+    stranger: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Case:
         edit: name of the edit.
         geometric: whether that edit moves things.
         pixels: (H, W, 3) uint8.
-        truth: the true items.
+        truth: the true items, as the index numbers them that the queries belong to.
+        stranger: known to be a copy of nothing.
         seed: for random starts; depends on the run's seed, the path and the edit alone.
     """
 
@@ -53,7 +57,13 @@ class Case:
     geometric: bool
     pixels: Bytes
     truth: Groups
+    stranger: bool
     seed: int
+
+    @property
+    def stem(self) -> str:
+        """Name of its files."""
+        return f"{self.seed:015x}-{self.edit}"
 
 
 @dataclass
@@ -70,12 +80,13 @@ class Skipped:
 
 
 def find_sources(engine: Engine, plan: AuditPlan, skipped: Skipped) -> list[Source]:
-    """The plan's queries, or its sample of the index's items, with their true items.
+    """The plan's queries, or its sample of the index's items, with their true items; then its negatives.
 
     Raises:
         UsageError: nothing is left to audit.
     """
     sources = _sample_items(engine, plan) if plan.self_edits else _given_queries(engine, plan, skipped)
+    sources += [Source(path, frozenset(), stranger=True) for path in dict.fromkeys(plan.negatives)]
     if not sources:
         raise UsageError(f"no query to audit: {dict(skipped.reasons) or 'the index is empty'}")
     return sources
@@ -89,7 +100,7 @@ def iter_cases(engine: Engine, plan: AuditPlan, source: Source, skipped: Skipped
     for name in plan.chosen_edits:
         edit, seed = EDITS[name], case_seed(plan.seed, source.path, name)
         pixels = np.ascontiguousarray(edit.apply(image.pixels, np.random.default_rng(seed)))
-        yield Case(source.path, name, edit.geometric, pixels, source.truth, seed)
+        yield Case(source.path, name, edit.geometric, pixels, source.truth, source.stranger, seed)
 
 
 def case_seed(seed: int, path: str, edit: str) -> int:
@@ -134,5 +145,8 @@ def _load(engine: Engine, source: Source, skipped: Skipped) -> DecodedImage | No
         return None
     if stored is not None and image.pixels_sha256 != stored:
         skipped.add(source.path, "changed since it was indexed")
+        return None
+    if source.stranger and pc.index(engine.gallery.catalog["pixels_sha256"], image.pixels_sha256).as_py() >= 0:
+        skipped.add(source.path, "a negative that the index holds")
         return None
     return image

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..core.units import Radius
 from ..retrieval.answer import Answer
-from .retrieval_target import Aim, Goal
+from ..retrieval.channel import QueryEmbedding
+from .retrieval_losses import TOP, Goal
+from .retrieval_target import Aim
 from .truth import Groups
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a system says of a saved image.
+
+    Attributes:
+        answer: its answer.
+        embedded: its embeddings, one per channel, where the attack was after them.
+    """
+
+    answer: Answer
+    embedded: tuple[QueryEmbedding, ...] = ()
 
 
 def first_group(answer: Answer) -> int | None:
@@ -54,10 +71,21 @@ def _kept(clean: Answer, l2: float) -> set[int]:
     return {match.group for match in clean.matches if holds(match.topk, l2)}
 
 
+def goal_radius(answer: Answer, goal: Goal) -> Radius | None:
+    """The certificate that an attack with this goal is up against."""
+    if goal == "verdict":
+        return verdict_radius(answer)
+    if goal == "rank10":
+        return answer.matches[0].topk if answer.matches else None
+    return top1_radius(answer)
+
+
 def reached(goal: Goal, aim: Aim, clean: Answer, attacked: Answer) -> bool:
-    """Whether the attack's goal is reached, by the engine's word."""
+    """Whether the attack's goal is reached, by the engine's word; of embeddings an answer says nothing."""
     if goal == "evasion":
         return first_group(attacked) != aim.item
+    if goal == "rank10":
+        return not found(attacked, frozenset([aim.item]), TOP)
     if goal == "collision":
         return first_group(attacked) == aim.chosen
-    return attacked.point_verdict != clean.point_verdict
+    return goal == "verdict" and attacked.point_verdict != clean.point_verdict

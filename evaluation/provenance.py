@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 import platform
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from ..retrieval.engine import Engine
 
-_LIBRARIES = ("retr", "torch", "numpy", "faiss-cpu", "faiss-gpu-cu12", "pillow", "timm")
+_LIBRARIES = ("retr", "torch", "numpy", "faiss-cpu", "faiss-gpu-cu12", "pillow", "timm", "imagehash", "pdqhash")
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """The columns that are the same in every record of a run; see ``records.SCHEMA``."""
+    """The columns that are the same in every record of a system; see ``records.SCHEMA``."""
 
     run: str
     command: str
     versions: str
     seed: int
-    system: str
-    system_kind: str
     model: str
     model_digest: str
     snapshot: str
@@ -35,19 +34,31 @@ class Provenance:
 
 
 def provenance_of(engine: Engine, *, command: str, seed: int) -> Provenance:
-    """Describe a run that starts now."""
-    return Provenance(
-        run=new_run_id(),
-        command=command,
-        versions=json.dumps(_versions(), sort_keys=True),
-        seed=seed,
-        system=engine.path.resolve().name,
-        system_kind="index",
-        model=engine.model,
-        model_digest="+".join(channel.embedder.digest for channel in engine.channels),
-        snapshot=engine.snapshot,
-        policy_digest=engine.policy.digest,
-    )
+    """Describe a run on an index that starts now."""
+    return describe_run(describe_engine(engine), run=new_run_id(), command=command, seed=seed)
+
+
+def describe_run(system: Mapping[str, str], *, run: str, command: str, seed: int) -> Provenance:
+    """Describe a run on a system.
+
+    Args:
+        system: ``model``, ``model_digest``, ``snapshot`` and ``policy_digest``.
+        run: its id.
+        command: the command line.
+        seed: of everything random.
+    """
+    versions = json.dumps(_versions(), sort_keys=True)
+    return Provenance(run=run, command=command, versions=versions, seed=seed, **system)
+
+
+def describe_engine(engine: Engine) -> dict[str, str]:
+    """What a record says of an index."""
+    return {
+        "model": engine.model,
+        "model_digest": "+".join(channel.embedder.digest for channel in engine.channels),
+        "snapshot": engine.snapshot,
+        "policy_digest": engine.policy.digest,
+    }
 
 
 def new_run_id() -> str:

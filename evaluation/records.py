@@ -104,13 +104,22 @@ class RecordWriter:
         self.count = 0
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Write a batch of records, one mapping each, with every column of the schema and no other."""
-        for record in records:
-            if record.keys() != set(SCHEMA.names):
-                raise AssertionError(f"not the record schema: {sorted(record.keys() ^ set(SCHEMA.names))}")
+        """Write a batch of records."""
         if records:
-            self._writer.write_table(pa.Table.from_pylist([dict(record) for record in records], schema=SCHEMA))
-            self.count += len(records)
+            self.add_table(to_table(records))
+
+    def add_table(self, table: pa.Table) -> None:
+        """Write a batch of records that is a table."""
+        self._writer.write_table(table.replace_schema_metadata(SCHEMA.metadata))
+        self.count += table.num_rows
+
+
+def to_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Records, one mapping each, with every column of the schema and no other, as a table."""
+    for record in records:
+        if record.keys() != set(SCHEMA.names):
+            raise AssertionError(f"not the record schema: {sorted(record.keys() ^ set(SCHEMA.names))}")
+    return pa.Table.from_pylist([dict(record) for record in records], schema=SCHEMA)
 
 
 @contextmanager

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..attacks.harness import Outcome, Trial
+from ..attacks.harness import Effort, Outcome, Trial
 from ..attacks.media import Medium
-from ..attacks.registry import ATTACKS
 from ..core.files import sha256_bytes
 from ..core.units import Radius
 from ..retrieval.answer import Answer
+from ..retrieval.channel import QueryEmbedding
 from .cases import Case
-from .judging import alarms, found, holds, reached, top1_radius, verdict_radius
-from .plan import AuditPlan
+from .embedding_shift import Shift, shift_of
+from .judging import Judgement, alarms, found, goal_radius, holds, reached, top1_radius, verdict_radius
 from .provenance import Provenance
-from .retrieval_target import Aim, Goal
-
-TOP = 10
-"""How many matches an audit asks for: recall@10, and the certificates of the first ten."""
+from .retrieval_losses import TOP, Goal
+from .retrieval_target import Aim
+from .schedule import Task
+from .systems import Entrant
+from .truth import Groups
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A case and the certified answer to its image before any attack."""
+    """A case, a system, and its certified answer to the case's image before any attack."""
 
     case: Case
+    entrant: Entrant
     clean: Answer
 
     @property
@@ -35,61 +38,66 @@ class Prepared:
         """Number of values in the image, 3·H·W."""
         return self.case.pixels.size
 
+    @property
+    def truth(self) -> Groups:
+        """The true items, as the system numbers them."""
+        return self.entrant.groups(self.case.truth)
+
     def radius(self, goal: Goal) -> Radius | None:
         """The certificate that an attack with this goal is up against."""
-        return verdict_radius(self.clean) if goal == "verdict" else top1_radius(self.clean)
+        return goal_radius(self.clean, goal)
 
 
 @dataclass(frozen=True)
-class Level:
-    """A budget as asked for, and what an attack was given.
+class Run:
+    """One run of an attack on one query.
 
     Attributes:
-        budget: as asked for; unit: its unit, or ``radius``.
-        eps: in the attack's norm.
+        task: goal, attack and level.
+        aim: what it was about for the system that judges.
+        unit: of the level.
+        effort: as given to the attack.
+        outcome: what came of it.
+        source: the system it was made on, if another than judges.
+        before: embeddings of the query, where the attack was after them.
     """
 
-    budget: float
+    task: Task
+    aim: Aim
     unit: str
-    eps: float
+    effort: Effort
+    outcome: Outcome[Any]
+    source: str | None = None
+    before: tuple[QueryEmbedding, ...] = ()
 
 
 @dataclass(frozen=True)
 class Recorder:
-    """Makes the records of one run."""
+    """Makes the records of one run of an audit.
 
-    provenance: Provenance
-    plan: AuditPlan
+    Attributes:
+        provenance: by the name of a system.
+    """
+
+    provenance: Mapping[str, Provenance]
 
     def clean(self, prepared: Prepared) -> dict[str, Any]:
         """The record of a query without attack, which every query has."""
         return {
             **self._query(prepared),
             **_no_attack(),
-            **self._attacked(prepared, prepared.clean),
+            **_attacked(prepared, prepared.clean),
             "seconds": sum(prepared.clean.seconds.values()),
         }
 
-    def trial(
-        self, prepared: Prepared, goal: Goal, aim: Aim, level: Level, outcome: Outcome[Answer], trial: Trial[Answer]
-    ) -> dict[str, Any]:
+    def trial(self, prepared: Prepared, run: Run, trial: Trial[Any], judgement: Judgement) -> dict[str, Any]:
         """The record of one saved image; ``image`` is filled in by whoever decides what is kept."""
-        clean, answer, distance = prepared.clean, trial.verdict, trial.distance
-        attack = ATTACKS[outcome.attack]
-        kinds = alarms(clean, answer, distance.l2)
+        clean, answer, distance = prepared.clean, judgement.answer, trial.distance
+        shift = shift_of(run.before, judgement.embedded, distance.l2) if run.before else None
+        kinds = alarms(clean, answer, distance.l2) + (("lipschitz",) if shift and shift.broken else ())
         return {
             **self._query(prepared),
-            "goal": goal,
-            "attack": outcome.attack,
-            "sees": attack.sees,
-            "source": None,
-            "minimal": attack.minimal,
-            "norm": outcome.norm,
-            "budget": level.budget,
-            "unit": level.unit,
-            "eps": level.eps,
-            "steps": self.plan.effort.steps_of(attack),
-            "restarts": self.plan.restarts,
+            **_run(run),
             "medium": trial.medium,
             "l2": distance.l2,
             "linf": distance.linf,
@@ -98,54 +106,77 @@ class Recorder:
             "changed_001": distance.changed_001,
             "changed_01": distance.changed_01,
             "changed_03": distance.changed_03,
-            **self._attacked(prepared, answer),
+            **_attacked(prepared, answer),
+            **_moved(shift),
             "within_top1": holds(top1_radius(clean), distance.l2),
             "within_verdict": holds(verdict_radius(clean), distance.l2),
-            "claimed": outcome.claimed,
-            "success": reached(goal, aim, clean, answer),
+            "success": shift.broken if shift else reached(run.task.goal, run.aim, clean, answer),
             "alarm": bool(kinds),
             "alarm_kind": "+".join(kinds) or None,
-            "embedding_shift": None,
-            "embedding_limit": None,
-            "first_loss": finite(outcome.first_loss),
-            "best_loss": finite(outcome.loss),
-            "zero_gradients": outcome.zero_gradients if outcome.gradients else None,
-            "restart": outcome.restart,
-            "weak": "+".join(outcome.weak) or None,
-            "seconds": outcome.seconds,
-            "forwards": outcome.forwards,
-            "gradients": outcome.gradients,
             "image": None,
             "clean_image": None,
         }
 
     def _query(self, prepared: Prepared) -> dict[str, Any]:
-        case, clean = prepared.case, prepared.clean
+        case, clean, truth, system = prepared.case, prepared.clean, prepared.truth, prepared.entrant.system
         return {
-            **self.provenance.columns(),
+            **self.provenance[system.name].columns(),
+            "system": system.name,
+            "system_kind": system.kind,
             "query": case.query,
-            "stranger": False,
             "query_sha256": sha256_bytes(str(case.pixels.shape).encode() + case.pixels.tobytes()),
+            "stranger": case.stranger,
             "edit": case.edit,
             "geometric": case.geometric,
             "width": clean.width,
             "height": clean.height,
             "clean_item": _first_id(clean),
-            "clean_first": found(clean, case.truth, 1),
-            "clean_top10": found(clean, case.truth, TOP),
+            "clean_first": found(clean, truth, 1),
+            "clean_top10": found(clean, truth, TOP),
             "clean_verdict": clean.point_verdict,
             "radius_top1": _l2(top1_radius(clean)),
             "radius_verdict": _l2(verdict_radius(clean)),
         }
 
-    @staticmethod
-    def _attacked(prepared: Prepared, answer: Answer) -> dict[str, Any]:
-        return {
-            "attacked_item": _first_id(answer),
-            "attacked_first": found(answer, prepared.case.truth, 1),
-            "attacked_top10": found(answer, prepared.case.truth, TOP),
-            "attacked_verdict": answer.point_verdict,
-        }
+
+def _run(run: Run) -> dict[str, Any]:
+    task, outcome = run.task, run.outcome
+    return {
+        "goal": task.goal,
+        "attack": task.attack.name,
+        "sees": task.attack.sees,
+        "source": run.source,
+        "minimal": task.attack.minimal,
+        "norm": task.attack.norm,
+        "budget": task.level,
+        "unit": run.unit,
+        "eps": outcome.subject.eps,
+        "steps": run.effort.steps_of(task.attack),
+        "restarts": run.effort.restarts,
+        "claimed": outcome.claimed,
+        "first_loss": _finite(outcome.first_loss),
+        "best_loss": _finite(outcome.loss),
+        "zero_gradients": outcome.zero_gradients if outcome.gradients else None,
+        "restart": outcome.restart,
+        "weak": "+".join(outcome.weak) or None,
+        "seconds": outcome.seconds,
+        "forwards": outcome.forwards,
+        "gradients": outcome.gradients,
+    }
+
+
+def _attacked(prepared: Prepared, answer: Answer) -> dict[str, Any]:
+    truth = prepared.truth
+    return {
+        "attacked_item": _first_id(answer),
+        "attacked_first": found(answer, truth, 1),
+        "attacked_top10": found(answer, truth, TOP),
+        "attacked_verdict": answer.point_verdict,
+    }
+
+
+def _moved(shift: Shift | None) -> dict[str, float | None]:
+    return {"embedding_shift": shift.moved if shift else None, "embedding_limit": shift.limit if shift else None}
 
 
 def _no_attack() -> dict[str, Any]:
@@ -160,7 +191,7 @@ def _no_attack() -> dict[str, Any]:
     return {**numbers, **counts, **flags, **words, **absent}
 
 
-def finite(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     """A number as records hold it: none for infinities and what is no number."""
     return value if math.isfinite(value) else None
 

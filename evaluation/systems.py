@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -12,8 +13,12 @@ import numpy as np
 from ..attacks.media import Pixels
 from ..attacks.target import Sees, Target
 from ..retrieval.answer import Answer
+from ..retrieval.channel import Channel, QueryEmbedding
 from ..retrieval.engine import Engine
-from .retrieval_target import Aim, Goal, RetrievalTarget
+from .provenance import describe_engine
+from .retrieval_losses import Goal
+from .retrieval_target import Aim, RetrievalTarget
+from .truth import Groups
 
 Kind = Literal["index", "embedder", "hash"]
 
@@ -86,11 +91,16 @@ def gallery_items(engine: Engine) -> tuple[Item, ...]:
 
 @dataclass(frozen=True)
 class EngineSystem:
-    """An index, answered by the exact engine."""
+    """An index, answered by the exact engine.
+
+    Attributes:
+        device: where attacks run; answers are float64 on the CPU.
+    """
 
     name: str
     engine: Engine
     kind: Kind = "index"
+    device: str = "cpu"
 
     @property
     def certified(self) -> bool:
@@ -98,27 +108,64 @@ class EngineSystem:
         return self.engine.why_uncertified() is None
 
     @cached_property
-    def _ids(self) -> tuple[str, ...]:
-        return tuple(item.id for item in gallery_items(self.engine))
+    def gallery(self) -> tuple[Item, ...]:
+        """Its items."""
+        return gallery_items(self.engine)
 
     def items(self) -> Sequence[str]:
         """See :class:`System`."""
-        return self._ids
+        return tuple(item.id for item in self.gallery)
 
     def answer_many(self, images: Sequence[Pixels], *, k: int, certify: bool = False) -> list[Answer]:
         """See :class:`System`."""
         return self.engine.answer_many(images, k=k, certify=certify)
 
+    def embed(self, pixels: Pixels) -> tuple[QueryEmbedding, ...]:
+        """Embeddings of one image, (H, W, 3) float64 in [0, 1], along the certified path; one per channel."""
+        return tuple(channel.embed_query(pixels) for channel in self.engine.channels)
+
     def target(self, aims: Sequence[Aim], goal: Goal, *, sees: Sees) -> Target:
-        """See :class:`System`; the gradient is the system's own whatever the attack sees."""
+        """See :class:`System`; the gradient is the system's own, whatever the attack sees."""
         del sees
-        return RetrievalTarget(self.engine.channels, aims, goal)
+        return RetrievalTarget(self._attacked, aims, goal)
+
+    @cached_property
+    def _attacked(self) -> tuple[Channel, ...]:
+        """Its channels with copies of the embedders where attacks run."""
+        if self.device == "cpu":
+            return self.engine.channels
+        return tuple(replace(c, embedder=deepcopy(c.embedder).to(self.device)) for c in self.engine.channels)
 
     def describe(self) -> dict[str, str]:
         """See :class:`System`."""
-        return {
-            "model": self.engine.model,
-            "model_digest": "+".join(channel.embedder.digest for channel in self.engine.channels),
-            "snapshot": self.engine.snapshot,
-            "policy_digest": self.engine.policy.digest,
-        }
+        return describe_engine(self.engine)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A system in an audit, and its own numbers for the items of the index that queries come from.
+
+    Attributes:
+        numbers: that index's number → its own, for items that it holds; None where both are the same.
+    """
+
+    system: System
+    numbers: Mapping[int, int] | None = None
+
+    def number(self, item: int) -> int | None:
+        """Its number of an item; None if it does not hold it."""
+        return item if self.numbers is None else self.numbers.get(item)
+
+    def groups(self, items: Groups) -> Groups:
+        """Its numbers of the items it holds."""
+        found = (self.number(item) for item in items)
+        return frozenset(number for number in found if number is not None)
+
+
+def enter(system: System, base: Engine) -> Entrant:
+    """Bring a system into an audit of an index. Hashes are made of its items in its order; indexes have their own."""
+    if not isinstance(system, EngineSystem) or system.engine is base:
+        return Entrant(system)
+    theirs = {item.pixels_sha256: number for number, item in enumerate(system.gallery)}
+    ours = enumerate(gallery_items(base))
+    return Entrant(system, {n: theirs[item.pixels_sha256] for n, item in ours if item.pixels_sha256 in theirs})

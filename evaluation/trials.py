@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
-from ..attacks.harness import Outcome, Subject, run_attack
-from ..attacks.media import Pixels
-from ..attacks.projections import Norm
-from ..attacks.registry import ATTACKS
-from ..core.units import to_l2
-from ..retrieval.answer import Answer
-from ..retrieval.engine import Engine
+from ..attacks.harness import Effort, Outcome, Subject, run_attack
+from ..attacks.media import Pixels, as_pixels
+from ..images.policy import DecodePolicy
+from ..retrieval.channel import QueryEmbedding
+from .aims import aim_of, budget_of, chosen_item
+from .judging import Judgement
 from .plan import AuditPlan
-from .retrieval_target import Aim, Goal, RetrievalTarget
-from .rows import TOP, Level, Prepared, Recorder, relative_to
+from .retrieval_losses import TOP, Goal
+from .retrieval_target import Aim
+from .rows import Prepared, Recorder, Run
+from .schedule import Task
+from .showcase import Record, Shot, keep_shots
+from .systems import EngineSystem, System
 
 _MOST_WORKERS = 8
+WORK = "work"
+"""Folder of images that are being judged."""
+
+Judgements = tuple[Judgement, ...]
+"""Of one saved image, by each system that judges it."""
 
 
 @contextmanager
@@ -47,85 +52,127 @@ def worker_threads() -> Iterator[Executor]:
 
 
 @dataclass(frozen=True)
-class Trials:
-    """Runs attacks against one engine. Safe to use from several threads.
+class _Attempt:
+    """One case under attack.
 
     Attributes:
-        images: folder for saved images; kept ones stay in it.
+        place: in the batch.
+        eps: budget in the attack's norm.
+        chosen: what a collision is after, see ``aims.chosen_item``.
+        aim: what the attack is about, for the attacked system.
     """
 
-    engine: Engine
+    place: int
+    prepared: Prepared
+    eps: float
+    chosen: int | None
+    aim: Aim
+
+    @property
+    def subject(self) -> Subject:
+        """What the harness attacks."""
+        return Subject(self.prepared.case.pixels, self.eps, self.prepared.case.seed, f"{self.place:04d}")
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Runs attacks. Safe to use from several threads.
+
+    Attributes:
+        folder: the audit's; kept images stay in it.
+        items: how many items the index has that the queries belong to.
+        policy: how saved images are decoded.
+    """
+
     plan: AuditPlan
     recorder: Recorder
-    images: Path
+    folder: Path
+    items: int
+    policy: DecodePolicy
 
-    def run(self, batch: Sequence[Prepared], goal: Goal, name: str, level: float) -> list[dict[str, Any]]:
-        """Attack cases of one shape; the records of the saved images, two for each case.
+    def run(
+        self, task: Task, batch: Sequence[Prepared], judges: Sequence[Sequence[Prepared]] | None = None
+    ) -> list[Record]:
+        """Attack cases of one shape; the records of the saved images, two for each case and judge.
 
         Args:
-            batch: cases whose images have one shape.
-            goal: what the attack aims at.
-            name: the attack.
-            level: a budget, or a multiple of the radius. Cases without a radius are left out then.
+            task: goal, attack and level. Cases without what it needs (a radius, an item to choose) are left out.
+            batch: the cases as the attacked system sees them; their images have one shape.
+            judges: for a transfer, the same cases as other systems see them; None where the attacked one judges.
         """
-        attack = ATTACKS[name]
-        eps = [self._eps(prepared, goal, attack.norm, level) for prepared in batch]
-        work = [(prepared, budget) for prepared, budget in zip(batch, eps, strict=True) if budget is not None]
-        if not work:
+        attempts = [one for place, prepared in enumerate(batch) if (one := self._attempt(place, prepared, task))]
+        if not attempts:
             return []
-        aims = [self._aim(prepared, goal) for prepared, _ in work]
-        with tempfile.TemporaryDirectory(dir=self.images) as folder:
-            outcomes = run_attack(
-                attack,
-                RetrievalTarget(self.engine.channels, aims, goal),
-                [_subject(prepared, budget) for prepared, budget in work],
-                self._judge,
-                effort=self.plan.effort,
-                folder=Path(folder),
-                policy=self.engine.policy,
-                # Attacks may be approximate; measuring and judging are float64.
-                dtype=torch.float32,
-            )
-            judged = zip(work, aims, outcomes, strict=True)
-            return [r for (prepared, _), aim, done in judged for r in self._records(prepared, goal, aim, level, done)]
+        effort = self._effort(task, batch[0].entrant.system, transfer=judges is not None)
+        views = [batch] if judges is None else judges
+        with tempfile.TemporaryDirectory(dir=self.folder / WORK) as work:
+            outcomes = self._attack(task, attempts, [view[0].entrant.system for view in views], effort, Path(work))
+            shots = [
+                shot
+                for one, outcome in zip(attempts, outcomes, strict=True)
+                for number, view in enumerate(views)
+                for shot in self._shots(task, one, effort, outcome, view[one.place], number)
+            ]
+            keep_shots(shots, self.folder, Path(work), keep=self.plan.keep, gallery=self.plan.gallery > 0)
+        return [shot.record for shot in shots]
 
-    def _eps(self, prepared: Prepared, goal: Goal, norm: Norm, level: float) -> float | None:
-        """The budget in the attack's norm; None where it is a multiple of a radius that is not there."""
-        if self.plan.at_radius:
-            radius = prepared.radius(goal)
-            l2 = None if radius is None or radius.l2 == 0 else level * radius.l2
-        else:
-            l2 = to_l2(level, self.plan.unit, prepared.values)
-        return l2 if l2 is None or norm == "l2" else l2 / math.sqrt(prepared.values)
+    def _attempt(self, place: int, prepared: Prepared, task: Task) -> _Attempt | None:
+        eps = budget_of(prepared, task, self.plan)
+        if eps is None:
+            return None
+        chosen = chosen_item(prepared, self.items) if task.goal == "collision" else None
+        aim = aim_of(prepared, task, eps, chosen)
+        return None if aim is None else _Attempt(place, prepared, eps, chosen, aim)
 
-    def _aim(self, prepared: Prepared, goal: Goal) -> Aim:
-        first = prepared.clean.matches[0].group
-        if goal == "collision":
-            others = np.setdiff1d(np.arange(self.engine.gallery.items), [first])
-            return Aim(first, chosen=int(np.random.default_rng(prepared.case.seed).choice(others)))
-        return Aim(first, copy=prepared.clean.point_verdict == "copy" if goal == "verdict" else None)
+    def _effort(self, task: Task, system: System, *, transfer: bool) -> Effort:
+        """An attack made for others, or to move an embedding without a limit to break, goes on to its end."""
+        endless = task.goal == "embedding" and not system.certified
+        return replace(self.plan.effort, stop_on_success=not (transfer or endless))
 
-    def _judge(self, images: Sequence[Pixels]) -> list[Answer]:
-        return self.engine.answer_many(list(images), k=TOP)
+    def _attack(
+        self, task: Task, attempts: Sequence[_Attempt], judges: Sequence[System], effort: Effort, work: Path
+    ) -> list[Outcome[Judgements]]:
+        system = attempts[0].prepared.entrant.system
+        return run_attack(
+            task.attack,
+            system.target([one.aim for one in attempts], task.goal, sees=task.attack.sees),
+            [one.subject for one in attempts],
+            lambda images: _judge(images, judges, task.goal),
+            effort=effort,
+            folder=work,
+            policy=self.policy,
+            device=system.device if isinstance(system, EngineSystem) else "cpu",
+            # Attacks may be approximate; measuring and judging are float64.
+            dtype=torch.float32,
+        )
 
-    def _records(
-        self, prepared: Prepared, goal: Goal, aim: Aim, level: float, outcome: Outcome[Answer]
-    ) -> list[dict[str, Any]]:
-        given = Level(level, self.plan.level_unit, outcome.subject.eps)
-        records = [self.recorder.trial(prepared, goal, aim, given, outcome, trial) for trial in outcome.trials]
-        alarmed = any(record["alarm"] for record in records)
-        if self.plan.keep == "all" or (self.plan.keep == "alarms" and alarmed):
-            self._keep(records, outcome)
-        return records
-
-    def _keep(self, records: Sequence[dict[str, Any]], outcome: Outcome[Answer]) -> None:
-        for record, trial in zip(records, outcome.trials, strict=True):
-            words = (record["goal"], record["attack"], f"{record['budget']:g}", record["unit"])
-            kept = self.images / f"{outcome.subject.stem}-{'-'.join(words)}{trial.path.suffix}"
-            trial.path.replace(kept)
-            record["image"] = relative_to(kept, self.images.parent)
+    def _shots(
+        self, task: Task, one: _Attempt, effort: Effort, outcome: Outcome[Judgements], judge: Prepared, number: int
+    ) -> Iterable[Shot]:
+        """The records of one attack by one judge, float first; none where the judge has nothing to lose."""
+        attacked, system = one.prepared.entrant.system, judge.entrant.system
+        aim = aim_of(judge, task, one.eps, one.chosen)
+        if aim is None:
+            return
+        before = _embed(system, as_pixels(judge.case.pixels)) if task.goal == "embedding" else ()
+        source = None if system is attacked else attacked.name
+        run = Run(task, aim, self.plan.level_unit, effort, outcome, source, before)
+        for trial in outcome.trials:
+            record = self.recorder.trial(judge, run, trial, trial.verdict[number])
+            yield Shot(record, judge.case, attacked.name, trial.path)
 
 
-def _subject(prepared: Prepared, eps: float) -> Subject:
-    case = prepared.case
-    return Subject(case.pixels, eps, case.seed, f"{case.seed:015x}-{case.edit}")
+def _judge(images: Sequence[Pixels], systems: Sequence[System], goal: Goal) -> list[Judgements]:
+    answers = [system.answer_many(images, k=TOP) for system in systems]
+    after_embeddings = goal == "embedding"
+    return [
+        tuple(
+            Judgement(answer[place], _embed(system, image) if after_embeddings else ())
+            for answer, system in zip(answers, systems, strict=True)
+        )
+        for place, image in enumerate(images)
+    ]
+
+
+def _embed(system: System, pixels: Pixels) -> tuple[QueryEmbedding, ...]:
+    return system.embed(pixels) if isinstance(system, EngineSystem) else ()
