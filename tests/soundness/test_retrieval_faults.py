@@ -8,12 +8,12 @@ from functools import cached_property
 
 import faiss
 import numpy as np
-import pytest
-from planted import audit, draw_pictures, save_pictures, small_index, with_rows
+from planted import audit, draw_pictures, embedded_by, save_pictures, small_index, with_rows
 
 from retr.certificates.checker import top1_violations
 from retr.certificates.ranking import pair_radii
 from retr.core.types import UpperBound
+from retr.embedding.block_means import BlockMeans
 from retr.indexer.vectors import Float32, Ids, RowStore
 from retr.retrieval import engine as engine_module
 from retr.retrieval import rank as rank_module
@@ -32,7 +32,7 @@ def test_a_tie_given_infinite_radius(planted, caught, tmp_path, monkeypatch):
     left, *others = draw_pictures(5)
     mirrored = left[:, ::-1]
     between = ((left.astype(np.float64) + mirrored) / 2).astype(np.uint8)
-    engine = small_index(tmp_path, [left, mirrored, *others])
+    engine = embedded_by(small_index(tmp_path, [left, mirrored, *others]), BlockMeans(4))
     queries = save_pictures(tmp_path / "queries", [between, others[0]])
     table = tmp_path / "truth.csv"
     table.write_text("query,truth\n000.png,000.png\n001.png,002.png\n")
@@ -94,14 +94,18 @@ class Partitioned(RowStore):
 
 
 def test_an_approximate_index_certified_as_exact(planted, caught, tmp_path):
-    engine = small_index(tmp_path, draw_pictures(60))
+    """Queries are mixtures of two pictures. Where a small change leads to another list, the first match is not in it."""
+    pictures = draw_pictures(60)
+    engine = small_index(tmp_path, pictures)
+    mixed = [(0.6 * a + 0.4 * b).astype(np.uint8) for a, b in zip(pictures[:20], pictures[20:40], strict=True)]
+    queries = save_pictures(tmp_path / "queries", mixed)
     (channel,) = engine.channels
     if planted:
         store = channel.store
         parts = Partitioned(store.parts, store.starts, store.dim, store.score)
         engine = with_rows(engine, replace(channel, store=parts))
     goals = ("evasion", "collision")
-    caught(audit(engine, tmp_path / "audit", sample=12, goals=goals, at_radius=(0.9,)))
+    caught(audit(engine, tmp_path / "audit", queries=queries, goals=goals, at_radius=(0.9,)))
 
 
 def four_and_no_more(channel: Channel, zs: Float64, count: int) -> list[Shortlist]:

@@ -14,12 +14,21 @@ from drawn import Quiet
 from PIL import Image
 from torch import Tensor
 
+from retr.attacks.harness import Effort, Subject, run_attack
+from retr.attacks.media import as_pixels
+from retr.attacks.registry import find_attack
 from retr.core.types import Score, UpperBound
+from retr.core.units import Radius
 from retr.embedding.contract import Embedder
 from retr.evaluation.attack_eval import run_attack_eval
+from retr.evaluation.judging import alarms, top1_radius, verdict_radius
 from retr.evaluation.plan import AuditPlan
 from retr.evaluation.records import read_records
+from retr.evaluation.retrieval_target import Aim, Goal
+from retr.evaluation.rows import TOP
+from retr.evaluation.systems import System
 from retr.images.decode import load
+from retr.images.policy import DecodePolicy
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.snapshot import Threshold
 from retr.indexer.thresholds import leave_one_out
@@ -127,13 +136,11 @@ class Found:
         alarms: certificates broken.
         certificates: how many were attacked.
         kinds: which parts of the answers broke.
-        records: all of it.
     """
 
     alarms: int
     certificates: int
     kinds: frozenset[str]
-    records: list[dict[str, Any]]
 
 
 def audit(engine: Engine, folder: Path, **choices: Any) -> Found:
@@ -151,4 +158,46 @@ def audit(engine: Engine, folder: Path, **choices: Any) -> Found:
     kinds = frozenset(kind for record in alarmed for kind in record["alarm_kind"].split("+"))
     assert result.summary.alarms == len(alarmed)
     attacked = sum(record["within_top1"] or record["within_verdict"] for record in records)
-    return Found(len(alarmed), attacked, kinds, records)
+    return Found(len(alarmed), attacked, kinds)
+
+
+def press(
+    system: System, pictures: Sequence[Picture], folder: Path, *, goal: Goal, share: float, steps: int = 100
+) -> Found:
+    """The audit's own harness and alarms on any system, with an attack in float64: for what the plain audit cannot ask.
+
+    Args:
+        system: certified.
+        pictures: queries of one shape.
+        folder: for the images; must not exist.
+        goal: evasion or verdict.
+        share: of each certified radius, the budget of its attack.
+        steps: of APGD in ℓ2.
+    """
+    folder.mkdir()
+    clean = system.answer_many([as_pixels(picture) for picture in pictures], k=TOP, certify=True)
+    radii = [verdict_radius(answer) if goal == "verdict" else top1_radius(answer) for answer in clean]
+    work = [n for n, radius in enumerate(radii) if radius is not None and radius.l2 > 0]
+    subjects = [Subject(pictures[n], share * _l2(radii[n]), n, f"{n:03d}") for n in work]
+    aims = [Aim(clean[n].matches[0].group, copy=clean[n].point_verdict == "copy") for n in work]
+    outcomes = run_attack(
+        find_attack("apgd-l2"),
+        system.target(aims, goal, sees="gradient"),
+        subjects,
+        lambda images: system.answer_many(images, k=TOP),
+        effort=Effort(steps=steps),
+        folder=folder,
+        policy=DecodePolicy(),
+    )
+    broken = [
+        alarms(clean[n], trial.verdict, trial.distance.l2)
+        for n, outcome in zip(work, outcomes, strict=True)
+        for trial in outcome.trials
+    ]
+    kinds = frozenset(kind for kinds in broken for kind in kinds)
+    return Found(sum(map(bool, broken)), len(broken), kinds)
+
+
+def _l2(radius: Radius | None) -> float:
+    assert radius is not None
+    return radius.l2
