@@ -8,13 +8,24 @@ from ..evaluation.intervals import Share
 from ..evaluation.summary_lines import AttackLine, RadiusLine, Summary
 from ..evaluation.tightness import TightnessLine
 
-PROMISES = {"top1": "first place", "verdict": "verdict"}
-"""What certificates are called."""
+PROMISES = {"top1": "first place", "topk": "first ten", "verdict": "verdict", "lipschitz": "Lipschitz bound"}
+"""What certificates and their alarms are called."""
 
 
 def amount(budget: float, unit: str) -> str:
     """A budget with its unit."""
     return f"{budget:g} × radius" if unit == "radius" else f"{budget:g} {unit}"
+
+
+def level(budget: float, unit: str) -> str:
+    """A budget as sentences and headings name it."""
+    forms = {"radius": "{} × radius", "rmse": "RMSE {}", "l2": "ℓ2 {}", "psnr": "{} dB"}
+    return forms[unit].format(f"{budget:g}")
+
+
+def broken(kinds: str | None) -> str:
+    """What an alarm broke, from its record."""
+    return ", ".join(PROMISES.get(kind, kind) for kind in (kinds or "").split("+"))
 
 
 def percent(share: float) -> str:
@@ -34,7 +45,12 @@ def interval(share: Share | None) -> str:
 
 def attack_name(line: AttackLine) -> str:
     """An attack as rows call it; a transfer says on what it was made."""
-    return f"{line.attack} made on {line.source}" if line.source else line.attack
+    return f"{line.attack}{source_name(line.source)}"
+
+
+def source_name(source: str | None) -> str:
+    """Where a transfer was made; nothing for an attack on the system itself."""
+    return f" made on {source}" if source else ""
 
 
 def radii(summary: Summary) -> Iterator[str]:
@@ -78,5 +94,4 @@ def warnings(summary: Summary) -> Iterator[str]:
     """Signs that an attack was weak."""
     for one in summary.warnings:
         of = f"{one.system}: " if len(summary.systems) > 1 else ""
-        source = f" made on {one.source}" if one.source else ""
-        yield f"{of}{one.attack}{source}, {one.goal}: {one.text}"
+        yield f"{of}{one.attack}{source_name(one.source)}, {one.goal}: {one.text}"

@@ -1,0 +1,178 @@
+"""The figures of the audit's page: accuracy against the size of the change, radii, tightness, shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from ..evaluation.columns import Columns, ball_order
+from ..evaluation.curves import Axis, Curve
+from ..evaluation.intervals import Quantiles, Share
+from ..evaluation.summary_lines import BudgetLine, Rates, Summary
+from ..evaluation.tightness import Promise, broken_promises
+from .audit_words import PROMISES, level, percent
+from .html_tags import Content, Html, tag
+from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
+
+AXIS_NAMES: dict[Axis, str] = {"rmse": "size of the change, RMSE in levels of 255", "l2": "size of the change, ℓ2"}
+_QUESTIONS: dict[Promise, str] = {"top1": "recall@1", "verdict": "accuracy of the verdict"}
+_BEYOND = 1.15
+"""How far a chart goes on after the largest budget."""
+
+
+def figure(title: Content, chart: Html, *notes: Content) -> Html:
+    """One chart with its title and what to see in it."""
+    return tag("figure", tag("h4", title), chart, tag("figcaption", *notes))
+
+
+def panels(figures: Iterable[Html]) -> Html:
+    """Charts side by side, as many as there is room for."""
+    return tag("div", list(figures), class_="panels")
+
+
+def legend() -> Html:
+    """What the lines and grounds of the accuracy charts mean."""
+    words = {
+        "proved": "certified: proved for every change of this size",
+        "attacked": "attacked: left by the worst of all attacks",
+        "lost": "broken by an attack",
+        "clean": "before any attack",
+    }
+    return tag("p", [tag("span", tag("i"), text, class_=kind) for kind, text in words.items()], class_="legend")
+
+
+def end_of_axis(summary: Summary, curves: Sequence[Curve], axis: Axis) -> float:
+    """A little beyond the largest budget; without budgets, where most radii and most broken answers lie."""
+    if summary.budgets:
+        return _BEYOND * max(_on_axis(line, axis) for line in summary.budgets)
+    ends = [
+        float(np.quantile(found, 0.95))
+        for c in curves
+        for found in (c.radii, c.broken)
+        if found is not None and len(found)
+    ]
+    return _BEYOND * max([*ends, 1e-9])
+
+
+def _on_axis(line: BudgetLine, axis: Axis) -> float:
+    """Where a budget lies: RMSE and dB do not depend on the image's size, ℓ2 is its own axis."""
+    return ball_order(line.budget, line.unit) * (1.0 if axis == "l2" else 255.0)
+
+
+def accuracy_figure(summary: Summary, curve: Curve, *, axis: Axis, x_max: float) -> Html:
+    """One system, one question."""
+    lines = [line for line in summary.budgets if line.system == curve.system]
+    shares = [(line, _share(line.attacked, curve.promise)) for line in lines]
+    points = [
+        Point(_on_axis(line, axis), share.value, share.low, share.high,
+              f"{level(line.budget, line.unit)}: {percent(share.value)} left, 95 % interval "
+              f"{percent(share.low)} to {percent(share.high)}")
+        for line, share in shares if share is not None
+    ]  # fmt: skip
+    clean = curve.right / curve.queries
+    label = f"{curve.system}: {_QUESTIONS[curve.promise]} against the size of the change; clean {percent(clean)}"
+    chart = accuracy_chart(
+        clean=clean,
+        attacked=curve.attacked,
+        certified=curve.certified if curve.radii is not None else None,
+        points=points,
+        reach=curve.reach,
+        x_max=x_max,
+        axis=AXIS_NAMES[axis],
+        label=label,
+    )
+    return figure(curve.system, chart, _at_largest(lines, curve))
+
+
+def _at_largest(lines: Sequence[BudgetLine], curve: Curve) -> str:
+    """The figures at the largest budget in words."""
+    if not lines:
+        return f"Clean {percent(curve.right / curve.queries)} of {curve.queries} queries."
+    line = lines[-1]
+    words = [f"clean {percent(curve.right / curve.queries)}"]
+    attacked, certified = _share(line.attacked, curve.promise), line.certified and _share(line.certified, curve.promise)
+    if attacked is not None:
+        words.append(f"attacked {percent(attacked.value)}")
+    words.append("nothing certified" if certified is None else f"certified {percent(certified.value)}")
+    return f"At {level(line.budget, line.unit)}: {', '.join(words)}."
+
+
+def _share(rates: Rates, promise: Promise) -> Share | None:
+    return rates.first if promise == "top1" else rates.verdict
+
+
+def radius_figures(summary: Summary, curves: Sequence[Curve], *, axis: Axis) -> list[Html]:
+    """How certified radii are spread, with the largest budget as a mark."""
+    certified = [curve for curve in curves if curve.radii is not None and len(curve.radii)]
+    ends = [float(np.quantile(curve.radii, 0.98)) for curve in certified if curve.radii is not None]
+    x_max = max([*ends, 1e-9]) * 1.05
+    budgets = [(line, _on_axis(line, axis)) for line in summary.budgets]
+    marks = [Mark(at, level(line.budget, line.unit)) for line, at in budgets[-1:] if at < x_max]
+    figures = []
+    for curve in certified:
+        assert curve.radii is not None, "only certified curves are drawn"
+        title = f"{curve.system}, {PROMISES[curve.promise]}"
+        name = "certified radius, ℓ2" if axis == "l2" else "certified radius, RMSE in levels of 255"
+        chart = histogram_chart(curve.radii, x_max=x_max, axis=name, label=f"{title}: certified radii", marks=marks)
+        middle = f"Median {np.median(curve.radii):.2f} over {len(curve.radii)} queries answered right"
+        beyond = int((curve.radii > x_max).sum())
+        more = f"; the last bar holds {beyond} beyond the axis" if beyond else ""
+        figures.append(figure(title, chart, f"{middle}{more}."))
+    return figures
+
+
+def tightness_figures(summary: Summary, table: Columns) -> list[Html]:
+    """How close the smallest successful attacks come to the certified radii."""
+    parts = {part.first("system"): part for part in table.groups("system")}
+    figures = []
+    for line in summary.tightness:
+        if line.ratios is None:
+            continue
+        ratios = broken_promises(parts[line.system], line.promise).ratios
+        title = f"{line.system}, {PROMISES[line.promise]}"
+        chart = histogram_chart(
+            ratios,
+            x_max=1.2,
+            axis="certified radius ÷ smallest successful attack",
+            label=f"{title}: tightness",
+            marks=[Mark(1.0, "")],
+            limit=1.0,
+        )
+        found = f"An attack got through on {line.ratios.count} of {line.queries} certified queries"
+        figures.append(figure(title, chart, f"Median {line.ratios.p50:.3f}, largest {line.ratios.most:.3f}. {found}."))
+    return figures
+
+
+def shift_figures(summary: Summary, table: Columns) -> list[Html]:
+    """How far attacks on the embedding moved it: as a share of its bound where there is one."""
+    figures = []
+    for line in summary.shifts:
+        here = table.where((table["system"] == line.system) & (table["budget"] == line.budget))
+        here = here.where((here["goal"] == "embedding") & (here["medium"] == "float"))
+        title = f"{line.system}, {level(line.budget, line.unit)}"
+        if line.used is not None:
+            sample = here["embedding_shift"] / here["embedding_limit"]
+            axis, most, spread, marks = "share of L·‖δ‖ used", 1.2, line.used, [Mark(1.0, "")]
+            limit: float | None = 1.0
+        else:
+            sample, axis, spread, limit, marks = here["embedding_shift"], "‖f(x+δ) − f(x)‖", line.shift, None, []
+            most = max(1.05 * line.shift.most, 1e-9)
+        sample = sample[np.isfinite(sample)]
+        chart = histogram_chart(
+            sample,
+            x_max=most,
+            axis=axis,
+            label=f"{title}: shift of the embedding",
+            kind="attacked",
+            marks=marks,
+            limit=limit,
+        )
+        figures.append(figure(title, chart, _spread(spread, line.shift)))
+    return figures
+
+
+def _spread(spread: Quantiles, shift: Quantiles) -> str:
+    return (
+        f"Median {spread.p50:.3g}, largest {spread.most:.3g}, over {spread.count} images; median shift {shift.p50:.3g}."
+    )
