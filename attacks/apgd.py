@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .projections import Ball, column, project, steepest
-from .restarts import with_restarts
+from .restarts import Start, with_restarts
 from .result import AttackResult, Best, zero_gradient
 from .target import Target, loss_and_gradient
 
@@ -51,10 +51,10 @@ def apgd(
     Returns:
         The iterate of largest loss per sample, within its ball and the pixel box.
     """
-    ascend = partial(
+    search = partial(
         _ascend, target, norm=norm, steps=steps, rho=rho, momentum=momentum, stop_on_success=stop_on_success
     )
-    return with_restarts(ascend, x, norm=norm, eps=eps, restarts=restarts, seeds=seeds, stop_on_success=stop_on_success)
+    return with_restarts(search, x, norm=norm, eps=eps, restarts=restarts, seeds=seeds, stop_on_success=stop_on_success)
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -98,20 +98,10 @@ class _State:
 
 
 def _ascend(
-    target: Target,
-    x: Tensor,
-    start: Tensor,
-    eps: Tensor,
-    samples: Tensor,
-    *,
-    norm: Ball,
-    steps: int,
-    rho: float,
-    momentum: float,
-    stop_on_success: bool,
+    target: Target, start: Start, *, norm: Ball, steps: int, rho: float, momentum: float, stop_on_success: bool
 ) -> AttackResult:
-    best, marks = Best(start), checkpoints(steps)
-    state = _first(target, x, start, eps, samples)
+    best, marks = Best(start.point), checkpoints(steps)
+    state = _first(target, start)
     for step in range(1, steps + 1):
         if stop_on_success and bool((state.loss > 0).any()):
             _finish(best, state.keep(state.loss > 0), evaluations=step)
@@ -137,22 +127,23 @@ def _finish(best: Best, state: _State, *, evaluations: int) -> None:
     )
 
 
-def _first(target: Target, x: Tensor, start: Tensor, eps: Tensor, samples: Tensor) -> _State:
-    loss, gradient = loss_and_gradient(target, start, samples)
+def _first(target: Target, start: Start) -> _State:
+    x, point = start.x, start.point
+    loss, gradient = loss_and_gradient(target, point, start.samples)
     none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     return _State(
         rows=torch.arange(len(x), device=x.device),
         clean=x,
-        eps=eps,
-        samples=samples,
-        x=start,
-        previous=start,
+        eps=start.eps,
+        samples=start.samples,
+        x=point,
+        previous=point,
         gradient=gradient,
         loss=loss,
-        best=start,
+        best=point,
         best_gradient=gradient,
         best_loss=loss,
-        step=2.0 * eps.to(x),
+        step=2.0 * start.eps.to(x),
         rises=none,
         checked_loss=loss,
         # Algorithm 1 compares with the step and the loss at w_0 = 0: nothing was halved there.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .projections import Ball, column, project, steepest
-from .restarts import with_restarts
+from .restarts import Start, with_restarts
 from .result import AttackResult, Best
 from .target import Target, loss_and_gradient
 
@@ -44,30 +44,24 @@ def pgd(
         The iterate of largest loss per sample, within its ball and the pixel box.
     """
     rate = 2.5 * eps / steps if alpha is None else alpha
-    ascend = partial(_ascend, target, norm=norm, alpha=rate.to(x), steps=steps, stop_on_success=stop_on_success)
-    return with_restarts(ascend, x, norm=norm, eps=eps, restarts=restarts, seeds=seeds, stop_on_success=stop_on_success)
+    search = partial(ascend, target, norm=norm, alpha=rate.to(x), steps=steps, stop_on_success=stop_on_success)
+    return with_restarts(search, x, norm=norm, eps=eps, restarts=restarts, seeds=seeds, stop_on_success=stop_on_success)
 
 
-def _ascend(
-    target: Target,
-    x: Tensor,
-    start: Tensor,
-    eps: Tensor,
-    samples: Tensor,
-    *,
-    norm: Ball,
-    alpha: Tensor,
-    steps: int,
-    stop_on_success: bool,
+def ascend(
+    target: Target, start: Start, *, norm: Ball, alpha: Tensor, steps: int, stop_on_success: bool
 ) -> AttackResult:
-    best, adv, rows = Best(start), start, torch.arange(len(x), device=x.device)
+    """One run from a given point; ``alpha`` is for all samples of the batch, by their numbers."""
+    adv, rows = start.point, torch.arange(len(start.x), device=start.x.device)
+    best = Best(adv)
     for step in range(steps + 1):
-        loss, gradient = loss_and_gradient(target, adv, samples[rows])
+        loss, gradient = loss_and_gradient(target, adv, start.samples[rows])
         best.see(rows, adv, loss, gradient)
         on = ~(loss > 0) if stop_on_success else torch.ones_like(loss, dtype=torch.bool)
         rows = rows[on]
         if step == steps or len(rows) == 0:
             break
-        ahead = torch.addcmul(adv[on], column(alpha[samples[rows]]), steepest(gradient[on], norm=norm))
-        adv = project(x[rows], ahead, norm=norm, eps=eps[rows])
+        rate = alpha[start.samples[rows]]
+        ahead = torch.addcmul(adv[on], column(rate), steepest(gradient[on], norm=norm))
+        adv = project(start.x[rows], ahead, norm=norm, eps=start.eps[rows])
     return best.result()

@@ -53,8 +53,28 @@ def random_start(x: Tensor, *, norm: Ball, eps: Tensor, seeds: Sequence[int], re
 
     The noise of a sample depends on its own seed and the restart alone: not on its batch, nor on the device.
     """
-    noise = torch.stack([_noise(x[i], norm, seed, restart) for i, seed in enumerate(seeds)])
-    return project(x, x + column(eps).to(x) * noise, norm=norm, eps=eps)
+    drawn = torch.stack([noise(x[i], norm, generator(seed, restart)) for i, seed in enumerate(seeds)])
+    return project(x, x + column(eps).to(x) * drawn, norm=norm, eps=eps)
+
+
+def noise(like: Tensor, norm: Ball, source: torch.Generator) -> Tensor:
+    """A random change of one image (3, H, W): of ℓ2 norm 1, or uniform in [−1, 1] per value."""
+    return _NOISE[norm](like.shape, source).to(like)
+
+
+def generator(*seed: int) -> torch.Generator:
+    """A source of randomness on the CPU, made of integers ≥ 0."""
+    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) >> 1)
+
+
+def size(change: Tensor, *, norm: Norm) -> Tensor:
+    """(b,) float64 norms of changes (b, 3, H, W); ℓ2 for ``none``."""
+    if norm == "linf":
+        return change.abs().flatten(1).amax(dim=1).double()
+    if norm == "l0":
+        return change.any(dim=1).flatten(1).sum(dim=1).double()
+    return _norms(change)
 
 
 def column(values: Tensor) -> Tensor:
@@ -139,19 +159,13 @@ def _steepest_l2(gradient: Tensor) -> Tensor:
     return gradient * column(torch.where(norms > 0, 1.0 / norms, 0.0).to(gradient))
 
 
-def _noise(like: Tensor, norm: Ball, seed: int, restart: int) -> Tensor:
-    state = np.random.SeedSequence([seed, restart]).generate_state(1, np.uint64)[0]
-    generator = torch.Generator().manual_seed(int(state) >> 1)
-    return _NOISE[norm](like.shape, generator).to(like)
+def _noise_l2(shape: torch.Size, source: torch.Generator) -> Tensor:
+    drawn = torch.randn(shape, generator=source, dtype=torch.float64)
+    return drawn / drawn.norm()
 
 
-def _noise_l2(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(shape, generator=generator, dtype=torch.float64)
-    return noise / noise.norm()
-
-
-def _noise_linf(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    return 2.0 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1.0
+def _noise_linf(shape: torch.Size, source: torch.Generator) -> Tensor:
+    return 2.0 * torch.rand(shape, generator=source, dtype=torch.float64) - 1.0
 
 
 _PROJECT: dict[Norm, Callable[[Tensor, Tensor, Tensor], Tensor]] = {

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .projections import Norm, size
+
 
 @dataclass(frozen=True)
 class AttackResult:
@@ -35,18 +37,28 @@ class AttackResult:
 
 
 class Best:
-    """The best iterate seen per sample of a batch, and the counts; filled while an attack runs."""
+    """The best iterate seen per sample of a batch, and the counts; filled while an attack runs.
 
-    def __init__(self, start: Tensor) -> None:
+    The best is the one of largest loss. Given the clean images and a norm, it is the smallest winning one instead,
+    and as long as there is none, the one of largest loss.
+    """
+
+    def __init__(self, start: Tensor, *, clean: Tensor | None = None, norm: Norm = "l2") -> None:
         none = torch.zeros(len(start), dtype=torch.int64, device=start.device)
+        self._clean = clean
+        self._norm: Norm = norm
         self._x = start.clone()
         self._loss = torch.full((len(start),), -torch.inf, dtype=start.dtype, device=start.device)
+        self._size = torch.full((len(start),), torch.inf, dtype=torch.float64, device=start.device)
         self._first = torch.full_like(self._loss, torch.nan)
         self._forwards, self._gradients, self._zeros = none, none.clone(), none.clone()
         self._restart = none.clone()
         self._begun = torch.zeros_like(none, dtype=torch.bool)
+        self._held = torch.zeros_like(self._begun)
 
-    def see(self, rows: Tensor, x: Tensor, loss: Tensor, gradient: Tensor | None = None) -> Tensor:
+    def see(
+        self, rows: Tensor, x: Tensor, loss: Tensor, gradient: Tensor | None = None, *, allowed: Tensor | None = None
+    ) -> Tensor:
         """Record one evaluation of images x of the given rows; returns (b,) bool, where they are the best so far.
 
         Args:
@@ -54,9 +66,10 @@ class Best:
             x: their images.
             loss: their losses.
             gradient: their gradients, where these were asked for too.
+            allowed: (b,) bool, images that may be handed back; all of them where not given. Others are only counted.
         """
         asked, zeros = (0, 0) if gradient is None else (1, zero_gradient(gradient))
-        return self.note(rows, x, loss, forwards=1, gradients=asked, zeros=zeros, first=loss)
+        return self.note(rows, x, loss, forwards=1, gradients=asked, zeros=zeros, first=loss, allowed=allowed)
 
     def note(
         self,
@@ -69,13 +82,19 @@ class Best:
         zeros: Tensor | int,
         first: Tensor,
         restart: Tensor | int = 0,
+        allowed: Tensor | None = None,
     ) -> Tensor:
         """Record several evaluations at once: the best image of them, their counts, the loss of the first."""
-        # The first image counts as the best even where its loss is not a number.
-        better = (loss > self._loss[rows]) | ~self._begun[rows]
+        loss = torch.nan_to_num(loss, nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        sizes = self._sizes(rows, x)
+        better = self._better(rows, loss, sizes)
+        if allowed is not None:
+            better &= allowed
+        self._held[rows[better]] = True
         self._x[rows[better]] = x[better]
-        self._loss[rows[better]] = torch.nan_to_num(loss[better], nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        self._restart[rows[better]] = (self._restart[rows] * 0 + restart)[better]
+        self._loss[rows[better]] = loss[better]
+        self._size[rows[better]] = sizes[better]
+        self._restart[rows[better]] = (torch.zeros_like(rows) + restart)[better]
         new = ~self._begun[rows]
         self._first[rows[new]] = first[new]
         self._begun[rows] = True
@@ -84,7 +103,9 @@ class Best:
         self._zeros[rows] += zeros
         return better
 
-    def merge(self, rows: Tensor, run: AttackResult, *, restart: int | None = None) -> Tensor:
+    def merge(
+        self, rows: Tensor, run: AttackResult, *, restart: int | None = None, allowed: Tensor | None = None
+    ) -> Tensor:
         """Record a whole run on the given rows; ``restart`` is its number, its own word where not given."""
         return self.note(
             rows,
@@ -95,11 +116,24 @@ class Best:
             zeros=(run.zero_gradients * run.gradients).round().long(),
             first=run.first_loss,
             restart=run.restart if restart is None else restart,
+            allowed=allowed,
         )
 
     def won(self) -> Tensor:
-        """(b,) bool: a loss > 0 was seen."""
+        """(b,) bool: a loss > 0 was seen, of an image that may be handed back."""
         return self._loss > 0
+
+    def loss(self) -> Tensor:
+        """(b,) loss of the best image; −∞ where there is none yet."""
+        return self._loss
+
+    def x(self) -> Tensor:
+        """(b, 3, H, W) the best images so far."""
+        return self._x
+
+    def size(self) -> Tensor:
+        """(b,) float64: size of the best image's change; ∞ where there is none, or where size does not matter."""
+        return self._size
 
     def result(self) -> AttackResult:
         """The record so far."""
@@ -113,6 +147,18 @@ class Best:
             zero_gradients=self._zeros.double() / self._gradients.clamp(min=1),
             restart=self._restart,
         )
+
+    def _sizes(self, rows: Tensor, x: Tensor) -> Tensor:
+        return self._size[rows] if self._clean is None else size(x - self._clean[rows], norm=self._norm)
+
+    def _better(self, rows: Tensor, loss: Tensor, sizes: Tensor) -> Tensor:
+        # The first image that may be handed back is the best so far, even where its loss is −∞ or not a number.
+        before = self._loss[rows]
+        higher = (loss > before) | ~self._held[rows]
+        if self._clean is None:
+            return higher
+        both = (loss > 0) & (before > 0)
+        return torch.where(both, sizes < self._size[rows], higher & ~(before > 0))
 
 
 def zero_gradient(gradient: Tensor) -> Tensor:

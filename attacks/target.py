@@ -11,6 +11,9 @@ from torch import Tensor
 Sees = Literal["gradient", "score", "decision"]
 """How much of the loss an attack is shown: its gradient too, its value, or only whether it is won."""
 
+VALUES_AT_ONCE = 3_000_000
+"""Values of images that an attack which asks about many variants of one image puts into one batch, at most."""
+
 
 class Target(Protocol):
     """A system under attack. Attacks maximise the loss, and have won on a sample exactly where its loss is > 0."""
@@ -21,7 +24,8 @@ class Target(Protocol):
         Args:
             x: (b, 3, H, W) images in [0, 1].
             samples: (b,) int64, which sample of the attacked batch each row is a version of. Attacks drop samples
-                that are done, so a target that holds something per sample (its true item, say) must look it up here.
+                that are done, and may ask about several versions of one sample at once, so a target that holds
+                something per sample (its true item, say) must look it up here.
 
         Returns:
             (b,) losses; row i may depend on x[i] alone.

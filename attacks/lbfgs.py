@@ -1,0 +1,156 @@
+"""L-BFGS on a batch of independent problems (Nocedal and Wright, *Numerical Optimization*, Algorithms 7.4 and 3.1).
+
+Every problem has its own memory and its own line search; one evaluation serves all of them at once, whatever each of
+them is at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""(places (k,), points (k, n)) → values (k,), gradients (k, n), (k,) bool: which problems are done."""
+
+_ARMIJO = 1e-4
+_TINY = 1e-30
+_PATIENCE = 12
+"""Shortened steps in a row after which the memory is dropped: the next direction is steepest descent."""
+
+
+def minimise(evaluate: Evaluate, start: Tensor, *, steps: int, first: Tensor, memory: int = 8) -> None:
+    """Minimise b functions of n variables each. Whoever evaluates them keeps what they see.
+
+    Args:
+        evaluate: called ``steps + 1`` times at most; problems that it calls done are left alone.
+        start: (b, n) first points.
+        steps: evaluations after the first one.
+        first: (b,) length of the first step's largest entry, and of that after the memory is dropped.
+        memory: pairs of steps and gradient changes kept.
+    """
+    rows = torch.arange(len(start), device=start.device)
+    value, gradient, done = evaluate(rows, start)
+    history = _History(start, memory)
+    state = _Line(rows, start, value, gradient, first)
+    state.aim(history, torch.ones_like(rows, dtype=torch.bool))
+    state = state.keep(~done)
+    for _ in range(steps):
+        if len(state.rows) == 0:
+            return
+        point = state.ahead()
+        value, gradient, done = evaluate(state.rows, point)
+        took = state.accept(value)
+        history.learn(state.rows[took], (point - state.point)[took], (gradient - state.gradient)[took])
+        state.move(took, point, value, gradient)
+        tired = state.shorten(~took)
+        history.forget(state.rows[tired])
+        state.aim(history, took | tired)
+        state = state.keep(~done)
+
+
+class _History:
+    """The last pairs (s, y) of every problem, in a ring."""
+
+    def __init__(self, like: Tensor, memory: int) -> None:
+        self._s = like.new_zeros((len(like), memory, like.shape[1]))
+        self._y = torch.zeros_like(self._s)
+        self._rho = like.new_zeros((len(like), memory))  # 1/⟨s, y⟩; 0 where there is no pair
+        self._next = torch.zeros(len(like), dtype=torch.int64, device=like.device)
+
+    def learn(self, rows: Tensor, s: Tensor, y: Tensor) -> None:
+        """Keep the pairs whose curvature is positive: others would spoil the descent."""
+        curve = (s * y).sum(dim=1)
+        good = curve > 1e-10 * s.norm(dim=1) * y.norm(dim=1)
+        rows, s, y, curve = rows[good], s[good], y[good], curve[good]
+        place = self._next[rows]
+        self._s[rows, place], self._y[rows, place] = s, y
+        self._rho[rows, place] = 1.0 / curve
+        self._next[rows] = (place + 1) % self._s.shape[1]
+
+    def forget(self, rows: Tensor) -> None:
+        """Drop all pairs of some problems."""
+        self._rho[rows] = 0.0
+
+    def known(self, rows: Tensor) -> Tensor:
+        """(k,) bool: there is a pair."""
+        return self._newest(rows, 0)[2] > 0
+
+    def apply(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        """The inverse Hessian's estimate times the gradients, by the two-loop recursion."""
+        q, weights = gradient.clone(), []
+        pairs = [self._newest(rows, age) for age in range(self._s.shape[1])]
+        for s, y, rho in pairs:
+            weight = rho * (s * q).sum(dim=1)
+            q -= weight[:, None] * y
+            weights.append(weight)
+        _, y, rho = pairs[0]
+        q *= torch.where(rho > 0, 1.0 / (rho * y.square().sum(dim=1)).clamp(min=_TINY), 1.0)[:, None]
+        for (s, y, rho), weight in zip(reversed(pairs), reversed(weights), strict=True):
+            q += (weight - rho * (y * q).sum(dim=1))[:, None] * s
+        return q
+
+    def _newest(self, rows: Tensor, age: int) -> tuple[Tensor, Tensor, Tensor]:
+        place = (self._next[rows] - 1 - age) % self._s.shape[1]
+        return self._s[rows, place], self._y[rows, place], self._rho[rows, place]
+
+
+class _Line:
+    """Where each problem stands, and the line it searches along."""
+
+    def __init__(self, rows: Tensor, point: Tensor, value: Tensor, gradient: Tensor, first: Tensor) -> None:
+        self.rows, self.point, self.value, self.gradient = rows, point, value, gradient
+        self._first = first
+        self._direction = torch.zeros_like(point)
+        self._slope, self._length = torch.zeros_like(value), torch.ones_like(value)
+        self._failures = torch.zeros_like(rows)
+
+    def keep(self, which: Tensor) -> _Line:
+        """The problems still worked on."""
+        if bool(which.all()):
+            return self
+        kept = _Line(self.rows[which], self.point[which], self.value[which], self.gradient[which], self._first[which])
+        kept._direction, kept._slope = self._direction[which], self._slope[which]
+        kept._length, kept._failures = self._length[which], self._failures[which]
+        return kept
+
+    def ahead(self) -> Tensor:
+        """The points to look at next."""
+        return self.point + self._length[:, None] * self._direction
+
+    def accept(self, value: Tensor) -> Tensor:
+        """(k,) bool: enough was gained (Armijo)."""
+        return value <= self.value + _ARMIJO * self._length * self._slope
+
+    def move(self, which: Tensor, point: Tensor, value: Tensor, gradient: Tensor) -> None:
+        """Go there."""
+        self.point = torch.where(which[:, None], point, self.point)
+        self.value = torch.where(which, value, self.value)
+        self.gradient = torch.where(which[:, None], gradient, self.gradient)
+        self._failures = torch.where(which, 0, self._failures)
+
+    def shorten(self, which: Tensor) -> Tensor:
+        """Halve these steps; (k,) bool, which problems have had enough of it."""
+        self._length = torch.where(which, self._length / 2.0, self._length)
+        self._failures = self._failures + which
+        tired = which & (self._failures >= _PATIENCE)
+        # Starting over with the same first step would fail as before.
+        self._first = torch.where(tired, self._first / 2.0**_PATIENCE, self._first)
+        self._failures = torch.where(tired, 0, self._failures)
+        return tired
+
+    def aim(self, history: _History, which: Tensor) -> None:
+        """New directions for these problems."""
+        if not bool(which.any()):
+            return
+        rows, gradient = self.rows[which], self.gradient[which]
+        direction = -history.apply(rows, gradient)
+        slope = (direction * gradient).sum(dim=1)
+        uphill = ~(slope < 0)
+        direction = torch.where(uphill[:, None], -gradient, direction)
+        slope = torch.where(uphill, -gradient.square().sum(dim=1), slope)
+        careful = uphill | ~history.known(rows)
+        largest = direction.abs().amax(dim=1).clamp(min=_TINY)
+        length = torch.where(careful, self._first[which] / largest, torch.ones_like(largest))
+        self._direction[which], self._slope[which], self._length[which] = direction, slope, length
