@@ -8,6 +8,7 @@ little of the distance between images is lost on the way.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -104,8 +105,8 @@ HEADS: dict[str, Callable[[int, int, Generator], nn.Module]] = {
 }
 """The last layer: inputs, outputs and a source of weights → the trainable layer. Both ship as a plain matrix."""
 
-CENTRINGS = ("none", "head", "all")
-"""Which layers read channels of mean zero."""
+CENTRINGS = ("none", "plain", "head", "all")
+"""Where the embedding has its origin, and which layers read channels of mean zero."""
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"maxmin": MaxMin, "abs": Absolute}
 
 
@@ -122,7 +123,9 @@ class RetrArchitecture:
         activation: one of ACTIVATIONS; residual layers bring their own.
         dim: length of the embedding.
         head: one of HEADS.
-        centring: what reads channels of mean zero (``layers.recentre``): nothing, the head, or every layer as well.
+        centring: ``plain`` puts the origin of the embedding where plain images lie (they all lie at one point, for the
+            first layer removes the mean of every channel): one translation, in the bias of the head. ``head`` and
+            ``all`` let the head, or every layer as well, read channels of mean zero (``layers.recentre``).
     """
 
     image: int = 64
@@ -133,7 +136,7 @@ class RetrArchitecture:
     activation: str = "maxmin"
     dim: int = 256
     head: str = "orthogonal"
-    centring: str = "none"
+    centring: str = "plain"
 
     def __post_init__(self) -> None:
         counts = (self.image, self.patch, self.dim, *self.widths, *self.depths)
@@ -211,7 +214,11 @@ class RetrNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # b 3 image image -> b dim
         """Embed a batch with values in [0, 1]."""
         # Channels-last is the layout in which mixing is one matrix product, without copies.
-        return self.body(x.contiguous(memory_format=torch.channels_last))
+        if self.architecture.centring != "plain":
+            return self.body(x.contiguous(memory_format=torch.channels_last))
+        with_plain = torch.cat((x, torch.zeros_like(x[:1])))
+        embedded = self.body(with_plain.contiguous(memory_format=torch.channels_last))
+        return embedded[:-1] - embedded[-1:]
 
     @torch.no_grad()
     def settle(self, x: Tensor) -> None:
@@ -231,7 +238,10 @@ class RetrNetwork(nn.Module):
 
     def fold(self) -> nn.Sequential:
         """The shipped network: the same map in plain float32 numbers, which ``bounds.prove`` accepts."""
-        return _folded(self.body)
+        folded = _folded(self.body)
+        if self.architecture.centring == "plain":
+            _put_origin_at_plain(folded, self.architecture.image)
+        return folded
 
 
 def folded_skeleton(architecture: RetrArchitecture) -> nn.Sequential:
@@ -262,6 +272,15 @@ def flops(architecture: RetrArchitecture) -> int:
     return 2 * total
 
 
+@torch.no_grad()
+def _put_origin_at_plain(folded: nn.Sequential, image: int) -> None:
+    """Take the embedding of plain images off the head's bias."""
+    head = folded[-1]
+    assert isinstance(head, LinearDense)
+    plain = copy.deepcopy(folded).cpu().double()(torch.zeros(1, 3, image, image, dtype=torch.float64))[0]
+    head.bias -= plain.to(head.bias)
+
+
 Build = Callable[[int], nn.Module]
 
 
@@ -276,7 +295,7 @@ def _assemble(architecture: RetrArchitecture, layer: Build, centring: Build, hea
         parts[f"stage{stage}"] = _stage(architecture, stage, channels, layer, centring)
         channels = width * 4
     parts["flatten"] = Flatten()
-    if architecture.centring != "none":
+    if architecture.centring in ("head", "all"):
         parts["centring"] = centring(architecture.features)
     parts["head"] = head
     return nn.Sequential(parts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,12 @@ from ..embedding.retr_network import RETR_M, RETR_S, RetrArchitecture, RetrNetwo
 from ..embedding.sll_network import LIPSIM_SMALL, SLLArchitecture, SLLNetwork, sll_blueprint
 
 Architecture = RetrArchitecture | SLLArchitecture
-NAMED: dict[str, Architecture] = {"retr_s": RETR_S, "retr_m": RETR_M, "lipsim_small": LIPSIM_SMALL}
+# A student needs the bias of its head: the embeddings of a teacher seldom have plain images at their origin.
+NAMED: dict[str, Architecture] = {
+    "retr_s": replace(RETR_S, centring="none"),
+    "retr_m": replace(RETR_M, centring="none"),
+    "lipsim_small": LIPSIM_SMALL,
+}
 """What a student's name stands for."""
 
 

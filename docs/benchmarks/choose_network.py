@@ -33,6 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "narrow": {"widths": (48, 192, 384), "depths": (3, 2, 2)},
     "deep": {"depths": (4, 5, 5)},
     "abs": {"activation": "abs"},
+    "centring-none": {"centring": "none"},
     "centring-head": {"centring": "head"},
     "centring-all": {"centring": "all"},
     "32-px": {"image": 32, "patch": 2, "widths": (12, 48, 192)},

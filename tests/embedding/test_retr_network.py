@@ -1,5 +1,6 @@
 """The copy network: shapes, seeds, folding, proof, model files, timm."""
 
+import dataclasses
 import functools
 import json
 import sys
@@ -236,3 +237,19 @@ def test_packaged_weights_are_loaded_folded(tmp_path, monkeypatch):
     model, x = retr_backbones.retr_s(pretrained=True), pixels(SMALL)
     assert torch.equal(model(x), made.forward(x))
     assert isinstance(model.body, nn.Sequential)
+
+
+def test_plain_images_lie_at_the_origin():
+    network, x = build(SMALL), pixels(SMALL)
+    for parameter in network.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3))
+    shipped = network.fold()
+    plain = torch.ones(2, 3, 16, 16) * torch.tensor([0.2, 0.9]).view(2, 1, 1, 1)
+    assert network(plain).abs().max() < 1e-6
+    assert shipped(plain).abs().max() < 1e-6
+    assert torch.allclose(network(x), shipped(x), atol=1e-5)
+    untranslated = build(dataclasses.replace(SMALL, centring="none"))
+    untranslated.load_state_dict(network.state_dict())
+    moved = untranslated(x) - network(x)
+    assert moved.norm() > 1e-2
+    assert torch.allclose(moved, moved[:1].expand_as(moved), atol=1e-5)
