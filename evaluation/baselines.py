@@ -157,7 +157,7 @@ class HashSystem:
             channel=self.name,
             confidence=float(-distance),
             accepted=None if self.limit is None else distance <= self.limit,
-            withheld=f"{self.name} is uncertified: a hash has no proved radius",
+            withheld=why_uncertified(self.name),
             seconds=seconds,
         )
 
@@ -165,7 +165,7 @@ class HashSystem:
         """(distances, rows), ties to the first row."""
         best = np.empty((2, len(images)), dtype=np.int64)
         for place, pixels in enumerate(images):
-            distances = np.bitwise_count(self.words ^ pack(self.hash.apply(pixels))).sum(axis=1, dtype=np.int64)
+            distances = hamming(self.words, pack(self.hash.apply(pixels)))
             best[:, place] = distances.min(), distances.argmin()
         return best[0], best[1]
 
@@ -186,6 +186,16 @@ class HashSystem:
 def pack(bits: npt.NDArray[np.bool_]) -> Words:
     """(bits,) bool → (bits ÷ 64,) words."""
     return np.packbits(bits).view(np.uint64)
+
+
+def hamming(words: Words, query: Words) -> npt.NDArray[np.int64]:
+    """(rows,) numbers of bits in which each row of words differs from the query's (bits ÷ 64,)."""
+    return np.bitwise_count(words ^ query).sum(axis=1, dtype=np.int64)
+
+
+def why_uncertified(name: str) -> str:
+    """The reason that stands in place of a hash's certificates."""
+    return f"{name} is uncertified: a hash has no proved radius"
 
 
 def hash_system(
