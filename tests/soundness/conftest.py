@@ -15,12 +15,14 @@ def planted(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def caught(planted: bool) -> Callable[[Found], None]:
-    """``caught(found)``: certificates were attacked, and some broke exactly if the fault is there."""
+def caught(planted: bool) -> Callable[..., None]:
+    """``caught(found, by=…)``: certificates were attacked; if the fault is there, alarms of these kinds and maybe more
+    were raised, and none if not."""
 
-    def check(found: Found) -> None:
+    def check(found: Found, *, by: tuple[str, ...] = ()) -> None:
         print(f"{found.alarms} alarms in {found.certificates} certificates: {', '.join(sorted(found.kinds)) or 'none'}")
         assert found.certificates > 0
         assert (found.alarms > 0) == planted
+        assert found.kinds >= set(by) if planted else not found.kinds
 
     return check

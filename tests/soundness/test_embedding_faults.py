@@ -22,13 +22,16 @@ from retr.embedding.model_file import load_model, save_model
 from retr.embedding.network import Blueprint, NetworkEmbedder
 from retr.embedding.residual import correlation
 from retr.embedding.sll_network import SLLArchitecture, SLLNetwork, sll_blueprint
+from retr.evaluation.retrieval_target import Goal
 
 SIDE = 8
 PIXELS = 3 * SIDE**2
+BOTH: tuple[Goal, ...] = ("evasion", "embedding")
+"""The first place is attacked, and the constant itself: no image may move an embedding by more than L·‖δ‖."""
 
 
 def test_normalised_to_the_sphere_with_the_radius_not_scaled(planted, caught, tmp_path):
-    """f/‖f‖ is 1-Lipschitz where ‖f‖ ≥ 1. LipSim's code normalises and never asks; faded pictures have ‖f‖ ≈ 0.3."""
+    """f/‖f‖ is 1-Lipschitz where ‖f‖ ≥ 1, and nowhere else. Faded pictures have ‖f‖ ≈ 0.3."""
     inner = BlockMeans(4)
     assert inner.lipschitz is not None
 
@@ -37,7 +40,27 @@ def test_normalised_to_the_sphere_with_the_radius_not_scaled(planted, caught, tm
 
     engine = small_index(tmp_path, draw_pictures(6, low=118, high=138))
     embedder = Claimed(on_sphere, inner.lipschitz, input_size=inner.input_size) if planted else inner
-    caught(audit(embedded_by(engine, embedder), tmp_path / "audit"))
+    caught(audit(embedded_by(engine, embedder), tmp_path / "audit", goals=BOTH), by=("top1", "lipschitz"))
+
+
+def test_a_bias_added_where_the_norm_is_small(planted, caught, tmp_path):
+    """LipSim's repair of that: where ‖f‖ ≤ 1 a vector of norm 2 is added, which gives norm 1 and takes continuity."""
+    inner, pictures = BlockMeans(4), draw_pictures(6)
+    batch = torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2) / 255.0)
+    scale = 1.02 / float(inner.forward(batch).norm(dim=1).min())
+
+    def scaled(x: Tensor) -> Tensor:
+        return scale * inner.forward(x)
+
+    def repaired(x: Tensor) -> Tensor:
+        z = scaled(x)
+        bias = torch.where(z.norm(dim=1, keepdim=True) > 1.0, 0.0, 2.0 / inner.dim**0.5)
+        return functional.normalize(z + bias, dim=1)
+
+    claim = UpperBound(scale * (1.0 + 1e-15), "a scaled projection")
+    embedder = Claimed(repaired if planted else scaled, claim, input_size=inner.input_size)
+    engine = embedded_by(small_index(tmp_path, pictures), embedder)
+    caught(audit(engine, tmp_path / "audit", goals=BOTH), by=("lipschitz",))
 
 
 ARCHITECTURE = SLLArchitecture(image=SIDE, channels=6, convs=2, conv_inner=4, pools=0, denses=0, dim=6 * SIDE**2)
@@ -65,7 +88,7 @@ def test_abs_missing_in_the_bound_of_an_sll_convolution(planted, caught, tmp_pat
     assert claimed is not None
     assert claimed.value == 1.0
     engine = small_index(tmp_path, draw_pictures(6, side=SIDE), model=str(model))
-    caught(audit(engine, tmp_path / "audit"))
+    caught(audit(engine, tmp_path / "audit", goals=BOTH), by=("top1", "lipschitz"))
 
 
 def test_a_model_file_with_that_fault_is_refused(tmp_path, monkeypatch):
@@ -110,7 +133,7 @@ def test_power_iteration_for_a_bound(planted, caught, tmp_path, monkeypatch):
     assert embedder.lipschitz is not None
     assert (embedder.lipschitz.value < 2.0) == planted
     engine = embedded_by(small_index(tmp_path, pictures), embedder)
-    caught(audit(engine, tmp_path / "audit"))
+    caught(audit(engine, tmp_path / "audit", goals=BOTH), by=("top1", "lipschitz"))
 
 
 def normalising(pictures: list[Picture]) -> nn.BatchNorm2d:
@@ -153,7 +176,7 @@ def test_batch_norm_left_unfolded(planted, caught, tmp_path):
     image = torch.rand(1, 3, SIDE, SIDE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(left.forward(image), right.forward(image), atol=1e-5)
     engine = embedded_by(small_index(tmp_path, pictures), left if planted else right)
-    caught(audit(engine, tmp_path / "audit"))
+    caught(audit(engine, tmp_path / "audit", goals=BOTH), by=("top1", "lipschitz"))
 
 
 def test_the_prover_refuses_batch_norm(tmp_path):
@@ -163,3 +186,12 @@ def test_the_prover_refuses_batch_norm(tmp_path):
     assert embedder.lipschitz is None
     assert embedder.uncertified_because is not None
     assert "BatchNorm2d at 0 has no proved Lipschitz constant" in embedder.uncertified_because
+
+
+def test_a_constant_one_in_a_thousand_too_small(planted, caught, tmp_path):
+    """How small a fault the plain audit sees: block means reach their constant, and APGD reaches the border."""
+    inner = BlockMeans(4)
+    assert inner.lipschitz is not None
+    less = Claimed(inner.forward, UpperBound(0.999, "0.999 times the truth"), input_size=inner.input_size)
+    engine = embedded_by(small_index(tmp_path, draw_pictures(6)), less if planted else inner)
+    caught(audit(engine, tmp_path / "audit", at_radius=(0.9995,)), by=("top1",))

@@ -17,4 +17,4 @@ def test_max_of_sums_for_a_sum_of_max(planted, caught, tmp_path):
     """A copy may differ in one bit. Where the two weakest bits are a 0 and a 1, the fault counts one of them."""
     pictures = draw_pictures(12, side=20)
     system = CertifiedHash(pictures, threshold=1, worst=max_of_sums if planted else sum_of_max)
-    caught(press(system, pictures, tmp_path / "images", goal="verdict", share=0.9))
+    caught(press(system, pictures, tmp_path / "images", goal="verdict", share=0.9), by=("verdict",))

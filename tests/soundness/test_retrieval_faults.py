@@ -38,7 +38,7 @@ def test_a_tie_given_infinite_radius(planted, caught, tmp_path, monkeypatch):
     table.write_text("query,truth\n000.png,000.png\n001.png,002.png\n")
     if planted:
         monkeypatch.setattr(rank_module, "pair_radii", positive_margins_only)
-    caught(audit(engine, tmp_path / "audit", queries=queries, truth=table, sample=None))
+    caught(audit(engine, tmp_path / "audit", queries=queries, truth=table), by=("top1",))
 
 
 def test_identical_rows_given_infinite_radius_are_refused_by_the_checker():
@@ -64,7 +64,7 @@ def test_norm_of_the_resize_left_out_for_small_queries(planted, caught, tmp_path
     if planted:
         forgetful = WithoutResize(channel.name, channel.embedder, channel.store, channel.groups, channel.threshold)
         engine = replace(engine, channels=(forgetful,))
-    caught(audit(engine, tmp_path / "audit"))
+    caught(audit(engine, tmp_path / "audit", goals=("evasion", "embedding")), by=("top1", "lipschitz"))
 
 
 LISTS = 4
@@ -94,7 +94,7 @@ class Partitioned(RowStore):
 
 
 def test_an_approximate_index_certified_as_exact(planted, caught, tmp_path):
-    """Queries are mixtures of two pictures. Where a small change leads to another list, the first match is not in it."""
+    """Queries are mixtures of two pictures. Where a small change leads to another list, the first match is lost."""
     pictures = draw_pictures(60)
     engine = small_index(tmp_path, pictures)
     mixed = [(0.6 * a + 0.4 * b).astype(np.uint8) for a, b in zip(pictures[:20], pictures[20:40], strict=True)]
@@ -105,7 +105,7 @@ def test_an_approximate_index_certified_as_exact(planted, caught, tmp_path):
         parts = Partitioned(store.parts, store.starts, store.dim, store.score)
         engine = with_rows(engine, replace(channel, store=parts))
     goals = ("evasion", "collision")
-    caught(audit(engine, tmp_path / "audit", queries=queries, goals=goals, at_radius=(0.9,)))
+    caught(audit(engine, tmp_path / "audit", queries=queries, goals=goals, at_radius=(0.9,)), by=("top1",))
 
 
 def four_and_no_more(channel: Channel, zs: Float64, count: int) -> list[Shortlist]:
@@ -118,4 +118,4 @@ def test_a_shortlist_too_short(planted, caught, tmp_path, monkeypatch):
     engine = small_index(tmp_path, draw_pictures(6), views="light")
     if planted:
         monkeypatch.setattr(engine_module, "shortlists", four_and_no_more)
-    caught(audit(engine, tmp_path / "audit"))
+    caught(audit(engine, tmp_path / "audit"), by=("top1", "topk"))

@@ -66,7 +66,7 @@ def test_tf32_products_without_slack(planted, caught, tmp_path, monkeypatch):
     distance = engine.answer(query / 255.0).matches[0].distance
     engine = embedded_by(engine, isometry(), threshold=distance + MARGIN)
     near = {"queries": save_pictures(tmp_path / "queries", [query]), "goals": ("verdict",), "at_radius": (0.9,)}
-    caught(audit(engine, tmp_path / "audit", attacks=("apgd-linf",), **near))
+    caught(audit(engine, tmp_path / "audit", attacks=("apgd-linf",), **near), by=("verdict",))
 
 
 THIRDS = 6
@@ -92,4 +92,4 @@ def test_a_float32_kernel_bounded_before_rounding(planted, caught, tmp_path):
     pictures = draw_pictures(6, side=THIRDS)
     engine = embedded_by(small_index(tmp_path, pictures), early if planted else shipped)
     system = EngineSystem("index", engine)
-    caught(press(system, pictures, tmp_path / "images", goal="evasion", share=1.0 - ALL_BUT))
+    caught(press(system, pictures, tmp_path / "images", goal="evasion", share=1.0 - ALL_BUT), by=("top1",))
