@@ -543,6 +543,7 @@ def attack_eval(
     out: Annotated[Path | None, typer.Option(help="Folder for records and images [default: retr-audit/RUN].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished audit of the same plan.")] = False,
     keep: Annotated[str, typer.Option(help="Which adversarial images to keep: none, alarms or all.")] = "alarms",
+    page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
@@ -552,7 +553,10 @@ def attack_eval(
     from .evaluation.checkpoint import open_folder
     from .evaluation.lineup import first_index, open_lineup
     from .evaluation.presets import choose_preset, plan_of
+    from .evaluation.records import read_records
+    from .evaluation.thumbnails import thumbnails
     from .reports.attack_table import audit_json, print_audit
+    from .reports.audit_page import write_audit_page
     from .reports.emit import check_format, emit
     from .reports.progress import ProgressBar, audit_progress
     from .retrieval.engine import Engine
@@ -600,7 +604,11 @@ def attack_eval(
     except KeyboardInterrupt:
         print(f"retr: interrupted; what was done is in {place.folder}: go on with --resume", file=sys.stderr)
         raise
+    report = page or result.folder / "audit.html"
+    records, pictures = read_records(result.records), thumbnails(lineup, engine)
+    write_audit_page(report, result.summary, records, root=result.folder, thumbnail=pictures)
     print_audit(result) if chosen == "table" else emit([audit_json(result)], chosen, one=True)
+    print(f"page: {report}", file=sys.stdout if chosen == "table" else sys.stderr)
     if result.summary.alarms:
         print(f"retr: {result.summary.alarms} soundness alarms; see {result.records}", file=sys.stderr)
         raise typer.Exit(1)

@@ -100,6 +100,8 @@ class Checkpoint:
         Raises:
             UsageError: the unfinished run was of something else, or the folder cannot be made.
         """
+        for litter in self.folder.glob(f".{STATE}.*.tmp"):  # of a write that a kill cut short
+            litter.unlink()
         given, known = json.loads(canonical_json(facts)), self._state.get("facts")
         if known is None:
             try:

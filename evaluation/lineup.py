@@ -131,8 +131,8 @@ class _Opener:
 
 
 def attack_device(device: str) -> str:
-    """Where attacks run: on the first CUDA device if there is one and ``device`` does not say ``cpu``."""
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    """Where attacks run: on a GPU where ``--device cuda`` asks for it. One step of an attack is little work."""
+    return "cuda" if device == "cuda" and torch.cuda.is_available() else "cpu"
 
 
 def _is_index(name: str) -> bool:
