@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ..evaluation.intervals import Share
 from ..evaluation.summary_lines import AttackLine, BudgetLine, EditLine, MultipleLine, Rates, Summary
-from .audit_words import amount, attack_name, bounds, interval, percent, radii, tightness, warnings
+from .audit_words import amount, attack_name, bounds, goals, interval, percent, radii, shifts, tightness, warnings
 
 _WIDE = 110
 """Columns of a terminal from which the tables show more."""
@@ -75,7 +75,7 @@ def print_audit(result: Result, console: Console | None = None) -> None:
         out.print(escape(line), highlight=False)
     for table in _tables(summary, out.width):
         out.print(table)
-    for line in [*radii(summary), *tightness(summary)]:
+    for line in [*radii(summary), *tightness(summary), *shifts(summary)]:
         out.print(escape(line), highlight=False)
     for line in warnings(summary):
         out.print(f"[yellow]weak attack?[/yellow] {escape(line)}", highlight=False)
@@ -106,8 +106,8 @@ def _tables(summary: Summary, width: int) -> Iterator[Table]:
     if summary.multiples:
         yield _multiple_table(summary.multiples, several=several)
     yield _edit_table(summary, wide=width >= _WIDE)
-    for goal in dict.fromkeys(line.goal for line in summary.attacks):
-        yield _attack_table([line for line in summary.attacks if line.goal == goal], width, several=several)
+    for lines in goals(summary).values():
+        yield _attack_table(lines, width, several=several)
 
 
 def _table(title: str, first: str, *others: str) -> Table:

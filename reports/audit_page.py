@@ -38,7 +38,7 @@ from .audit_page_tables import (
     tightness_table,
 )
 from .audit_page_texts import ALARMED, ATTACKS, EDITS, FOOTER, GALLERY, INTERVALS, READING, TIGHTNESS
-from .audit_words import bounds, level, percent, warnings
+from .audit_words import bounds, goals, level, percent, warnings
 from .html_tables import count
 from .html_tags import Content, Html, join, tag
 
@@ -206,8 +206,7 @@ def _attacks(summary: Summary, table: Columns) -> Iterator[tuple[str, str, Html]
         return
     parts: list[Content] = [tag("p", ATTACKS, class_="note")]
     names = [system.name for system in summary.systems]
-    for goal in dict.fromkeys(line.goal for line in summary.attacks):
-        lines = [line for line in summary.attacks if line.goal == goal]
+    for goal, lines in goals(summary).items():
         parts += [tag("h3", f"Goal: {goal}"), attack_table(lines, names), effort_table(lines, names)]
     signs = list(warnings(summary))
     if signs:

@@ -156,17 +156,20 @@ footer { color: var(--soft); font-size: 0.84rem; }
     --paper: #ffffff; --sheet: #ffffff; --ink: #000000; --soft: #4a5058; --rule: #d5d6d2; --faint: #f3f4f0;
     --proved: #0e7c6b; --broken: #c14a16; --clean: #76808a; --alarm: #b3261e; --calm: #e8f3f0; --alert: #fbe9e7;
   }
-  @page { margin: 16mm 14mm; }
-  body { padding: 0; max-width: none; font-size: 10pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  @page { margin: 15mm 14mm; }
+  html { font-size: 11.5px; }
+  body { padding: 0; max-width: none; font-size: 1rem; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   nav { display: none; }
   h2, h3, h4 { break-after: avoid; }
   figure, .card, .verdict, .figures, tr { break-inside: avoid; }
   .panels { grid-template-columns: repeat(3, 1fr); gap: 1rem; }
   .gallery { grid-template-columns: 1fr 1fr; gap: 1rem; }
   .scroll { overflow: visible; }
-  table { font-size: 7.5pt; }
-  th, td { padding: 0.2rem 0.35rem; }
-  .returned img { width: 2.4rem; height: 2.4rem; }
+  th, td { padding: 0.28rem 0.5rem; }
   td.wrap { min-width: 0; }
+  .card { min-width: 0; }
+  .chart text, .chart .name { font-size: 12.5px; }
+  tr.group { break-after: avoid; }
+  .scroll th:first-child, .scroll td:first-child { position: static; }
 }
 """.strip()

@@ -90,6 +90,28 @@ def _tight(of: str, line: TightnessLine) -> str:
     )
 
 
+def shifts(summary: Summary) -> Iterator[str]:
+    """How far attacks on the embedding moved it."""
+    for line in summary.shifts:
+        of = f"{line.system}, " if len(summary.systems) > 1 else ""
+        used = (
+            ""
+            if line.used is None
+            else f"; of the bound L·‖δ‖: median {line.used.p50:.3f}, largest {line.used.most:.3f}"
+        )
+        moved = f"median {line.shift.p50:.3g}, largest {line.shift.most:.3g}{used}"
+        yield f"embedding moved, {of}{amount(line.budget, line.unit)}: {moved} ({line.shift.count} images)"
+
+
+def goals(summary: Summary) -> dict[str, list[AttackLine]]:
+    """The attacks by goal; those on the embedding alone have no success to count, and their shifts instead."""
+    found: dict[str, list[AttackLine]] = {}
+    for line in summary.attacks:
+        if line.goal != "embedding":
+            found.setdefault(line.goal, []).append(line)
+    return found
+
+
 def warnings(summary: Summary) -> Iterator[str]:
     """Signs that an attack was weak."""
     for one in summary.warnings:

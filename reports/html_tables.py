@@ -39,7 +39,7 @@ def row(*cells: Content, words: int = 1) -> Html:
 
 def group(title: str, columns: int) -> Html:
     """A heading between rows."""
-    return tag("tr", tag("th", title, scope="rowgroup", colspan=columns))
+    return tag("tr", tag("th", title, scope="rowgroup", colspan=columns), class_="group")
 
 
 def _td(cell: Content, words: bool) -> Html:

@@ -28,7 +28,7 @@ class Frame:
     y_max: float = 1.0
     width: float = 360.0
     height: float = 232.0
-    left: float = 44.0
+    left: float = 46.0
     right: float = 14.0
     top: float = 12.0
     bottom: float = 40.0

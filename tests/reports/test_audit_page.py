@@ -163,7 +163,10 @@ def decoded(address):
 def test_the_difference_is_ten_times_around_grey(tmp_path):
     noisy(tmp_path, "a")
     for name in ("a.png", "a.npy"):
-        address = difference(read_picture(tmp_path / "a-clean.png"), read_picture(tmp_path / name))
+        clean, made = read_picture(tmp_path / "a-clean.png"), read_picture(tmp_path / name)
+        assert clean is not None
+        assert made is not None
+        address = difference(clean, made)
         assert np.abs(decoded(address) - (127.5 + 20)).max() <= 2
     assert difference(np.zeros((4, 4, 3)), np.zeros((4, 5, 3))) is None
 
@@ -262,6 +265,12 @@ SHIFT = {"goal": "embedding", "embedding_shift": 0.5}
 )  # fmt: skip
 def test_every_kind_of_audit_has_a_page(rows, words, tmp_path):
     assert words in Page(page(*rows, root=tmp_path)).text
+
+
+def test_attacks_on_the_embedding_have_no_table_of_success(tmp_path):
+    text = Page(page(clean(), trial(1.0, **SHIFT), trial(1.0), root=tmp_path)).text
+    assert "Goal: evasion" in text
+    assert "Goal: embedding" not in text
 
 
 def test_it_is_written_in_one_step_and_depends_on_nothing_else(tmp_path):
