@@ -599,6 +599,8 @@ def attack_eval(
             device=device,
             watch=lambda title: ProgressBar(title, "images"),
         )
+        for name, count in lineup.holes().items():
+            print(f"retr: {name} does not hold {count} of the {engine.gallery.items} items", file=sys.stderr)
         with audit_progress() as progress:
             result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 | word | system |
 |---|---|
 | a folder | an index |
-| `phash`, `dhash`, `pdq` | a perceptual hash of the items of the first index |
+| `phash`, `dhash`, `pdq`, `pdq:40` | a perceptual hash of the items of the first index, and its threshold |
 | what `--model` takes (`timm:resnet50`, `block-means:8`, …) | that embedder over the items of the first index |
 """
 
@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from ..indexer.corpus import text_to_path
 from ..indexer.options import IndexOptions
 from ..indexer.options import Progress as IndexProgress
 from ..retrieval.engine import Engine
-from .baselines import HASHES
+from .hash_system import is_hash, open_hash
 from .plan import AuditPlan
 from .retrieval_losses import TOP
 from .showcase import word
@@ -59,10 +60,16 @@ class Lineup:
         """Those that judge transfers."""
         return tuple(entrant for entrant in self.entrants if self.transfer and entrant is not self.transfer)
 
+    def holes(self) -> dict[str, int]:
+        """Name of a system → how many of the first index's items it does not hold."""
+        entrants = [entrant for entrant in self.all if entrant.numbers is not None]
+        missing = {one.system.name: one.items - len(one.numbers or ()) for one in entrants}
+        return {name: count for name, count in missing.items() if count}
+
 
 def lone(engine: Engine) -> Lineup:
     """An index alone."""
-    return Lineup((Entrant(EngineSystem(engine.path.resolve().name, engine)),))
+    return Lineup((enter(EngineSystem(engine.path.resolve().name, engine), engine),))
 
 
 def first_index(words: Sequence[str], usual: Path) -> Path:
@@ -110,6 +117,8 @@ class _Opener:
     watch: Watch
 
     def open(self, name: str) -> System:
+        if is_hash(name):
+            return self._hash(name)
         return self._index(Path(name)) if _is_index(name) else self._embedder(name)
 
     def _index(self, path: Path) -> System:
@@ -129,6 +138,13 @@ class _Opener:
         engine = Engine.open(home / word(spec), device=self.device)
         return EngineSystem(spec, engine, kind="embedder", device=attack_device(self.device))
 
+    def _hash(self, spec: str) -> System:
+        items = gallery_items(self.base)
+        with self.watch(f"hashing for {spec}") as progress:
+            progress.start(len(items), 0)
+            step = partial(progress.advance, 1)
+            return open_hash(spec, items, policy=self.base.policy, workers=os.cpu_count() or 2, advance=step)
+
 
 def attack_device(device: str) -> str:
     """Where attacks run: on a GPU where ``--device cuda`` asks for it. One step of an attack is little work."""
@@ -136,7 +152,7 @@ def attack_device(device: str) -> str:
 
 
 def _is_index(name: str) -> bool:
-    return name not in HASHES and Path(name).is_dir()
+    return not is_hash(name) and Path(name).is_dir()
 
 
 def _check_words(words: Sequence[str]) -> None:

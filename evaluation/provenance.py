@@ -42,13 +42,14 @@ def describe_run(system: Mapping[str, str], *, run: str, command: str, seed: int
     """Describe a run on a system.
 
     Args:
-        system: ``model``, ``model_digest``, ``snapshot`` and ``policy_digest``.
+        system: ``model``, ``model_digest``, ``snapshot`` and ``policy_digest``, among others.
         run: its id.
         command: the command line.
         seed: of everything random.
     """
     versions = json.dumps(_versions(), sort_keys=True)
-    return Provenance(run=run, command=command, versions=versions, seed=seed, **system)
+    names = ("model", "model_digest", "snapshot", "policy_digest")
+    return Provenance(run, command, versions, seed, *(system[name] for name in names))
 
 
 def describe_engine(engine: Engine) -> dict[str, str]:

@@ -61,7 +61,7 @@ class System(Protocol):
         ...
 
     def describe(self) -> dict[str, str]:
-        """For the records: ``model``, ``model_digest``, ``snapshot`` and ``policy_digest``."""
+        """For the records: ``model``, ``model_digest``, ``snapshot`` and ``policy_digest``; more goes to audit.json."""
         ...
 
 
@@ -146,10 +146,12 @@ class Entrant:
     """A system in an audit, and its own numbers for the items of the index that queries come from.
 
     Attributes:
+        items: how many that index has.
         numbers: that index's number → its own, for items that it holds; None where both are the same.
     """
 
     system: System
+    items: int
     numbers: Mapping[int, int] | None = None
 
     def number(self, item: int) -> int | None:
@@ -165,7 +167,8 @@ class Entrant:
 def enter(system: System, base: Engine) -> Entrant:
     """Bring a system into an audit of an index. Hashes are made of its items in its order; indexes have their own."""
     if not isinstance(system, EngineSystem) or system.engine is base:
-        return Entrant(system)
+        return Entrant(system, base.gallery.items)
     theirs = {item.pixels_sha256: number for number, item in enumerate(system.gallery)}
-    ours = enumerate(gallery_items(base))
-    return Entrant(system, {n: theirs[item.pixels_sha256] for n, item in ours if item.pixels_sha256 in theirs})
+    ours = gallery_items(base)
+    numbers = {n: theirs[one.pixels_sha256] for n, one in enumerate(ours) if one.pixels_sha256 in theirs}
+    return Entrant(system, len(ours), numbers)

@@ -67,13 +67,15 @@ def test_items_are_numbered_by_place(index):
 def test_systems_answer_the_same_queries_each_by_its_own_numbers(index, backwards, tmp_path):
     engine, _ = index
     plan = replace(PLAN, sample=None, goals=("evasion", "collision"), out=tmp_path / "a")
-    result = run_attack_eval(engine, plan, lineup=lineup_of(engine, ("other", backwards)))
+    lineup = lineup_of(engine, ("other", backwards))
+    result = run_attack_eval(engine, plan, lineup=lineup)
     table = rows(result)
     by_system = {name: [r for r in table if r["system"] == name] for name in ("index", "other")}
     assert {r["system_kind"] for r in table} == {"index"}
     assert len({r["model_digest"] for r in table}) == len({r["snapshot"] for r in table}) == 2
     keys = [{(r["query"], r["edit"], r["query_sha256"]) for r in part} for part in by_system.values()]
     assert keys[0] == keys[1]
+    assert lineup.holes() == {"other": 2}
     found = {r["query"]: r["clean_first"] for r in by_system["other"] if r["attack"] == "clean"}
     assert sum(found.values()) == 12, "two items are not in the other index, and found in no place of it"
     assert all(r["clean_first"] for r in by_system["index"])
@@ -248,9 +250,20 @@ def test_an_embedder_holds_the_items_of_the_first_index(index, opened):
     lineup = opened([str(engine.path), "block-means:4"], transfer_from="block-means:6")
     assert [e.system.kind for e in lineup.all] == ["index", "embedder", "embedder"]
     assert [e.system.name for e in lineup.judges] == ["index", "block-means:4"]
+    assert lineup.holes() == {}
     for entrant in lineup.all:
         assert [entrant.number(item) for item in range(14)] == list(range(14))
     assert opened([str(engine.path), "block-means:4"]).all[1].system.engine.snapshot  # a second time: taken as it is
+
+
+def test_a_hash_takes_part(index, opened, tmp_path):
+    engine, _ = index
+    lineup = opened([str(engine.path), "dhash:3"])
+    plan = replace(PLAN, sample=2, goals=("evasion", "verdict"), budgets=(3.0,), out=tmp_path / "audit")
+    table = [r for r in rows(run_attack_eval(engine, plan, lineup=lineup)) if r["system"] == "dhash:3"]
+    assert {(r["system_kind"], r["model"]) for r in table} == {("hash", "dhash")}
+    assert all(r["clean_first"] and r["radius_top1"] is None for r in table)
+    assert any(r["success"] for r in table)
 
 
 @pytest.mark.parametrize(
