@@ -1,7 +1,8 @@
-"""L-BFGS on a batch of independent problems (Nocedal and Wright, *Numerical Optimization*, Algorithms 7.4 and 3.1).
+"""L-BFGS on a batch of independent problems (Nocedal and Wright, *Numerical Optimization*, Algorithm 7.4).
 
-Every problem has its own memory and its own line search; one evaluation serves all of them at once, whatever each of
-them is at.
+The line search is the bracketing one of Lewis and Overton (2013, *Nonsmooth optimization via quasi-Newton methods*,
+Algorithm 4.6), which also serves functions with kinks. Every problem has its own memory and its own line search; one
+evaluation serves all of them at once, whatever each of them is at.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from torch import Tensor
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """(places (k,), points (k, n)) → values (k,), gradients (k, n), (k,) bool: which problems are done."""
 
-_ARMIJO = 1e-4
+_ARMIJO, _CURVATURE = 1e-4, 0.9
 _TINY = 1e-30
-_PATIENCE = 12
-"""Shortened steps in a row after which the memory is dropped: the next direction is steepest descent."""
+_PATIENCE = 16
+"""Steps along one line after which it is left: for the best that can be had, or for the steepest descent."""
 
 
 def minimise(evaluate: Evaluate, start: Tensor, *, steps: int, first: Tensor, memory: int = 8) -> None:
@@ -26,7 +27,7 @@ def minimise(evaluate: Evaluate, start: Tensor, *, steps: int, first: Tensor, me
     Args:
         evaluate: called ``steps + 1`` times at most; problems that it calls done are left alone.
         start: (b, n) first points.
-        steps: evaluations after the first one.
+        steps: evaluations after the first one; fewer where even the steepest descent leads no lower.
         first: (b,) length of the first step's largest entry, and of that after the memory is dropped.
         memory: pairs of steps and gradient changes kept.
     """
@@ -41,13 +42,14 @@ def minimise(evaluate: Evaluate, start: Tensor, *, steps: int, first: Tensor, me
             return
         point = state.ahead()
         value, gradient, done = evaluate(state.rows, point)
-        took = state.accept(value)
+        took = state.judge(value, gradient)
         history.learn(state.rows[took], (point - state.point)[took], (gradient - state.gradient)[took])
         state.move(took, point, value, gradient)
-        tired = state.shorten(~took)
+        tired = state.give_up()
+        settled = tired & ~history.known(state.rows)
         history.forget(state.rows[tired])
         state.aim(history, took | tired)
-        state = state.keep(~done)
+        state = state.keep(~(done | settled))
 
 
 class _History:
@@ -62,7 +64,7 @@ class _History:
     def learn(self, rows: Tensor, s: Tensor, y: Tensor) -> None:
         """Keep the pairs whose curvature is positive: others would spoil the descent."""
         curve = (s * y).sum(dim=1)
-        good = curve > 1e-10 * s.norm(dim=1) * y.norm(dim=1)
+        good = (curve > 1e-10 * s.norm(dim=1) * y.norm(dim=1)) & (1.0 / curve).isfinite()
         rows, s, y, curve = rows[good], s[good], y[good], curve[good]
         place = self._next[rows]
         self._s[rows, place], self._y[rows, place] = s, y
@@ -104,41 +106,43 @@ class _Line:
         self._first = first
         self._direction = torch.zeros_like(point)
         self._slope, self._length = torch.zeros_like(value), torch.ones_like(value)
-        self._failures = torch.zeros_like(rows)
+        self._low, self._high = torch.zeros_like(value), torch.full_like(value, torch.inf)
+        self._tries = torch.zeros_like(rows)
 
     def keep(self, which: Tensor) -> _Line:
         """The problems still worked on."""
         if bool(which.all()):
             return self
         kept = _Line(self.rows[which], self.point[which], self.value[which], self.gradient[which], self._first[which])
-        kept._direction, kept._slope = self._direction[which], self._slope[which]
-        kept._length, kept._failures = self._length[which], self._failures[which]
+        kept._direction, kept._slope, kept._length = self._direction[which], self._slope[which], self._length[which]
+        kept._low, kept._high, kept._tries = self._low[which], self._high[which], self._tries[which]
         return kept
 
     def ahead(self) -> Tensor:
         """The points to look at next."""
         return self.point + self._length[:, None] * self._direction
 
-    def accept(self, value: Tensor) -> Tensor:
-        """(k,) bool: enough was gained (Armijo)."""
-        return value <= self.value + _ARMIJO * self._length * self._slope
+    def judge(self, value: Tensor, gradient: Tensor) -> Tensor:
+        """(k,) bool: go there. Where not, the bracket around a good length closes, or the length doubles."""
+        self._tries = self._tries + 1
+        lower = value <= self.value + _ARMIJO * self._length * self._slope
+        flatter = (gradient * self._direction).sum(dim=1) >= _CURVATURE * self._slope
+        took = lower & (flatter | (self._tries >= _PATIENCE))
+        self._low = torch.where(lower, self._length, self._low)
+        self._high = torch.where(lower, self._high, self._length)
+        between = torch.where(self._high.isinf(), 2.0 * self._low, (self._low + self._high) / 2.0)
+        self._length = torch.where(took, self._length, between)
+        return took
 
     def move(self, which: Tensor, point: Tensor, value: Tensor, gradient: Tensor) -> None:
         """Go there."""
         self.point = torch.where(which[:, None], point, self.point)
         self.value = torch.where(which, value, self.value)
         self.gradient = torch.where(which[:, None], gradient, self.gradient)
-        self._failures = torch.where(which, 0, self._failures)
 
-    def shorten(self, which: Tensor) -> Tensor:
-        """Halve these steps; (k,) bool, which problems have had enough of it."""
-        self._length = torch.where(which, self._length / 2.0, self._length)
-        self._failures = self._failures + which
-        tired = which & (self._failures >= _PATIENCE)
-        # Starting over with the same first step would fail as before.
-        self._first = torch.where(tired, self._first / 2.0**_PATIENCE, self._first)
-        self._failures = torch.where(tired, 0, self._failures)
-        return tired
+    def give_up(self) -> Tensor:
+        """(k,) bool: the line has nothing to give."""
+        return (self._tries >= _PATIENCE) & (self._low == 0)
 
     def aim(self, history: _History, which: Tensor) -> None:
         """New directions for these problems."""
@@ -154,3 +158,4 @@ class _Line:
         largest = direction.abs().amax(dim=1).clamp(min=_TINY)
         length = torch.where(careful, self._first[which] / largest, torch.ones_like(largest))
         self._direction[which], self._slope[which], self._length[which] = direction, slope, length
+        self._low[which], self._high[which], self._tries[which] = 0.0, torch.inf, 0

@@ -16,9 +16,9 @@ from .result import AttackResult, Best, zero_gradient
 from .target import Target, loss_and_gradient
 
 _PAPER_PIXELS = 64 * 64
-_FIRST_MOVE = 0.1
+_FIRST_MOVE = 0.001
 """Pixels that the first step moves what it moves most."""
-_JITTER = 0.1
+_JITTER = 0.01
 """Pixels: standard deviation of a random flow to start with."""
 _ROOT = 1e-8
 _TINY = 1e-30
