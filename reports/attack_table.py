@@ -112,7 +112,7 @@ def _tables(summary: Summary, width: int) -> Iterator[Table]:
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(first, overflow="fold")
+    table.add_column(first, overflow="fold", max_width=_LONGEST_NAME)
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -215,7 +215,8 @@ def _edit_table(summary: Summary, *, wide: bool) -> Table:
     at = f", at {amount(own[-1].budget, own[-1].unit)}" if own else ", before any attack"
     heads = ("attacked", "certified") if own else ("certified\nqueries",)
     more = ("95 %\nclean",) if wide else ()
-    table = _table(f"By edit{of}: recall@1{at}", "edit", "queries", "clean", *more, *heads, "median radius\nRMSE/255")
+    title = f"By edit{of}: recall@1{at}; radius as RMSE/255"
+    table = _table(title, "edit", "queries", "clean", *more, *heads, "median\nradius")
     for line in summary.edits:
         if line.system == name:
             table.add_row(*_edit_row(line, worst.get(line.edit), wide=wide))

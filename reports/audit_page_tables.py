@@ -12,11 +12,12 @@ from ..evaluation.columns import Columns
 from ..evaluation.intervals import Quantiles, Share
 from ..evaluation.summary_lines import AttackLine, BudgetLine, EditLine, Norms, Rates, Summary
 from .audit_words import PROMISES, attack_name, bounds, broken, level, percent, source_name
-from .html_tables import count, grid, group, row
+from .html_tables import count, grid, group, heading, row
 from .html_tags import Content, Html, join, tag
 from .svg_charts import share_bar
 
 _MOST_ALARMS = 50
+_QUANTILES = ("5 %", "25 %", "median", "75 %", "95 %", "largest")
 
 
 def shared(share: Share | None) -> Content:
@@ -39,7 +40,15 @@ def alarm_table(records: pa.Table) -> Html:
     alarms = records.filter(records["alarm"])
     shown = alarms.slice(0, _MOST_ALARMS).to_pylist()
     more = f"The first {_MOST_ALARMS} of {count(alarms.num_rows)}." if alarms.num_rows > _MOST_ALARMS else ""
-    heads = ("system", "query", "attack", "broken", "ℓ2 of the change", "certified ℓ2", "saved image")
+    heads = (
+        "system",
+        "query",
+        "attack",
+        "broken",
+        "ℓ2 of the change",
+        "certified ℓ2",
+        heading("saved image", words=True),
+    )
     return grid(heads, (_alarm(one) for one in shown), caption=more, words=4)
 
 
@@ -185,7 +194,7 @@ def _norms(norms: Norms | None) -> tuple[str, ...]:
 
 def tightness_table(summary: Summary) -> Html:
     """Certified radius ÷ smallest successful attack, in quantiles."""
-    heads = ("system, certificate", "attacked", "fell", "5 %", "25 %", "median", "75 %", "95 %", "largest", "found by")
+    heads = ("system, certificate", "attacked", "fell", *_QUANTILES, heading("found by", words=True))
     return grid(
         heads,
         (
@@ -203,18 +212,7 @@ def tightness_table(summary: Summary) -> Html:
 
 def radius_table(summary: Summary) -> Html:
     """Certified radii in quantiles."""
-    heads = (
-        "system, certificate",
-        "queries",
-        "5 %",
-        "25 %",
-        "median",
-        "75 %",
-        "95 %",
-        "largest",
-        "median ℓ2",
-        "PSNR floor",
-    )
+    heads = ("system, certificate", "queries", *_QUANTILES, "median ℓ2", "PSNR floor")
     rows: list[Html] = []
     for system in summary.systems:
         for promise, line in (("top1", system.radius), ("verdict", system.verdict_radius)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 from .html_tags import Content, Html, tag
 
@@ -18,18 +19,23 @@ def grid(
     """A table that scrolls by itself where the page is narrow.
 
     Args:
-        heads: of the columns.
+        heads: of the columns; one that is a ``th`` already stays as it is.
         rows: from :func:`row` or :func:`group`.
         caption: above it.
         words: how many of the first columns hold words.
         over: headings above these, each with the number of columns that it spans.
     """
-    cells = [tag("th", head, scope="col", class_="words" if i < words else None) for i, head in enumerate(heads)]
+    cells = [head if _is(head, "th") else heading(head, words=i < words) for i, head in enumerate(heads)]
     spans = [tag("th", name, scope="colgroup", colspan=width, class_="over" if name else None) for name, width in over]
     top = tag("tr", spans) if over else ""
     body = tag("tbody", list(rows))
     title = tag("caption", caption) if caption else ""
     return tag("div", tag("table", title, tag("thead", top, tag("tr", cells)), body), class_="scroll")
+
+
+def heading(name: Content, *, words: bool = False) -> Html:
+    """The head of one column, of words or of numbers."""
+    return tag("th", name, scope="col", class_="words" if words else None)
 
 
 def row(*cells: Content, words: int = 1) -> Html:
@@ -43,9 +49,11 @@ def group(title: str, columns: int) -> Html:
 
 
 def _td(cell: Content, words: bool) -> Html:
-    if isinstance(cell, Html) and cell.startswith("<td"):
-        return cell
-    return tag("td", cell, class_="words" if words else None)
+    return cell if _is(cell, "td") else tag("td", cell, class_="words" if words else None)
+
+
+def _is(content: Content, name: str) -> TypeGuard[Html]:
+    return isinstance(content, Html) and content.startswith(f"<{name}")
 
 
 def count(number: int) -> str:
