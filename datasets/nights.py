@@ -16,14 +16,15 @@ A folder with ``data.csv``; its columns are found by name, in any order:
 
 from __future__ import annotations
 
-import csv
-import math
-from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
 from ..core.errors import UsageError
-from .triplets import RejectedRow, RowError, Triplet, TripletSet
+from .files import image_below
+from .rows import Entry, RowError, read_rows
+from .tables import missing_columns, number, read_table, require_columns, whole_row
+from .triplets import Triplet, TripletSet
 
 LAYOUT = "nights"
 TABLE = "data.csv"
@@ -37,8 +38,8 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 def is_nights(folder: Path) -> bool:
     """Whether a folder has this layout: a ``data.csv`` whose header has every column."""
     try:
-        return not _missing(_header(folder / TABLE))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return not missing_columns(folder / TABLE, COLUMNS)
+    except UsageError:
         return False
 
 
@@ -56,59 +57,26 @@ def load_nights(folder: Path, *, split: str, min_votes: int = MIN_VOTES) -> Trip
     if split not in SPLITS:
         raise UsageError(f"NIGHTS has no split {split!r}; choose {', '.join(SPLITS)}")
     folder = folder.resolve()
-    _require_header(folder / TABLE)
-    kept: list[Triplet] = []
-    rejects: list[RejectedRow] = []
-    skipped: Counter[str] = Counter()
+    require_columns(folder / TABLE, COLUMNS, "NIGHTS table")
+    kept, skipped, rejects = read_rows(_entries(folder, split, min_votes))
+    return TripletSet(LAYOUT, folder, split, kept, skipped, rejects)
+
+
+def _entries(folder: Path, split: str, min_votes: int) -> Iterator[Entry[Triplet[Path]]]:
     seen: set[str] = set()
-    for line, row in _rows(folder / TABLE):
-        try:
-            text = _complete(row, seen)
-            reason = _skip(text, split, min_votes)
-            if not reason:
-                kept.append(_triplet(folder, text))
-        except RowError as error:
-            rejects.append(error.at(f"line {line}"))
-            continue
-        skipped.update([reason] if reason else [])
-    return TripletSet(LAYOUT, folder, split, tuple(kept), dict(sorted(skipped.items())), tuple(rejects))
+    for line, row in read_table(folder / TABLE, COLUMNS):
+        yield f"line {line}", TABLE, partial(_read, folder, row, seen, split, min_votes)
 
 
-def _header(table: Path) -> list[str]:
-    with table.open(newline="", encoding="utf-8-sig") as handle:
-        return next(csv.reader(handle), [])
+def _read(
+    folder: Path, row: Mapping[str, str | None], seen: set[str], split: str, min_votes: int
+) -> Triplet[Path] | str:
+    text = _unique(whole_row(row), seen)
+    return _skip(text, split, min_votes) or _triplet(folder, text)
 
 
-def _missing(header: list[str]) -> list[str]:
-    return [name for name in COLUMNS if name not in header]
-
-
-def _require_header(table: Path) -> None:
-    try:
-        missing = _missing(_header(table))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{table} cannot be read as a NIGHTS table: {error}") from None
-    if missing:
-        raise UsageError(f"{table} is no NIGHTS table: its header lacks {', '.join(missing)}")
-
-
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """(line number, row by column); a field that the row is too short for is None."""
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as handle:
-        reader = csv.DictReader(handle)
-        try:
-            for row in reader:
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise UsageError(f"{table}, line {reader.line_num}: {error}") from None
-
-
-def _complete(row: dict[str, str | None], seen: set[str]) -> dict[str, str]:
-    """The columns we read, stripped; the row's id is new."""
-    short = [name for name in COLUMNS if row.get(name) is None]
-    if short:
-        raise RowError("short-row", f"no value for {', '.join(short)}")
-    text = {name: (row[name] or "").strip() for name in COLUMNS}
+def _unique(text: dict[str, str], seen: set[str]) -> dict[str, str]:
+    """The row itself, if its id is new."""
     if not text["id"]:
         raise RowError("no-id", "the id is empty")
     if text["id"] in seen:
@@ -130,40 +98,20 @@ def _skip(text: dict[str, str], split: str, min_votes: int) -> str:
     return "few-votes" if _votes(text["votes"]) < min_votes else ""
 
 
-def _triplet(folder: Path, text: dict[str, str]) -> Triplet:
-    reference, left, right = (_file(folder, text[name]) for name in ("ref_path", "left_path", "right_path"))
+def _triplet(folder: Path, text: dict[str, str]) -> Triplet[Path]:
+    reference, left, right = (image_below(folder, text[name]) for name in ("ref_path", "left_path", "right_path"))
     return Triplet(text["id"], reference, left, right, _preference(text), _votes(text["votes"]))
 
 
 def _preference(text: dict[str, str]) -> float:
-    left, right = (_number(text[name], name) for name in ("left_vote", "right_vote"))
+    left, right = (number(text[name], name, reason="bad-votes") for name in ("left_vote", "right_vote"))
     if left + right <= 0:
         raise RowError("bad-votes", "neither candidate has a vote")
     return right / (left + right)
 
 
 def _votes(text: str) -> int:
-    votes = _number(text, "votes")
-    if votes < 1 or votes != int(votes):
-        raise RowError("bad-votes", f"votes must be a whole number of at least 1, got {text}")
+    votes = number(text, "votes", reason="bad-votes", low=1)
+    if votes != int(votes):
+        raise RowError("bad-votes", f"votes must be a whole number, got {text}")
     return int(votes)
-
-
-def _number(text: str, name: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise RowError("bad-votes", f"{name} is {text!r}, not a number") from None
-    if not math.isfinite(value) or value < 0:
-        raise RowError("bad-votes", f"{name} must be finite and not negative, got {text}")
-    return value
-
-
-def _file(folder: Path, text: str) -> Path:
-    relative = PurePosixPath(text)
-    if not text or "\0" in text or relative.is_absolute() or ".." in relative.parts:
-        raise RowError("bad-path", f"{text!r} is not a path below the data set's folder")
-    path = folder / relative
-    if not path.is_file():
-        raise RowError("missing-file", f"{text} is not there")
-    return path
