@@ -194,7 +194,8 @@ def _fetch(name: str) -> nn.Module:
         reason = (str(error).strip().splitlines() or [""])[0]
         raise WeightsUnavailable(
             f"cannot fetch the weights of timm model {name!r} ({type(error).__name__}: {reason}); "
-            "connect to the hub once so that they are cached, or choose --no-pretrained for random weights"
+            "connect to the hub once so that they are cached, or take random weights: "
+            f"timm:{name}{RANDOM_SUFFIX}, or --no-pretrained where there is one"
         ) from error
 
 

@@ -28,7 +28,7 @@ FORMS = (
     "retr_s",
     "lipsim:random[:SEED]",
     f"FILE{SUFFIX} (or file:PATH)",
-    "timm:NAME",
+    "timm:NAME[#random]",
     "open_clip:NAME/TAG",
     "dreamsim[:KIND]",
     "torchscript:FILE[@HxW]",
@@ -90,7 +90,7 @@ def list_models() -> list[ModelInfo]:
             FORMS[2], True, "nothing: untrained weights, for audits", (lipsim.image, lipsim.image), lipsim.dim, "cosine"
         ),
         ModelInfo(FORMS[3], True, "a model file, by training or `retr models convert`", None, None, None),
-        ModelInfo(FORMS[4], False, "weights from the hub, or --no-pretrained", None, None, "cosine"),
+        ModelInfo(FORMS[4], False, "weights from the hub, or #random", None, None, "cosine"),
         ModelInfo(FORMS[5], False, "the extra open_clip; weights from the hub", None, None, "cosine"),
         ModelInfo(FORMS[6], False, "the extra dreamsim; weights from its site", DREAMSIM_SIZE, None, "cosine"),
         ModelInfo(FORMS[7], False, "a TorchScript file", None, None, "cosine"),

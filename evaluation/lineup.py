@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from ..core.errors import UsageError
+from ..core.errors import RetrError, UsageError
 from ..core.files import write_atomically
 from ..indexer.build import build_index
 from ..indexer.corpus import text_to_path
@@ -133,8 +133,13 @@ class _Opener:
         paths = [os.fsencode(text_to_path(item.path)) for item in gallery_items(self.base)]
         write_atomically(listing, b"\0".join(paths) + b"\0")
         options = IndexOptions(models=(spec,), policy=self.base.policy, resume=True, device=self.device)
-        with self.watch(f"indexing for {spec}") as progress:
-            build_index(str(listing), home / word(spec), options, progress)
+        try:
+            with self.watch(f"indexing for {spec}") as progress:
+                build_index(str(listing), home / word(spec), options, progress)
+        except RetrError:
+            listing.unlink()
+            _remove_empty(home, self.folder)
+            raise
         engine = Engine.open(home / word(spec), device=self.device)
         return EngineSystem(spec, engine, kind="embedder", device=attack_device(self.device))
 
@@ -149,6 +154,13 @@ class _Opener:
 def attack_device(device: str) -> str:
     """Where attacks run: on a GPU where ``--device cuda`` asks for it. One step of an attack is little work."""
     return "cuda" if device == "cuda" and torch.cuda.is_available() else "cpu"
+
+
+def _remove_empty(*folders: Path) -> None:
+    """A system that cannot be opened leaves nothing behind."""
+    for folder in folders:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _is_index(name: str) -> bool:
