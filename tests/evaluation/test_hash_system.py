@@ -147,7 +147,7 @@ class TestAnswers:
 
 
 def test_an_index_and_its_hash_number_items_alike(make_index) -> None:  # type: ignore[no-untyped-def]
-    engine, _ = make_index(8)
+    engine, _ = make_index(8, models=("block-means",))
     gallery = gallery_items(engine)
     system = open_hash("dhash", gallery, policy=engine.policy, workers=2)
     queries = [as_pixels(load(Path(item.path), policy=engine.policy).pixels) for item in gallery]
