@@ -33,7 +33,7 @@ OUT_OF_TIME = "not reached within the time limit"
 
 _CASES_PER_CHUNK = 16
 """Cases taken on together, where each has few attacks; also how coarse a time limit and a checkpoint are."""
-_ATTACKS_PER_CHUNK = 512
+_ATTACKS_PER_CHUNK = 128
 _VALUES_PER_CHUNK = 50_000_000
 _VALUES_PER_BATCH = 3_000_000
 """Values attacked at a time by one thread: some twenty float32 arrays of this size at the peak."""
