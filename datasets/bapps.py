@@ -40,10 +40,10 @@ def load_bapps(folder: Path, *, split: str, kinds: tuple[str, ...] = ()) -> Trip
     if split not in SPLITS:
         raise UsageError(f"BAPPS has no split {split!r}; choose {' or '.join(SPLITS)}")
     folder = folder.resolve()
-    found = kinds_below(_root(folder) / split, PARTS)
-    if not found:
+    place = _root(folder) / split
+    if not kinds_below(place, PARTS):
         raise UsageError(f"{folder} has no 2afc/{split}/<kind> with {', '.join(PARTS)}: it is no BAPPS data set")
-    kept, skipped, rejects = read_kinds(folder, found, PARTS, kinds, partial(_triplet, folder))
+    kept, skipped, rejects = read_kinds(folder, place, PARTS, kinds, partial(_triplet, folder))
     return TripletSet(LAYOUT, folder, split, kept, skipped, rejects)
 
 
@@ -52,5 +52,5 @@ def _root(folder: Path) -> Path:
 
 
 def _triplet(folder: Path, name: str, kind: str, files: Mapping[str, Path]) -> Triplet[Path]:
-    share = read_share(files["judge"], files["judge"].relative_to(folder).as_posix())
+    share = read_share(folder, files["judge"])
     return Triplet(name, files["ref"], files["p0"], files["p1"], share, group=kind)

@@ -3,7 +3,7 @@
 | kind | strength | weaker | stronger |
 |---|---|---|---|
 | `jpeg` | 100 − quality, 4:2:0 chroma | 40…65 | 88…96 |
-| `blur` | σ of a Gaussian, in % of the side | 0.6…1 | 2.2…4 |
+| `blur` | σ of a Gaussian, in % of the side, at least 0.4 px | 0.6…1 | 2.2…4 |
 | `noise` | σ of Gaussian noise, 8-bit levels; one pattern for both | 4…8 | 18…36 |
 | `brightness` | change of the factor on all values; up or down for both | 0.06…0.12 | 0.3…0.5 |
 | `contrast` | change of the factor on distances from the mean grey; up or down for both | 0.08…0.15 | 0.35…0.6 |
@@ -72,9 +72,9 @@ def jpeg(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
 
 
 def blur(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """Gaussian blur."""
+    """Gaussian blur, σ at least 0.4 px: less changes nothing."""
     del rng
-    sigma = strength / 100 * min(pixels.shape[:2])
+    sigma = max(0.4, strength / 100 * min(pixels.shape[:2]))
     return np.array(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(sigma)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -45,16 +46,20 @@ def whole_file(folder: Path, path: Path) -> Path:
     Raises:
         RowError: ``missing-file``, ``not-a-file`` or ``zero-byte``, naming the file.
     """
-    name = path.relative_to(folder).as_posix()
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except OSError as error:
-        raise RowError("missing-file", f"{name} is not there ({error.strerror})", file=name) from None
-    if not path.is_file():
-        raise RowError("not-a-file", f"{name} is a folder or a device", file=name)
-    if size == 0:
-        raise RowError("zero-byte", f"{name} is empty", file=name)
+        raise _at_fault("missing-file", f"is not there ({error.strerror})", folder, path) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise _at_fault("not-a-file", "is a folder or a device", folder, path)
+    if status.st_size == 0:
+        raise _at_fault("zero-byte", "is empty", folder, path)
     return path
+
+
+def _at_fault(reason: str, what: str, folder: Path, path: Path) -> RowError:
+    name = path.relative_to(folder).as_posix()
+    return RowError(reason, f"{name} {what}", file=name)
 
 
 def walk_files(folder: Path) -> Iterator[Path]:

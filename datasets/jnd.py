@@ -72,10 +72,10 @@ def load_jnd(folder: Path, *, split: str = "val", kinds: tuple[str, ...] = ()) -
     if split not in SPLITS:
         raise UsageError(f"BAPPS-JND has no split {split!r}; choose {', '.join(SPLITS)}")
     folder = folder.resolve()
-    found = kinds_below(_root(folder) / split, PARTS)
-    if not found:
+    place = _root(folder) / split
+    if not kinds_below(place, PARTS):
         raise UsageError(f"{folder} has no jnd/{split}/<kind> with {', '.join(PARTS)}: it is no BAPPS-JND data set")
-    kept, skipped, rejects = read_kinds(folder, found, PARTS, kinds, partial(_pair, folder))
+    kept, skipped, rejects = read_kinds(folder, place, PARTS, kinds, partial(_pair, folder))
     return JndSet(LAYOUT, folder, split, kept, skipped, rejects)
 
 
@@ -84,5 +84,5 @@ def _root(folder: Path) -> Path:
 
 
 def _pair(folder: Path, name: str, kind: str, files: Mapping[str, Path]) -> JndPair:
-    same = read_share(files["same"], files["same"].relative_to(folder).as_posix())
+    same = read_share(folder, files["same"])
     return JndPair(name, files["p0"], files["p1"], same, group=kind)

@@ -7,7 +7,7 @@ below the root; images may lie deeper. Files that are no images by their names a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -48,10 +48,10 @@ class LabelledSet(RowSet[LabelledImage]):
         """Label → how many images, in alphabetical order."""
         return dict(sorted(Counter(row.label for row in self.rows).items()))
 
-    def only(self, labels: Mapping[str, object] | tuple[str, ...], reason: str = "other-label") -> LabelledSet:
+    def only(self, labels: Iterable[str]) -> LabelledSet:
         """The images of these labels; the others are skipped."""
         wanted = frozenset(labels)
-        return self.keep(lambda row: row.label in wanted, reason)
+        return self.keep(lambda row: row.label in wanted, "other-label")
 
 
 def load_labelled(folder: Path, *, level: int = 1) -> LabelledSet:
@@ -142,9 +142,13 @@ def _read(folder: Path, path: Path, name: str, level: int) -> LabelledImage:
 
 
 def _empty_labels(folder: Path, images: list[Path]) -> list[RejectedRow]:
-    """Folders right below the root that hold no image at any depth."""
+    """Folders right below the root that no image was found in."""
     full = {path.relative_to(folder).parts[0] for path in images}
-    below = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [
-        RejectedRow(name, "empty-label", "no image lies in this folder", name) for name in below if name not in full
-    ]
+    below = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    return [_empty(path) for path in below if path.name not in full]
+
+
+def _empty(path: Path) -> RejectedRow:
+    if path.is_symlink():
+        return RejectedRow(path.name, "linked-label", "links to folders are not followed", path.name)
+    return RejectedRow(path.name, "empty-label", "no image lies in this folder", path.name)

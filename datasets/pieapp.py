@@ -124,7 +124,8 @@ def _read(
         return "holds-reference"
     if text[FIRST] == text[SECOND]:
         raise RowError("same-candidates", f"A and B are both {text[FIRST]}")
-    if not (share > clear or share < 1.0 - clear):
+    # 0.15 must not pass for being below 1 − 0.85, which is a little more in binary.
+    if abs(share - 0.5) <= clear - 0.5 + 1e-9:
         return "no-clear-preference"
     reference = image_below(folder, f"reference_images/{split}/{text[REFERENCE]}")
     left, right = (image_below(folder, f"distorted_images/{split}/{stem}/{text[key]}") for key in (FIRST, SECOND))

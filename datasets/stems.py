@@ -25,13 +25,13 @@ def kinds_below(split: Path, parts: Sequence[str]) -> dict[str, Path]:
 
 
 def read_kinds(
-    folder: Path, found: Mapping[str, Path], parts: Sequence[str], wanted: Sequence[str], read: Read[RowT]
+    folder: Path, split: Path, parts: Sequence[str], wanted: Sequence[str], read: Read[RowT]
 ) -> tuple[tuple[RowT, ...], dict[str, int], tuple[RejectedRow, ...]]:
     """Read every stem of the wanted kinds; the stems of other kinds are skipped.
 
     Args:
         folder: root of the data set; files are named relative to it.
-        found: as :func:`kinds_below` gives them.
+        split: the folder of the kinds.
         parts: which files a row is made of.
         wanted: names of kinds; all of them where empty.
         read: makes the row; may raise RowError.
@@ -42,13 +42,26 @@ def read_kinds(
     Raises:
         UsageError: for a wanted kind that is not there.
     """
+    found = kinds_below(split, parts)
     unknown = [kind for kind in wanted if kind not in found]
     if unknown:
         raise UsageError(f"{folder} has no kind {', '.join(unknown)}; there are: {', '.join(found)}")
     others = [path for kind, path in found.items() if wanted and kind not in wanted]
     kinds = {kind: path for kind, path in found.items() if not wanted or kind in wanted}
     kept, skipped, rejects = read_rows(_entries(folder, kinds, parts, read))
-    return kept, counted(skipped, {"other-kind": sum(len(_by_stem(path, parts)) for path in others)}), rejects
+    skipped = counted(skipped, {"other-kind": sum(len(_by_stem(path, parts)) for path in others)})
+    return kept, skipped, (*_incomplete(folder, split, parts), *rejects)
+
+
+def _incomplete(folder: Path, split: Path, parts: Sequence[str]) -> list[RejectedRow]:
+    """Kinds that lack the folder of a part; the files of their other parts are of no use."""
+    rejects = []
+    for kind in sorted(split.iterdir()):
+        missing = [part for part in parts if not (kind / part).is_dir()]
+        if kind.is_dir() and 0 < len(missing) < len(parts):
+            place = (kind / missing[0]).relative_to(folder).as_posix()
+            rejects.append(RejectedRow(kind.name, "missing-folder", f"this kind has no {', '.join(missing)}", place))
+    return rejects
 
 
 def _entries(folder: Path, kinds: Mapping[str, Path], parts: Sequence[str], read: Read[RowT]) -> Iterator[Entry[RowT]]:
@@ -82,12 +95,16 @@ def _read(
     parts: Sequence[str],
     make: Callable[[Mapping[str, Path]], RowT],
 ) -> RowT:
-    for part in parts:
-        given = files.get(part, [])
-        usual = (kind / part / f"{stem}{'.npy' if part in JUDGEMENTS else '.png'}").relative_to(folder).as_posix()
-        if not given:
-            raise RowError("missing-file", f"no file of this stem in {part}", file=usual)
-        if len(given) > 1:
-            raise RowError("ambiguous", f"more than one file: {', '.join(p.name for p in given)}", file=usual)
+    odd = next((part for part in parts if len(files.get(part, ())) != 1), None)
+    if odd is not None:
+        raise _odd(folder, kind / odd / f"{stem}{'.npy' if odd in JUDGEMENTS else '.png'}", files.get(odd, []))
     images = {part: whole_file(folder, files[part][0]) for part in parts if part not in JUDGEMENTS}
     return make({**images, **{part: files[part][0] for part in parts if part in JUDGEMENTS}})
+
+
+def _odd(folder: Path, usual: Path, given: Sequence[Path]) -> RowError:
+    """No file of a stem where one should be, or several."""
+    name = usual.relative_to(folder).as_posix()
+    if not given:
+        return RowError("missing-file", f"no file of this stem in {usual.parent.name}", file=name)
+    return RowError("ambiguous", f"more than one file: {', '.join(path.name for path in given)}", file=name)

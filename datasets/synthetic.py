@@ -34,6 +34,8 @@ LAYOUT = "synthetic"
 VERSION = 1
 """Raised when the same seed and photo would give other pixels."""
 COUNT = 1000
+SMALLEST_SIDE = 32
+"""Pixels; on smaller images the weak blurs and shifts would change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def synthetic(
 
     Args:
         folder: photos, at any depth.
-        side: of the images, pixels.
+        side: of the images, pixels, at least SMALLEST_SIDE.
         count: how many, shared evenly between the kinds; the kinds take turns, so any first part is balanced too.
         kinds: names of pairings of distortions; all those of one kind where empty.
         seed: of everything random.
@@ -87,6 +89,8 @@ def synthetic(
         UsageError: for an unknown kind, an impossible side or count, or a folder with too few photos.
     """
     check_side(side)
+    if side < SMALLEST_SIDE:
+        raise UsageError(f"synthetic triplets have sides of at least {SMALLEST_SIDE} pixels, got {side}")
     folder = folder.resolve()
     photos = [path.relative_to(folder).as_posix() for path in walk_files(folder) if is_image_name(path)]
     recipes = plan(photos, count=count, kinds=find_pairings(kinds), seed=seed)

@@ -122,6 +122,46 @@ class TestNights:
         with pytest.raises(UsageError, match="no split 'all'"):
             load_nights(folder, split="all")
 
+    def test_the_published_layout_is_read(self, tmp_path: Path) -> None:
+        table = (
+            "id,left_vote,right_vote,votes,ref_path,left_path,right_path,split,is_imagenet,prompt\n"
+            '4,0,1,7,ref/000/004.png,distort/000/004_0.png,distort/000/004_1.png,test,False,"a cat, asleep"\n'
+            "8,1,0,5,ref/000/008.png,distort/000/008_0.png,distort/000/008_1.png,test,True,a dog\n"
+        )
+        for seed, name in enumerate(("ref/000/004", "distort/000/004_0", "distort/000/004_1")):
+            draw(tmp_path / f"{name}.png", seed)
+        (tmp_path / "data.csv").write_text(table)
+        data = load_nights(tmp_path, split="test")
+        (triplet,) = data.triplets
+        assert (triplet.name, triplet.preference, triplet.votes) == ("4", 1.0, 7)
+        assert [p.name for p in triplet.files] == ["004.png", "004_0.png", "004_1.png"]
+        assert dict(data.skipped) == {"few-votes": 1}
+
+    def test_spaces_and_a_byte_order_mark_do_no_harm(self, tmp_path: Path) -> None:
+        folder = nights(tmp_path, [row(1, prompt="a")])
+        text = (folder / "data.csv").read_text()
+        (folder / "data.csv").write_text("\ufeff" + text.replace(",", " , "))
+        assert len(load_nights(folder, split="train").triplets) == 1
+
+    @pytest.mark.parametrize(
+        ("changes", "file"),
+        [({"right_vote": "many"}, "data.csv"), ({"left_path": "distort/absent.png"}, "distort/absent.png")],
+    )
+    def test_a_reject_names_the_file_at_fault(self, tmp_path: Path, changes: dict[str, object], file: str) -> None:
+        (reject,) = load_nights(nights(tmp_path, [row(1, **changes)]), split="train").rejects
+        assert reject.file == file
+        assert str(reject).startswith(f"{file}, line 2: {reject.reason}: ")
+
+    def test_a_table_that_names_a_column_twice_or_cannot_be_read_is_refused(self, tmp_path: Path) -> None:
+        folder = nights(tmp_path / "a", [row(1)], [*HEADER, "votes"])
+        with pytest.raises(UsageError, match=r"data\.csv: the header names votes more than once"):
+            load_nights(folder, split="train")
+        (tmp_path / "b/data.csv").mkdir(parents=True)
+        with pytest.raises(UsageError, match=r"data\.csv cannot be read"):
+            load_nights(tmp_path / "b", split="train")
+        with pytest.raises(UsageError, match=r"data\.csv cannot be read"):
+            load_nights(tmp_path / "c", split="train")
+
 
 class TestBapps:
     def test_files_meet_by_stem(self, tmp_path: Path) -> None:
@@ -159,6 +199,7 @@ class TestBapps:
         data = load_bapps(folder, split="train")
         assert [t.name for t in data.triplets] == ["cnn/000000"]
         assert data.reject_counts() == {"bad-judgement": 1}
+        assert data.rejects[0].file == "2afc/train/cnn/judge/000001.npy"
 
     def test_a_pickle_is_never_run(self, tmp_path: Path) -> None:
         ran = tmp_path / "ran"
@@ -182,11 +223,28 @@ class TestBapps:
         data = load_bapps(folder, split="train")
         assert data.reject_counts() == {"missing-file": 1}
         assert part in data.rejects[0].detail
+        assert data.rejects[0].file.startswith(f"2afc/train/cnn/{part}/000001.")
 
     def test_two_files_of_one_stem_are_ambiguous(self, tmp_path: Path) -> None:
         folder = bapps(tmp_path, {"cnn/000000": 0.5})
         draw(folder / "2afc/train/cnn/ref/000000.jpg", 9)
         assert load_bapps(folder, split="train").reject_counts() == {"ambiguous": 1}
+
+    def test_a_kind_without_one_of_its_folders_is_named(self, tmp_path: Path) -> None:
+        folder = bapps(tmp_path, {"cnn/000000": 0.5, "mix/000000": 0.5})
+        (folder / "2afc/train/mix/judge").rename(folder / "2afc/train/mix/judgements")
+        (folder / "2afc/train/notes").mkdir()
+        data = load_bapps(folder, split="train")
+        assert [t.name for t in data.triplets] == ["cnn/000000"]
+        assert [(r.file, r.reason) for r in data.rejects] == [("2afc/train/mix/judge", "missing-folder")]
+
+    def test_the_papers_subset_is_what_all_judged_alike(self, tmp_path: Path) -> None:
+        folder = bapps(tmp_path, {"cnn/000000": 0.0, "cnn/000001": 0.2, "cnn/000002": 1.0, "mix/000000": 0.5})
+        data = load_triplets(folder, split="train", unanimous=True)
+        assert [t.name for t in data.triplets] == ["cnn/000000", "cnn/000002"]
+        assert dict(data.skipped) == {"not-unanimous": 2}
+        assert data.seen == 4
+        assert data.describe()["kept"] == 2
 
 
 class TestLayouts:
@@ -194,6 +252,7 @@ class TestLayouts:
         assert identify(nights(tmp_path / "a", [row(1)])) == "nights"
         assert identify(bapps(tmp_path / "b", {"cnn/000000": 0.5})) == "bapps"
         assert load_triplets(tmp_path / "a", split="train").layout == "nights"
+        assert load_triplets(tmp_path / "a").split == "test"
         assert load_triplets(tmp_path / "b", split="train").layout == "bapps"
 
     def test_what_is_neither_or_both_is_refused(self, tmp_path: Path) -> None:
