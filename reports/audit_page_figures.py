@@ -8,10 +8,11 @@ import numpy as np
 
 from ..evaluation.columns import Columns, ball_order
 from ..evaluation.curves import Axis, Curve
-from ..evaluation.intervals import Quantiles, Share
+from ..evaluation.intervals import Share
+from ..evaluation.shifts import ShiftLine
 from ..evaluation.summary_lines import BudgetLine, Rates, Summary
 from ..evaluation.tightness import Promise, broken_promises
-from .audit_words import PROMISES, level, percent
+from .audit_words import PROMISES, largest_shifts, level, percent
 from .html_tags import Content, Html, tag
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
 
@@ -145,34 +146,33 @@ def tightness_figures(summary: Summary, table: Columns) -> list[Html]:
 
 
 def shift_figures(summary: Summary, table: Columns) -> list[Html]:
-    """How far attacks on the embedding moved it: as a share of its bound where there is one."""
-    figures = []
-    for line in summary.shifts:
-        here = table.where((table["system"] == line.system) & (table["budget"] == line.budget))
-        here = here.where((here["goal"] == "embedding") & (here["medium"] == "float"))
-        title = f"{line.system}, {level(line.budget, line.unit)}"
-        if line.used is not None:
-            sample = here["embedding_shift"] / here["embedding_limit"]
-            axis, most, spread, marks = "share of L·‖δ‖ used", 1.2, line.used, [Mark(1.0, "")]
-            limit: float | None = 1.0
-        else:
-            sample, axis, spread, limit, marks = here["embedding_shift"], "‖f(x+δ) − f(x)‖", line.shift, None, []
-            most = max(1.05 * line.shift.most, 1e-9)
-        sample = sample[np.isfinite(sample)]
+    """How far attacks on the embedding moved it at the largest budget: as a share of its bound where there is one."""
+    moved = table.where((table["goal"] == "embedding") & (table["medium"] == "float"))
+    return [
+        _shift_figure(line, moved.where((moved["system"] == line.system) & (moved["budget"] == line.budget)))
+        for line in largest_shifts(summary)
+    ]
+
+
+def _shift_figure(line: ShiftLine, here: Columns) -> Html:
+    title = f"{line.system}, {level(line.budget, line.unit)}"
+    label = f"{title}: shift of the embedding"
+    moved = f"Median shift {line.shift.p50:.3g}, largest {line.shift.most:.3g}, over {line.shift.count} images."
+    if line.used is None:
+        shift = here["embedding_shift"]
+        end = max(1.05 * line.shift.most, 1e-9)
         chart = histogram_chart(
-            sample,
-            x_max=most,
-            axis=axis,
-            label=f"{title}: shift of the embedding",
-            kind="attacked",
-            marks=marks,
-            limit=limit,
+            shift[np.isfinite(shift)], x_max=end, axis="‖f(x+δ) − f(x)‖", label=label, kind="attacked"
         )
-        figures.append(figure(title, chart, _spread(spread, line.shift)))
-    return figures
-
-
-def _spread(spread: Quantiles, shift: Quantiles) -> str:
-    return (
-        f"Median {spread.p50:.3g}, largest {spread.most:.3g}, over {spread.count} images; median shift {shift.p50:.3g}."
+        return figure(title, chart, moved)
+    used = here["embedding_shift"] / here["embedding_limit"]
+    chart = histogram_chart(
+        used[np.isfinite(used)],
+        x_max=1.2,
+        axis="share of L·‖δ‖ used",
+        label=label,
+        kind="attacked",
+        marks=[Mark(1.0, "")],
+        limit=1.0,
     )
+    return figure(title, chart, f"Of the bound: median {line.used.p50:.3f}, largest {line.used.most:.3f}. {moved}")

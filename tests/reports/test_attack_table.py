@@ -116,8 +116,9 @@ def test_alarms_multiples_and_weak_attacks():
 
 def test_attacks_on_the_embedding_tell_shifts_instead_of_success():
     moved = {"goal": "embedding", "embedding_shift": 0.5, "embedding_limit": 2.0}
-    text = printed(Result(summarise(table(clean(), trial(1.0, **moved), trial(1.0)))))
+    text = printed(Result(summarise(table(clean(), trial(1.0, **moved), trial(0.5, **moved), trial(1.0)))))
     assert "embedding moved, 1 rmse: median 0.5, largest 0.5; of the bound L·‖δ‖: median 0.250, largest 0.250" in text
+    assert "0.5 rmse: median" not in text
     assert "goal evasion" in text
     assert "goal embedding" not in text
 
