@@ -33,6 +33,8 @@ OUT_OF_TIME = "not reached within the time limit"
 
 _CASES_PER_CHUNK = 16
 """Cases taken on together, where each has few attacks; also how coarse a time limit and a checkpoint are."""
+_CASES_IN_A_HURRY = 4
+"""The same where there is a time limit."""
 _ATTACKS_PER_CHUNK = 128
 _VALUES_PER_CHUNK = 50_000_000
 _VALUES_PER_BATCH = 3_000_000
@@ -89,6 +91,7 @@ class AuditRun:
         self._began = time.perf_counter() - self._reached.seconds
         self._progress = progress
         self._total = 0
+        self._longest = 0.0  # chunk so far, in seconds
 
     def run(self, sources: Sequence[Source], left_out: Skips, pool: Executor) -> None:
         """Attack the cases of all sources that no part holds, as far as time allows, and write the records.
@@ -104,7 +107,9 @@ class AuditRun:
         self._total = len(sources) * len(self._plan.chosen_edits) * self._per_case
         self._take_up()
         for cases, last, skipped in self._chunks(sources):
+            began = time.perf_counter()
             self._write(self._attack(cases, pool), last, skipped)
+            self._longest = max(self._longest, time.perf_counter() - began)
         late = tuple((source.path, OUT_OF_TIME) for source in sources[self._reached.sources :])
         self._finish((*left_out, *self._place.reached().skipped, *late))
 
@@ -143,7 +148,8 @@ class AuditRun:
         What is taken on is finished: a query that was answered and not attacked would look robust.
         """
         cases, skipped, last = [], Skipped(), self._reached.sources
-        most = max(1, min(_CASES_PER_CHUNK, _ATTACKS_PER_CHUNK // max(1, self._per_case)))
+        most = _CASES_PER_CHUNK if self._plan.seconds is None else min(_CASES_PER_CHUNK, _CASES_IN_A_HURRY)
+        most = max(1, min(most, _ATTACKS_PER_CHUNK // max(1, self._per_case)))
         per_source = len(self._plan.chosen_edits) * self._per_case
         for source in sources[last:]:
             if self._out_of_time():
@@ -159,8 +165,9 @@ class AuditRun:
             yield cases, last, tuple(skipped.paths)
 
     def _out_of_time(self) -> bool:
+        """Whether another chunk like the longest so far would end after the time limit."""
         limit = math.inf if self._plan.seconds is None else self._plan.seconds
-        return time.perf_counter() - self._began >= limit
+        return time.perf_counter() - self._began + self._longest >= limit
 
     # -- attacks --------------------------------------------------------------------------------------------------
 
