@@ -1,0 +1,1 @@
+"""Perceptual similarity metrics: targets of attack and baselines, under one contract."""

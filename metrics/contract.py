@@ -1,0 +1,131 @@
+"""The contract every perceptual metric keeps: two images in, a distance out, lower = closer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self, final
+
+from torch import Tensor, nn
+
+from ..core.errors import UsageError
+
+Measure = Callable[[Tensor, Tensor], Tensor]
+"""(ref, img), both (b, 3, h, w) in [0, 1] → (b,) distances."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a metric before anything is loaded.
+
+    Attributes:
+        name: what people write, for example ``lpips-alex``.
+        title: what tables print, for example ``LPIPS (Alex)``.
+        source: the paper that defines it, with what is chosen here where the paper leaves a choice.
+        differentiable: whether gradients flow to both images; if not, only black-box attacks apply.
+        lowest: least distance it can return, −∞ where none is known.
+        highest: largest distance it can return, +∞ where none is known.
+        zero_at_identity: whether the distance of an image to itself is 0.
+        smallest_side: least height and width it takes, in pixels.
+        input_size: (height, width) that images are resized to inside, None where they are taken as they are.
+        licence: of the code and weights that it uses.
+        weights: where its weights come from, in words.
+    """
+
+    name: str
+    title: str
+    source: str
+    differentiable: bool
+    lowest: float
+    highest: float
+    zero_at_identity: bool
+    smallest_side: int
+    input_size: tuple[int, int] | None
+    licence: str
+    weights: str
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.lowest) or math.isnan(self.highest) or not self.lowest < self.highest:
+            raise ValueError(f"{self.name}: a range needs lowest < highest, got {self.lowest} … {self.highest}")
+        if self.smallest_side < 1:
+            raise ValueError(f"{self.name}: the smallest side must be at least 1, got {self.smallest_side}")
+
+
+class Movable(Protocol):
+    """What holds weights: a module, or an embedder."""
+
+    def to(self, device: str, /) -> object:
+        """Move them."""
+        ...
+
+
+@final
+class Metric:
+    """A loaded metric.
+
+    Attributes:
+        facts: what it is.
+        spec: what ``load_metric`` rebuilds it from.
+
+    Args:
+        facts: what it is.
+        measure: the distance itself; called with checked images only.
+        spec: as the attribute; the name by default.
+        module: what holds its weights, if anything does; a torch module is set to evaluation and frozen.
+    """
+
+    def __init__(
+        self, facts: Facts, measure: Measure, *, spec: str | None = None, module: Movable | None = None
+    ) -> None:
+        self.facts = facts
+        self.spec = spec or facts.name
+        self._measure = measure
+        self._module = module.eval().requires_grad_(False) if isinstance(module, nn.Module) else module
+
+    @property
+    def name(self) -> str:
+        """As in the facts."""
+        return self.facts.name
+
+    def distance(self, ref: Tensor, img: Tensor) -> Tensor:
+        """Distances of image pairs, lower = closer.
+
+        Args:
+            ref: (b, 3, h, w) in [0, 1], float32 or float64: the reference. Not every metric is symmetric.
+            img: the same shape and dtype: what is compared with it.
+
+        Returns:
+            (b,) in the dtype of ref; row i depends on pair i alone. Metrics with float32 weights compute in float32.
+
+        Raises:
+            UsageError: for shapes or dtypes that do not fit, or sides under ``facts.smallest_side``.
+        """
+        require_pair(ref, img, self.facts)
+        return self._measure(ref, img).reshape(len(ref)).to(ref.dtype)
+
+    def to(self, device: str) -> Self:
+        """Move the weights; returns self."""
+        if self._module is not None:
+            self._module.to(device)
+        return self
+
+
+def require_pair(ref: Tensor, img: Tensor, facts: Facts) -> None:
+    """Check two batches of images against a metric's needs.
+
+    Raises:
+        UsageError: naming the metric and what was given.
+    """
+    given = f"got {ref.dtype} of shape {tuple(ref.shape)} and {img.dtype} of shape {tuple(img.shape)}"
+    if ref.ndim != 4 or ref.shape[1] != 3 or ref.shape != img.shape or ref.dtype != img.dtype:
+        raise UsageError(f"{facts.name} compares two batches (b, 3, h, w) of one shape and dtype, {given}")
+    if not ref.is_floating_point():
+        raise UsageError(f"{facts.name} takes floating-point pixels in [0, 1], {given}")
+    if min(ref.shape[2:]) < facts.smallest_side:
+        raise UsageError(f"{facts.name} needs sides of at least {facts.smallest_side} pixels, {given}")
+
+
+def in_float32(measure: Measure) -> Measure:
+    """The measure of a network with float32 weights, for images of any floating dtype."""
+    return lambda ref, img: measure(ref.float(), img.float())
