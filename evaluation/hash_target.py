@@ -39,8 +39,9 @@ Ints = npt.NDArray[np.int64]
 
 _RIVALS = 64
 """Items considered for one image: those of largest margin."""
-_SAFETY = 0.1
-"""How deep a turned bit is pushed, as a share of a typical bit's depth."""
+_SAFETY = 0.03
+"""How deep a turned bit is pushed, as a share of a typical bit's depth. More of it wins in fewer steps, and misses wins
+at the edge of the budget: on photographs, 0.1 missed a quarter of what 0.03 found."""
 
 
 def to_levels(pixels: npt.NDArray[np.floating]) -> Bytes:
