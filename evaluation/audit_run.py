@@ -25,9 +25,9 @@ from .provenance import describe_run
 from .retrieval_losses import TOP
 from .rows import Prepared, Recorder
 from .schedule import Task, tasks
-from .showcase import GALLERY, IMAGES, Record, Showcase, in_gallery, keep_only
+from .showcase import GALLERY, IMAGES, WORK, Record, Showcase, in_gallery, keep_only
 from .systems import Entrant
-from .trials import WORK, Trials
+from .trials import Trials
 
 OUT_OF_TIME = "not reached within the time limit"
 
@@ -80,7 +80,7 @@ class AuditRun:
     ) -> None:
         self._engine, self._plan, self._lineup, self._place = engine, plan, lineup, place
         systems = [entrant.system for entrant in lineup.all]
-        run = partial(describe_run, run=place.run, command=plan.command, seed=plan.seed)
+        run = partial(describe_run, run=place.run, command=place.command, seed=plan.seed)
         self._recorder = Recorder({system.name: run(system.describe()) for system in systems})
         self._trials = Trials(plan, self._recorder, place.folder, engine.gallery.items, engine.policy)
         self._tasks = {system.name: tasks(plan, system) for system in systems}
@@ -129,7 +129,7 @@ class AuditRun:
     def _finish(self, skipped: Skips) -> None:
         shutil.rmtree(self._place.folder / WORK)
         shown = self._showcase.close()
-        if not self._place.rows(("run",)):
+        if not self._place.count:
             self._place.abandon()
             reasons = sorted({reason for _, reason in skipped})
             raise UsageError(f"no query could be audited: {'; '.join(reasons)}")

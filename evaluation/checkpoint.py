@@ -26,6 +26,7 @@ from ..core.files import canonical_json, sync_directory, sync_file, write_atomic
 from .plan import AuditPlan
 from .provenance import new_run_id
 from .records import read_records, to_table, write_records
+from .showcase import GALLERY, IMAGES, WORK
 
 RECORDS = "records.parquet"
 STATE = "audit.json"
@@ -72,6 +73,16 @@ class Checkpoint:
         return self._state["run"]
 
     @property
+    def command(self) -> str:
+        """The command line that began it."""
+        return self._state["command"]
+
+    @property
+    def count(self) -> int:
+        """Records in the parts."""
+        return sum(pq.read_metadata(part).num_rows for part in self._parts)
+
+    @property
     def records(self) -> Path:
         """The records, once it is finished."""
         return self.folder / RECORDS
@@ -102,6 +113,8 @@ class Checkpoint:
         """
         for litter in self.folder.glob(f".{STATE}.*.tmp"):  # of a write that a kill cut short
             litter.unlink()
+        if self.finished:  # and killed before the last step
+            self._drop_parts()
         given, known = json.loads(canonical_json(facts)), self._state.get("facts")
         if known is None:
             try:
@@ -155,14 +168,17 @@ class Checkpoint:
         with write_records(self.records) as writer:
             for part in self._parts:
                 writer.add_table(change(read_records(part)))
-        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+        self._drop_parts()
 
     def abandon(self) -> None:
         """Leave nothing behind, where nothing could be audited."""
-        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+        self._drop_parts()
         (self.folder / STATE).unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+    def _drop_parts(self) -> None:
+        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
 
     def _write(self, **news: Any) -> None:
         self._state.update(news)
@@ -173,7 +189,7 @@ def open_folder(plan: AuditPlan) -> Checkpoint:
     """The folder of a new audit, or of the one to go on with.
 
     Raises:
-        UsageError: it holds another audit, or the unfinished one has another plan.
+        UsageError: it holds another audit, or the unfinished one has another plan; or something else is in the way.
         IntegrityError: its state cannot be read.
     """
     folder = plan.out or (_unfinished() if plan.resume else None)
@@ -184,7 +200,12 @@ def open_folder(plan: AuditPlan) -> Checkpoint:
             raise UsageError(f"{folder} already holds {what}; go on with it by --resume, or choose another folder")
         return Checkpoint(folder, _same_plan(folder, plan))
     run = new_run_id()
-    return Checkpoint(folder or HOME / run, {"schema": _SCHEMA, "run": run, "plan": plan.as_json()})
+    folder = folder or HOME / run
+    for name in (PARTS, IMAGES, GALLERY, WORK):
+        if (folder / name).exists():  # files in it would be taken for the audit's own, and removed
+            raise UsageError(f"{folder / name} is there already, and no audit's; choose another folder")
+    state = {"schema": _SCHEMA, "run": run, "command": plan.command, "plan": plan.as_json()}
+    return Checkpoint(folder, state)
 
 
 def _unfinished() -> Path | None:

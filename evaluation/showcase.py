@@ -20,6 +20,8 @@ IMAGES = "images"
 """Folder of what ``--keep`` asks for."""
 GALLERY = "gallery"
 """Folder of the most telling images."""
+WORK = "work"
+"""Folder of images that are being judged."""
 
 Record = dict[str, Any]
 Slot = tuple[str, ...]

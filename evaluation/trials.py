@@ -23,13 +23,10 @@ from .retrieval_losses import TOP, Goal
 from .retrieval_target import Aim
 from .rows import Prepared, Recorder, Run
 from .schedule import Task
-from .showcase import Record, Shot, keep_shots
+from .showcase import WORK, Record, Shot, keep_shots
 from .systems import EngineSystem, System
 
 _MOST_WORKERS = 8
-WORK = "work"
-"""Folder of images that are being judged."""
-
 Judgements = tuple[Judgement, ...]
 """Of one saved image, by each system that judges it."""
 

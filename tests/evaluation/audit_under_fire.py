@@ -103,12 +103,14 @@ def main(work: str, kills: str) -> None:
     calls = int((folder / "calls").read_text())
     expected = state(folder / "peace")
     for number in range(int(kills)):
-        limit, out = 1 + round(number * (calls - 1) / max(1, int(kills) - 1)), folder / f"trial-{number}"
+        # From the first call to nearly the last: two threads may save the same query once or twice.
+        limit, out = 1 + round(number * (calls - 5) / max(1, int(kills) - 1)), folder / f"trial-{number}"
         killed += in_child(lambda limit=limit, out=out: audit(folder, out, limit=limit))
         in_child(lambda out=out: audit(folder, out, resume=True))
         found = state(out)
         if found != expected:
-            different.append(f"call {limit}: {sorted(found[1])} for {sorted(expected[1])}")
+            odd = sorted(set(found[1]) ^ set(expected[1]))
+            different.append(f"call {limit}: records {found[0] == expected[0]}, files {odd}")
     print(json.dumps({"calls": calls, "killed": killed, "different": different, "gallery": len(expected[1])}))
 
 

@@ -64,16 +64,17 @@ def test_killed_at_any_moment_it_ends_as_in_peace(tmp_path):
 
 def test_a_run_stopped_in_the_middle_repeats_nothing(index, tmp_path):
     engine, _ = index
-    plan = replace(PLAN, out=tmp_path / "a")
+    plan = replace(PLAN, out=tmp_path / "a", command="as typed")
     with pytest.raises(Killed):
         run_attack_eval(engine, plan, progress=stop_after(3))
     with pytest.raises(UsageError, match="--resume"):
         run_attack_eval(engine, plan)
     seen = []
-    resumed = run_attack_eval(engine, replace(plan, resume=True), progress=seen.append)
+    again = replace(plan, resume=True, command="as typed, with --resume")
+    resumed = run_attack_eval(engine, again, progress=seen.append)
     assert seen[0].done == 2
     assert seen[-1].done == seen[-1].total == 4
-    assert rows(resumed) == rows(run_attack_eval(engine, replace(PLAN, out=tmp_path / "b")))
+    assert rows(resumed) == rows(run_attack_eval(engine, replace(plan, out=tmp_path / "b")))
 
 
 def test_a_finished_run_is_told_again(index, tmp_path):
@@ -124,3 +125,12 @@ def test_nothing_is_left_where_nothing_could_be_audited(index, tmp_path):
     with pytest.raises(UsageError, match=OUT_OF_TIME):
         run_attack_eval(engine, replace(PLAN, seconds=1e-9, out=tmp_path / "a"))
     assert not (tmp_path / "a").exists()
+
+
+def test_files_that_are_not_the_audits_are_not_touched(index, tmp_path):
+    engine, _ = index
+    (tmp_path / "a" / "images").mkdir(parents=True)
+    (tmp_path / "a" / "images" / "holiday.png").write_bytes(b"mine")
+    with pytest.raises(UsageError, match="choose another folder"):
+        run_attack_eval(engine, replace(PLAN, out=tmp_path / "a"))
+    assert (tmp_path / "a" / "images" / "holiday.png").exists()
