@@ -55,8 +55,8 @@ def summarise(records: pa.Table) -> Summary:
 
 def _system_line(system: Columns) -> SystemLine:
     clean, trials = system.clean, system.attacked
-    # Both media are judged for one run of the attack: its cost is in the float's record and in the PNG's.
-    runs = trials.where(trials["medium"] == "float")
+    # One run of an attack is judged in both media, and on other systems again: its cost counts once, where it was made.
+    runs = trials.where((trials["medium"] == "float") & (trials["source"] == None))  # noqa: E711 - an array is compared
     return SystemLine(
         name=str(clean.first("system")),
         kind=str(clean.first("system_kind")),

@@ -29,11 +29,12 @@ from .audit_page_tables import (
     alarm_table,
     attack_table,
     budget_table,
+    cost_table,
     edit_table,
     effort_table,
     multiple_table,
     radius_table,
-    run_table,
+    run_facts,
     system_table,
     tightness_table,
 )
@@ -227,7 +228,7 @@ def _edits(summary: Summary) -> Iterator[tuple[str, str, Html]]:
 
 def _run(summary: Summary, table: Columns) -> Html:
     command = tag("pre", table.first("command") or "–")
-    return join(command, tag("h3", "Systems"), system_table(summary, table), tag("h3", "Run"), run_table(table))
+    return join(command, run_facts(table), tag("h3", "Systems"), system_table(summary, table), cost_table(summary))
 
 
 def _footer() -> Html:

@@ -135,6 +135,11 @@ td.wrap { white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }
 .card dt { color: var(--soft); }
 .card dd { margin: 0; }
 
+dl.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 0.6rem 1rem; }
+dl.facts { margin: 1rem 0 0; font-size: 0.88rem; }
+dl.facts dt { color: var(--soft); }
+dl.facts dd { margin: 0; }
+
 ul.warnings { padding-left: 1.1rem; margin: 0.5rem 0; max-width: 46rem; }
 pre { background: var(--faint); padding: 0.8rem 1rem; font-size: 0.84rem; white-space: pre-wrap; }
 pre { overflow-wrap: anywhere; }

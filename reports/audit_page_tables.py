@@ -236,27 +236,36 @@ def _finders(finders: dict[str, int]) -> str:
 
 
 def system_table(summary: Summary, table: Columns) -> Html:
-    """What each system is, to the digest, and what the attacks on it took."""
+    """What each system is, to the digest."""
     policies = {part.first("system"): part.first("policy_digest") for part in table.groups("system")}
-    costs = ("images judged", "gradients", "forwards", "seconds")
-    heads = ("system", "kind", "model", "digest", "snapshot", "decode policy", *costs)
+    heads = ("system", "kind", "model", "digest", "snapshot", "decode policy")
     rows = []
     for system in summary.systems:
         words = (system.model_digest, system.snapshot, policies[system.name])
         digests = [tag("td", word, class_="words mono wrap") for word in words]
-        numbers = (count(system.images), count(system.gradients), count(system.forwards), f"{system.seconds:.0f}")
-        rows.append(row(system.name, system.kind, system.model, *digests, *numbers, words=6))
+        rows.append(row(system.name, system.kind, system.model, *digests, words=6))
     return grid(heads, rows, words=6)
 
 
-def run_table(table: Columns) -> Html:
+def cost_table(summary: Summary) -> Html:
+    """What the attacks on each system took, all in all."""
+    heads = ("system", "images judged", "gradients", "forwards", "seconds of attack")
+    rows = (
+        row(line.name, count(line.images), count(line.gradients), count(line.forwards), count(round(line.seconds)))
+        for line in summary.systems
+    )
+    return grid(heads, rows)
+
+
+def run_facts(table: Columns) -> Html:
     """Seeds, effort and versions."""
     facts: list[tuple[str, str]] = [("run", table.first("run")), ("seed", f"{table.first('seed'):.0f}")]
     for name in ("steps", "restarts"):
         found = sorted(set(table.attacked[name].tolist()))
         facts.append((name, ", ".join(f"{number:.0f}" for number in found) or "–"))
     facts += sorted(_versions(table.first("versions")).items())
-    return grid(("", ""), (row(name, tag("td", value, class_="words mono")) for name, value in facts), words=2)
+    pairs = [tag("div", tag("dt", name), tag("dd", value, class_="mono")) for name, value in facts]
+    return tag("dl", pairs, class_="facts")
 
 
 def _versions(text: str) -> dict[str, str]:

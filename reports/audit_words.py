@@ -20,8 +20,8 @@ def amount(budget: float, unit: str) -> str:
 
 
 def level(budget: float, unit: str) -> str:
-    """A budget as sentences and headings name it."""
-    forms = {"radius": "{} × radius", "rmse": "RMSE {}", "l2": "ℓ2 {}", "psnr": "{} dB"}
+    """A budget as the page names it; its words stay on one line."""
+    forms = {"radius": "{}\u00a0×\u00a0radius", "rmse": "RMSE\u00a0{}", "l2": "ℓ2\u00a0{}", "psnr": "{}\u00a0dB"}
     return forms[unit].format(f"{budget:g}")
 
 

@@ -159,6 +159,8 @@ def test_systems_transfers_and_edits_are_kept_apart():
     found = {(line.system, line.source): line.success_float for line in summary.attacks}
     assert found == {("index", None): 0.5, ("pdq", None): 0.0, ("pdq", "index"): 1.0}
     assert (summary.queries, summary.files, summary.clean1) == (2, 1, 1.0)
+    # A transfer costs nothing where it is only judged.
+    assert [(line.images, line.gradients) for line in summary.systems] == [(2, 40), (2, 20)]
 
 
 def test_multiples_of_the_radius():

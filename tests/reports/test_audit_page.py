@@ -42,6 +42,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
+        data = data.replace("\u00a0", " ")
         if self.open and self.open[-1] not in ("style", "title"):
             self.words.append(data)
         if "td" in self.open or "th" in self.open:
