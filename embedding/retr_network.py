@@ -105,7 +105,7 @@ HEADS: dict[str, Callable[[int, int, Generator], nn.Module]] = {
 }
 """The last layer: inputs, outputs and a source of weights → the trainable layer. Both ship as a plain matrix."""
 
-CENTRINGS = ("none", "plain", "head", "all")
+CENTRINGS = ("none", "homogeneous", "plain", "head", "all")
 """Where the embedding has its origin, and which layers read channels of mean zero."""
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"maxmin": MaxMin, "abs": Absolute}
 
@@ -123,9 +123,10 @@ class RetrArchitecture:
         activation: one of ACTIVATIONS; residual layers bring their own.
         dim: length of the embedding.
         head: one of HEADS.
-        centring: ``plain`` puts the origin of the embedding where plain images lie (they all lie at one point, for the
-            first layer removes the mean of every channel): one translation, in the bias of the head. ``head`` and
-            ``all`` let the head, or every layer as well, read channels of mean zero (``layers.recentre``).
+        centring: ``homogeneous``: no layer adds a constant, so c times the contrast gives c times the embedding, and the
+            same direction. ``plain`` only puts the origin of the embedding where plain images lie (they all lie at one
+            point, for the first layer removes the mean of every channel): one translation, in the bias of the head.
+            ``head`` and ``all`` let the head, or every layer as well, read channels of mean zero (``layers.recentre``).
     """
 
     image: int = 64
@@ -210,6 +211,15 @@ class RetrNetwork(nn.Module):
         kind = LAYERS[architecture.layer]
         head = HEADS[architecture.head](architecture.features, architecture.dim, generator)
         self.body = _assemble(architecture, lambda width: kind.trainable(width, generator), Recentre, head)
+        if architecture.centring == "homogeneous":
+            self.drop_constants()
+
+    @torch.no_grad()
+    def drop_constants(self) -> None:
+        """Set what the layers add to zero, for good."""
+        for name, parameter in self.named_parameters():
+            if name.rpartition(".")[2] == "bias":
+                parameter.zero_().requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:  # b 3 image image -> b dim
         """Embed a batch with values in [0, 1]."""

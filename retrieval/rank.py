@@ -32,14 +32,12 @@ class Proof:
 
     Attributes:
         cap: in pixels: farther out there is no such image, or the engine could refuse it as flat.
-        far: in pixels: no image is farther away.
     """
 
     z: Float64
     lipschitz: UpperBound
     forward_error: float
     cap: float
-    far: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def proof_of(query: QueryEmbedding, channel: Channel, values: int) -> Proof | No
     reach = answer_radius(query.z, score=channel.score, lipschitz=query.lipschitz, forward_error=query.forward_error)
     if channel.score == "cosine":  # the engine refuses earlier than the theorem must
         reach = max(0.0, round_down(reach - round_up(FLAT_QUERY * (1.0 + 1e-9) / query.lipschitz.value)))
-    return Proof(query.z, query.lipschitz, query.forward_error, min(far, reach), far)
+    return Proof(query.z, query.lipschitz, query.forward_error, min(far, reach))
 
 
 def rank(channel: Channel, z: Float64, short: Shortlist, k: int, proof: Proof | None) -> Ranking:
@@ -188,7 +186,7 @@ def _certify(channel: Channel, short: Shortlist, item: RankedItem, k: int, proof
     if not rivals.size:
         return replace(item, top1=top1, topk=topk, copy=copy)
     raw = half_space_distances(proof.z, short.rows[own[view]], rivals, channel.score)
-    raw_top1 = min(max(float(raw.min()), 0.0) / proof.lipschitz.value, proof.far)
+    raw_top1 = min(max(float(raw.min()), 0.0) / proof.lipschitz.value, proof.cap)
     limit = int(rival_groups[radii[view].argmin()]) if least[view] <= proof.cap else None
     return replace(item, top1=top1, topk=topk, copy=copy, raw_top1=raw_top1, limited_by=limit)
 

@@ -181,7 +181,7 @@ def _with_top1(
         return item
     seen = (items != UNSEEN) & (np.arange(len(items)) != place)
     lead = float(total.values[place] - total.values[seen].max())
-    raw = min(max(0.0, 0.5 * lead), min(part.proof.far for part in parts))
+    raw = min(max(0.0, 0.5 * lead), cap)
     limit = int(items[seen][radii.argmin()]) if radii.min() <= cap else None
     return replace(item, raw_top1=raw, limited_by=limit)
 

@@ -253,3 +253,19 @@ def test_plain_images_lie_at_the_origin():
     moved = untranslated(x) - network(x)
     assert moved.norm() > 1e-2
     assert torch.allclose(moved, moved[:1].expand_as(moved), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_without_constants_the_contrast_scales_the_embedding(layer):
+    architecture = dataclasses.replace(small(layer), centring="homogeneous")
+    network, x = build(architecture), pixels(architecture)
+    shipped = network.fold()
+    fainter = 0.3 * x + 0.5
+    assert torch.allclose(network(fainter), 0.3 * network(x), atol=1e-5)
+    assert torch.allclose(shipped(fainter), 0.3 * shipped(x), atol=1e-5)
+    assert not any(p.requires_grad for n, p in network.named_parameters() if n.endswith("bias"))
+    with_constants = build(dataclasses.replace(architecture, centring="none"))
+    for name, parameter in with_constants.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.constant_(parameter, 0.2)
+    assert not torch.allclose(with_constants(fainter), 0.3 * with_constants(x), atol=1e-2)
