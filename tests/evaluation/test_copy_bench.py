@@ -77,6 +77,7 @@ def plan(home: Path) -> CopyPlan:
         gallery=str(home / "gallery"),
         distractors=(source,),
         negatives=source,
+        models=("block-means",),
         families=FAMILIES,
         fpr=0.2,
         workers=1,
