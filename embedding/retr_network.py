@@ -123,7 +123,7 @@ class RetrArchitecture:
         activation: one of ACTIVATIONS; residual layers bring their own.
         dim: length of the embedding.
         head: one of HEADS.
-        centring: ``homogeneous``: no layer adds a constant, so c times the contrast gives c times the embedding, and the
+        centring: ``homogeneous``: no layer adds a constant, so c times the contrast gives c times the embedding, in the
             same direction. ``plain`` only puts the origin of the embedding where plain images lie (they all lie at one
             point, for the first layer removes the mean of every channel): one translation, in the bias of the head.
             ``head`` and ``all`` let the head, or every layer as well, read channels of mean zero (``layers.recentre``).

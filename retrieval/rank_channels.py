@@ -164,7 +164,7 @@ def _certify(
         copy = min(union_copy_radius([_verdicts(part, part.rows[part.items == item.group]) for part in parts]), cap)
         certified = replace(item, topk=topk, copy=copy)
         if number == 0:
-            certified = _with_top1(certified, parts, items, total, int(place), seen, cap)
+            certified = _with_top1(certified, items, total, int(place), seen, cap)
         # What is not listed may be many items, so it must lie outside of every radius, that of the top k as well.
         claimed = max(topk, certified.top1 or 0.0)
         settled = settled and (claimed == 0.0 or float(hidden.min(initial=math.inf)) >= claimed)
@@ -172,9 +172,7 @@ def _certify(
     return done, settled
 
 
-def _with_top1(
-    item: RankedItem, parts: Sequence[_Part], items: Ids, total: Margins, place: int, radii: Float64, cap: float
-) -> RankedItem:
+def _with_top1(item: RankedItem, items: Ids, total: Margins, place: int, radii: Float64, cap: float) -> RankedItem:
     """T9: half the lead over the best other item."""
     item = replace(item, top1=min(topk_radius(radii, 1), cap))
     if not radii.size:

@@ -136,7 +136,7 @@ class CopiesRecipe:
         self._rows, self._size = torch.from_numpy(rows), batch
         self._aspect = torch.from_numpy(store.aspect.copy())
         self._held = Held(self._pixels(torch.from_numpy(held)), self._aspect[held], self._pixels(self._rows[:8000]))
-        self.network = RetrNetwork(options.architecture, generator=torch.Generator().manual_seed(seed))
+        self.network: nn.Module = RetrNetwork(options.architecture, generator=torch.Generator().manual_seed(seed))
         self._queue = torch.zeros(0, options.dim)
         self._start = None if options.start is None else self._begin_from(options.start)
         self._groups = self._find_groups()
@@ -205,6 +205,7 @@ class CopiesRecipe:
         weights = averaged_weights(run)[1]
         load_start(self.network, weights, run)
         if self.options.centring == "homogeneous":
+            assert isinstance(self.network, RetrNetwork)
             self.network.drop_constants()
         return {"run": run.resolve().name, "weights": digest_json(describe_tensors(weights))}
 
