@@ -76,7 +76,7 @@ def count_calls(limit: int, note: Path) -> None:
 def build(folder: Path) -> None:
     for seed in range(12):
         draw(folder / "corpus" / f"{seed:02}.png", seed)
-    build_index(str(folder / "corpus"), folder / "index", IndexOptions(workers=1), Quiet())
+    build_index(str(folder / "corpus"), folder / "index", IndexOptions(models=("block-means",), workers=1), Quiet())
 
 
 def audit(folder: Path, out: Path, *, resume: bool = False, limit: int = 0) -> None:

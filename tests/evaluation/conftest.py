@@ -27,9 +27,10 @@ def draw(seed: int, size: tuple[int, int] = (40, 32)) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def make_index(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Engine, Path]]:
-    """make_index(count, **options) → (engine, corpus folder with 000.png, 001.png, …)."""
+    """make_index(count, **options) → (engine, corpus folder with 000.png, 001.png, …); block means, if not told."""
 
-    def make(count: int = 12, **options: object) -> tuple[Engine, Path]:
+    def make(count: int = 12, **told: object) -> tuple[Engine, Path]:
+        options = {"models": ("block-means",), **told}
         home = tmp_path_factory.mktemp("audited")
         corpus = home / "corpus"
         corpus.mkdir()

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+import retr
 from retr.attacks.registry import ATTACKS
 from retr.core.errors import UsageError
 from retr.evaluation.plan import DEFAULT_ATTACKS, DEFAULT_BUDGETS, DEFAULT_SAMPLE, DEFAULT_SECONDS
@@ -62,3 +65,8 @@ def test_flags_choose_one():
 def test_unknown_names_are_refused():
     with pytest.raises(UsageError, match="apgd-l2"):
         plan_of("quick", {**NOTHING, "attacks": ("nope",)}, items=60)
+
+
+def test_the_guide_names_every_attack_goal_and_edit():
+    guide = (Path(retr.__file__).parent / "docs" / "guide.md").read_text()
+    assert [name for name in (*ATTACKS, *GOALS, *EDITS) if f"`{name}`" not in guide] == []

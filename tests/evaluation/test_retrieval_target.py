@@ -49,9 +49,16 @@ def test_verdict_loss_is_minus_the_certified_radius_of_the_verdict(index):
     assert any(not aim.copy for aim in aims), "the moved images must include one that is not a copy"
 
 
+@pytest.fixture(scope="module")
+def two_channels(make_index):
+    engine, corpus = make_index(12, models=("block-means", "block-means:4"))
+    return engine, [load(path, policy=engine.policy).pixels for path in sorted(corpus.iterdir())[:4]]
+
+
 @pytest.mark.parametrize("goal", ["evasion", "collision"])
-def test_loss_is_positive_exactly_where_the_engine_sees_success(index, goal):
-    engine, images = index
+@pytest.mark.parametrize("channels", ["index", "two_channels"])
+def test_loss_is_positive_exactly_where_the_engine_sees_success(request, channels, goal):
+    engine, images = request.getfixturevalue(channels)
     aims = [Aim(a.matches[0].group, chosen=(a.matches[0].group + 1) % 12) for a in answers(engine, planes(images))]
     if goal == "evasion":
         aims = [Aim(aim.item) for aim in aims]
@@ -116,3 +123,47 @@ def test_views_of_an_item_defend_it_together(make_index):
     # T3: the engine's radius fixes one view, the loss lets each rival be beaten by any of them.
     assert all(-float(v) >= a.matches[0].top1.l2 * (1 - 1e-6) for v, a in zip(loss, clean, strict=True))
     assert torch.all(loss < 0)
+
+
+@pytest.mark.parametrize("channels", ["index", "two_channels"])
+def test_rank10_is_won_exactly_where_the_item_leaves_the_first_ten(request, channels):
+    engine, images = request.getfixturevalue(channels)
+    aims, wins = [Aim(a.matches[0].group) for a in answers(engine, planes(images))], 0
+    for seed in range(12):
+        x = moved(images, 1.0, seed)
+        loss = RetrievalTarget(engine.channels, aims, "rank10").loss(x, torch.arange(len(x)))
+        found = [[match.group for match in a.matches] for a in answers(engine, x, certify=False)]
+        won = [aim.item not in groups for aim, groups in zip(aims, found, strict=True)]
+        assert (loss > 0).tolist() == won
+        wins += sum(won)
+    assert 0 < wins < 12 * len(images)
+
+
+def test_views_of_a_rival_count_once_among_the_first_ten(make_index):
+    engine, corpus = make_index(12, views="flip")
+    images = [load(path, policy=engine.policy).pixels for path in sorted(corpus.iterdir())[:3]]
+    aims, wins = [Aim(a.matches[0].group) for a in answers(engine, planes(images))], 0
+    for seed in range(8):
+        x = moved(images, 1.0, seed)
+        loss = RetrievalTarget(engine.channels, aims, "rank10").loss(x, torch.arange(len(x)))
+        found = [[match.group for match in a.matches] for a in answers(engine, x, certify=False)]
+        won = [aim.item not in groups for aim, groups in zip(aims, found, strict=True)]
+        assert (loss > 0).tolist() == won
+        wins += sum(won)
+    assert 0 < wins < 8 * len(images)
+
+
+@pytest.mark.parametrize("channels", ["index", "two_channels"])
+def test_embedding_loss_is_how_far_it_moved_in_pixels_beyond_the_budget(request, channels):
+    engine, images = request.getfixturevalue(channels)
+    x, reach = moved(images, 0.05), 1.5
+    aims = [Aim(0, image=image, reach=reach) for image in images]
+    loss = RetrievalTarget(engine.channels, aims, "embedding").loss(x, torch.arange(4))
+    for value, clean, after in zip(loss.tolist(), planes(images), x, strict=True):
+        pairs = [[one.permute(1, 2, 0).numpy().copy() for one in (clean, after)]] * len(engine.channels)
+        moves = []
+        for channel, (before, later) in zip(engine.channels, pairs, strict=True):
+            z0, z1 = channel.embed_query(before), channel.embed_query(later)
+            moves.append(np.linalg.norm(z1.z - z0.z) / z0.lipschitz.value)
+        assert value == pytest.approx(max(moves) - reach, rel=1e-6)
+        assert value < float((after - clean).norm()) - reach, "no embedding moves farther than its constant allows"

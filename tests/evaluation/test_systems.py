@@ -282,7 +282,7 @@ def test_words_that_name_no_system(opened, words, message, tmp_path):
 def test_two_folders_of_one_name_cannot_be_told_apart(index, opened, tmp_path):
     engine, _ = index
     (tmp_path / "index").symlink_to(engine.path)
-    build_index(str(index[1]), tmp_path / "b" / "index", IndexOptions(workers=1), Quiet())
+    build_index(str(index[1]), tmp_path / "b" / "index", IndexOptions(models=("block-means",), workers=1), Quiet())
     with pytest.raises(UsageError, match="rename one"):
         opened([str(engine.path), str(tmp_path / "b" / "index")])
 
