@@ -501,7 +501,7 @@ def attack_eval(
     seconds: Annotated[
         float | None,
         typer.Option(
-            help="Take on no more queries after this time; 0: no limit [default: 120 for a plain attack-eval]."
+            help="Take on no query that would end after it; 0: no limit [default: 120 for a plain attack-eval]."
         ),
     ] = None,
     negatives: Annotated[

@@ -24,7 +24,7 @@ DEFAULT_LOSS_QUERIES = 200
 DEFAULT_SAMPLE = 30
 """Items a plain ``retr attack-eval`` draws: with the edits, attacks and steps here, about two minutes on 2 cores."""
 DEFAULT_SECONDS = 120.0
-"""When a plain ``retr attack-eval`` takes on no more queries, should images be large or the model slow."""
+"""When a plain ``retr attack-eval`` ends, should images be large or the model slow."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class AuditPlan:
         truth: CSV table of true items; None to go by file name. Not for self-edits.
         negatives: image files known to be copies of nothing in the index, audited beside the queries.
         sample: how many items of the index to make queries from, drawn by seed; None for all of them.
-        seconds: take on no more queries once this much time is spent; None to do them all. What is left out is counted.
+        seconds: take on no more queries than can be finished in this time; None to do them all. What is left out is
+            counted.
         edits: benign edits applied to every query first, one case each; ``identity`` leaves it as it is.
         attacks: names from ``attacks.registry.ATTACKS``.
         goals: what the attacks aim at.
