@@ -5,7 +5,7 @@
 ``corpus/``                  COUNT images (60), in turn as JPEG, PNG and WebP
 ``img.png``                  a retouched copy of one of them
 ``queries/``, ``pairs.csv``  three more, and what each is a copy of
-``absent/``                  20 images that are not in the corpus
+``absent/``                  40 images that are not in the corpus
 
 Every pixel follows from the image's number, so two runs draw the same images. Needs numpy and Pillow only.
 """
@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 Array = npt.NDArray[np.float64]
 Rgb = tuple[int, int, int]
 SUFFIXES = ("jpg", "png", "webp")
-ABSENT = 20
+ABSENT = 40
 
 
 def clouds(rng: np.random.Generator, height: int, width: int, *, roughness: float) -> Array:
