@@ -96,8 +96,9 @@ def load_command(rest: str) -> Metric:
     if program is None:
         raise ModelError(f"command: there is no program {words[0]!r}, neither as a path nor on PATH")
 
+    # Not resolved further: a link into a virtual environment is what tells an interpreter which one it is.
     def measure(ref: Tensor, img: Tensor) -> Tensor:
-        answers = _ask([str(Path(program).resolve()), *words[1:]], ref, img)
+        answers = _ask([str(Path(program).absolute()), *words[1:]], ref, img)
         return torch.tensor(answers, dtype=torch.float64, device=ref.device)
 
     return Metric(replace(COMMAND_FACTS, name=f"command:{rest}", title=Path(words[0]).name), measure)
