@@ -11,11 +11,13 @@ from torch import Tensor
 
 from .projections import column, project, size, steepest
 from .restarts import Start, with_restarts
-from .result import AttackResult, Best
+from .result import AttackResult, Best, zero_gradient
 from .target import Target, loss_alone, loss_and_gradient
 
-_FIRST_CONSTANT = 4.0
+_FIRST_CONSTANT, _ONLY_CONSTANT = 3.0, 6.0
 """Where the loss is linear, 2 is the least constant that wins."""
+_FADE = 0.7
+"""Each search begins nearer to its goal than the last one, and takes so much shorter steps."""
 _REACH = 2.0
 """How far one search can move the value that a linear loss asks most of, in units of what it asks."""
 _BETAS = (0.9, 0.99)
@@ -23,9 +25,9 @@ _BETAS = (0.9, 0.99)
 _HALVINGS = 8
 _SHORTEST = 40
 """Steps of one search for c, at least."""
+_NEAR = 0.1
+"""Share of the ball's radius between a point whose gradient is zero and the one that is begun with instead."""
 _TINY = 1e-30
-_EDGE = 1e-6
-"""Share of the ball left free, so that projecting the answer once more does not move it."""
 
 
 def carlini_wagner(
@@ -46,8 +48,8 @@ def carlini_wagner(
     Each search for c begins where the last one ended, and at the end the change is scaled down as far as it wins.
     Lengths are in units of d, how far away a linear loss would have its boundary, and the loss in units of its value at
     the clean image: with the paper's fixed c and step, small losses (a difference of cosines, say) never outweigh
-    ‖δ‖², and the attack does nothing. The pixel box is kept by clipping (the paper's "projected gradient descent"),
-    not by x = tanh(w): 8-bit images are full of 0 and 1, and a tanh never leaves those.
+    ‖δ‖², and the attack does nothing. The pixel box, and the ball of radius eps, are kept by projection (the paper's
+    "projected gradient descent"), not by x = tanh(w): 8-bit images are full of 0 and 1, and a tanh never leaves those.
 
     Args:
         target: the system under attack.
@@ -62,7 +64,7 @@ def carlini_wagner(
         stop_on_success: leave out samples that an earlier start has won; a start always runs to its end.
 
     Returns:
-        The smallest winning image per sample; where there is none within eps, one of those of largest loss.
+        The smallest winning image per sample; where there is none within eps, the one of largest loss.
     """
     searches = max(1, min(binary_search_steps, steps // _SHORTEST))
     return with_restarts(
@@ -99,10 +101,8 @@ def _search(
 ) -> AttackResult:
     every = torch.arange(len(start.x), device=start.x.device)
     best = Best(start.point, clean=start.x)
-    loss, gradient = loss_and_gradient(target, start.point, start.samples)
-    clean = torch.full_like(every, start.number == 0, dtype=torch.bool)
-    best.see(every, start.point, loss, gradient, allowed=(loss > 0) | ~clean)
-    rows = every[~(best.won() & clean)]  # an image that wins as it is needs no change
+    point, loss, gradient = _begin(target, start, every, best)
+    rows = every[~(best.size() == 0)]  # an image that wins as it is needs no change
     if len(rows) == 0:
         return best.result()
     gradient = start.direction(gradient[rows], rows, norm="l2", step=0)
@@ -110,37 +110,53 @@ def _search(
     most = steepest(gradient, norm="l2").abs().flatten(1).amax(dim=1)
     lengths = [steps // searches + (number < steps % searches) for number in range(searches)]
     constant = _Constant(
-        torch.full_like(problem.unit, _FIRST_CONSTANT),
+        torch.full_like(problem.unit, _FIRST_CONSTANT if searches > 1 else _ONLY_CONSTANT),
         torch.zeros_like(problem.unit),
         torch.full_like(problem.unit, torch.inf),
     )
-    last = start.point[rows]
-    for length in lengths:
-        rate = 2.0 * _REACH * problem.unit * most / length
+    last = point[rows]
+    for number, length in enumerate(lengths):
+        rate = 2.0 * _REACH * _FADE**number * problem.unit * most / length
         if learning_rate is not None:
             rate = torch.full_like(rate, learning_rate)
         last, won = _descend(target, start, problem, best, last, constant.value, rate, length)
         constant.update(won)
-    _settle(target, start, rows, last, best)
     _shorten(target, start, rows, best)
     return best.result()
 
 
+def _begin(target: Target, start: Start, every: Tensor, best: Best) -> tuple[Tensor, Tensor, Tensor]:
+    """Where to begin, the loss and the gradient there: near the given point where its own gradient is zero."""
+    point = start.point
+    loss, gradient = loss_and_gradient(target, point, start.samples)
+    clean = torch.full_like(loss, start.number == 0, dtype=torch.bool)
+    best.see(every, point, loss, gradient, allowed=(loss > 0) | ~clean)
+    blind = every[zero_gradient(gradient).bool() & ~(loss > 0)]
+    if len(blind):
+        near = start.direction(gradient, every, norm="l2", step=0)[blind]
+        x, eps = start.x[blind], start.eps[blind]
+        moved = project(x, torch.addcmul(point[blind], column(_NEAR * eps).to(x), near), norm="l2", eps=eps)
+        point, loss, gradient = point.clone(), loss.clone(), gradient.clone()
+        point[blind] = moved
+        loss[blind], gradient[blind] = loss_and_gradient(target, moved, start.samples[blind])
+        best.see(blind, moved, loss[blind], gradient[blind])
+    return point, loss, gradient
+
+
 @dataclass(frozen=True)
 class _Problem:
-    """Rows worked on; the unit of length d and the unit of the loss, (b,) each; κ in that unit."""
+    """Rows worked on; for each the unit of length d, what a linear loss gains over it, and the loss that is enough."""
 
     rows: Tensor
     unit: Tensor
-    loss: Tensor
-    kappa: float
+    gain: Tensor
+    enough: Tensor
 
 
 def _scale(start: Start, rows: Tensor, loss: Tensor, gradient: Tensor, kappa: float) -> _Problem:
-    reach = loss.abs().double() / size(gradient, norm="l2").clamp(min=_TINY)
-    eps = start.eps[rows].double()
-    unit = torch.minimum(reach, eps).clamp(min=1e-6 * eps).clamp(min=_TINY).to(loss)
-    return _Problem(rows, unit, loss.abs().clamp(min=_TINY), kappa)
+    slope, eps = size(gradient, norm="l2").clamp(min=_TINY), start.eps[rows].double()
+    unit = torch.minimum(loss.abs().double() / slope, eps).clamp(min=1e-6 * eps).clamp(min=_TINY)
+    return _Problem(rows, unit.to(loss), (slope * unit).to(loss), kappa * loss.abs())
 
 
 def _descend(
@@ -150,29 +166,20 @@ def _descend(
     rows, x = problem.rows, start.x[problem.rows]
     first, second = torch.zeros_like(adv), torch.zeros_like(adv)
     ever = torch.zeros_like(rows, dtype=torch.bool)
-    limit = start.eps[rows].double() * (1.0 - _EDGE)
     for step in range(1, length + 1):
         loss, gradient = loss_and_gradient(target, adv, start.samples[rows])
-        best.see(rows, adv, loss, gradient, allowed=size(adv - x, norm="l2") <= limit)
+        best.see(rows, adv, loss, gradient)
         ever |= loss > 0
-        # ∇ of ‖δ‖²/d² + c·max(κ − loss/|loss₀|, 0), times d
-        push = torch.where(loss < problem.kappa * problem.loss, c * problem.unit / problem.loss, 0.0)
+        # ∇ of ‖δ‖²/d² + c·max(κ − loss, 0)/gain, times d
+        push = torch.where(loss < problem.enough, c * problem.unit / problem.gain, 0.0)
         descent = (2.0 * (adv - x)).div_(column(problem.unit)).sub_(column(push) * gradient)
         first.lerp_(descent, 1.0 - _BETAS[0])
         second.lerp_(descent.square_(), 1.0 - _BETAS[1])
         scale = (second / (1.0 - _BETAS[1] ** step)).sqrt_().add_(1e-12)
         now = rate * (1.0 - (step - 1) / length) / (1.0 - _BETAS[0] ** step)
-        adv = torch.addcdiv(adv, column(-now) * first, scale).clamp_(0.0, 1.0)
+        ahead = torch.addcdiv(adv, column(-now) * first, scale)
+        adv = project(x, ahead, norm="l2", eps=start.eps[rows])
     return adv, ever
-
-
-def _settle(target: Target, start: Start, rows: Tensor, last: Tensor, best: Best) -> None:
-    """Where nothing inside the ball has won: where the search ended, brought back into the ball."""
-    lost = ~best.won()[rows]
-    if bool(lost.any()):
-        rows = rows[lost]
-        image = project(start.x[rows], last[lost], norm="l2", eps=start.eps[rows])
-        best.see(rows, image, loss_alone(target, image, start.samples[rows]))
 
 
 def _shorten(target: Target, start: Start, rows: Tensor, best: Best) -> None:

@@ -37,12 +37,15 @@ class Subject:
         eps: radius of its ball, in the attack's norm, ≥ 0; a number of pixels for ``l0``; not used for ``none``.
         seed: an integer ≥ 0, for its random starts.
         stem: name of its files, unique within a folder.
+        start: an image of the same shape that is believed to win, for attacks that see decisions alone: a collision
+            begins with the image it shall collide with. Without one they look for one themselves.
     """
 
     pixels: Bytes
     eps: float
     seed: int
     stem: str
+    start: Bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,10 @@ def run_attack(
     Raises:
         UsageError: for images of unequal shape.
     """
-    if len({subject.pixels.shape for subject in subjects}) != 1:
+    every = [image for subject in subjects for image in (subject.pixels, subject.start) if image is not None]
+    if len({image.shape for image in every}) != 1:
         raise UsageError("a batch of attacks needs at least one image, and images of one shape")
-    clean = torch.stack([_planes(subject) for subject in subjects])
+    clean = torch.stack([_planes(subject.pixels) for subject in subjects])
     eps = torch.tensor([subject.eps for subject in subjects], dtype=torch.float64)
     given = clean.to(device, dtype)
     started = time.perf_counter()
@@ -171,6 +175,7 @@ def run_attack(
         restarts=effort.restarts,
         seeds=[subject.seed for subject in subjects],
         stop_on_success=effort.stop_on_success,
+        **_beginnings(attack, subjects, given),
     )
     # Where the attack left a value alone, the image keeps the clean one as it is before rounding to the attack's dtype.
     moved = (result.x_adv != given).cpu()
@@ -230,8 +235,20 @@ def _loaded(medium: Medium, path: Path, pixels: Pixels, attack: Attack, subject:
     return _Loaded(medium, path, pixels, distance)
 
 
-def _planes(subject: Subject) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(as_pixels(subject.pixels).transpose(2, 0, 1)))
+def _planes(image: Bytes) -> Tensor:
+    """uint8 (H, W, 3) → float64 (3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(as_pixels(image).transpose(2, 0, 1)))
+
+
+def _beginnings(attack: Attack, subjects: Sequence[Subject], given: Tensor) -> dict[str, Tensor]:
+    """Starting points for an attack that may need them; the inverted image, which it tries anyway, for want of one."""
+    if attack.sees != "decision" or all(subject.start is None for subject in subjects):
+        return {}
+    starts = [
+        1.0 - clean if subject.start is None else _planes(subject.start).to(clean)
+        for subject, clean in zip(subjects, given, strict=True)
+    ]
+    return {"starting_points": torch.stack(starts)}
 
 
 def _channels_last(image: Tensor) -> Pixels:

@@ -27,7 +27,8 @@ def minimise(evaluate: Evaluate, start: Tensor, *, steps: int, first: Tensor, me
     Args:
         evaluate: called ``steps + 1`` times at most; problems that it calls done are left alone.
         start: (b, n) first points.
-        steps: evaluations after the first one; fewer where even the steepest descent leads no lower.
+        steps: evaluations after the first one; fewer where the gradient is zero, or where even the steepest descent
+            leads no lower.
         first: (b,) length of the first step's largest entry, and of that after the memory is dropped.
         memory: pairs of steps and gradient changes kept.
     """
@@ -36,7 +37,7 @@ def minimise(evaluate: Evaluate, start: Tensor, *, steps: int, first: Tensor, me
     history = _History(start, memory)
     state = _Line(rows, start, value, gradient, first)
     state.aim(history, torch.ones_like(rows, dtype=torch.bool))
-    state = state.keep(~done)
+    state = state.keep(~done & gradient.any(dim=1))
     for _ in range(steps):
         if len(state.rows) == 0:
             return
@@ -46,7 +47,7 @@ def minimise(evaluate: Evaluate, start: Tensor, *, steps: int, first: Tensor, me
         history.learn(state.rows[took], (point - state.point)[took], (gradient - state.gradient)[took])
         state.move(took, point, value, gradient)
         tired = state.give_up()
-        settled = tired & ~history.known(state.rows)
+        settled = (tired & ~history.known(state.rows)) | ~state.gradient.any(dim=1)
         history.forget(state.rows[tired])
         state.aim(history, took | tired)
         state = state.keep(~(done | settled))

@@ -40,11 +40,12 @@ class RatioTarget:
         """See :class:`.target.Target`. The differences are written as products, so that rounding cannot turn a sign."""
         prey, other = self._prey(x, samples), self._other(x, samples)
         total = (prey + other).clamp(min=_TINY)
+        lead = (prey - other) / total  # 1 − 2·r
         if self._form == "rank":
-            return (prey - other) / (2.0 * total)  # ½ − r
+            return lead / 2.0  # ½ − r
         if self._form == "flip":
-            return (prey - other) * (3.0 * prey + other) / (4.0 * total.square())  # (r − 1)² − ¼
-        return (other - prey) * (3.0 * other + prey) / (4.0 * total.square())  # r² − ¼
+            return lead * ((3.0 * prey + other) / total) / 4.0  # (r − 1)² − ¼
+        return -lead * ((3.0 * other + prey) / total) / 4.0  # r² − ¼
 
 
 def distance_to(metric: Callable[[Tensor, Tensor], Tensor], references: Tensor) -> Distance:

@@ -101,6 +101,11 @@ class _Draw:
         """(b, *shape) of ±1."""
         return torch.stack([2 * torch.randint(2, shape, generator=one) - 1 for one in self.sources])
 
+    def flips(self) -> Tensor:
+        """(b, 3, 1) of ±1, one of them −1 at least."""
+        bits = torch.tensor([int(torch.randint(1, 8, (), generator=one)) for one in self.sources])
+        return 1 - 2 * ((bits[:, None] >> torch.arange(3)) & 1)[..., None]
+
     def eta(self, side: int) -> Tensor:
         """(b, 1, side²) float64: the pattern η, upright or on its side."""
         pattern = _eta(side)
@@ -150,7 +155,11 @@ def _first_linf(draw: _Draw, eps: Tensor) -> Tensor:
 def _next_linf(draw: _Draw, side: int, x: Tensor, image: Tensor, eps: Tensor) -> Tensor:
     window = draw.window(side)
     signs = draw.signs(draw.shape[1], 1).to(x)
-    moved = window.read(x) + signs * eps.to(x).view(-1, 1, 1)
+    clean, radius = window.read(x), eps.to(x).view(-1, 1, 1)
+    moved = (clean + signs * radius).clamp(0.0, 1.0)
+    # A square that is this colour already would waste the query; the ball is a hair smaller than its radius.
+    same = ((moved - window.read(image)).abs() < 0.5 * radius).all(dim=2).all(dim=1).view(-1, 1, 1)
+    moved = torch.where(same, clean + signs * draw.flips().to(x) * radius, moved)
     return project(x, window.write(image, moved), norm="linf", eps=eps)
 
 

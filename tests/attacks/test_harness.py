@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from retr.attacks.harness import Effort, Subject, run_attack
 from retr.attacks.media import as_pixels, measure, save_png, to_bytes
@@ -38,13 +39,21 @@ def subjects(images, eps):
     return [Subject(image, e, seed, f"s{seed}") for seed, (image, e) in enumerate(zip(images, eps, strict=True))]
 
 
-@pytest.mark.parametrize("name", list(ATTACKS))
+def budgets(name, n):
+    """Too small, and large enough, for three levels more on average."""
+    if name == "one-pixel":
+        return [2.0, 8.0]
+    level = math.sqrt(n) / 255 if ATTACKS[name].norm == "l2" else 1 / 255
+    return [2.0 * level, (10.0 if name == "square-l2" else 4.0) * level]
+
+
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "stadv"])
 def test_outcomes_are_saved_reloaded_measured_and_judged(name, tmp_path):
     images = photographs()
-    n = images[0].size
-    eps = [2 * math.sqrt(n) / 255, 4 * math.sqrt(n) / 255] if name.endswith("l2") else [2 / 255, 4 / 255]
+    eps = budgets(name, images[0].size)
+    effort = Effort(steps=20, queries=2500 if ATTACKS[name].sees == "decision" else 1000)
     done = run_attack(
-        ATTACKS[name], Brighter(images, 3.0), subjects(images, eps), judge_mean, effort=EFFORT, folder=tmp_path,
+        ATTACKS[name], Brighter(images, 3.0), subjects(images, eps), judge_mean, effort=effort, folder=tmp_path,
         policy=POLICY,
     )  # fmt: skip
     assert [outcome.claimed for outcome in done] == [False, True]
@@ -55,12 +64,90 @@ def test_outcomes_are_saved_reloaded_measured_and_judged(name, tmp_path):
         assert floats.verdict == saved.mean()
         assert floats.distance == measure(as_pixels(image), saved)
         assert png.verdict > as_pixels(image).mean()
+        assert (floats.verdict > (as_pixels(image).mean() + 3 / 255)) == outcome.claimed
         for trial in outcome.trials:
             assert trial.distance.within(outcome.norm, budget)
-        assert outcome.gradients >= 1
+        assert (outcome.gradients >= 1) == (ATTACKS[name].sees == "gradient")
         assert outcome.forwards >= outcome.gradients
+        assert outcome.loss >= outcome.first_loss
+        assert outcome.zero_gradients == 0
+        assert outcome.restart == 0
         outcome.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bent_image_has_no_ball_and_is_measured(tmp_path):
+    images = photographs(1)
+    (done,) = run_attack(
+        ATTACKS["stadv"], Brighter(images, 3.0), subjects(images, [0.0]), judge_mean, effort=EFFORT, folder=tmp_path,
+        policy=POLICY,
+    )  # fmt: skip
+    floats, png = done.trials
+    assert floats.distance.l2 > 0
+    assert floats.distance.within("none", 0.0)
+    # Rounded and no more: half a level at most.
+    assert np.abs(np.load(floats.path) - as_pixels(np.asarray(Image.open(png.path)))).max() <= 0.5 / 255 + 1e-12
+
+
+def test_smallest_changes_are_not_blown_up_in_eight_bits(tmp_path):
+    images = photographs(1)
+    far = 40 * math.sqrt(images[0].size) / 255
+    (done,) = run_attack(
+        ATTACKS["fmn-l2"], Brighter(images, 3.0), subjects(images, [far]), judge_mean, effort=EFFORT, folder=tmp_path,
+        policy=POLICY,
+    )  # fmt: skip
+    floats, png = done.trials
+    assert floats.distance.rmse == pytest.approx(3.0, rel=0.02)
+    assert 0.5 * floats.distance.l2 < png.distance.l2 <= floats.distance.l2
+
+
+def test_attacks_see_no_more_than_they_say(tmp_path):
+    seen = {}
+
+    def spy(name):
+        def run(target, x, *, seeds, **_):
+            x = x.clone().requires_grad_(True)
+            loss = target.loss(x, torch.arange(len(x)))
+            seen[name] = (loss.requires_grad, loss.detach().tolist())
+            best = Best(x.detach())
+            best.see(torch.arange(len(x)), x.detach(), loss.detach())
+            return best.result()
+
+        return run
+
+    images = photographs()
+    for sees in ("gradient", "score", "decision"):
+        run_attack(
+            Attack(sees, "l2", sees, False, spy(sees), "none"), Brighter(images, 3.0), subjects(images, [1.0, 1.0]),
+            judge_mean, effort=EFFORT, folder=tmp_path, policy=POLICY,
+        )  # fmt: skip
+    assert [seen[sees][0] for sees in ("gradient", "score", "decision")] == [True, False, False]
+    assert seen["score"][1] == pytest.approx([-3 / 255] * 2)
+    assert seen["decision"][1] == [-1.0, -1.0]
+
+
+def test_decisions_may_begin_with_an_image_that_wins(tmp_path):
+    images = photographs()
+    white = np.full_like(images[0], 255)
+
+    class Close:
+        """Won near white, which no noise is."""
+
+        def loss(self, x, samples):
+            return x.flatten(1).mean(1) - 0.97
+
+    far = math.sqrt(images[0].size)
+    begun = [Subject(images[0], far, 0, "a", start=white), Subject(images[1], far, 1, "b")]
+    done = run_attack(
+        ATTACKS["hopskipjump-l2"], Close(), begun, judge_mean, effort=Effort(queries=150), folder=tmp_path,
+        policy=POLICY,
+    )  # fmt: skip
+    assert [outcome.claimed for outcome in done] == [True, False]
+    with pytest.raises(UsageError, match="one shape"):
+        run_attack(
+            ATTACKS["hopskipjump-l2"], Close(), [Subject(images[0], far, 0, "a", start=white[:-1])], judge_mean,
+            effort=EFFORT, folder=tmp_path, policy=POLICY,
+        )  # fmt: skip
 
 
 def test_an_attack_that_leaves_its_ball_is_projected_back(tmp_path):
@@ -113,6 +200,31 @@ def test_eight_bit_image_keeps_the_budget_and_uses_it(level):
     assert distance.l2 >= 0.8 * eps
 
 
+def test_share_of_changed_pixels_on_the_papers_scale():
+    clean = np.full((10, 10, 3), 0.5)
+    other = clean.copy()
+    other[0, 0, 1] += 0.0004  # not by 0.001 of [−1, 1]
+    other[0, 1] -= 0.0006
+    other[1, :5, 2] += 0.006
+    other[2] += 0.02
+    distance = measure(clean, other)
+    assert (distance.changed_001, distance.changed_01, distance.changed_03) == (0.16, 0.15, 0.10)
+    assert distance.pixels == 17
+    assert distance.within("l0", 17)
+    assert not distance.within("l0", 16)
+    assert measure(clean, clean).changed_001 == 0
+
+
+def test_values_an_attack_left_alone_stay_exactly_as_they_were(tmp_path):
+    # 1/255 is no float32: an image that went through one would differ everywhere.
+    images = photographs(1)
+    (done,) = run_attack(
+        ATTACKS["one-pixel"], Brighter(images, 3.0), subjects(images, [2.0]), judge_mean,
+        effort=Effort(queries=50), folder=tmp_path, policy=POLICY, dtype=torch.float32,
+    )  # fmt: skip
+    assert 1 <= done.trials[0].distance.pixels <= 2
+
+
 def test_png_is_lossless(tmp_path):
     image = photographs(1)[0]
     assert np.array_equal(save_png(tmp_path / "x.png", image, policy=POLICY), as_pixels(image))
@@ -121,3 +233,9 @@ def test_png_is_lossless(tmp_path):
 def test_effort_is_checked():
     with pytest.raises(UsageError):
         Effort(steps=0)
+    with pytest.raises(UsageError):
+        Effort(restarts=0)
+    with pytest.raises(UsageError):
+        Effort(queries=0)
+    effort = Effort(steps=7, queries=300)
+    assert [effort.steps_of(ATTACKS[name]) for name in ("cw-l2", "square-l2", "hopskipjump-l2")] == [7, 300, 300]
