@@ -6,25 +6,32 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
 def print_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
-    """What ``--metric`` takes, whether it runs now, and what it needs; the rest is in ``--format json``."""
-    table = Table("metric", "runs", "attacks", "range", "input", "needs", "licence")
+    """What ``--metric`` takes and whether it runs now; what is missing stands below, once for all that miss it.
+
+    Licences, papers and where weights come from are in ``--format json``.
+    """
+    wanted = list(dict.fromkeys(row["needs"] for row in rows if row["needs"]))
+    table = Table("metric", "runs", "attacks", "range", "input", "needs")
     for column in table.columns:
         column.overflow = "fold"
     for row in rows:
         table.add_row(
-            row["form"],
+            escape(row["form"]),  # its square brackets mean "may be left out"
             "yes" if row["runs"] else "no",
             "all" if row["differentiable"] else "black-box",
             f"{_end(row['lowest'], '−∞')} … {_end(row['highest'], '∞')}",
             _input(row),
-            row["needs"] or "",
-            row["licence"],
+            f"({wanted.index(row['needs']) + 1})" if row["needs"] else "",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for number, needs in enumerate(wanted, 1):
+        console.print(f"({number}) {needs}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _end(value: float | None, infinite: str) -> str:

@@ -106,14 +106,18 @@ class TestWords:
             load_metric("fsimc")
 
 
-def test_the_table_shows_what_runs_and_what_is_missing(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, nothing_kept: Path
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_the_table_shows_what_runs_and_says_once_what_is_missing(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, nothing_kept: Path
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(packages, "find_spec", lambda module: object())
+    monkeypatch.setenv("COLUMNS", columns)
     print_metrics(list_metrics())
-    shown = capsys.readouterr().out
-    lines = [line for line in shown.splitlines() if " l2 " in line]
-    assert len(lines) == 1
-    assert "yes" in lines[0]
-    assert "vgg16-397923af.pth" in shown.replace("\n", "")
-    assert "command:PROGRAM" in shown
+    table, _, notes = capsys.readouterr().out.partition("\n(1) ")
+    lines = {words[1]: words for words in (line.split() for line in table.splitlines()) if len(words) > 3}
+    assert {row["form"].split()[0] for row in list_metrics()} <= set(lines)
+    assert lines["l2"][3] == "yes"
+    assert lines["lpips-vgg"][3] == "no"
+    assert lines["dists"][-2] == lines["lpips-vgg"][-2]
+    assert notes.count("vgg16-397923af.pth") == 1
+    assert "pip install" not in notes.splitlines()[0]
