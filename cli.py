@@ -24,6 +24,10 @@ models = typer.Typer(no_args_is_help=True, help="List, show, prove and convert e
 app.add_typer(models, name="models")
 train = typer.Typer(no_args_is_help=True, help="Train certified embedders: copies, distill, 2afc.")
 app.add_typer(train, name="train")
+data = typer.Typer(no_args_is_help=True, help="Data sets: which can be read, and how to get them.")
+app.add_typer(data, name="data")
+metrics = typer.Typer(no_args_is_help=True, help="Perceptual metrics: which there are, and what they need.")
+app.add_typer(metrics, name="metrics")
 
 REJECTED = 3  # finished, some inputs rejected
 
@@ -697,6 +701,42 @@ def _corpus_paths(source: str, index: Path) -> list[str]:
     from .indexer.corpus import read_corpus, text_to_path
 
     return [str(text_to_path(path)) for path in read_corpus(source, exclude=index).paths]
+
+
+@data.command("list", epilog="Example: retr data list --format json")
+def data_list(form: FormatOption = "table") -> None:
+    """List the data sets that can be read."""
+    from .datasets.catalogue import list_data
+    from .reports.data_table import print_data_list
+    from .reports.emit import check_format, emit
+
+    chosen, rows = check_format(form), list_data()
+    print_data_list(rows) if chosen == "table" else emit(rows, chosen)
+
+
+@data.command("info", epilog="Example: retr data info bapps")
+def data_info(
+    name: Annotated[str, typer.Argument(help="As in: retr data list.", show_default=False)],
+    form: FormatOption = "table",
+) -> None:
+    """Say how to get a data set, and how it must lie on disk. Nothing is fetched."""
+    from .datasets.catalogue import info
+    from .reports.data_table import print_data_info
+    from .reports.emit import check_format, emit
+
+    chosen, facts = check_format(form), info(name)
+    print_data_info(facts) if chosen == "table" else emit([facts.as_json()], chosen, one=True)
+
+
+@metrics.command("list", epilog="Example: retr metrics list --format json")
+def metrics_list(form: FormatOption = "table") -> None:
+    """List the perceptual metrics: whether each runs now, and what it needs."""
+    from .metrics.registry import list_metrics
+    from .reports.emit import check_format, emit
+    from .reports.metrics_table import print_metrics
+
+    chosen, rows = check_format(form), list_metrics()
+    print_metrics(rows) if chosen == "table" else emit(rows, chosen)
 
 
 def _words(text: str | None) -> tuple[str, ...]:

@@ -411,3 +411,19 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
     assert done.code == 0
     assert (done.json["seen"], done.json["indexed"], done.json["rows"]) == (4000, 4000, 4000)
     assert done.json["recovered"] > 0
+
+
+def test_data_sets_and_metrics_are_listed(retr):
+    assert {row["name"] for row in retr("data", "list", "--format", "json").json} >= {"bapps", "nights", "synthetic"}
+    assert retr("data", "info", "nights", "--format", "json").json["name"] == "nights"
+    assert any("bapps" in line for line in retr("data", "info", "bapps").lines)
+    listed = {row["name"]: row for row in retr("metrics", "list", "--format", "json").json}
+    assert listed["l2"]["runs"] is True
+    assert any("ms-ssim" in line for line in retr("metrics", "list").lines)
+
+
+def test_an_unknown_data_set_is_refused_by_name(retr):
+    refused = retr("data", "info", "imagenet")
+    assert refused.code == 2
+    assert "imagenet" in refused.err
+    assert "nights" in refused.err
