@@ -186,7 +186,7 @@ def command(*words: str) -> object:
     return ended.value.code
 
 
-@pytest.mark.parametrize("place", [100, -5])
+@pytest.mark.parametrize("place", [400, -5])
 def test_the_command_ends_with_5_on_a_changed_byte(file, place, capsys):
     data = bytearray(file.read_bytes())
     data[place] ^= 1

@@ -118,4 +118,4 @@ def test_a_shortlist_too_short(planted, caught, tmp_path, monkeypatch):
     engine = small_index(tmp_path, draw_pictures(6), views="light")
     if planted:
         monkeypatch.setattr(engine_module, "shortlists", four_and_no_more)
-    caught(audit(engine, tmp_path / "audit"), by=("top1", "topk"))
+    caught(audit(engine, tmp_path / "audit"), by=("top1",))
