@@ -55,13 +55,13 @@ def ascend(
     adv, rows = start.point, torch.arange(len(start.x), device=start.x.device)
     best = Best(adv)
     for step in range(steps + 1):
-        loss, gradient = loss_and_gradient(target, adv, start.samples[rows])
+        loss, gradient = loss_and_gradient(target, adv, start.samples)
         best.see(rows, adv, loss, gradient)
-        on = ~(loss > 0) if stop_on_success else torch.ones_like(loss, dtype=torch.bool)
-        rows = rows[on]
+        won = loss > 0
+        if stop_on_success and bool(won.any()):
+            start, rows, adv, gradient = start.keep(~won), rows[~won], adv[~won], gradient[~won]
         if step == steps or len(rows) == 0:
             break
-        rate = alpha[start.samples[rows]]
-        ahead = torch.addcmul(adv[on], column(rate), steepest(gradient[on], norm=norm))
-        adv = project(start.x[rows], ahead, norm=norm, eps=start.eps[rows])
+        ahead = torch.addcmul(adv, column(alpha[start.samples]), steepest(gradient, norm=norm))
+        adv = project(start.x, ahead, norm=norm, eps=start.eps)
     return best.result()

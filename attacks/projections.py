@@ -20,6 +20,7 @@ Norm = Literal["l2", "linf", "l0", "none"]
 """What bounds an attack: a ball; ``l0``, a number of changed pixels (a pixel is its three values); or nothing."""
 
 _NEWTON_STEPS = 12
+_SMALL = 1e-12
 _CLOSE = 1e-4
 """How much of the radius a projection onto a sphere that meets the box may leave unused."""
 
@@ -110,7 +111,7 @@ def _project_l2(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
     limit = _limit(eps, x)
     aim = _aim(limit, x, "l2")
     v = adv - x
-    scale = _ratio(aim, _norms(v)).clamp(max=1.0)
+    scale = _ratio(aim, _fast_norms(v)).clamp(max=1.0)
     image, norms = _scaled(x, scale, v)
     for _ in range(_NEWTON_STEPS):
         if bool(((scale >= 1.0) | (norms >= aim * (1.0 - _CLOSE))).all()):
@@ -154,8 +155,15 @@ def _norms(v: Tensor) -> Tensor:
     return torch.linalg.vector_norm(v.flatten(1), dim=1, dtype=torch.float64)
 
 
+def _fast_norms(v: Tensor) -> Tensor:
+    """The same in v's own precision, some eight times as fast: for what is checked later, or needs no bound."""
+    norms = torch.linalg.vector_norm(v.flatten(1), dim=1).double()
+    # Squares of small numbers vanish in float32.
+    return _norms(v) if bool((norms < _SMALL).any()) else norms
+
+
 def _steepest_l2(gradient: Tensor) -> Tensor:
-    norms = _norms(gradient)
+    norms = _fast_norms(gradient)
     return gradient * column(torch.where(norms > 0, 1.0 / norms, 0.0).to(gradient))
 
 

@@ -33,6 +33,11 @@ class Start:
     seeds: tuple[int, ...]
     number: int
 
+    def keep(self, which: Tensor) -> Start:
+        """Some of the samples: (b,) bool."""
+        seeds = tuple(seed for seed, kept in zip(self.seeds, which.tolist(), strict=True) if kept)
+        return Start(self.x[which], self.point[which], self.eps[which], self.samples[which], seeds, self.number)
+
     def generators(self) -> list[torch.Generator]:
         """One source of randomness a sample, on the CPU, so that it gives the same numbers for every device."""
         return [generator(seed, self.number, 1) for seed in self.seeds]
