@@ -6,14 +6,14 @@ squashed to a square.
 
 | part | chance | range |
 |---|---|---|
-| crop | 0.4 | keeps 45–100 % of each side, anywhere; half the time the same share of both |
-| frame | 0.2 | the image becomes 59–100 % of the frame, off centre; a letterbox in a third of cases |
+| crop | 0.45 | keeps 45–100 % of each side, anywhere; half the time the same share of both |
+| frame | 0.25 | the image becomes 59–100 % of the frame, off centre; a letterbox in a third of cases |
 | rotation | 0.25 | up to 22° either way |
 | flip | 0.25 | left to right |
 | blur | 0.2 | Gaussian, σ up to 3.6 % of the side |
-| covers | 2 × 0.2 | boxes and bars up to 25 % of a side thick, opaque or as dense as text |
+| covers | 2 × 0.25 | boxes and bars up to 25 % of a side thick, opaque or as dense as text |
 | colour | 0.4 | gamma 0.55–1.8, saturation 0.2–1.9, contrast 0.55–1.6, brightness 0.55–1.5 and ± 20 % |
-| greyscale | 0.12 | ITU-R 601 luma |
+| greyscale | 0.15 | ITU-R 601 luma |
 | noise | 0.2 | Gaussian, σ 1–7 % |
 """
 
@@ -36,14 +36,14 @@ _BLURS = (0.0, 0.5 / 64, 0.8 / 64, 1.2 / 64, 1.7 / 64, 2.3 / 64)
 class EditChances:
     """How often each part is drawn, in [0, 1]; ``scaled`` makes an edit rarer."""
 
-    crop: float = 0.4
-    frame: float = 0.2
+    crop: float = 0.45
+    frame: float = 0.25
     rotation: float = 0.25
     flip: float = 0.25
     blur: float = 0.2
-    cover: float = 0.2
+    cover: float = 0.25
     colour: float = 0.4
-    grey: float = 0.12
+    grey: float = 0.15
     noise: float = 0.2
 
     @classmethod

@@ -19,8 +19,9 @@ from .data import ImageStore
 
 NEIGHBOURS = 24
 """Look-alikes kept of every image."""
-LEAST_ANGLE = 0.1
-"""Nearer than this, in radians, two images count as copies of one another: no rivals."""
+LEAST_ANGLE = 0.2
+"""Nearer than this, in radians, two images count as copies of one another: no rivals. Most pairs of photographs that
+lie so near are the same one, flipped, cut or stamped, also in collections that were rid of duplicates."""
 _CHUNK = 512
 
 

@@ -34,6 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "deep": {"depths": (4, 5, 5)},
     "abs": {"activation": "abs"},
     "centring-none": {"centring": "none"},
+    "homogeneous": {"centring": "homogeneous"},
     "centring-head": {"centring": "head"},
     "centring-all": {"centring": "all"},
     "32-px": {"image": 32, "patch": 2, "widths": (12, 48, 192)},
