@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
 from ..core.files import canonical_json, sync_directory, sync_file
 
+Array = npt.NDArray[np.float64]
 SCHEMA_NAME = "retr.triplets/1"
 CLEAN = "none"
 """Attack, goal, moves and norm of the row that every metric and triplet has, before any attack."""
@@ -80,6 +82,7 @@ SCHEMA = pa.schema(
 )
 """Columns of a record; ``SCHEMA.field(name).metadata[b"meaning"]`` says what each one is."""
 
+_DISTANCES = (("clean_left", "clean_right"), ("left", "right"))
 _ATTACKED_ONLY = ("shift", "shift_limit", "smallest_eps", "source", "weak", "image", "eps")
 
 
@@ -147,24 +150,30 @@ def check_table(table: pa.Table) -> None:
     """
     if not table.schema.equals(SCHEMA):
         raise IntegrityError(f"not the columns of {SCHEMA_NAME}: {sorted(set(table.schema.names) ^ set(SCHEMA.names))}")
-    clean = pc.equal(table["attack"], CLEAN)
-    before = _lead(table, "clean_left", "clean_right")
-    opposite = pc.less(pc.multiply(before, _lead(table, "left", "right")), 0)
-    agrees = pc.greater(pc.multiply(before, pc.sign(pc.subtract(table["preference"], 0.5))), 0)
+    before, after = (nearer(_numbers(table, left), _numbers(table, right)) for left, right in _DISTANCES)
+    people = np.sign(_numbers(table, "preference") - 0.5)
+    clean = np.asarray(table["attack"].to_pylist(), dtype=object) == CLEAN
     wrong = {
-        "flipped, or not, against its distances": pc.not_equal(table["flipped"], opposite),
-        "agrees, or not, against its distances": pc.not_equal(table["agrees"], agrees),
-        "a change without an attack": pc.and_(clean, pc.greater(table["l2"], 0)),
-        "an alarm without an attack": pc.and_(clean, table["alarm"]),
+        "flipped, or not, against its distances": _flags(table, "flipped") != (before * after < 0),
+        "agrees, or not, against its distances": _flags(table, "agrees") != (before * people > 0),
+        "a change without an attack": clean & (_numbers(table, "l2") > 0),
+        "an alarm without an attack": clean & _flags(table, "alarm"),
     }
     for name in _ATTACKED_ONLY:
-        wrong[f"{name} without an attack"] = pc.and_(clean, pc.is_valid(table[name]))
-    for why, found in wrong.items():
-        rows = pc.indices_nonzero(found)
-        if len(rows):
-            raise IntegrityError(f"record {rows[0].as_py()} contradicts itself: {why}")
+        wrong[f"{name} without an attack"] = clean & table[name].is_valid().to_numpy()
+    for why, rows in wrong.items():
+        if rows.any():
+            raise IntegrityError(f"record {int(rows.argmax())} contradicts itself: {why}")
 
 
-def _lead(table: pa.Table, left: str, right: str) -> pa.ChunkedArray:
-    """−1 where the left one is nearer, +1 where the right one is, 0 for a draw."""
-    return pc.sign(pc.subtract(table[left], table[right]))
+def nearer(left: Array, right: Array) -> Array:
+    """+1 where the right candidate is nearer to the reference, −1 where the left one is, 0 where neither is."""
+    return np.nan_to_num(np.sign(left - right))
+
+
+def _numbers(table: pa.Table, name: str) -> Array:
+    return table[name].to_numpy().astype(np.float64)
+
+
+def _flags(table: pa.Table, name: str) -> npt.NDArray[np.bool_]:
+    return table[name].to_numpy().astype(np.bool_)
