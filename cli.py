@@ -635,6 +635,10 @@ def bench_copies(
         Path | None,
         typer.Option(help="Images not stored, for thresholds and false matches; halved if a distractor source too."),
     ] = None,
+    known_copies: Annotated[
+        Path | None,
+        typer.Option(help="CSV (image,copy_of): negatives with a copy in the gallery, to leave out; see the guide."),
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Embedder; repeat for several channels.")] = None,
     views: Annotated[str, typer.Option(help="Views stored per gallery item; as for retr index.")] = "none",
     rows: Annotated[
@@ -670,6 +674,7 @@ def bench_copies(
         gallery=gallery,
         distractors=tuple(distractors or ()),
         negatives=negatives,
+        known_copies=known_copies,
         models=tuple(model) if model else DEFAULT_MODELS,
         views=views,
         distractor_views=distractor_views,

@@ -33,6 +33,7 @@ from .copy_records import CopyRecords, check_table, write_copy_records
 from .copy_rows import provenance_for, row_of
 from .copy_summary import CopySummary, summarise
 from .copy_system import EngineSystem, Found, System, open_system
+from .known_copies import read_known_copies
 from .provenance import Provenance
 
 CHECKS = 12
@@ -59,11 +60,12 @@ class CopyResult:
 
 @dataclass(frozen=True)
 class _Corpora:
-    """What every source lists."""
+    """What every source lists; ``known``: negatives left out because a copy of theirs is stored."""
 
     gallery: tuple[Entry, ...]
     distractors: tuple[Entry, ...]
     negatives: tuple[Entry, ...]
+    known: int = 0
 
 
 @dataclass
@@ -101,7 +103,7 @@ def run_copy_bench(plan: CopyPlan, progress: Phases) -> CopyResult:
     rows = list(_ask(plan, systems, items, negatives, skipped, progress))
     clock.lap("queries")
     counts = {"setting": len(negatives.setting), "measuring": len(negatives.measuring)}
-    counts |= {"present": negatives.present, "refused": negatives.refused}
+    counts |= {"present": negatives.present, "refused": negatives.refused, "known_copies": corpora.known}
     kept = {"plan": plan.as_json(), "systems": facts, "negatives": counts, "skipped": dict(sorted(skipped.items()))}
     records, file = _write(plan, rows, kept)
     return CopyResult(rows[0]["run"], file, bench.path, summarise(records), skipped, clock.seconds)
@@ -120,8 +122,12 @@ def _list(plan: CopyPlan) -> _Corpora:
             stored, absent = halves(entries, seed=plan.seed, purpose="copy-negatives")
             entries, negatives = tuple(stored), tuple(absent)
         distractors.extend(entries)
+    known = 0
+    if plan.known_copies is not None:
+        copies = read_known_copies(plan.known_copies)
+        negatives, known = copies.without(negatives, (*gallery, *distractors))
     _check_enough(plan, len(negatives))
-    return _Corpora(gallery, tuple(distractors), negatives)
+    return _Corpora(gallery, tuple(distractors), negatives, known)
 
 
 def _check_enough(plan: CopyPlan, count: int) -> None:

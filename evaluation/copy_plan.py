@@ -28,6 +28,8 @@ class CopyPlan:
         distractors: folders or tar shards whose images are stored only.
         negatives: images not stored: one half sets the thresholds, the other measures. A source that is given as
             distractors too is halved by seed: one half is stored, the other are the negatives. None for no verdicts.
+        known_copies: CSV file of pairs that are copies of one another (``evaluation.known_copies``): a negative whose
+            copy is stored is left out.
         models: embedder specs, one channel each.
         views: views stored per gallery item; distractor_views: the same for distractors, ``same`` for those of views.
         rows: how rows are stored, a key of ``indexer.row_codes.ROW_CODES``; None for what ``views`` asks for.
@@ -47,6 +49,7 @@ class CopyPlan:
     gallery: str
     distractors: tuple[Path, ...] = ()
     negatives: Path | None = None
+    known_copies: Path | None = None
     models: tuple[str, ...] = DEFAULT_MODELS
     views: str = "none"
     distractor_views: str = "none"
@@ -94,6 +97,7 @@ class CopyPlan:
             "gallery": self.gallery,
             "distractors": [str(path) for path in self.distractors],
             "negatives": None if self.negatives is None else str(self.negatives),
+            "known_copies": None if self.known_copies is None else str(self.known_copies),
             "views": self.views,
             "distractor_views": self.stored_distractor_views,
             "rows": self.stored_rows,
@@ -141,6 +145,8 @@ def _check_names(plan: CopyPlan) -> None:
 
 
 def _check_places(plan: CopyPlan) -> None:
+    if plan.known_copies is not None and plan.negatives is None:
+        raise UsageError("--known-copies is about negatives; give --negatives too")
     if plan.gallery == "-":
         raise UsageError("a benchmark reads its gallery more than once: give a folder or a list file, not -")
     home = Path(plan.gallery).resolve()

@@ -110,7 +110,7 @@ class TestCounts:
         assert stored["bytes_per_item"] == pytest.approx((ITEMS + 1) * 768 * 4 / ITEMS)
 
     def test_negatives_are_halved_twice(self, result: CopyResult) -> None:
-        assert result.summary.negatives == {"setting": 6, "measuring": 6, "present": 0, "refused": 0}
+        assert result.summary.negatives == {"setting": 6, "measuring": 6, "present": 0, "refused": 0, "known_copies": 0}
         threshold = result.summary.systems[0].stored["thresholds"][0]
         assert (threshold["source"], threshold["samples"]) == ("calibrated", 6)
         negatives = {row["query"] for row in table_of(result) if row["family"] == "none"}
@@ -389,6 +389,8 @@ class TestBadInput:
             ({"models": ("nonsense",)}, "unknown model 'nonsense'"),
             ({"workers": 0}, "--workers must be at least 1"),
             ({"seed": -1}, "--seed must be at least 0"),
+            ({"known_copies": Path("pairs.csv"), "negatives": None}, "--known-copies is about negatives"),
+            ({"known_copies": Path("nowhere.csv")}, "nowhere.csv cannot be read"),
         ],
     )
     def test_it_is_named(self, plan: CopyPlan, change: dict[str, Any], message: str) -> None:
@@ -412,7 +414,29 @@ class TestBadInput:
         (tmp_path / "absent" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         change = replace(plan, distractors=(), negatives=tmp_path / "absent", families=("identity",))
         result = run_copy_bench(change, Silent())
-        assert result.summary.negatives == {"setting": 10, "measuring": 10, "present": 1, "refused": 1}
+        assert result.summary.negatives == {
+            "setting": 10,
+            "measuring": 10,
+            "present": 1,
+            "refused": 1,
+            "known_copies": 0,
+        }
+
+    def test_negatives_with_a_known_copy_in_the_gallery_are_left_out(self, plan: CopyPlan, home: Path) -> None:
+        listed = home / "pairs.csv"
+        first, second = "loose/100.png", "loose/101.png"
+        listed.write_text(f"image,copy_of,relation\na/00.png,{first},flipped\n{second},elsewhere/9.png,same\n")
+        change = replace(plan, distractors=(), negatives=home / "loose", known_copies=listed, families=("identity",))
+        result = run_copy_bench(change, Silent())
+        assert result.summary.negatives == {
+            "setting": 9,
+            "measuring": 10,
+            "present": 0,
+            "refused": 0,
+            "known_copies": 1,
+        }
+        assert not [row for row in table_of(result) if row["query"].endswith(first)]
+        assert result.summary.plan["known_copies"] == str(listed)
 
 
 class TestReport:
