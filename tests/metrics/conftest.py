@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from retr.metrics.contract import Metric
+
 Pair = tuple[Tensor, Tensor]
 
 
@@ -31,6 +33,16 @@ def spoil(ref: Tensor, strength: float, seed: int = 7) -> Tensor:
     shade = torch.ones(ref.shape[-1])
     shade[ref.shape[-1] // 2 :] -= strength
     return (noisy * shade).clamp(0, 1)
+
+
+def drawing_functions() -> dict[str, object]:
+    """Every function by which torch fills a new layer, by name."""
+    found: dict[str, object] = {name: value for name, value in vars(nn.init).items() if callable(value)}
+    kinds = [kind for kind in vars(nn).values() if isinstance(kind, type)]
+    return found | {kind.__name__: vars(kind).get("reset_parameters") for kind in kinds}
+
+
+TORCHS_OWN = drawing_functions()
 
 
 @pytest.fixture(scope="session")
@@ -62,23 +74,46 @@ def trunk_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def random_trunks(trunk_home: Path) -> Iterator[Path]:
-    """The same, in force; large layers are built without drawing numbers that the files replace."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TORCH_HOME", str(trunk_home))
-        patch.setattr(nn.Linear, "reset_parameters", _no_draw)
-        yield trunk_home
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """New layers are filled as torch fills them after each test: later tests build networks in this process too."""
+    yield
+    assert drawing_functions() == TORCHS_OWN
 
 
 @pytest.fixture(scope="session")
-def shared(random_trunks: Path) -> Callable[[str], object]:
+def random_state() -> Callable[..., dict[str, Tensor]]:
+    """``random_state(network, seed=, scale=1.0)``: tensors of its names and shapes, whatever torch filled it with."""
+
+    def draw(network: nn.Module, *, seed: int, scale: float = 1.0) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        state = network.state_dict()
+        fan_in = {key: value[0].numel() if value.ndim > 1 else 1 for key, value in state.items()}
+        return {k: torch.randn(v.shape, generator=generator) * scale / fan_in[k] ** 0.5 for k, v in state.items()}
+
+    return draw
+
+
+@pytest.fixture
+def random_trunks(trunk_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, in force for one test; large layers are built without drawing numbers that the files replace."""
+    monkeypatch.setenv("TORCH_HOME", str(trunk_home))
+    monkeypatch.setattr(nn.Linear, "reset_parameters", _no_draw)
+    return trunk_home
+
+
+@pytest.fixture(scope="session")
+def built() -> dict[str, Metric]:
+    """What ``shared`` has built so far."""
+    return {}
+
+
+@pytest.fixture
+def shared(random_trunks: Path, built: dict[str, Metric]) -> Callable[[str], Metric]:
     """``shared(spec)``: a metric on random trunks, built once."""
     from retr.metrics.registry import load_metric
 
-    built: dict[str, object] = {}
-
-    def get(spec: str) -> object:
+    def get(spec: str) -> Metric:
         if spec not in built:
             built[spec] = load_metric(spec)
         return built[spec]
@@ -116,7 +151,8 @@ def stub_modules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _no_draw(layer: nn.Linear) -> None:
     with torch.no_grad():
-        layer.weight.zero_()
+        for tensor in layer.parameters():
+            tensor.zero_()
 
 
 def _random_tensors(shapes: dict[str, tuple[int, ...]], *, seed: int) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,16 @@ from retr.metrics.wadiqam import WaDIQaM
 from retr.metrics.watson import WatsonDFT
 
 Pair = tuple[Tensor, Tensor]
+RandomState = Callable[..., dict[str, Tensor]]
 Array = npt.NDArray[np.float64]
 
 
-def randomised(network: torch.nn.Module, *, seed: int, scale: float) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return {k: v + scale * torch.randn(v.shape, generator=generator) for k, v in network.state_dict().items()}
-
-
 @pytest.fixture(scope="module")
-def watson_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def watson_file(tmp_path_factory: pytest.TempPathFactory, random_state: RandomState) -> Path:
     """As the authors save it: tensors of the blocks' size and of the colour transform beside the learned ones."""
-    tensors = randomised(WatsonDFT(), seed=0, scale=0.3)
+    tensors = random_state(WatsonDFT(), seed=0, scale=0.3)
     for channel in ("ly", "lcb", "lcr"):
+        tensors |= {f"{channel}.alpha": torch.tensor(0.2), f"{channel}.beta": torch.tensor(1.3)}
         tensors[f"{channel}.blocksize"] = torch.tensor(8)
     tensors["to_YCbCr.transform"] = torch.eye(3)
     path = tmp_path_factory.mktemp("watson") / "rgb_watson_fft_trial0.pth"
@@ -40,10 +38,9 @@ def watson_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wadiqam_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
+def wadiqam_file(tmp_path_factory: pytest.TempPathFactory, random_state: RandomState) -> Path:
     path = tmp_path_factory.mktemp("wadiqam") / "WaDIQaM-FR-KADID-10K"
-    torch.save(WaDIQaM().state_dict(), path)
+    torch.save(random_state(WaDIQaM(), seed=0), path)
     return path
 
 
