@@ -50,13 +50,15 @@ CHANGED = ("changed_001", "changed_01", "changed_03")
 _SETTING = ("attack", "setting", "goal", "moves", "source", "norm", "eps", "steps")
 
 
-def summarise_triplets(records: TripletRecords, *, epsilons: Sequence[float] = EPSILONS) -> TripletSummary:
+def summarise_triplets(records: TripletRecords, *, epsilons: Sequence[float] = ()) -> TripletSummary:
     """Compute every number of a benchmark.
 
     Args:
         records: of one run.
-        epsilons: where certified and worst scores are given: ℓ2 in pixels, where values run from 0 to 1.
+        epsilons: where certified and worst scores are given: ℓ2 in pixels, where values run from 0 to 1; those that
+            the run was asked for where empty.
     """
+    epsilons = epsilons or records.facts.get("plan", {}).get("certified") or EPSILONS
     parts = list(Rows.of(records.table).groups("data", "metric"))
     return TripletSummary(
         run=str(records.facts.get("run", "")),
@@ -208,7 +210,7 @@ def _equal_eps(trials: Rows) -> Iterator[EqualEps]:
     """PGD at each of its ε beside the FGSM search up to the same ε."""
     own = trials.where((trials["source"] == None) & (trials["goal"] == "flip") & trials["agrees"])  # noqa: E711
     steps = own.where(own["attack"] == "fgsm")
-    for pgd in own.where(own["attack"] == "pgd-linf").groups("moves", "eps"):
+    for pgd in own.where(own["attack"] == "pgd-linf").groups("moves", "setting", "eps"):
         eps = float(pgd.first("eps"))
         reach = (steps["moves"] == pgd.first("moves")) & (steps["eps"] >= eps * (1 - 1e-9))
         fgsm = steps.where(reach)
@@ -217,7 +219,8 @@ def _equal_eps(trials: Rows) -> Iterator[EqualEps]:
         both = [name for name in one if name in many]
         if both:
             shares = [share_of(found[name] for name in both) for found in (one, many)]
-            yield EqualEps(**_names(pgd), moves=str(pgd.first("moves")), eps=eps, fgsm=shares[0], pgd=shares[1])
+            words = {name: str(pgd.first(name)) for name in ("moves", "setting")}
+            yield EqualEps(**_names(pgd), **words, eps=eps, fgsm=shares[0], pgd=shares[1])
 
 
 def _any_flip(rows: Rows, counts: Bools) -> dict[str, bool]:

@@ -10,7 +10,7 @@ import numpy as np
 from .two_afc_summary_lines import Form
 from .two_afc_summary_rows import Floats, Rows
 
-_COVERED_BY: dict[str, Form] = {"reference": "sound", "preferred": "all", "other": "all", "all": "all"}
+COVERED_BY: dict[str, Form] = {"reference": "sound", "preferred": "all", "other": "all", "all": "all"}
 """Who moves → the form of certificate that covers it."""
 
 
@@ -59,7 +59,7 @@ def score_curves(rows: Rows) -> Iterator[ScoreCurve]:
 
 
 def _curve(clean: Rows, images: Rows, moves: str) -> ScoreCurve:
-    form, agreement, count = _COVERED_BY[moves], clean.agreement, max(1, len(clean))
+    form, agreement, count = COVERED_BY[moves], clean.agreement, max(1, len(clean))
     certified = np.isfinite(clean[f"radius_{form}"]).any()
     won = images.where(images["flipped"] & images["agrees"])
     smallest: dict[str, float] = {}

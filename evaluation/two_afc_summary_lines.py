@@ -172,7 +172,7 @@ class EqualEps:
     """FGSM beside PGD at one ε on the same samples, those where metric and people agree.
 
     Attributes:
-        eps: pixels run from 0 to 1.
+        setting: of PGD; eps: pixels run from 0 to 1.
         fgsm: flipped by one step of a size up to ε; pgd: flipped within ε.
     """
 
@@ -180,6 +180,7 @@ class EqualEps:
     metric: str
     title: str
     moves: str
+    setting: str
     eps: float
     fgsm: Share
     pgd: Share

@@ -18,24 +18,30 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Columns of one length: words as objects (None for null), flags as bool, numbers as float64 (NaN for null)."""
+    """Columns of one length: words as objects (None for null), flags as bool, numbers as float64 (NaN for null).
+
+    Attributes:
+        data: whole columns.
+        places: the rows of them that are meant; columns are cut to these only when asked for.
+    """
 
     data: Mapping[str, np.ndarray]
+    places: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, table: pa.Table) -> Self:
         """All columns of a table of records."""
-        return cls({name: _array(table[name]) for name in table.column_names})
+        return cls({name: _array(table[name]) for name in table.column_names}, np.arange(table.num_rows))
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self.data[name]
+        return self.data[name][self.places]
 
     def __len__(self) -> int:
-        return len(self.data["metric"])
+        return len(self.places)
 
     def where(self, mask: npt.NDArray[Any]) -> Rows:
         """The rows of a mask, or those at an array of places."""
-        return Rows({name: values[mask] for name, values in self.data.items()})
+        return Rows(self.data, self.places[mask])
 
     def groups(self, *names: str) -> Iterator[Rows]:
         """The rows that agree in these columns, one table for each combination, in order of first appearance."""
@@ -44,11 +50,11 @@ class Rows:
         for place, key in enumerate(keys):
             places.setdefault(key, []).append(place)
         for found in places.values():
-            yield self.where(np.asarray(found))
+            yield self.where(np.asarray(found, dtype=np.int64))
 
     def first(self, name: str) -> Any:
         """The value in the first row."""
-        return self[name][0]
+        return self.data[name][self.places[0]]
 
     @property
     def clean(self) -> Rows:
