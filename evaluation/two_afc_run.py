@@ -1,0 +1,259 @@
+"""``retr bench-2afc``: how metrics judge triplets, before and after attacks, held against their certificates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.errors import ModelError, UsageError
+from ..datasets.pixels import LazyTriplets
+from ..datasets.rows import RejectedRow
+from ..datasets.triplets import Triplet
+from ..images.policy import DecodePolicy
+from .provenance import describe_run, new_run_id
+from .trials import worker_threads
+from .two_afc_data import chunks, open_data
+from .two_afc_folder import Folder, Part, open_folder
+from .two_afc_metric import System, check_side, load_system
+from .two_afc_plan import TwoAFCPlan, tasks_of
+from .two_afc_records import TripletRecords, read_triplet_records
+from .two_afc_rows import Radii, Row, View
+from .two_afc_settings import Moves, Setting
+from .two_afc_targets import planes
+from .two_afc_trials import Trials
+
+Bytes = npt.NDArray[np.uint8]
+Pieces = list[tuple[str, LazyTriplets]]
+"""Triplets that are taken on together, each with its data set."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a benchmark is, in triplets under one attack.
+
+    Attributes:
+        done: finished.
+        total: all of them.
+        doing: what runs now, in a few words.
+        alarms: so far.
+    """
+
+    done: int
+    total: int
+    doing: str
+    alarms: int
+
+
+@dataclass(frozen=True)
+class TwoAFCResult:
+    """What a benchmark found.
+
+    Attributes:
+        folder: where the records are, and what the paths of images in them are relative to.
+        path: the Parquet file.
+        records: its content.
+        rejected: triplets that could not be used: (data set, what is wrong, with triplet and file).
+        alarms: certificates that an attack broke; 0 unless something is wrong with retr.
+        seconds: computed, in all sittings.
+    """
+
+    folder: Path
+    path: Path
+    records: TripletRecords
+    rejected: tuple[tuple[str, str], ...]
+    alarms: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """An attack on a metric; ``transfer``: judged by all others too."""
+
+    system: System
+    setting: Setting
+    moves: Moves
+    transfer: bool
+
+
+def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lambda _: None) -> TwoAFCResult:
+    """Run a benchmark, or what is left of it.
+
+    Args:
+        plan: what to do.
+        progress: called after every batch of attacks.
+
+    Raises:
+        UsageError: there is nothing to judge, a metric cannot take the images, or the folder is in use.
+        ModelError: a metric cannot be loaded, or gives what is no number.
+    """
+    policy = DecodePolicy()
+    data = [(spec, open_data(spec, plan.choice, policy=policy)) for spec in plan.data]
+    systems = [load_system(spec, device=plan.device) for spec in plan.metrics]
+    source = _source(plan, systems)
+    judges = systems if source is None or source in systems else [*systems, source]
+    if plan.choice.side is not None:
+        for system in judges:
+            check_side(system, plan.choice.side)
+    tasks, left_out = _tasks(plan, systems, source)
+    facts = _facts(plan, data, judges, policy, left_out)
+    folder = open_folder(plan.out, facts, resume=plan.resume)
+    pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
+    with worker_threads() as pool:
+        _Sitting(plan, Trials(plan, policy), judges, tasks, folder, progress).run(pieces, pool)
+    facts = folder.finish()
+    records = read_triplet_records(folder.records)
+    alarms = sum(records.table["alarm"].to_pylist())
+    rejected = tuple((name, why) for name, why in facts["rejected"])
+    return TwoAFCResult(folder.path, folder.records, records, rejected, alarms, facts["seconds"])
+
+
+class _Sitting:
+    """One sitting of a run."""
+
+    def __init__(
+        self,
+        plan: TwoAFCPlan,
+        trials: Trials,
+        judges: Sequence[System],
+        tasks: Sequence[Task],
+        folder: Folder,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self._plan, self._trials, self._judges, self._tasks = plan, trials, judges, tasks
+        self._folder, self._progress = folder, progress
+        self._done, self._total, self._alarms = 0, 0, folder.alarms()
+
+    def run(self, pieces: Pieces, pool: Executor) -> None:
+        """Attack the triplets that no part holds."""
+        each = len(self._judges) + len(self._tasks)
+        self._total = each * sum(len(piece) for _, piece in pieces)
+        self._advance(each * sum(len(piece) for _, piece in pieces[: self._folder.done]), "reading triplets")
+        for name, piece in pieces[self._folder.done :]:
+            began = time.perf_counter()
+            kept, rejects = _read(piece)
+            self._advance(each * len(rejects), "reading triplets", 0)
+            rows = [row for group in _shapes(kept) for row in self._judge(name, group, pool)]
+            self._folder.add(Part(rows, [(name, row) for row in rejects], time.perf_counter() - began))
+
+    def _judge(self, name: str, triplets: Sequence[Triplet[Bytes]], pool: Executor) -> Iterator[Row]:
+        """Clean rows of all metrics, then the rows of all tasks, in the same order on any number of threads."""
+        waiting = [pool.submit(view_of, system, name, triplets, self._plan.choice.seed) for system in self._judges]
+        views = {}
+        for system, view in zip(self._judges, waiting, strict=True):
+            views[system.spec] = view.result()
+            self._advance(len(triplets), f"judging by {system.spec}")
+        for view in views.values():
+            yield from (view.clean_row(place) for place in range(len(triplets)))
+        jobs: list[tuple[Task, Future[list[Row]]]] = []
+        for task in self._tasks:
+            view = views[task.system.spec]
+            others = [other for other in views.values() if task.transfer and other is not view]
+            jobs.append((task, pool.submit(self._trials.run, task.setting, task.moves, view, others)))
+        for task, job in jobs:
+            rows = job.result()
+            alarms = sum(row["alarm"] for row in rows)
+            self._advance(len(triplets), f"{task.setting.label} on {task.system.spec}", alarms)
+            yield from rows
+
+    def _advance(self, count: int, doing: str, alarms: int = 0) -> None:
+        self._done, self._alarms = self._done + count, self._alarms + alarms
+        self._progress(Progress(self._done, self._total, doing, self._alarms))
+
+
+def view_of(system: System, name: str, triplets: Sequence[Triplet[Bytes]], seed: int) -> View:
+    """Triplets of one shape as a metric judges them, with certificates where it has any.
+
+    Raises:
+        ModelError: a distance is no number.
+    """
+    check_side(system, min(triplets[0].reference.shape[:2]))
+    reference, left, right = (planes([image / 255.0 for image in images]) for images in _columns(triplets))
+    found = [system.distances(reference, candidates) for candidates in (left, right)]
+    for triplet, lost in zip(triplets, np.isnan(found).any(axis=0), strict=True):
+        if lost:
+            raise ModelError(f"{system.spec} gives triplet {triplet.name} of {name} a distance that is no number")
+    radii = tuple(Radii() for _ in triplets)
+    return View(system, name, tuple(triplets), found[0], found[1], radii, seed)
+
+
+def _columns(triplets: Sequence[Triplet[Bytes]]) -> Iterator[list[Bytes]]:
+    yield [one.reference for one in triplets]
+    yield [one.left for one in triplets]
+    yield [one.right for one in triplets]
+
+
+def _read(piece: LazyTriplets) -> tuple[list[Triplet[Bytes]], list[RejectedRow]]:
+    """Triplets with their pixels, and those that cannot be used."""
+    outcomes = list(piece.outcomes())
+    kept = [one for one in outcomes if isinstance(one, Triplet)]
+    return kept, [one for one in outcomes if isinstance(one, RejectedRow)]
+
+
+def _shapes(triplets: Sequence[Triplet[Bytes]]) -> Iterator[list[Triplet[Bytes]]]:
+    """Triplets by the size of their images: a batch has one."""
+    shapes: dict[tuple[int, ...], list[Triplet[Bytes]]] = {}
+    for one in triplets:
+        shapes.setdefault(one.reference.shape, []).append(one)
+    yield from shapes.values()
+
+
+def _source(plan: TwoAFCPlan, systems: Sequence[System]) -> System | None:
+    """The metric that transfers are made on, loaded once where it is one of those judged."""
+    if not plan.transfers or plan.transfer_from is None:
+        return None
+    found = [system for system, spec in zip(systems, plan.metrics, strict=True) if spec == plan.transfer_from]
+    return found[0] if found else load_system(plan.transfer_from, device=plan.device)
+
+
+def _tasks(
+    plan: TwoAFCPlan, systems: Sequence[System], source: System | None
+) -> tuple[list[Task], list[dict[str, str]]]:
+    """Attacks to run, and those that a metric cannot be given."""
+    asked = [(system, task, False) for system in systems for task in tasks_of(plan.settings, plan)]
+    if source is not None:
+        asked += [(source, task, True) for task in tasks_of(plan.transfers, plan)]
+    tasks, left_out = [], []
+    for system, (setting, moves), transfer in asked:
+        why = _unsuited(system, setting)
+        if why is None:
+            tasks.append(Task(system, setting, moves, transfer))
+        else:
+            left_out.append({"metric": system.spec, "setting": setting.label, "why": why})
+    if source is not None and not any(task.transfer for task in tasks):
+        raise UsageError(f"--transfer-from {source.spec}: {left_out[-1]['why']}; choose another metric")
+    return tasks, left_out
+
+
+def _unsuited(system: System, setting: Setting) -> str | None:
+    """Why a metric cannot be attacked so, or None."""
+    if setting.goal == "embedding" and system.embedder is None:
+        return "no embedder"
+    if setting.attack.sees == "gradient" and not system.metric.facts.differentiable:
+        return "not differentiable: black-box attacks only"
+    return None
+
+
+def _facts(
+    plan: TwoAFCPlan,
+    data: Sequence[tuple[str, LazyTriplets]],
+    systems: Sequence[System],
+    policy: DecodePolicy,
+    left_out: Sequence[dict[str, str]],
+) -> dict[str, Any]:
+    metrics = [system.describe() for system in systems]
+    described = {
+        "model": "+".join(one["spec"] for one in metrics),
+        "model_digest": "+".join(one["digest"] or "" for one in metrics),
+        "snapshot": "",
+        "policy_digest": policy.digest,
+    }
+    provenance = describe_run(described, run=new_run_id(), command=plan.command, seed=plan.choice.seed)
+    sets = [{"name": name, **triplets.describe()} for name, triplets in data]
+    return {**provenance.columns(), "plan": plan.as_json(), "metrics": metrics, "data": sets, "left_out": left_out}
