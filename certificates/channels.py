@@ -130,7 +130,7 @@ def margin_radii(items: Margins, winner: int) -> Array:
     Guarantee: for ‖δ‖₂ below the returned radius, the float64 margins computed at the attacked image keep
     m_i > m_j. Norm: ℓ2, pixels. Assumptions: every channel's f is L-Lipschitz with its own bound and forward
     error; all rows of both items are in ``items``. Source: a max of 1-Lipschitz functions is 1-Lipschitz.
-    Where one channel decides for both, T1 (``ranking.pair_radii``) is tighter.
+    Where one channel decides for both, T1 is tighter (``within_channel``).
 
     Args:
         items: of :func:`item_margins`.
@@ -145,9 +145,24 @@ def margin_radii(items: Margins, winner: int) -> Array:
     if not 0 <= winner < items.values.size:
         raise UsageError(f"no item at position {winner} of {items.values.size}")
     values, errors = np.delete(items.values, winner), np.delete(items.errors, winner)
-    lead = down(items.values[winner] - values)
-    numerator = down(lead - up(2.0 * up(items.errors[winner] + errors)))
-    slower = round_up(2.0 + round_up(2.0 * items.growth))
+    own = (float(items.values[winner]), float(items.errors[winner]))
+    return half_leads(*own, Margins(values, errors, items.growth))
+
+
+def half_leads(value: float, error: float, others: Margins) -> Array:
+    """T9, one 1-Lipschitz number against others: it stays above number j for ‖δ‖ < (m − m_j)/2, rounding taken off.
+
+    Args:
+        value: m at the query, in pixels.
+        error: of m, as in :class:`Margins`.
+        others: the m_j; their growth holds for m too.
+
+    Returns:
+        (m,) signed, in pixels; inf where a number is −inf: nothing is there.
+    """
+    lead = down(value - others.values)
+    numerator = down(lead - up(2.0 * up(error + others.errors)))
+    slower = round_up(2.0 + round_up(2.0 * others.growth))
     return np.where(numerator >= 0, down(numerator / slower), down(numerator * 0.5))
 
 

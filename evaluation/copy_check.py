@@ -46,32 +46,49 @@ def _below(claimed: float, bound: float) -> bool:
 
 
 def _lead(engine: Engine, query: Float64, item: int) -> float:
-    """How far the query may move before another item can be first, in pixels: T1 with T3, or T9's half lead."""
+    """How far the query may move before another item can be first, in pixels: T1 with T3; with several channels T9."""
     if len(engine.channels) == 1:
-        return _half_spaces(engine.channels[0], query, item)
-    margins = [_margins(channel, query) for channel in engine.channels]
-    best = np.max(margins, axis=0)
+        z, scale = _embedded(engine.channels[0], query)
+        return float(_half_spaces(engine.channels[0], z, item).min(axis=1, initial=np.inf).max()) / scale
     groups = engine.channels[0].groups
-    others = best[(groups != item) & (groups >= 0)]
-    return 0.5 * float(best[groups == item].max() - others.max(initial=-math.inf)) if others.size else math.inf
+    others = np.unique(groups[(groups >= 0) & (groups != item)])
+    if not others.size:
+        return math.inf
+    margins = [_margins(channel, query) for channel in engine.channels]
+    own = [float(one[groups == item].max()) for one in margins]
+    rivals = [_per_item(np.maximum, one, groups, -np.inf)[others] for one in margins]
+    lead = 0.5 * (max(own) - np.max(rivals, axis=0))
+    for number, channel in enumerate(engine.channels):
+        z, scale = _embedded(channel, query)
+        view = int(margins[number][groups == item].argmax())
+        within = _per_item(np.minimum, _half_spaces(channel, z, item)[view], groups, np.inf)[others] / scale
+        across = [0.5 * (own[number] - far) for place, far in enumerate(rivals) if place != number]
+        lead = np.maximum(lead, np.min([within, *across], axis=0))
+    return float(lead.min())
 
 
-def _half_spaces(channel: Channel, query: Float64, item: int) -> float:
-    """The largest over the item's views of the least half-space distance to any other row, divided by L."""
-    z, scale = _embedded(channel, query)
+def _per_item(combine: np.ufunc, values: Float64, groups: npt.NDArray[np.int64], start: float) -> Float64:
+    """One number for every item number up to the largest: the extreme of its rows."""
+    found = np.full(int(groups.max()) + 1, start)
+    combine.at(found, groups[groups >= 0], values[groups >= 0])
+    return found
+
+
+def _half_spaces(channel: Channel, z: Float64, item: int) -> Float64:
+    """Per view of the item and row: the half-space distance, in embedding units; inf for rows of the item itself."""
     own = channel.rows64(np.flatnonzero(channel.groups == item))
-    least = np.full(len(own), np.inf)
+    parts = []
     for groups, rows in _scan(channel):
-        rivals = rows[(groups != item) & (groups >= 0)]
         if channel.score == "cosine":
-            lead = (own @ z)[:, None] - rivals @ z
+            lead = (own @ z)[:, None] - rows @ z
         else:
-            lead = 0.5 * (_distances(z, rivals) ** 2 - _distances(z, own)[:, None] ** 2)
-        squares = (own**2).sum(1)[:, None] + (rivals**2).sum(1) - 2.0 * own @ rivals.T
+            lead = 0.5 * (_distances(z, rows) ** 2 - _distances(z, own)[:, None] ** 2)
+        squares = (own**2).sum(1)[:, None] + (rows**2).sum(1) - 2.0 * own @ rows.T
         width = np.sqrt(np.maximum(squares, 0.0))
         h = np.where(width > 1e-7, lead / np.maximum(width, 1e-7), np.inf)
-        least = np.minimum(least, np.where(lead <= 0.0, lead, h).min(axis=1, initial=np.inf))
-    return float(least.max()) / scale
+        h = np.where(lead <= 0.0, lead, h)
+        parts.append(np.where((groups == item) | (groups < 0), np.inf, h))
+    return np.concatenate(parts, axis=1)
 
 
 def _verdict(engine: Engine, query: Float64, item: int) -> tuple[float, float]:

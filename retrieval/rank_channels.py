@@ -4,45 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..certificates.channels import (
     Margins,
     item_margins,
-    margin_radii,
     margins,
     union_copy_radius,
     union_nothing_radius,
-    unseen_margins,
 )
 from ..certificates.ranking import topk_radius
 from ..certificates.verdicts import VerdictRadii, verdict_radii
-from ..core.numerics import norm, round_up
+from ..core.numerics import round_up
 from ..indexer.vectors import Ids
 from .channel import Channel, Float64
+from .channel_leads import UNSEEN, Part, lead_radii, raw_lead, unseen_parts
 from .rank import GROWTH, Proof, RankedItem, Ranking, beyond, hidden_nothing, point_verdict
 from .shortlist import Shortlist, distance_bounds, distances, widen
-
-UNSEEN = -1
-"""Item number that stands for everything a shortlist does not hold."""
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One channel's view of the candidates: all rows of every candidate item, rescored."""
-
-    channel: Channel
-    proof: Proof
-    ids: Ids
-    rows: Float64
-    margins: Margins
-    short: Shortlist
-
-    @property
-    def items(self) -> Ids:
-        return self.channel.groups[self.ids]
 
 
 def rank_channels(
@@ -60,7 +40,7 @@ def rank_channels(
     lists, growth = list(lists), GROWTH
     while True:
         parts = _parts(channels, lists, proofs)
-        items, total = item_margins([*((part.margins, part.items) for part in parts), *_unseen(parts)])
+        items, total = item_margins([*((part.margins, part.items) for part in parts), *unseen_parts(parts)])
         ranking, settled = _settle(parts, items, total, k, certify)
         if settled:
             return ranking
@@ -71,13 +51,13 @@ def rank_channels(
         growth *= growth
 
 
-def _parts(channels: Sequence[Channel], lists: Sequence[Shortlist], proofs: Sequence[Proof]) -> list[_Part]:
+def _parts(channels: Sequence[Channel], lists: Sequence[Shortlist], proofs: Sequence[Proof]) -> list[Part]:
     wanted = np.unique(np.concatenate([c.groups[s.ids] for c, s in zip(channels, lists, strict=True)]))
     ids = np.flatnonzero(np.isin(channels[0].groups, wanted))
     return [_part(c, s, p, ids) for c, s, p in zip(channels, lists, proofs, strict=True)]
 
 
-def _part(channel: Channel, short: Shortlist, proof: Proof, ids: Ids) -> _Part:
+def _part(channel: Channel, short: Shortlist, proof: Proof, ids: Ids) -> Part:
     assert channel.threshold is not None
     rows = channel.rows64(ids)
     found = margins(
@@ -88,29 +68,10 @@ def _part(channel: Channel, short: Shortlist, proof: Proof, ids: Ids) -> _Part:
         lipschitz=proof.lipschitz,
         forward_error=proof.forward_error,
     )
-    return _Part(channel, proof, ids, rows, found, short)
+    return Part(channel, proof, ids, rows, found, short)
 
 
-def _unseen(parts: Sequence[_Part]) -> list[tuple[Margins, Ids]]:
-    """One stand-in per channel for all rows that are not listed, as far out as is proved."""
-    stand_ins = []
-    for part in parts:
-        if math.isfinite(part.short.unseen):
-            assert part.channel.threshold is not None
-            far = unseen_margins(
-                part.short.unseen,
-                z_norm=float(norm(part.proof.z)),
-                dim=part.channel.store.dim,
-                score=part.channel.score,
-                threshold=part.channel.threshold.value,
-                lipschitz=part.proof.lipschitz,
-                forward_error=part.proof.forward_error,
-            )
-            stand_ins.append((far, np.asarray([UNSEEN])))
-    return stand_ins
-
-
-def _settle(parts: Sequence[_Part], items: Ids, total: Margins, k: int, certify: bool) -> tuple[Ranking, bool]:
+def _settle(parts: Sequence[Part], items: Ids, total: Margins, k: int, certify: bool) -> tuple[Ranking, bool]:
     order = np.lexsort((items, -total.values))
     real = order[items[order] != UNSEEN][:k]
     found = [_item(parts, int(items[place]), float(total.values[place])) for place in real]
@@ -130,7 +91,7 @@ def _unseen_ranks_below(items: Ids, total: Margins, real: Ids, k: int) -> bool:
     return len(real) == k and bool((total.values[real] - 2.0 * total.errors[real] > ceiling).all())
 
 
-def _nearest_is_listed(part: _Part) -> bool:
+def _nearest_is_listed(part: Part) -> bool:
     """Whether no other row of this channel can be nearer than the nearest listed: the verdict needs that one."""
     short = part.short
     if math.isinf(short.unseen):
@@ -141,7 +102,7 @@ def _nearest_is_listed(part: _Part) -> bool:
     return beyond(float(farthest[0]), part.channel) <= short.unseen
 
 
-def _item(parts: Sequence[_Part], group: int, margin: float) -> RankedItem:
+def _item(parts: Sequence[Part], group: int, margin: float) -> RankedItem:
     """The row and the channel that decide for an item."""
     best = max(range(len(parts)), key=lambda number: parts[number].margins.values[parts[number].items == group].max())
     part = parts[best]
@@ -152,19 +113,19 @@ def _item(parts: Sequence[_Part], group: int, margin: float) -> RankedItem:
 
 
 def _certify(
-    parts: Sequence[_Part], items: Ids, total: Margins, real: Ids, found: list[RankedItem], k: int
+    parts: Sequence[Part], items: Ids, total: Margins, real: Ids, found: list[RankedItem], k: int
 ) -> tuple[list[RankedItem], bool]:
     """Radii of the returned items over the items seen; False where what is not listed might lower one of them."""
     cap = min(part.proof.cap for part in parts)
     done, settled = [], True
     for number, (place, item) in enumerate(zip(real, found, strict=True)):
-        radii, others = margin_radii(total, int(place)), np.delete(items, place)
+        radii, others = lead_radii(parts, item.group, items, total, int(place), k), np.delete(items, place)
         seen, hidden = radii[others != UNSEEN], radii[others == UNSEEN]
         topk = min(topk_radius(seen, k), cap)
         copy = min(union_copy_radius([_verdicts(part, part.rows[part.items == item.group]) for part in parts]), cap)
         certified = replace(item, topk=topk, copy=copy)
         if number == 0:
-            certified = _with_top1(certified, items, total, int(place), seen, cap)
+            certified = _with_top1(certified, parts, others[others != UNSEEN], seen, cap)
         # What is not listed may be many items, so it must lie outside of every radius, that of the top k as well.
         claimed = max(topk, certified.top1 or 0.0)
         settled = settled and (claimed == 0.0 or float(hidden.min(initial=math.inf)) >= claimed)
@@ -172,19 +133,17 @@ def _certify(
     return done, settled
 
 
-def _with_top1(item: RankedItem, items: Ids, total: Margins, place: int, radii: Float64, cap: float) -> RankedItem:
-    """T9: half the lead over the best other item."""
-    item = replace(item, top1=min(topk_radius(radii, 1), cap))
+def _with_top1(item: RankedItem, parts: Sequence[Part], others: Ids, radii: Float64, cap: float) -> RankedItem:
+    """T9: the least over the other items."""
+    top1 = min(topk_radius(radii, 1), cap)
     if not radii.size:
-        return item
-    seen = (items != UNSEEN) & (np.arange(len(items)) != place)
-    lead = float(total.values[place] - total.values[seen].max())
-    raw = min(max(0.0, 0.5 * lead), cap)
-    limit = int(items[seen][radii.argmin()]) if radii.min() <= cap else None
-    return replace(item, raw_top1=raw, limited_by=limit)
+        return replace(item, top1=top1)
+    limit = int(others[radii.argmin()])
+    raw = min(max(top1, raw_lead(parts, item.group, limit)), cap)
+    return replace(item, top1=top1, raw_top1=raw, limited_by=limit if radii.min() <= cap else None)
 
 
-def _with_verdict(parts: Sequence[_Part], found: list[RankedItem], certify: bool) -> Ranking:
+def _with_verdict(parts: Sequence[Part], found: list[RankedItem], certify: bool) -> Ranking:
     points = [point_verdict(part.channel, part.proof.z, part.short) for part in parts]
     point = "copy" if "copy" in points else "not-a-copy"
     if not certify:
@@ -196,7 +155,7 @@ def _with_verdict(parts: Sequence[_Part], found: list[RankedItem], certify: bool
     return Ranking(tuple(found), point, min(union_copy_radius(radii), cap), nothing)
 
 
-def _verdicts(part: _Part, rows: Float64) -> VerdictRadii:
+def _verdicts(part: Part, rows: Float64) -> VerdictRadii:
     assert part.channel.threshold is not None
     return verdict_radii(
         part.proof.z,
