@@ -131,6 +131,23 @@ def plan_of(preset: str, given: Mapping[str, Any], levels: Mapping[str, Any]) ->
     return TwoAFCPlan(**fields, levels=Levels(**{**asdict(usual), **numbers}))
 
 
+def parse_radii(option: str, text: str | None) -> tuple[float, ...]:
+    """Numbers and fractions separated by commas, such as ``36/255,0.5``; none where there is no text.
+
+    Raises:
+        UsageError: naming the option and the word that is neither.
+    """
+    found = []
+    for word in (part.strip() for part in (text or "").split(",")):
+        top, slash, bottom = word.partition("/")
+        try:
+            if word:
+                found.append(float(top) / float(bottom) if slash else float(top))
+        except (ValueError, ZeroDivisionError):
+            raise UsageError(f"{option} takes numbers or fractions separated by commas, got {word!r}") from None
+    return tuple(found)
+
+
 def _check_words(plan: TwoAFCPlan) -> None:
     if not plan.data or not plan.metrics:
         raise UsageError("a 2AFC benchmark needs at least one --data and one --metric")

@@ -63,7 +63,12 @@ SCHEMA = pa.schema(
         _field("changed_01", pa.float64(), "the same for 0.01"),
         _field("changed_03", pa.float64(), "the same for 0.03"),
         _field("shift", pa.float64(), "goal embedding: how far the embedding moved, rounded down", optional=True),
-        _field("shift_limit", pa.float64(), "goal embedding: L times realised l2; null without L", optional=True),
+        _field(
+            "shift_limit",
+            pa.float64(),
+            "goal embedding: L times realised l2, and what float64 may add; null without L",
+            optional=True,
+        ),
         _field(
             "radius_sound", pa.float64(), "certified l2 radius, the reference moves; null if withheld", optional=True
         ),

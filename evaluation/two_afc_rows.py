@@ -15,6 +15,7 @@ from ..datasets.triplets import Triplet
 from .two_afc_metric import Array, System
 from .two_afc_records import CLEAN, nearer
 from .two_afc_settings import Moves, Setting
+from .two_afc_shift import Shift
 
 Bytes = npt.NDArray[np.uint8]
 Row = dict[str, Any]
@@ -39,9 +40,9 @@ class Radii:
     def against(self, moves: Moves) -> float:
         """What a change of these images is up against; 0 where nothing is certified.
 
-        One candidate alone may move as far as each of three may.
+        One image alone may move as far as each of three may.
         """
-        return (self.sound if moves == "reference" else self.all) or 0.0
+        return max((self.sound or 0.0) if moves == "reference" else 0.0, self.all or 0.0)
 
 
 @dataclass(frozen=True)
@@ -106,19 +107,22 @@ class Judged:
     Attributes:
         distance: of the change; the largest where several images change.
         left, right: distances of the candidates now.
+        shift: how far the embedding moved, for attacks on embeddings.
     """
 
     distance: Distance
     left: float
     right: float
+    shift: Shift | None = None
 
     def flips(self, view: View, place: int) -> bool:
         """Whether the metric prefers the other candidate now."""
         return float(view.order[place]) * _order(self.left, self.right) < 0
 
     def breaks(self, view: View, place: int, moves: Moves) -> bool:
-        """Whether it flips a judgement that is certified for changes of this size."""
-        return self.flips(view, place) and self.distance.l2 < view.radii[place].against(moves)
+        """Whether it breaks a proof: flips what is certified for changes of this size, or moves past its limit."""
+        inside = self.distance.l2 < view.radii[place].against(moves)
+        return (self.flips(view, place) and inside) or (self.shift is not None and self.shift.broken)
 
 
 def attack_row(
@@ -164,6 +168,8 @@ def attack_row(
         "flipped": chosen.flips(view, place),
         "flipped_png": judged[1].flips(view, place),
         "smallest_eps": _smallest(setting, chosen.distance) if chosen.flips(view, place) else None,
+        "shift": chosen.shift.moved if chosen.shift else None,
+        "shift_limit": chosen.shift.limit if chosen.shift else None,
         "alarm": any(one.breaks(view, place, moves) for one in judged),
         "weak": "+".join(outcome.weak) or None,
         "seconds": outcome.seconds if own else 0.0,

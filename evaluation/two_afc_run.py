@@ -19,11 +19,12 @@ from ..datasets.triplets import Triplet
 from ..images.policy import DecodePolicy
 from .provenance import describe_run, new_run_id
 from .trials import worker_threads
+from .two_afc_certificates import certify_triplets
 from .two_afc_data import chunks, open_data
 from .two_afc_folder import Folder, Part, open_folder
-from .two_afc_metric import System, check_side, load_system
+from .two_afc_metric import Array, System, check_side, load_system
 from .two_afc_plan import TwoAFCPlan, tasks_of
-from .two_afc_records import TripletRecords, read_triplet_records
+from .two_afc_records import TripletRecords, nearer, read_triplet_records
 from .two_afc_rows import Radii, Row, View
 from .two_afc_settings import Moves, Setting
 from .two_afc_targets import planes
@@ -179,8 +180,31 @@ def view_of(system: System, name: str, triplets: Sequence[Triplet[Bytes]], seed:
     for triplet, lost in zip(triplets, np.isnan(found).any(axis=0), strict=True):
         if lost:
             raise ModelError(f"{system.spec} gives triplet {triplet.name} of {name} a distance that is no number")
-    radii = tuple(Radii() for _ in triplets)
-    return View(system, name, tuple(triplets), found[0], found[1], radii, seed)
+    radii = _radii(system, triplets, nearer(*found)) if system.certified else [Radii()] * len(triplets)
+    return View(system, name, tuple(triplets), found[0], found[1], tuple(radii), seed)
+
+
+def _radii(system: System, triplets: Sequence[Triplet[Bytes]], order: Array) -> list[Radii]:
+    """Certificates of the judgements that the certified path shares with the metric; it may differ by rounding."""
+    assert system.embedder is not None, "only embedders are certified"
+    proved = certify_triplets(system.embedder, *(np.stack(images) for images in _columns(triplets)))
+    cosine = system.embedder.score == "cosine"
+    return [
+        Radii(
+            sound=_number(proved.radius_sound[place]),
+            published=_number(proved.radius_published[place]),
+            all=_number(proved.radius_all[place]),
+            published_holds=bool(proved.published_holds[place]) if cosine else None,
+        )
+        if proved.chosen[place] == order[place]
+        else Radii()
+        for place in range(len(triplets))
+    ]
+
+
+def _number(radius: float) -> float | None:
+    """A radius, or None where it is withheld."""
+    return None if np.isnan(radius) else float(radius)
 
 
 def _columns(triplets: Sequence[Triplet[Bytes]]) -> Iterator[list[Bytes]]:

@@ -21,6 +21,7 @@ from .two_afc_metric import Array, System
 from .two_afc_plan import TwoAFCPlan
 from .two_afc_rows import Judged, Row, View, attack_row, largest_change
 from .two_afc_settings import Moves, Setting
+from .two_afc_shift import shifts_of
 from .two_afc_targets import Attacked, planes, target_of
 
 IMAGES = "images"
@@ -60,6 +61,8 @@ class Trials:
             rows = []
             for judge in (view, *judges):
                 found = self._judged(judge, attacked, moves, outcomes, chosen)
+                if setting.goal == "embedding":
+                    found = _shifted(judge.system, attacked, outcomes, found)
                 for number, (place, outcome) in enumerate(zip(chosen, outcomes, strict=True)):
                     if judge.order[place] != view.order[place]:
                         continue
@@ -158,6 +161,20 @@ def _distances(
         np.where(right, clean[1], clean[0]) if near is None else near,
         np.where(right, clean[0], clean[1]) if far is None else far,
     )
+
+
+def _shifted(
+    system: System, attacked: Attacked, outcomes: Sequence[Outcome[Pixels]], found: Sequence[tuple[Judged, Judged]]
+) -> list[tuple[Judged, Judged]]:
+    """The same, and how far the references' embeddings moved."""
+    assert system.embedder is not None, "only embedders have an embedding that moves"
+    clean = [one.reference / 255.0 for one in attacked.triplets]
+    both = []
+    for medium in range(_MEDIA):
+        changed = [outcome.trials[medium].verdict for outcome in outcomes]
+        shifts = shifts_of(system.embedder, clean, changed, [pair[medium].distance.l2 for pair in found])
+        both.append([replace(pair[medium], shift=shift) for pair, shift in zip(found, shifts, strict=True)])
+    return list(zip(*both, strict=True))
 
 
 def _touched(moves: Moves, place: int) -> bool:
