@@ -30,8 +30,9 @@ LineT = TypeVar("LineT", AttackLine, EqualEps)
 KindT = TypeVar("KindT", AttackLine, MetricLine)
 Verdict = Literal["holds", "does not hold", "not enough data"]
 
-HAND_MADE = frozenset({"l2", "ssim", "ms-ssim", "cw-ssim", "fsimc", "retr:block-means"})
+HAND_MADE = frozenset({"l2", "ssim", "ms-ssim", "cw-ssim", "fsimc"})
 """Metrics without learned weights."""
+_BLOCK_MEANS = "retr:block-means"
 _UNKNOWN = ("python", "command")
 _FEW = 30
 """Samples below which it means little that none of them fell."""
@@ -57,7 +58,7 @@ class Finding:
 
 def learned(metric: str) -> bool | None:
     """Whether a metric has learned weights; None for one of the user's own, of which nothing is known."""
-    if metric in HAND_MADE:
+    if metric in HAND_MADE or metric.startswith(_BLOCK_MEANS):
         return False
     return None if metric.partition(":")[0] in _UNKNOWN else True
 

@@ -1,0 +1,152 @@
+"""How the tables and the page of a 2AFC benchmark put its numbers into words, and which attacks they show together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..evaluation.two_afc_summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
+from .paper_figures import pgd_steps, transfer_name
+
+FORM_NAMES: dict[Form, str] = {"sound": "sound", "published": "published", "all": "all three move"}
+MOVE_NAMES = {
+    "reference": "the reference moves",
+    "preferred": "the nearer candidate moves",
+    "other": "the farther candidate moves",
+    "all": "all three images move",
+}
+ON_PAPERS_SCALE = 2.0
+"""Pixels run from −1 to 1 in Ghildyal and Liu's tables, from 0 to 1 in records."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Attacks that one table shows: one setting, or one attack at several ε.
+
+    Attributes:
+        title: of the table.
+        settings: from the smallest ε to the largest.
+        lines: of all metrics.
+    """
+
+    data: str
+    title: str
+    goal: str
+    moves: str
+    settings: tuple[str, ...]
+    lines: tuple[AttackLine, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Specs, in order of first appearance."""
+        return tuple(dict.fromkeys(line.metric for line in self.lines))
+
+    def at(self, setting: str) -> list[AttackLine]:
+        """The lines of one setting."""
+        return [line for line in self.lines if line.setting == setting]
+
+    def find(self, metric: str, setting: str) -> AttackLine | None:
+        """One metric's line of one setting."""
+        return next((line for line in self.at(setting) if line.metric == metric), None)
+
+
+def white_box(summary: TripletSummary, data: str, *goals: str) -> list[Series]:
+    """Attacks on the metric itself: of each attack at several ε one series, of every other setting one."""
+    chosen = [line for line in summary.attacks if line.data == data and line.source is None and line.goal in goals]
+    sizes: dict[tuple[str, ...], set[float | None]] = {}
+    for line in chosen:
+        sizes.setdefault((line.attack, line.goal, line.moves), set()).add(line.eps)
+    by: dict[tuple[str, ...], list[AttackLine]] = {}
+    for line in chosen:
+        key = (line.attack, line.goal, line.moves)
+        by.setdefault(key if len(sizes[key]) > 1 else (*key, line.setting), []).append(line)
+    return [_series(lines) for lines in by.values()]
+
+
+def _series(lines: Sequence[AttackLine]) -> Series:
+    ordered = sorted(lines, key=lambda line: line.eps or 0.0)
+    settings = tuple(dict.fromkeys(line.setting for line in ordered))
+    first = lines[0]
+    name = first.setting if len(settings) == 1 else f"{first.attack} at {len(settings)} sizes"
+    title = f"{name}; {MOVE_NAMES.get(first.moves, first.moves)}"
+    return Series(first.data, title, first.goal, first.moves, settings, tuple(lines))
+
+
+def setting_heads(series: Series) -> list[str]:
+    """What the columns of a series at several sizes are called: the sizes, if these tell the settings apart."""
+    first = [series.at(setting)[0] for setting in series.settings]
+    names = [f"ε {size(line.eps)}" if line.eps else line.setting for line in first]
+    return names if len(set(names)) == len(names) else list(series.settings)
+
+
+def transfers(summary: TripletSummary, data: str) -> list[Series]:
+    """Attacks made on one metric and judged by others: a series for each source and choice of who moves."""
+    by: dict[tuple[str, str], list[AttackLine]] = {}
+    for line in summary.attacks:
+        if line.data == data and line.source is not None:
+            by.setdefault((line.source, line.moves), []).append(line)
+    order = ("pgd-linf", "stadv", "stadv-pgd")
+    found = []
+    for (source, moves), lines in by.items():
+        key = {
+            line.setting: (order.index(line.attack) if line.attack in order else 9, pgd_steps(line)) for line in lines
+        }
+        settings = tuple(sorted(key, key=lambda name: key[name]))
+        title = f"Made on {source}; {MOVE_NAMES.get(moves, moves)}"
+        found.append(Series(data, title, lines[0].goal, moves, settings, tuple(lines)))
+    return found
+
+
+def transfer_heads(series: Series) -> list[str]:
+    """What the columns of a transfer table are called."""
+    return [transfer_name(series.at(setting)[0]) for setting in series.settings]
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as a percentage; a dash for none."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def plus_minus(spread: Spread | None, digits: int = 2, *, scale: float = 1.0) -> str:
+    """Mean ± standard deviation."""
+    if spread is None:
+        return "–"
+    mean = f"{scale * spread.mean:.{digits}f}"
+    return mean if spread.sd is None else f"{mean} ± {scale * spread.sd:.{digits}f}"
+
+
+def paper_eps(flips: Flips) -> str:
+    """Mean smallest ε on the paper's scale from −1 to 1."""
+    found = flips.smallest_eps
+    return "–" if found is None else f"{ON_PAPERS_SCALE * found.mean:.4f}"
+
+
+def looks_for_eps(lines: Iterable[AttackLine]) -> bool:
+    """Whether an attack looks for the smallest ε, measured per value: the mean of it is a column of the paper's."""
+    return any(line.norm == "linf" and line.agree.smallest_eps is not None for line in lines)
+
+
+def size(eps: float) -> str:
+    """An ℓ2 size, as LipSim writes it where it is one of LipSim's."""
+    levels = 255 * eps
+    return (
+        f"{levels:.0f}/255"
+        if abs(levels - round(levels)) < 1e-6 and levels > 1 and round(levels) % 255
+        else f"{eps:.4g}"
+    )
+
+
+def sample(summary: TripletSummary, data: str) -> str:
+    """How many triplets of what size."""
+    line = next(line for line in summary.metrics if line.data == data)
+    return f"{line.triplets} triplets of {line.side} px"
+
+
+def of(summary: TripletSummary, data: str) -> list[MetricLine]:
+    """The metrics of a data set."""
+    return [line for line in summary.metrics if line.data == data]
+
+
+def alarm_text(summary: TripletSummary) -> str:
+    """Whether any certificate was broken."""
+    return f"soundness alarms: {summary.alarms} in {summary.certificates} attacked certificates"
