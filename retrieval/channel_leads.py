@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..certificates.channels import Margins, half_leads, margin_radii, unseen_margins
-from ..certificates.ranking import half_space_distances, topk_radius
+from ..certificates.ranking import half_space_distances
 from ..certificates.rounding import up
 from ..certificates.within_channel import Surroundings, unseen_within_channel, within_channel_radii
 from ..core.numerics import norm
@@ -83,12 +83,13 @@ class _Carrier:
         return float(self.part.margins.values[self.own]), float(self.part.margins.errors[self.own])
 
 
-def lead_radii(parts: Sequence[Part], group: int, items: Ids, total: Margins, place: int, k: int) -> Float64:
+def lead_radii(parts: Sequence[Part], group: int, items: Ids, total: Margins, place: int) -> Float64:
     """How far the query may move before each other item can be ahead of this one, in pixels.
 
     The larger of two radii: half the lead of the margins over all channels; or, for one channel that carries the item,
     T1 against the other's rows in that channel and half the lead against its rows in every other channel.
-    The second is computed only as far as it can matter for the k smallest; the others keep the first, which is sound.
+    The second is computed only as far as it can matter for the smallest of all; the others keep the first, which is
+    sound.
 
     Args:
         parts: per channel.
@@ -96,7 +97,6 @@ def lead_radii(parts: Sequence[Part], group: int, items: Ids, total: Margins, pl
         items: (g,) all items, UNSEEN among them.
         total: their margins.
         place: of the item among them.
-        k: how many of the smallest are needed exactly.
 
     Returns:
         (g − 1,) signed, in the order of ``items`` without this one.
@@ -108,7 +108,7 @@ def lead_radii(parts: Sequence[Part], group: int, items: Ids, total: Margins, pl
     order = seen[radii[seen].argsort(kind="stable")]
     for start in range(0, len(order), CHUNK):
         chunk = order[start : start + CHUNK]
-        if topk_radius(radii[order[:start]], k) <= radii[chunk[0]]:
+        if float(radii[order[:start]].min(initial=math.inf)) <= radii[chunk[0]]:
             break
         for carrier in carriers:
             radii[chunk] = np.maximum(radii[chunk], _seen(carrier, parts, others[chunk]))

@@ -11,6 +11,7 @@ import numpy as np
 from ..certificates.channels import (
     Margins,
     item_margins,
+    margin_radii,
     margins,
     union_copy_radius,
     union_nothing_radius,
@@ -119,28 +120,32 @@ def _certify(
     cap = min(part.proof.cap for part in parts)
     done, settled = [], True
     for number, (place, item) in enumerate(zip(real, found, strict=True)):
-        radii, others = lead_radii(parts, item.group, items, total, int(place), k), np.delete(items, place)
-        seen, hidden = radii[others != UNSEEN], radii[others == UNSEEN]
-        topk = min(topk_radius(seen, k), cap)
+        others = np.delete(items, place)
+        halves = margin_radii(total, int(place))
         copy = min(union_copy_radius([_verdicts(part, part.rows[part.items == item.group]) for part in parts]), cap)
-        certified = replace(item, topk=topk, copy=copy)
+        certified = replace(item, topk=min(topk_radius(halves[others != UNSEEN], k), cap), copy=copy)
+        hidden = halves[others == UNSEEN]
         if number == 0:
-            certified = _with_top1(certified, parts, others[others != UNSEEN], seen, cap)
+            # Only the first place is worth the tighter radii: they look much farther, item by item.
+            radii = lead_radii(parts, item.group, items, total, int(place))
+            certified = _with_top1(certified, parts, others[others != UNSEEN], radii[others != UNSEEN], cap)
+            hidden = radii[others == UNSEEN]
         # What is not listed may be many items, so it must lie outside of every radius, that of the top k as well.
-        claimed = max(topk, certified.top1 or 0.0)
+        claimed = max(certified.topk or 0.0, certified.top1 or 0.0)
         settled = settled and (claimed == 0.0 or float(hidden.min(initial=math.inf)) >= claimed)
         done.append(certified)
     return done, settled
 
 
 def _with_top1(item: RankedItem, parts: Sequence[Part], others: Ids, radii: Float64, cap: float) -> RankedItem:
-    """T9: the least over the other items."""
+    """T9: the least over the other items. What stays first stays among the first k."""
     top1 = min(topk_radius(radii, 1), cap)
+    item = replace(item, top1=top1, topk=max(top1, item.topk or 0.0))
     if not radii.size:
-        return replace(item, top1=top1)
+        return item
     limit = int(others[radii.argmin()])
     raw = min(max(top1, raw_lead(parts, item.group, limit)), cap)
-    return replace(item, top1=top1, raw_top1=raw, limited_by=limit if radii.min() <= cap else None)
+    return replace(item, raw_top1=raw, limited_by=limit if radii.min() <= cap else None)
 
 
 def _with_verdict(parts: Sequence[Part], found: list[RankedItem], certify: bool) -> Ranking:
