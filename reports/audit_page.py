@@ -43,7 +43,8 @@ from .audit_words import bounds, goals, level, percent, warnings
 from .html_tables import count
 from .html_tags import Content, Html, join, tag
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""What a page may load: nothing."""
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
 
@@ -84,7 +85,7 @@ def _html_head(summary: Summary) -> Html:
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("title", f"Robustness audit {summary.run}"),
         tag("style", Html(STYLE)),
     )
@@ -104,12 +105,12 @@ def _head(summary: Summary, table: Columns) -> Iterator[Html]:
         f"{attacks} {'attack' if attacks == 1 else 'attacks'}",
         f"{count(sum(system.images for system in summary.systems))} adversarial images judged",
     ]
-    yield tag("p", f"retr · {_when(summary.run)}", class_="kicker")
+    yield tag("p", f"retr · {when(summary.run)}", class_="kicker")
     yield tag("h1", "Robustness audit")
     yield tag("p", " · ".join(counted), class_="soft")
 
 
-def _when(run: str) -> str:
+def when(run: str) -> str:
     """A run's id tells when it began; any other id is shown as it is."""
     found = re.fullmatch(r"(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})\d{2}-[0-9a-f]+", run)
     if found is None or not 1 <= int(found[2]) <= len(_MONTHS):
