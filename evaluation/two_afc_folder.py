@@ -94,13 +94,21 @@ class Folder:
         facts = {**self.facts, "rejected": rejects, "seconds": sum(mark["seconds"] for mark in marks)}
         if not sum(pq.read_metadata(part).num_rows for part in self._parts):
             self._drop()
-            (self.path / STATE).unlink()
+            self._parts = []
+            self.abandon()
             raise UsageError(f"no triplet can be used; the first: {rejects[0][1] if rejects else 'there is none'}")
         with write_triplet_records(self.records, facts) as writer:
             for part in self._parts:
                 writer.write_table(pq.read_table(part).replace_schema_metadata(writer.schema.metadata))
         self._drop()
         return facts
+
+    def abandon(self) -> None:
+        """Leave nothing behind, where nothing has been done."""
+        if not self._parts:
+            (self.path / STATE).unlink(missing_ok=True)
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
 
     def _drop(self) -> None:
         shutil.rmtree(self.path / PARTS, ignore_errors=True)

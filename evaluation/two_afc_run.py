@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.errors import ModelError, UsageError
+from ..core.errors import ModelError, RetrError
 from ..datasets.pixels import LazyTriplets
 from ..datasets.rows import RejectedRow
 from ..datasets.triplets import Triplet
@@ -23,13 +24,15 @@ from .two_afc_certificates import certify_triplets
 from .two_afc_data import chunks, open_data
 from .two_afc_folder import Folder, Part, open_folder
 from .two_afc_metric import Array, System, check_side, load_system
-from .two_afc_plan import TwoAFCPlan, tasks_of
+from .two_afc_plan import TwoAFCPlan
 from .two_afc_records import TripletRecords, nearer, read_triplet_records
 from .two_afc_rows import Radii, Row, View
-from .two_afc_settings import Moves, Setting
 from .two_afc_targets import planes
+from .two_afc_tasks import Task, check_different, find_source, plan_tasks
 from .two_afc_trials import Trials
 
+_VALUES_PER_BATCH = 3_000_000
+"""Values of images attacked at a time by one thread: some twenty float32 arrays of this size at the least."""
 Bytes = npt.NDArray[np.uint8]
 Pieces = list[tuple[str, LazyTriplets]]
 """Triplets that are taken on together, each with its data set."""
@@ -73,16 +76,6 @@ class TwoAFCResult:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Task:
-    """An attack on a metric; ``transfer``: judged by all others too."""
-
-    system: System
-    setting: Setting
-    moves: Moves
-    transfer: bool
-
-
 def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lambda _: None) -> TwoAFCResult:
     """Run a benchmark, or what is left of it.
 
@@ -97,17 +90,22 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lamb
     policy = DecodePolicy()
     data = [(spec, open_data(spec, plan.choice, policy=policy)) for spec in plan.data]
     systems = [load_system(spec, device=plan.device) for spec in plan.metrics]
-    source = _source(plan, systems)
+    source = find_source(plan, systems)
     judges = systems if source is None or source in systems else [*systems, source]
-    if plan.choice.side is not None:
-        for system in judges:
-            check_side(system, plan.choice.side)
-    tasks, left_out = _tasks(plan, systems, source)
+    check_different(judges)
+    for system in judges:
+        for side in {triplets.side for _, triplets in data} - {None}:
+            check_side(system, side)
+    tasks, left_out = plan_tasks(plan, systems, source)
     facts = _facts(plan, data, judges, policy, left_out)
     folder = open_folder(plan.out, facts, resume=plan.resume)
     pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
-    with worker_threads() as pool:
-        _Sitting(plan, Trials(plan, policy), judges, tasks, folder, progress).run(pieces, pool)
+    try:
+        with worker_threads() as pool:
+            _Sitting(plan, Trials(plan, policy), judges, tasks, folder, progress).run(pieces, pool)
+    except RetrError:
+        folder.abandon()
+        raise
     facts = folder.finish()
     records = read_triplet_records(folder.records)
     alarms = sum(records.table["alarm"].to_pylist())
@@ -221,47 +219,13 @@ def _read(piece: LazyTriplets) -> tuple[list[Triplet[Bytes]], list[RejectedRow]]
 
 
 def _shapes(triplets: Sequence[Triplet[Bytes]]) -> Iterator[list[Triplet[Bytes]]]:
-    """Triplets by the size of their images: a batch has one."""
+    """Triplets by the size of their images, no more at a time than fit in memory."""
     shapes: dict[tuple[int, ...], list[Triplet[Bytes]]] = {}
     for one in triplets:
         shapes.setdefault(one.reference.shape, []).append(one)
-    yield from shapes.values()
-
-
-def _source(plan: TwoAFCPlan, systems: Sequence[System]) -> System | None:
-    """The metric that transfers are made on, loaded once where it is one of those judged."""
-    if not plan.transfers or plan.transfer_from is None:
-        return None
-    found = [system for system, spec in zip(systems, plan.metrics, strict=True) if spec == plan.transfer_from]
-    return found[0] if found else load_system(plan.transfer_from, device=plan.device)
-
-
-def _tasks(
-    plan: TwoAFCPlan, systems: Sequence[System], source: System | None
-) -> tuple[list[Task], list[dict[str, str]]]:
-    """Attacks to run, and those that a metric cannot be given."""
-    asked = [(system, task, False) for system in systems for task in tasks_of(plan.settings, plan)]
-    if source is not None:
-        asked += [(source, task, True) for task in tasks_of(plan.transfers, plan)]
-    tasks, left_out = [], []
-    for system, (setting, moves), transfer in asked:
-        why = _unsuited(system, setting)
-        if why is None:
-            tasks.append(Task(system, setting, moves, transfer))
-        else:
-            left_out.append({"metric": system.spec, "setting": setting.label, "why": why})
-    if source is not None and not any(task.transfer for task in tasks):
-        raise UsageError(f"--transfer-from {source.spec}: {left_out[-1]['why']}; choose another metric")
-    return tasks, left_out
-
-
-def _unsuited(system: System, setting: Setting) -> str | None:
-    """Why a metric cannot be attacked so, or None."""
-    if setting.goal == "embedding" and system.embedder is None:
-        return "no embedder"
-    if setting.attack.sees == "gradient" and not system.metric.facts.differentiable:
-        return "not differentiable: black-box attacks only"
-    return None
+    for shape, group in shapes.items():
+        most = max(1, _VALUES_PER_BATCH // math.prod(shape))
+        yield from (group[start : start + most] for start in range(0, len(group), most))
 
 
 def _facts(

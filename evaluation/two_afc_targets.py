@@ -61,37 +61,44 @@ def target_of(system: System, setting: Setting, moves: Moves, attacked: Attacked
     """What an attack in this setting maximises; won where the metric's order has changed, for sure."""
     if setting.goal == "embedding":
         return _embedding(system, attacked)
-    codes = []
-    comparer = system.comparer
-    for number in range(3):
-        fixed = attacked.part(number).to(system.device, torch.float32)
-        with torch.no_grad():
-            codes.append(comparer.encode(fixed))
-    pair = _Pair(comparer, moves, *codes)
+    pair = _pair(system, moves, attacked)
     if setting.form == "margin" or system.metric.facts.lowest < 0:
         return _Margin(pair)  # a ratio says nothing where a distance may be negative
     return _Ratio(pair, setting.form == "reverse", _FORMS[setting.form])
 
 
+def _pair(system: System, moves: Moves, attacked: Attacked) -> _Pair:
+    comparer = system.comparer
+    with torch.no_grad():
+        codes = [comparer.encode(attacked.part(number).to(system.device, torch.float32)) for number in range(3)]
+        clean = comparer.compare(codes[0], codes[1]), comparer.compare(codes[0], codes[2])
+    return _Pair(comparer, moves, *codes, *clean)
+
+
 @dataclass(frozen=True)
 class _Pair:
-    """Distances of the candidate that was nearer and of the one that was farther."""
+    """Distances of the candidate that was nearer and of the one that was farther; what does not move is kept."""
 
     comparer: Comparer
     moves: Moves
     reference: Tensor
     near: Tensor
     far: Tensor
+    clean_near: Tensor
+    clean_far: Tensor
 
     def __call__(self, x: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
         """(b,) twice: (nearer, farther) before the attack."""
-        codes = [self.reference[samples], self.near[samples], self.far[samples]]
-        images = x.chunk(3, dim=2) if self.moves == "all" else (x,)
-        places = range(3) if self.moves == "all" else (_PLACE[self.moves],)
-        for place, image in zip(places, images, strict=True):
-            codes[place] = self.comparer.encode(image)
-        reference, near, far = codes
-        return self.comparer.compare(reference, near), self.comparer.compare(reference, far)
+        encode, compare = self.comparer.encode, self.comparer.compare
+        if self.moves == "preferred":
+            return compare(self.reference[samples], encode(x)), self.clean_far[samples]
+        if self.moves == "other":
+            return self.clean_near[samples], compare(self.reference[samples], encode(x))
+        if self.moves == "reference":
+            moved = encode(x)
+            return compare(moved, self.near[samples]), compare(moved, self.far[samples])
+        reference, near, far = (encode(image) for image in x.chunk(3, dim=2))
+        return compare(reference, near), compare(reference, far)
 
 
 @dataclass(frozen=True)

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
+from small_two_afc import SHORT, SIDE, draw_photos, small_run, small_triplets
 
 from retr.attacks.media import as_pixels, measure
-from retr.core.errors import IntegrityError, ModelError, UsageError
+from retr.core.errors import IntegrityError, UsageError
 from retr.core.types import UpperBound
 from retr.datasets.triplets import Triplet
 from retr.embedding.registry import load_embedder
 from retr.evaluation import two_afc_run
-from retr.evaluation.two_afc_data import Choice, open_data
-from retr.evaluation.two_afc_metric import System, load_system
-from retr.evaluation.two_afc_plan import TwoAFCPlan, parse_radii, plan_of
+from retr.evaluation.two_afc_data import Choice
 from retr.evaluation.two_afc_records import check_table, read_triplet_records
-from retr.evaluation.two_afc_run import TwoAFCResult, run_two_afc, view_of
-from retr.evaluation.two_afc_settings import FAMILIES, Levels, settings_of
+from retr.evaluation.two_afc_run import TwoAFCResult
 from retr.evaluation.two_afc_shift import shifts_of
-from retr.evaluation.two_afc_targets import Attacked, target_of
-from retr.images.policy import DecodePolicy
 from retr.metrics.registry import load_metric
 
-SIDE = 32
-SHORT = Levels(l2=(0.1, 0.5), linf=(0.01,), steps=5, queries=24, radii=20, bends=5)
+BLOCKS = "retr:block-means:16"
 Run = Callable[..., TwoAFCResult]
 
 
@@ -42,44 +40,24 @@ def numpy_l1(ref: torch.Tensor, img: torch.Tensor) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight smooth pictures of 48 px."""
-    folder = tmp_path_factory.mktemp("drawn")
-    for seed in range(8):
-        coarse = np.random.default_rng(seed).integers(30, 226, (12, 12, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((48, 48), Image.Resampling.BICUBIC).save(folder / f"{seed}.png")
-    return folder
+    return draw_photos(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture(scope="module")
 def triplets(drawn: Path) -> tuple[Triplet[Any], ...]:
-    data = open_data(f"synthetic:{drawn}", Choice(side=SIDE, limit=4), policy=DecodePolicy())
-    return tuple(data[place] for place in range(len(data)))
+    return small_triplets(drawn)
 
 
 @pytest.fixture(scope="module")
 def run(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """run(**fields of the plan): four triplets, judged by ℓ2 alone if not told otherwise."""
-
-    def go(progress: Callable[[Any], None] = lambda _: None, **told: Any) -> TwoAFCResult:
-        fields = {
-            "data": (f"synthetic:{drawn}",),
-            "metrics": ("l2",),
-            "choice": Choice(side=SIDE, limit=4),
-            "levels": SHORT,
-            "out": tmp_path_factory.mktemp("run") / "out",
-            "device": "cpu",
-            **told,
-        }
-        return run_two_afc(TwoAFCPlan(**fields), progress=progress)
-
-    return go
+    return partial(small_run, drawn, tmp_path_factory.mktemp)
 
 
 @pytest.fixture(scope="module")
 def attacked(run: Run) -> TwoAFCResult:
     """Two metrics under an attack of each kind, all images kept."""
     return run(
-        metrics=("l2", "retr:block-means"),
+        metrics=("l2", BLOCKS),
         attacks=("fgsm", "pgd", "one-pixel", "stadv-50", "reverse-pgd", "apgd-l2", "fmn-l2", "embedding"),
         keep="all",
     )
@@ -167,8 +145,10 @@ def test_a_euclidean_flip_takes_what_geometry_says(run: Run, triplets: tuple[Tri
 
 
 def test_certificates_hold_under_attack(attacked: TwoAFCResult) -> None:
-    rows = rows_of(attacked, metric="retr:block-means")
+    rows = rows_of(attacked, metric=BLOCKS)
     assert attacked.alarms == 0
+    assert len(rows) == 4 * 11
+    assert any(row["flipped"] for row in rows)
     assert all(row["certified"] and row["radius_sound"] > 0 for row in rows)
     assert not any(row["flipped"] and row["l2"] < row["radius_sound"] for row in rows if row["moves"] == "reference")
     assert all(row["radius_sound"] is None and not row["certified"] for row in rows_of(attacked, metric="l2"))
@@ -176,7 +156,7 @@ def test_certificates_hold_under_attack(attacked: TwoAFCResult) -> None:
 
 def test_embeddings_move_no_further_than_proved(attacked: TwoAFCResult) -> None:
     rows = rows_of(attacked, goal="embedding")
-    assert {row["metric"] for row in rows} == {"retr:block-means"}
+    assert {row["metric"] for row in rows} == {BLOCKS}
     assert len(rows) == 4 * 2
     for row in rows:
         assert 0 < row["shift"] <= row["shift_limit"]
@@ -188,7 +168,7 @@ def test_embeddings_move_no_further_than_proved(attacked: TwoAFCResult) -> None:
 def test_a_wrong_constant_is_an_alarm(triplets: tuple[Triplet[Any], ...]) -> None:
     embedder = load_embedder("block-means")
     images = [as_pixels(one.reference) for one in triplets]
-    changed = [np.clip(image + 0.05, 0.0, 1.0) for image in images]
+    changed = [1.0 - image for image in images]
     sizes = [measure(a, b).l2 for a, b in zip(images, changed, strict=True)]
     assert not any(one.broken for one in shifts_of(embedder, images, changed, sizes))
     embedder.lipschitz = UpperBound(0.01, "a lie")
@@ -204,7 +184,7 @@ def test_a_wrong_certificate_is_an_alarm(run: Run, monkeypatch: pytest.MonkeyPat
         return replace(proved, radius_sound=100.0 * proved.radius_sound, radius_all=100.0 * proved.radius_all)
 
     monkeypatch.setattr(two_afc_run, "certify_triplets", lie)
-    told = {"metrics": ("retr:block-means",), "levels": replace(SHORT, l2=(3.0,)), "attacks": ("apgd-l2",)}
+    told = {"metrics": (BLOCKS,), "levels": replace(SHORT, l2=(3.0,)), "attacks": ("apgd-l2",)}
     for moves in ("reference", "preferred", "all"):
         result = run(**told, moves=(moves,))
         broken = [row for row in rows_of(result, attack="apgd-l2") if row["alarm"]]
@@ -242,9 +222,9 @@ def test_all_three_move_within_one_ball(run: Run, triplets: tuple[Triplet[Any], 
 
 def test_transfers_are_judged_by_metrics_that_order_alike(run: Run) -> None:
     keys = ("transfer-pgd-10", "transfer-stadv-pgd-5")
-    result = run(metrics=("l2", "retr:block-means"), attacks=keys, transfer_from="ssim")
+    result = run(metrics=("l2", BLOCKS), attacks=keys, transfer_from="ssim")
     clean = {(row["metric"], row["triplet"]): row for row in rows_of(result, attack="none")}
-    assert {metric for metric, _ in clean} == {"l2", "retr:block-means", "ssim"}
+    assert {metric for metric, _ in clean} == {"l2", BLOCKS, "ssim"}
 
     def order(metric: str, triplet: str) -> bool:
         row = clean[metric, triplet]
@@ -265,7 +245,7 @@ def test_transfers_are_judged_by_metrics_that_order_alike(run: Run) -> None:
 def test_a_metric_without_gradient_gets_black_box_attacks_only(run: Run) -> None:
     spec = f"python:{__name__}.numpy_l1"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(__import__("sys").modules, __name__, __import__("types").SimpleNamespace(numpy_l1=numpy_l1))
+        patch.setitem(sys.modules, __name__, SimpleNamespace(numpy_l1=numpy_l1))
         result = run(metrics=(spec,), attacks=("pgd", "square-linf", "one-pixel", "embedding"))
     assert {row["attack"] for row in rows_of(result)} == {"none", "square-linf", "one-pixel"}
     reasons = {one["why"] for one in result.records.facts["left_out"]}
@@ -323,98 +303,6 @@ def test_unreadable_triplets_are_named_and_the_rest_goes_on(drawn: Path, run: Ru
     assert "0.png" in why
 
 
-def test_a_metric_that_gives_no_number_is_named(triplets: tuple[Triplet[Any], ...]) -> None:
-    system = load_system("l2", device="cpu")
-    lost = System(replace_distance(system.metric), None, "cpu")
-    with pytest.raises(ModelError, match=triplets[0].name):
-        view_of(lost, "made", triplets, 0)
-
-
-def replace_distance(metric: Any) -> Any:
-    return type(metric)(metric.facts, lambda ref, _: torch.full((len(ref),), torch.nan))
-
-
-@pytest.mark.parametrize("metric", ["retr:block-means", "ssim"])
-@pytest.mark.parametrize("form", ["pgd", "stadv-50", "apgd-l2"])
-def test_a_target_is_won_exactly_where_the_metric_turns(
-    metric: str, form: str, triplets: tuple[Triplet[Any], ...]
-) -> None:
-    """Between the clean reference and the farther candidate every loss changes its sign where the distances cross."""
-    system = load_system(metric, device="cpu")
-    view = view_of(system, "made", triplets, 0)
-    attacked = Attacked(view.triplets, view.order > 0)
-    target = target_of(system, settings_of((form,), SHORT)[0], "reference", attacked)
-    near, far = attacked.part(1), attacked.part(2)
-    signs = set()
-    for share in np.linspace(0.0, 1.0, 9):
-        x = (1 - share) * near + share * far
-        loss = target.loss(x.float(), torch.arange(len(x)))
-        gap = system.distances(x, near) - system.distances(x, far)
-        clear = np.abs(gap) > 1e-4 * (system.distances(x, near) + system.distances(x, far))
-        assert ((loss.numpy() > 0) == (gap > 0))[clear].all()
-        signs |= set((gap > 0)[clear].tolist())
-    assert signs == {True, False}
-
-
-def test_settings_have_labels_of_their_own() -> None:
-    every = settings_of(("all",), Levels())
-    assert len({one.label for one in every}) == len(every)
-    assert {one.key for one in every} == set(FAMILIES)
-    assert all(one.eps > 0 or one.attack.norm == "none" for one in every)
-
-
-def test_presets_say_what_is_not_said() -> None:
-    said = {"data": ("synthetic:x",), "metrics": ("l2",)}
-    assert plan_of("clean", said, {}).settings == ()
-    paper = plan_of("paper", said, {})
-    assert paper.transfer_from == "lpips-alex"
-    assert len(paper.transfers) == 7
-    assert plan_of("paper", {**said, "transfer_from": "none"}, {}).transfers == ()
-    quick = plan_of("quick", {**said, "transfer_from": "ssim"}, {"steps": 7, "l2": (0.25,)})
-    assert quick.levels.steps == 7
-    assert quick.levels.l2 == (0.25,)
-    assert quick.transfers
-    only = plan_of("quick", {**said, "attacks": ("pgd",), "transfer_from": "ssim"}, {})
-    assert [one.key for one in only.settings] == ["pgd"]
-    assert {one.attack.norm for one in plan_of("lipsim", said, {}).settings} == {"l2", "linf"}
-
-
-@pytest.mark.parametrize(
-    ("told", "said"),
-    [
-        ({"data": ()}, "at least one --data"),
-        ({"metrics": ("l2", "l2")}, "names l2 twice"),
-        ({"attacks": ("pdg",)}, "no attack setting is called pdg"),
-        ({"attacks": ("transfer-stadv",)}, "--transfer-from"),
-        ({"moves": ("left",)}, "--moves takes reference"),
-        ({"medium": "jpeg"}, "--medium takes float, png"),
-        ({"keep": "some"}, "--keep takes"),
-        ({"levels": Levels(l2=(0.0,))}, "--l2 takes"),
-        ({"certified": (float("nan"),)}, "--eps takes"),
-        ({"levels": Levels(steps=0)}, "at least 1"),
-        ({"choice": Choice(seed=-1)}, "seed"),
-        ({"data": ("nowhere:x",)}, "neither a folder nor LAYOUT:FOLDER"),
-        ({"data": ("synthetic:/nowhere",)}, "not a folder"),
-        ({"choice": Choice(limit=0)}, "--limit"),
-        ({"choice": Choice(split="test", side=SIDE)}, "no split"),
-        ({"metrics": ("fsimx",)}, "unknown metric"),
-        ({"metrics": ("fsimc",), "choice": Choice(side=8)}, "8"),
-        ({"device": "tpu"}, "unknown device"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_words(run: Run, told: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        run(**told)
-
-
-def test_radii_are_numbers_or_fractions() -> None:
-    assert parse_radii("--l2", "36/255, 0.5") == (36 / 255, 0.5)
-    assert parse_radii("--l2", None) == ()
-    for text in ("half", "1/0", "1/2/3"):
-        with pytest.raises(UsageError, match="--l2 takes"):
-            parse_radii("--l2", text)
-
-
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
@@ -441,7 +329,7 @@ def test_records_that_contradict_themselves_are_refused(
 def test_records_of_another_kind_are_refused(attacked: TwoAFCResult, tmp_path: Path) -> None:
     assert read_triplet_records(attacked.path).facts["plan"]["attacks"]
     other = tmp_path / "other.parquet"
-    pa.parquet.write_table(pa.table({"a": [1]}), other)
+    pq.write_table(pa.table({"a": [1]}), other)
     with pytest.raises(IntegrityError, match="does not hold"):
         read_triplet_records(other)
     other.write_bytes(b"PAR1")
