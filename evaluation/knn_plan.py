@@ -83,7 +83,12 @@ class KnnPlan:
     workers: int = 2
 
     def __post_init__(self) -> None:
-        counts = {"--k": self.k, "--batch-size": self.batch, "--workers": self.workers, "--limit": self.limit or 1}
+        counts = {
+            "--k": self.k,
+            "--batch-size": self.batch,
+            "--workers": self.workers,
+            "--limit": 1 if self.limit is None else self.limit,
+        }
         counts |= {"--steps": self.steps, "--restarts": self.restarts}
         for option, value in counts.items():
             if value < 1:
