@@ -19,7 +19,7 @@ from .two_afc_words import FORM_NAMES, MOVE_NAMES, percent, size
 
 AXIS = "size of the change, ℓ2 (values run from 0 to 1)"
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_RADIUS = 8.0
+_RADIUS = 7.0
 _LEAST = 1.25
 """How far a chart goes beyond the largest ε, at least."""
 
@@ -40,7 +40,7 @@ class Spot:
 
 def spots_chart(spots: Sequence[Spot], *, label: str) -> Html:
     """Agreement with people along, share flipped upwards; a number in each dot says which metric it is."""
-    frame = Frame(1.0, width=560.0, height=300.0)
+    frame = Frame(1.0, width=400.0, height=260.0, right=22.0)
     grid = [
         tag("path", d=f"M{frame.x(v):.1f} {frame.floor:.1f}V{frame.top:.1f}", class_="grid") for v in _TICKS if v > 0
     ]
@@ -62,7 +62,7 @@ def _disc(frame: Frame, number: int, spot: Spot) -> Html:
     x, y = frame.x(spot.agrees), frame.y(spot.flipped)
     words = f"{number}: {spot.title}, agrees {percent(spot.agrees)}, flipped {percent(spot.flipped)}"
     circle = tag("circle", tag("title", words), cx=x, cy=y, r=_RADIUS, class_=f"disc {spot.kind}")
-    return tag("g", circle, tag("text", str(number), x=x, y=y + 3.5, class_="inside", text_anchor="middle"))
+    return tag("g", circle, tag("text", str(number), x=x, y=y + 3.2, class_="inside", text_anchor="middle"))
 
 
 def spots_legend(kinds: Iterable[str]) -> Html:

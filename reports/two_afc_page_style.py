@@ -23,15 +23,18 @@ _MORE = """
 .disc.hand { fill: var(--clean); }
 .disc.learned { fill: var(--broken); }
 .disc.proved { fill: var(--proved); }
-.chart .inside { fill: var(--paper); font-size: 10px; font-weight: 650; }
+.chart .inside { fill: var(--paper); font-size: 9px; font-weight: 650; }
 .legend .hand i, .legend .learned i, .legend .dotproved i { width: 0.75rem; border: 0; border-radius: 50%; margin: 0; }
 .legend .hand i { background: var(--clean); }
 .legend .learned i { background: var(--broken); }
 .legend .dotproved i { background: var(--proved); }
-.wide { max-width: 44rem; }
+.wide { max-width: 34rem; margin-top: 1.5rem; }
 .wide .chart { max-width: none; }
+caption { color: var(--ink); font-weight: 600; padding-top: 1rem; }
 ol.names { columns: 3 11rem; font-size: 0.86rem; color: var(--soft); padding-left: 1.5rem; margin: 0.5rem 0 0; }
 ol.names li { overflow-wrap: anywhere; break-inside: avoid; }
+#attacks th, #attacks td, #reverse th, #reverse td { padding-left: 0.5rem; padding-right: 0.5rem; }
+#attacks :is(th, td):first-child, #reverse :is(th, td):first-child { padding-left: 0; }
 td.named { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
 dl.facts .whole { grid-column: 1 / -1; }
 

@@ -21,6 +21,7 @@ from .two_afc_words import (
     MOVE_NAMES,
     Series,
     alarm_text,
+    changed_pixels,
     looks_for_eps,
     of,
     paper_eps,
@@ -230,8 +231,7 @@ def _flip_cells(flips: Flips, *, minimal: bool, more: bool) -> list[str]:
     cells += [paper_eps(flips)] if minimal else []
     cells.append(plus_minus(flips.rmse))
     if more:
-        changed = "/".join(f"{100 * share:.0f}" for share in flips.changed) + " %" if flips.changed else "–"
-        cells += [plus_minus(flips.psnr, 1), changed]
+        cells += [plus_minus(flips.psnr, 1), changed_pixels(flips).replace(" / ", "/")]
     return cells
 
 

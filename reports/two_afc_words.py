@@ -121,6 +121,13 @@ def paper_eps(flips: Flips) -> str:
     return "–" if found is None else f"{ON_PAPERS_SCALE * found.mean:.4f}"
 
 
+def changed_pixels(flips: Flips) -> str:
+    """Mean shares of pixels changed by more than 0.001, 0.01 and 0.03, to two digits."""
+    if flips.changed is None:
+        return "–"
+    return " / ".join(f"{100 * one:.0f}" if one >= 0.0995 else f"{100 * one:.2g}" for one in flips.changed) + " %"
+
+
 def looks_for_eps(lines: Iterable[AttackLine]) -> bool:
     """Whether an attack looks for the smallest ε, measured per value: the mean of it is a column of the paper's."""
     return any(line.norm == "linf" and line.agree.smallest_eps is not None for line in lines)
