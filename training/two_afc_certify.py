@@ -6,6 +6,7 @@ RMSE does not depend on resolution, so the figures compare with those of other s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..certificates.pairs import reference_moves
+from ..certificates.rounding import down
+from ..certificates.triplets import choices, published_radii, triplet_radii
 from ..core.errors import ModelError
-from ..core.types import UpperBound
-from ..core.units import Radius
+from ..core.numerics import round_down, round_up
 from ..embedding.network import NetworkEmbedder
 
 Array = npt.NDArray[np.float64]
@@ -84,10 +85,15 @@ def judge(
     with torch.inference_mode():
         parts = [embedder.forward(part.double() / 255.0) for part in images.split(batch)]
     z, left, right = np.split(torch.cat(parts).numpy(), 3)
-    values = images[0].numel()
-    each = [_judged(*rows, bound=bound, error=error.value, values=values) for rows in zip(z, left, right, strict=True)]
-    chosen, radii, published = np.array(each, dtype=np.float64).reshape(-1, 3).T
-    return Judgements(preference.astype(np.float64), chosen, radii, published)
+    chosen = choices(z, left, right, score="cosine")
+    right_wins = (chosen > 0)[:, None]
+    prey, other = np.where(right_wins, right, left), np.where(right_wins, left, right)
+    given = {"lipschitz": bound, "forward_error": error.value}
+    radii = triplet_radii(z, prey, other, score="cosine", moving="reference", **given)
+    published, _ = published_radii(radii, z, **given)
+    levels = round_down(255.0 / round_up(math.sqrt(images[0].numel())))  # RMSE in 8-bit levels per pixel of ℓ2
+    rmse = [down(levels * each) for each in (radii, published)]
+    return Judgements(preference.astype(np.float64), chosen.astype(np.float64), *(np.maximum(0.0, x) for x in rmse))
 
 
 def figures(judged: Judgements, levels: Sequence[float], *, published: bool) -> dict[str, float]:
@@ -97,18 +103,3 @@ def figures(judged: Judgements, levels: Sequence[float], *, published: bool) -> 
     if published:
         named |= {f"published_certified_at_{level:g}": judged.certified(level, published=True) for level in levels}
     return named
-
-
-def _judged(
-    z: Array, left: Array, right: Array, *, bound: UpperBound, error: float, values: int
-) -> tuple[float, float, float]:
-    """(chosen, radius, published radius) of one triplet; a zero embedding has no direction and judges nothing."""
-    lengths = [float(np.linalg.norm(row)) for row in (z, left, right)]
-    if min(lengths) <= 1e-9:
-        return 0.0, 0.0, 0.0
-    units = left / lengths[1], right / lengths[2]
-    lead = float(z @ (units[1] - units[0]))
-    prey, other = (units[1], units[0]) if lead > 0 else (units[0], units[1])
-    radius = reference_moves(z, prey, other, score="cosine", lipschitz=bound, forward_error=error)
-    rmse = Radius(radius, values).rmse
-    return float(np.sign(lead)), rmse, rmse / lengths[0]
