@@ -118,14 +118,14 @@ def choose_device(device: str) -> Device:
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def check_side(system: System, side: int) -> None:
-    """Refuse images that a metric cannot take.
+def check_side(system: System, side: int | None) -> None:
+    """Refuse images that a metric cannot take; None for images of any size.
 
     Raises:
         UsageError: naming metric, side and the least side.
     """
     least = system.metric.facts.smallest_side
-    if side < least:
+    if side is not None and side < least:
         raise UsageError(f"{system.spec} needs sides of at least {least} pixels, and the triplets have {side}")
 
 

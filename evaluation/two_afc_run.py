@@ -94,7 +94,7 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lamb
     judges = systems if source is None or source in systems else [*systems, source]
     check_different(judges)
     for system in judges:
-        for side in {triplets.side for _, triplets in data} - {None}:
+        for side in {triplets.side for _, triplets in data}:
             check_side(system, side)
     tasks, left_out = plan_tasks(plan, systems, source)
     facts = _facts(plan, data, judges, policy, left_out)
@@ -175,8 +175,8 @@ def view_of(system: System, name: str, triplets: Sequence[Triplet[Bytes]], seed:
     check_side(system, min(triplets[0].reference.shape[:2]))
     reference, left, right = (planes([image / 255.0 for image in images]) for images in _columns(triplets))
     found = [system.distances(reference, candidates) for candidates in (left, right)]
-    for triplet, lost in zip(triplets, np.isnan(found).any(axis=0), strict=True):
-        if lost:
+    for place, triplet in enumerate(triplets):
+        if math.isnan(found[0][place]) or math.isnan(found[1][place]):
             raise ModelError(f"{system.spec} gives triplet {triplet.name} of {name} a distance that is no number")
     radii = _radii(system, triplets, nearer(*found)) if system.certified else [Radii()] * len(triplets)
     return View(system, name, tuple(triplets), found[0], found[1], tuple(radii), seed)

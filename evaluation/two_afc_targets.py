@@ -70,9 +70,11 @@ def target_of(system: System, setting: Setting, moves: Moves, attacked: Attacked
 def _pair(system: System, moves: Moves, attacked: Attacked) -> _Pair:
     comparer = system.comparer
     with torch.no_grad():
-        codes = [comparer.encode(attacked.part(number).to(system.device, torch.float32)) for number in range(3)]
-        clean = comparer.compare(codes[0], codes[1]), comparer.compare(codes[0], codes[2])
-    return _Pair(comparer, moves, *codes, *clean)
+        reference, near, far = (
+            comparer.encode(attacked.part(number).to(system.device, torch.float32)) for number in range(3)
+        )
+        clean_near, clean_far = comparer.compare(reference, near), comparer.compare(reference, far)
+    return _Pair(comparer, moves, reference, near, far, clean_near, clean_far)
 
 
 @dataclass(frozen=True)

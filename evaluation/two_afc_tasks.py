@@ -29,13 +29,14 @@ def find_source(plan: TwoAFCPlan, systems: Sequence[System]) -> System | None:
     """
     if not plan.transfers or plan.transfer_from is None:
         return None
-    found = [system for system, spec in zip(systems, plan.metrics, strict=True) if spec == plan.transfer_from]
-    if found:
-        return found[0]
+    for system, spec in zip(systems, plan.metrics, strict=True):
+        if plan.transfer_from in (spec, system.spec):
+            return system
     try:
-        return load_system(plan.transfer_from, device=plan.device)
+        source = load_system(plan.transfer_from, device=plan.device)
     except ModelError as error:
         raise type(error)(f"{error}; or transfer from another one: --transfer-from st-lpips-alex, or none") from error
+    return next((system for system in systems if system.spec == source.spec), source)
 
 
 def check_different(systems: Sequence[System]) -> None:
