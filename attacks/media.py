@@ -36,6 +36,7 @@ class Distance:
         changed_001, changed_01, changed_03: share of pixels, in [0, 1], any of whose values changed by more than 0.001,
             0.01 or 0.03 where values run from −1 to 1 (half as much where they run from 0 to 1).
         pixels: number of pixels that changed at all.
+        at_edge: share of the other image's values that are 0 or 1, where the pixel box ends; 0 where nobody looked.
     """
 
     l2: float
@@ -46,6 +47,7 @@ class Distance:
     changed_01: float
     changed_03: float
     pixels: int
+    at_edge: float = 0.0
 
     def within(self, kind: Norm, eps: float) -> bool:
         """Whether the change is inside the ball of this kind; without a ball it always is."""
@@ -74,6 +76,7 @@ def measure(clean: Pixels, other: Pixels) -> Distance:
         changed_01=_changed(largest, 0.01),
         changed_03=_changed(largest, 0.03),
         pixels=int(np.count_nonzero(largest)),
+        at_edge=float(np.count_nonzero((other <= 0.0) | (other >= 1.0))) / other.size,
     )
 
 
@@ -96,24 +99,28 @@ def to_bytes(clean: Bytes, adversarial: Pixels, *, kind: Norm, eps: float) -> By
     """
     if kind in ("l0", "none"):
         return np.rint(np.clip(adversarial, 0.0, 1.0) * 255.0).astype(np.uint8)
-    origin = clean.astype(np.float64)
-    change = adversarial * 255.0 - origin
-    low, high, found = 0.0, _LARGEST_SCALE, clean
+    origin = clean.astype(np.float64).reshape(-1)
+    change = adversarial.reshape(-1) * 255.0 - origin
+    low, high, found = 0.0, _LARGEST_SCALE, origin
     scale = 1.0
     for _ in range(_HALVINGS):
-        rounded = np.rint(np.clip(origin + scale * change, 0.0, 255.0)).astype(np.uint8)
-        if _inside(clean, rounded, kind, eps):
+        rounded = scale * change
+        rounded += origin
+        np.rint(np.clip(rounded, 0.0, 255.0, out=rounded), out=rounded)
+        if _inside(rounded - origin, kind, eps):
             found, low = rounded, scale
         else:
             high = scale
         scale = (low + high) / 2.0
-    return found
+    return found.astype(np.uint8).reshape(clean.shape)
 
 
-def _inside(clean: Bytes, rounded: Bytes, kind: Ball, eps: float) -> bool:
-    """Whether an 8-bit change is within a budget: exact in whole levels, and a hair strict for :func:`measure`."""
-    levels = rounded.astype(np.int64) - clean
-    size = math.sqrt(int(np.square(levels).sum())) if kind == "l2" else float(np.abs(levels).max())
+def _inside(levels: npt.NDArray[np.float64], kind: Ball, eps: float) -> bool:
+    """Whether an 8-bit change is within a budget: exact in whole levels, and a hair strict for :func:`measure`.
+
+    Sums of squares of whole levels are whole and far below 2⁵³: float64 holds them exactly in any order.
+    """
+    size = math.sqrt(float(levels @ levels)) if kind == "l2" else float(np.abs(levels).max())
     return size * (1.0 + 1e-12) <= 255.0 * eps
 
 

@@ -106,7 +106,7 @@ def _project_l2(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
     """clip(x + s·v), v = adv − x, with the largest feasible s ≤ 1: the projection, by its optimality conditions.
 
     Newton on the set of unclipped values. A larger s clips more, so each step falls short of the radius rather than
-    past it: every iterate is feasible and s only grows.
+    past it: every iterate is feasible, up to what fast norms round, and s only grows. An exact norm has the last word.
     """
     limit = _limit(eps, x)
     aim = _aim(limit, x, "l2")
@@ -116,13 +116,15 @@ def _project_l2(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
     for _ in range(_NEWTON_STEPS):
         if bool(((scale >= 1.0) | (norms >= aim * (1.0 - _CLOSE))).all()):
             break
-        free = _norms(v.masked_fill((image <= 0.0) | (image >= 1.0), 0.0)) ** 2
+        free = _fast_norms(v.masked_fill((image <= 0.0) | (image >= 1.0), 0.0)) ** 2
         held = (norms**2 - scale**2 * free).clamp(min=0.0)
         larger = _ratio((aim**2 - held).clamp(min=0.0), free).sqrt()
         scale = torch.maximum(scale, larger).clamp(max=1.0)
         image, norms = _scaled(x, scale, v)
+    change = image - x
+    norms = _norms(change)
     over = norms > limit  # only where rounding has misled the last step
-    return _scaled(x, torch.where(over, _ratio(aim, norms), 1.0), image - x)[0] if bool(over.any()) else image
+    return _scaled(x, torch.where(over, _ratio(aim, norms), 1.0), change)[0] if bool(over.any()) else image
 
 
 def _project_l0(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
@@ -140,9 +142,9 @@ def _project_box(x: Tensor, adv: Tensor, eps: Tensor) -> Tensor:
 
 
 def _scaled(x: Tensor, scale: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """clip(x + s·v) and how far that is from x."""
+    """clip(x + s·v) and how far that is from x, nearly."""
     image = torch.addcmul(x, column(scale).to(x), v).clamp_(0.0, 1.0)
-    return image, _norms(image - x)
+    return image, _fast_norms(image - x)
 
 
 def _ratio(top: Tensor, bottom: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from .plan import AuditPlan
 from .provenance import describe_run
 from .retrieval_losses import TOP
 from .rows import Prepared, Recorder
-from .schedule import Task, tasks
+from .schedule import Task, series, tasks
 from .showcase import GALLERY, IMAGES, WORK, Record, Showcase, in_gallery, keep_only
 from .systems import Entrant
 from .trials import Trials
@@ -35,7 +35,8 @@ _CASES_PER_CHUNK = 16
 """Cases taken on together, where each has few attacks; also how coarse a time limit and a checkpoint are."""
 _CASES_IN_A_HURRY = 4
 """The same where there is a time limit."""
-_ATTACKS_PER_CHUNK = 128
+_ATTACKS_PER_CHUNK = 1024
+_ATTACKS_IN_A_HURRY = 128
 _VALUES_PER_CHUNK = 50_000_000
 _VALUES_PER_BATCH = 3_000_000
 """Values attacked at a time by one thread: some twenty float32 arrays of this size at the peak."""
@@ -83,9 +84,9 @@ class AuditRun:
         run = partial(describe_run, run=place.run, command=place.command, seed=plan.seed)
         self._recorder = Recorder({system.name: run(system.describe()) for system in systems})
         self._trials = Trials(plan, self._recorder, place.folder, engine.gallery.items, engine.policy)
-        self._tasks = {system.name: tasks(plan, system) for system in systems}
+        self._tasks = {system.name: series(tasks(plan, system)) for system in systems}
         attacked = [*lineup.entrants, *([lineup.transfer] if lineup.transfer else [])]
-        self._per_case = sum(len(self._tasks[entrant.system.name]) for entrant in attacked)
+        self._per_case = sum(len(same) for entrant in attacked for same in self._tasks[entrant.system.name])
         self._showcase = Showcase(place.folder, plan.gallery)
         self._reached = place.reached()
         self._began = time.perf_counter() - self._reached.seconds
@@ -148,8 +149,10 @@ class AuditRun:
         What is taken on is finished: a query that was answered and not attacked would look robust.
         """
         cases, skipped, last = [], Skipped(), self._reached.sources
-        most = _CASES_PER_CHUNK if self._plan.seconds is None else min(_CASES_PER_CHUNK, _CASES_IN_A_HURRY)
-        most = max(1, min(most, _ATTACKS_PER_CHUNK // max(1, self._per_case)))
+        unhurried = self._plan.seconds is None
+        most = _CASES_PER_CHUNK if unhurried else _CASES_IN_A_HURRY
+        attacks = _ATTACKS_PER_CHUNK if unhurried else _ATTACKS_IN_A_HURRY
+        most = max(1, min(most, attacks // max(1, self._per_case)))
         per_source = len(self._plan.chosen_edits) * self._per_case
         for source in sources[last:]:
             if self._out_of_time():
@@ -199,17 +202,18 @@ class AuditRun:
         self, view: Sequence[Prepared], judges: Sequence[Sequence[Prepared]] | None, pool: Executor
     ) -> Iterator[Job]:
         """All tasks of one system on the cases as it sees them."""
-        for places in _batches([prepared.case for prepared in view], self._plan.batch_size):
-            batch = [view[place] for place in places]
-            others = None if judges is None else [[judge[place] for place in places] for judge in judges]
-            for task in self._tasks[view[0].entrant.system.name]:
-                job = pool.submit(self._trials.run, task, batch, others)
-                yield len(batch), self._doing(task, batch[0].entrant, transfer=judges is not None), job
+        for same in self._tasks[view[0].entrant.system.name] if view else ():
+            for places in _batches([prepared.case for prepared in view], self._plan.batch_size, len(same)):
+                batch = [view[place] for place in places]
+                others = None if judges is None else [[judge[place] for place in places] for judge in judges]
+                job = pool.submit(self._trials.run, same, batch, others)
+                yield len(same) * len(batch), self._doing(same, batch[0].entrant, transfer=judges is not None), job
 
-    def _doing(self, task: Task, entrant: Entrant, *, transfer: bool) -> str:
+    def _doing(self, same: Sequence[Task], entrant: Entrant, *, transfer: bool) -> str:
         alone = len(self._lineup.all) == 1
         where = "" if alone else f" {'from' if transfer else 'on'} {entrant.system.name}"
-        return f"{task.attack.name} at {task.level:g} {self._plan.level_unit}{where}"
+        levels = ", ".join(f"{task.level:g}" for task in same)
+        return f"{same[0].attack.name} at {levels} {self._plan.level_unit}{where}"
 
     def _advance(self, count: int, doing: str, alarms: int = 0) -> None:
         done, found = self._reached.done + count, self._reached.alarms + alarms
@@ -217,13 +221,13 @@ class AuditRun:
         self._progress(Progress(done, self._total, doing, found))
 
 
-def _batches(cases: Sequence[Case], size: int) -> Iterator[list[int]]:
-    """Places of the cases by shape, no more at a time than fit in memory."""
+def _batches(cases: Sequence[Case], size: int, levels: int) -> Iterator[list[int]]:
+    """Places of the cases by shape, no more at a time than fit in memory when each is attacked at so many levels."""
     shapes: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for place, case in enumerate(cases):
         shapes[case.pixels.shape].append(place)
     for shape, places in shapes.items():
-        most = max(1, min(size, _VALUES_PER_BATCH // math.prod(shape)))
+        most = max(1, min(size, _VALUES_PER_BATCH // (levels * math.prod(shape))))
         yield from (places[start : start + most] for start in range(0, len(places), most))
 
 

@@ -97,6 +97,7 @@ def size_in_l2(columns: Columns, budget: float, unit: str) -> Floats:
     """A budget as the l2 norm it allows in each row; NaN where it is a multiple of a radius that is not there."""
     if unit == RADIUS:
         own = np.where(columns["goal"] == "verdict", columns["radius_verdict"], columns["radius_top1"])
+        own = np.where(columns["goal"] == "rank10", columns["radius_top10"], own)
         return budget * own
     sizes, place = np.unique(columns.values, return_inverse=True)
     return np.asarray([to_l2(budget, unit, int(n)) for n in sizes])[place]  # type: ignore[arg-type]

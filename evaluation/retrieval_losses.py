@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -25,30 +26,45 @@ TOP = 10
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The rows that a batch is compared with in one channel; they stay the same for many steps of an attack.
+
+    Attributes:
+        own: (b, v, d) rows of the protagonist.
+        others: (b, m, d) rows of other items; NaN for none.
+        places: (b, m) which item each of these belongs to, numbered from 0 per query, the same in every channel.
+    """
+
+    own: Tensor
+    others: Tensor
+    places: Tensor
+
+    @cached_property
+    def width(self) -> Tensor:
+        """(b, v, m): how far each other row is from each own one."""
+        return torch.cdist(self.own, self.others, compute_mode="donot_use_mm_for_euclid_dist").clamp(min=1e-12)
+
+
+@dataclass(frozen=True)
 class View:
     """A batch seen by one channel.
 
     Attributes:
         scale: pixels per embedding unit.
         z: (b, d) embeddings.
-        own: (b, v, d) rows of the protagonist.
-        others: (b, m, d) rows of other items; NaN for none.
-        places: (b, m) which item each of these belongs to, numbered from 0 per query, the same in every channel.
+        rows: what they are compared with.
     """
 
     channel: Channel
     scale: float
     z: Tensor
-    own: Tensor
-    others: Tensor
-    places: Tensor
+    rows: Rows
 
     def leads(self) -> Tensor:
         """(b, v, m): signed distance to where the other row beats the own one; positive while the own one leads."""
-        width = torch.cdist(self.own, self.others, compute_mode="donot_use_mm_for_euclid_dist")
-        ahead = _ranking(self.channel, self.z, self.own)[:, :, None]
-        ahead = ahead - _ranking(self.channel, self.z, self.others)[:, None, :]
-        return self.scale * ahead / width.clamp(min=1e-12)
+        ahead = _ranking(self.channel, self.z, self.rows.own)[:, :, None]
+        ahead = ahead - _ranking(self.channel, self.z, self.rows.others)[:, None, :]
+        return self.scale * ahead / self.rows.width
 
     def margins(self, rows: Tensor) -> Tensor:
         """(b, m): signed T4/T5 distances to the edge of each row's copy region, positive inside."""
@@ -69,7 +85,7 @@ def evasion(views: Sequence[View]) -> Tensor:
 
 def rank10(views: Sequence[View]) -> Tensor:
     """(b,): how far the tenth of the other items is past the protagonist (T2); fewer than ten near it: the last."""
-    past, places = _past(views), torch.cat([view.places for view in views], dim=1)
+    past, places = _past(views), torch.cat([view.rows.places for view in views], dim=1)
     items = torch.full((len(past), int(places.max()) + 1), -torch.inf, dtype=past.dtype, device=past.device)
     past = torch.where(past.isnan(), -torch.inf, past)
     best = items.scatter_reduce(1, places, past, "amax")  # an item's best row speaks for it
@@ -114,7 +130,7 @@ def _past(views: Sequence[View]) -> Tensor:
 
 def _best(views: Sequence[View], which: Literal["own", "others"]) -> Tensor:
     """Margins of all rows of all channels, side by side."""
-    return torch.cat([view.margins(getattr(view, which)) for view in views], dim=1)
+    return torch.cat([view.margins(getattr(view.rows, which)) for view in views], dim=1)
 
 
 def _worst(values: Tensor) -> Tensor:

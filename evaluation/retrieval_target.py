@@ -18,7 +18,8 @@ from torch import Tensor
 from ..attacks.media import Bytes, as_pixels
 from ..images.resize import resize_operator
 from ..retrieval.channel import Channel
-from .retrieval_losses import GOALS, RANKINGS, Goal, View, embedding, verdict
+from .attacked_resize import resize_for_attack
+from .retrieval_losses import GOALS, RANKINGS, Goal, Rows, View, embedding, verdict
 
 __all__ = ["GOALS", "Aim", "Goal", "RetrievalTarget"]
 
@@ -77,11 +78,13 @@ class RetrievalTarget:
         self._others: list[list[Tensor | None]] = [[None] * len(aims) for _ in self._channels]
         self._items: list[list[np.ndarray]] = [[np.empty(0, np.int64)] * len(aims) for _ in self._channels]
         self._clean: list[Tensor | None] = [None] * len(self._channels)
+        self._looked = 0
+        self._stacked: dict[int, tuple[tuple[int, list[int]], Rows]] = {}
 
     def loss(self, x: Tensor, samples: Tensor) -> Tensor:
         """See :class:`..attacks.target.Target`."""
         # Margins are small differences: float64 from here on, whatever the network computes in.
-        embedded = [channel.embed(x).double() for channel in self._channels]
+        embedded = [_embed(channel, x).double() for channel in self._channels]
         scales = [_pixels_per_unit(channel, (x.shape[-2], x.shape[-1])) for channel in self._channels]
         ask = self._moved if self._goal == "embedding" else self._margins
         return (ask(embedded, scales, x, samples) - _doubt(x.dtype, scales, embedded)).to(x.dtype)
@@ -96,9 +99,16 @@ class RetrievalTarget:
         return RANKINGS[self._goal](views)
 
     def _view(self, number: int, z: Tensor, scale: float, wanted: Sequence[int]) -> View:
-        own = _stack([self._own[number][i] for i in wanted], z)
-        others = _stack([_known(self._others[number][i]) for i in wanted], z)
-        return View(self._channels[number], scale, z, own, others, self._places(number, wanted, others))
+        return View(self._channels[number], scale, z, self._rows_of(number, z, wanted))
+
+    def _rows_of(self, number: int, z: Tensor, wanted: Sequence[int]) -> Rows:
+        """The rows of these samples, put together again only where the samples or their lists are others."""
+        key = (self._looked, list(wanted))
+        if number not in self._stacked or self._stacked[number][0] != key:
+            own = _stack([self._own[number][i] for i in wanted], z)
+            others = _stack([_known(self._others[number][i]) for i in wanted], z)
+            self._stacked[number] = key, Rows(own, others, self._places(number, wanted, others))
+        return self._stacked[number][1]
 
     def _places(self, number: int, wanted: Sequence[int], others: Tensor) -> Tensor:
         """(b, m): items of the other rows, numbered per query over all channels; short lists repeat their first."""
@@ -125,7 +135,7 @@ class RetrievalTarget:
                     images = torch.stack(
                         [torch.from_numpy(_query(aim).transpose(2, 0, 1).copy()) for aim in self._aims]
                     )
-                    self._clean[number] = channel.embed(images.to(like)).double()
+                    self._clean[number] = _embed(channel, images.to(like)).double()
         return [_known(clean) for clean in self._clean]
 
     def _look_around(self, embedded: Sequence[Tensor], wanted: Sequence[int]) -> None:
@@ -133,6 +143,7 @@ class RetrievalTarget:
         due = [place for place, i in enumerate(wanted) if self._age[i] % self._refresh == 0]
         for i in wanted:
             self._age[i] += 1
+        self._looked += bool(due)
         for number, (channel, z) in enumerate(zip(self._channels, embedded, strict=True)):
             if due:
                 found = _nearest(channel, z[due].detach().cpu().double().numpy(), self._counts[number])
@@ -149,6 +160,12 @@ class RetrievalTarget:
     @staticmethod
     def _rows(channel: Channel, item: int) -> Tensor:
         return torch.from_numpy(channel.rows64(np.flatnonzero(channel.groups == item)))
+
+
+def _embed(channel: Channel, x: Tensor) -> Tensor:
+    """``channel.embed`` with a cheap gradient."""
+    operator = resize_operator((x.shape[-2], x.shape[-1]), channel.embedder.input_size)
+    return channel.embedder.forward(resize_for_attack(operator, x))
 
 
 def _protagonist(aim: Aim, goal: Goal) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..attacks.harness import Effort, Outcome, Trial
-from ..attacks.media import Medium
+from ..attacks.media import Medium, as_pixels
 from ..core.files import sha256_bytes
 from ..core.units import Radius
 from ..retrieval.answer import Answer
@@ -21,7 +22,7 @@ from .provenance import Provenance
 from .retrieval_losses import TOP, Goal
 from .retrieval_target import Aim
 from .schedule import Task
-from .systems import Entrant
+from .systems import Entrant, embed
 from .truth import Groups
 
 
@@ -42,6 +43,11 @@ class Prepared:
     def truth(self) -> Groups:
         """The true items, as the system numbers them."""
         return self.entrant.groups(self.case.truth)
+
+    @cached_property
+    def embedded(self) -> tuple[QueryEmbedding, ...]:
+        """The case's image as the system embeds it, for many attacks."""
+        return embed(self.entrant.system, as_pixels(self.case.pixels))
 
     def radius(self, goal: Goal) -> Radius | None:
         """The certificate that an attack with this goal is up against."""
@@ -106,9 +112,11 @@ class Recorder:
             "changed_001": distance.changed_001,
             "changed_01": distance.changed_01,
             "changed_03": distance.changed_03,
+            "at_edge": distance.at_edge,
             **_attacked(prepared, answer),
             **_moved(shift),
             "within_top1": holds(top1_radius(clean), distance.l2),
+            "within_top10": holds(goal_radius(clean, "rank10"), distance.l2),
             "within_verdict": holds(verdict_radius(clean), distance.l2),
             "success": shift.broken if shift else reached(run.task.goal, run.aim, clean, answer),
             "alarm": bool(kinds),
@@ -135,6 +143,7 @@ class Recorder:
             "clean_top10": found(clean, truth, TOP),
             "clean_verdict": clean.point_verdict,
             "radius_top1": _l2(top1_radius(clean)),
+            "radius_top10": _l2(goal_radius(clean, "rank10")),
             "radius_verdict": _l2(verdict_radius(clean)),
         }
 
@@ -181,10 +190,12 @@ def _moved(shift: Shift | None) -> dict[str, float | None]:
 
 def _no_attack() -> dict[str, Any]:
     medium: Medium = "float"
-    amounts = ("budget", "eps", "l2", "linf", "rmse", "changed_001", "changed_01", "changed_03")
+    amounts = ("budget", "eps", "l2", "linf", "rmse", "changed_001", "changed_01", "changed_03", "at_edge")
     numbers = dict.fromkeys(amounts, 0.0)
     counts = dict.fromkeys(("steps", "restarts", "forwards", "gradients"), 0)
-    flags = dict.fromkeys(("minimal", "within_top1", "within_verdict", "claimed", "success", "alarm"), False)
+    flags = dict.fromkeys(
+        ("minimal", "within_top1", "within_top10", "within_verdict", "claimed", "success", "alarm"), False
+    )
     words = {"goal": "clean", "attack": "clean", "sees": "none", "norm": "none", "unit": "l2", "medium": medium}
     losses = ("first_loss", "best_loss", "zero_gradients", "restart", "weak", "embedding_shift", "embedding_limit")
     absent = dict.fromkeys((*losses, "psnr", "source", "alarm_kind", "image", "clean_image"), None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from ..attacks.registry import ATTACKS, Attack
 from .plan import AuditPlan
@@ -30,6 +31,11 @@ class Task:
 def tasks(plan: AuditPlan, system: System) -> tuple[Task, ...]:
     """The runs on each query of a system, in the order of their records."""
     return tuple(_tasks(plan, system))
+
+
+def series(every: Sequence[Task]) -> tuple[tuple[Task, ...], ...]:
+    """Tasks that differ in their level alone, together: one batch runs them all, which is quicker than several."""
+    return tuple(tuple(same) for _, same in groupby(every, key=lambda task: (task.goal, task.attack)))
 
 
 def _tasks(plan: AuditPlan, system: System) -> Iterator[Task]:

@@ -54,7 +54,7 @@ def keep_shots(shots: Sequence[Shot], folder: Path, work: Path, *, keep: Keep, g
         gallery: whether to keep the most telling of the others in ``gallery``.
     """
     left: list[Shot] = []
-    for _, group in groupby(shots, key=lambda shot: (shot.case.stem, shot.attacked)):
+    for _, group in groupby(shots, key=lambda shot: (shot.case.stem, shot.attacked, shot.record["budget"])):
         same = list(group)
         if keep == "all" or (keep == "alarms" and any(shot.record["alarm"] for shot in same)):
             for shot in same:

@@ -141,7 +141,7 @@ def _radius_line(clean: Columns, name: str) -> RadiusLine | None:
 
 
 def _attacked_certificates(images: Columns) -> int:
-    return int((images["within_top1"] | images["within_verdict"]).sum())
+    return int((images["within_top1"] | images["within_top10"] | images["within_verdict"]).sum())
 
 
 def _levels(trials: Columns) -> tuple[list[float], str]:

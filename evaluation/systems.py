@@ -141,6 +141,11 @@ class EngineSystem:
         return describe_engine(self.engine)
 
 
+def embed(system: System, pixels: Pixels) -> tuple[QueryEmbedding, ...]:
+    """Embeddings of one image, one per channel; none of a system without any."""
+    return system.embed(pixels) if isinstance(system, EngineSystem) else ()
+
+
 @dataclass(frozen=True)
 class Entrant:
     """A system in an audit, and its own numbers for the items of the index that queries come from.

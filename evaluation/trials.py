@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 
 from ..attacks.harness import Effort, Outcome, Subject, run_attack
-from ..attacks.media import Pixels, as_pixels
+from ..attacks.media import Pixels
 from ..images.policy import DecodePolicy
-from ..retrieval.channel import QueryEmbedding
 from .aims import aim_of, budget_of, chosen_item
 from .judging import Judgement
 from .plan import AuditPlan
@@ -24,7 +23,7 @@ from .retrieval_target import Aim
 from .rows import Prepared, Recorder, Run
 from .schedule import Task
 from .showcase import WORK, Record, Shot, keep_shots
-from .systems import EngineSystem, System
+from .systems import EngineSystem, System, embed
 
 _MOST_WORKERS = 8
 Judgements = tuple[Judgement, ...]
@@ -53,22 +52,23 @@ class _Attempt:
     """One case under attack.
 
     Attributes:
-        place: in the batch.
+        task: goal, attack and level.
+        place: of the case in the batch.
         eps: budget in the attack's norm.
         chosen: what a collision is after, see ``aims.chosen_item``.
         aim: what the attack is about, for the attacked system.
     """
 
+    task: Task
     place: int
     prepared: Prepared
     eps: float
     chosen: int | None
     aim: Aim
 
-    @property
-    def subject(self) -> Subject:
-        """What the harness attacks."""
-        return Subject(self.prepared.case.pixels, self.eps, self.prepared.case.seed, f"{self.place:04d}")
+    def subject(self, number: int) -> Subject:
+        """What the harness attacks; the number names its files."""
+        return Subject(self.prepared.case.pixels, self.eps, self.prepared.case.seed, f"{number:04d}")
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,23 @@ class Trials:
     policy: DecodePolicy
 
     def run(
-        self, task: Task, batch: Sequence[Prepared], judges: Sequence[Sequence[Prepared]] | None = None
+        self, tasks: Sequence[Task], batch: Sequence[Prepared], judges: Sequence[Sequence[Prepared]] | None = None
     ) -> list[Record]:
-        """Attack cases of one shape; the records of the saved images, two for each case and judge.
+        """Attack cases of one shape; the records of the saved images, two for each task, case and judge.
+
+        Every task is a run of its own, with its own ball and its own random start; they only share the batch.
 
         Args:
-            task: goal, attack and level. Cases without what it needs (a radius, an item to choose) are left out.
+            tasks: of one goal and attack, which differ in their level. Cases without what they need (a radius, an item
+                to choose) are left out.
             batch: the cases as the attacked system sees them; their images have one shape.
             judges: for a transfer, the same cases as other systems see them; None where the attacked one judges.
         """
-        attempts = [one for place, prepared in enumerate(batch) if (one := self._attempt(place, prepared, task))]
+        pairs = [(task, place) for task in tasks for place in range(len(batch))]
+        attempts = [one for task, place in pairs if (one := self._attempt(place, batch[place], task))]
         if not attempts:
             return []
+        task = tasks[0]
         effort = self._effort(task, batch[0].entrant.system, transfer=judges is not None)
         views = [batch] if judges is None else judges
         with tempfile.TemporaryDirectory(dir=self.folder / WORK) as work:
@@ -108,7 +113,7 @@ class Trials:
                 shot
                 for one, outcome in zip(attempts, outcomes, strict=True)
                 for number, view in enumerate(views)
-                for shot in self._shots(task, one, effort, outcome, view[one.place], number)
+                for shot in self._shots(one, effort, outcome, view[one.place], number)
             ]
             keep_shots(shots, self.folder, Path(work), keep=self.plan.keep, gallery=self.plan.gallery > 0)
         return [shot.record for shot in shots]
@@ -119,7 +124,7 @@ class Trials:
             return None
         chosen = chosen_item(prepared, self.items) if task.goal == "collision" else None
         aim = aim_of(prepared, task, eps, chosen)
-        return None if aim is None else _Attempt(place, prepared, eps, chosen, aim)
+        return None if aim is None else _Attempt(task, place, prepared, eps, chosen, aim)
 
     def _effort(self, task: Task, system: System, *, transfer: bool) -> Effort:
         """An attack made for others, or to move an embedding without a limit to break, goes on to its end."""
@@ -133,7 +138,7 @@ class Trials:
         return run_attack(
             task.attack,
             system.target([one.aim for one in attempts], task.goal, sees=task.attack.sees),
-            [one.subject for one in attempts],
+            [one.subject(number) for number, one in enumerate(attempts)],
             lambda images: _judge(images, judges, task.goal),
             effort=effort,
             folder=work,
@@ -144,14 +149,14 @@ class Trials:
         )
 
     def _shots(
-        self, task: Task, one: _Attempt, effort: Effort, outcome: Outcome[Judgements], judge: Prepared, number: int
+        self, one: _Attempt, effort: Effort, outcome: Outcome[Judgements], judge: Prepared, number: int
     ) -> Iterable[Shot]:
         """The records of one attack by one judge, float first; none where the judge has nothing to lose."""
-        attacked, system = one.prepared.entrant.system, judge.entrant.system
+        task, attacked, system = one.task, one.prepared.entrant.system, judge.entrant.system
         aim = aim_of(judge, task, one.eps, one.chosen)
         if aim is None:
             return
-        before = _embed(system, as_pixels(judge.case.pixels)) if task.goal == "embedding" else ()
+        before = judge.embedded if task.goal == "embedding" else ()
         source = None if system is attacked else attacked.name
         run = Run(task, aim, self.plan.level_unit, effort, outcome, source, before)
         for trial in outcome.trials:
@@ -164,12 +169,8 @@ def _judge(images: Sequence[Pixels], systems: Sequence[System], goal: Goal) -> l
     after_embeddings = goal == "embedding"
     return [
         tuple(
-            Judgement(answer[place], _embed(system, image) if after_embeddings else ())
+            Judgement(answer[place], embed(system, image) if after_embeddings else ())
             for answer, system in zip(answers, systems, strict=True)
         )
         for place, image in enumerate(images)
     ]
-
-
-def _embed(system: System, pixels: Pixels) -> tuple[QueryEmbedding, ...]:
-    return system.embed(pixels) if isinstance(system, EngineSystem) else ()

@@ -3,8 +3,10 @@ import pytest
 import torch
 
 from retr.attacks.media import as_pixels
+from retr.evaluation.attacked_resize import resize_for_attack
 from retr.evaluation.retrieval_target import Aim, RetrievalTarget
 from retr.images.decode import load
+from retr.images.resize import resize_operator
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +169,26 @@ def test_embedding_loss_is_how_far_it_moved_in_pixels_beyond_the_budget(request,
             moves.append(np.linalg.norm(z1.z - z0.z) / z0.lipschitz.value)
         assert value == pytest.approx(max(moves) - reach, rel=1e-6)
         assert value < float((after - clean).norm()) - reach, "no embedding moves farther than its constant allows"
+
+
+@pytest.mark.parametrize(("source", "target"), [((40, 33), (16, 16)), ((9, 12), (16, 16)), ((64, 31), (8, 24))])
+def test_the_gradient_of_the_resize_is_its_transpose(source, target):
+    operator = resize_operator(source, target)
+    x, g = torch.rand(2, 3, *source, dtype=torch.float64), torch.rand(2, 3, *target, dtype=torch.float64)
+    x.requires_grad_(True)
+    ours = resize_for_attack(operator, x)
+    assert torch.equal(ours, operator.apply(x))
+    for made, right in zip(*(torch.autograd.grad(y, x, g) for y in (ours, operator.apply(x))), strict=True):
+        assert torch.allclose(made, right, rtol=1e-12, atol=1e-15)
+
+
+def test_rows_kept_for_the_next_step_are_those_of_its_samples(index):
+    """Samples leave a batch and lists grow old: a target that has seen much says what a fresh one says."""
+    engine, images = index
+    x = planes(images)
+    aims = [Aim(a.matches[0].group) for a in answers(engine, x)]
+    seasoned = RetrievalTarget(engine.channels, aims, "evasion", refresh=2)
+    for samples in ([0, 1, 2, 3], [0, 1, 2, 3], [1, 3], [3, 1], [1, 3, 1], [2], [0, 1, 2, 3]):
+        chosen = torch.tensor(samples)
+        fresh = RetrievalTarget(engine.channels, aims, "evasion")
+        assert torch.equal(seasoned.loss(x[chosen], chosen), fresh.loss(x[chosen], chosen))
