@@ -555,7 +555,7 @@ def attack_eval(
     from .core.units import check_unit
     from .evaluation.attack_eval import OUT_OF_TIME, run_attack_eval
     from .evaluation.checkpoint import open_folder
-    from .evaluation.lineup import first_index, open_lineup
+    from .evaluation.lineup import check_words, first_index, open_lineup
     from .evaluation.presets import choose_preset, plan_of
     from .evaluation.records import read_records
     from .evaluation.thumbnails import thumbnails
@@ -593,6 +593,7 @@ def attack_eval(
     }
     engine = Engine.open(home, device=device)
     plan = plan_of(choose_preset(quick=quick, full=full), given, items=engine.gallery.items)
+    check_words([*names, *([transfer_from] if transfer_from else [])], plan)
     place = open_folder(plan)
     try:
         lineup = open_lineup(

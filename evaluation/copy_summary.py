@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from .copy_queries import NEGATIVE
 from .copy_records import CopyRecords
+from .intervals import wilson
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -259,13 +260,3 @@ def average_precision(correct: Bools, confidence: Floats, positives: int) -> flo
     hits = np.cumsum(right)[ends]
     gained = np.diff(hits, prepend=0)
     return float((gained * hits / (ends + 1)).sum() / positives)
-
-
-def wilson(share: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share of n (E. B. Wilson, JASA 22, 1927)."""
-    if n == 0:
-        return 0.0, 1.0
-    centre = share + z * z / (2 * n)
-    spread = z * math.sqrt(max(0.0, share * (1 - share) / n + z * z / (4 * n * n)))
-    scale = 1 + z * z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)

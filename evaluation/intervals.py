@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from .copy_summary import wilson
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,16 @@ class Share:
     high: float
     count: int
     of: int
+
+
+def wilson(share: float, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a share of n (E. B. Wilson, JASA 22, 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    centre = share + z * z / (2 * n)
+    spread = z * math.sqrt(max(0.0, share * (1 - share) / n + z * z / (4 * n * n)))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 def share_of(flags: Iterable[Any]) -> Share:

@@ -202,15 +202,26 @@ def _check_system(system: System, plan: AuditPlan) -> None:
         raise UsageError(
             f"nothing leaves the first {TOP} of {system.name}, which holds {items} items: leave out rank10"
         )
+    if plan.at_radius and not system.certified:
+        reason = system.engine.why_uncertified() if isinstance(system, EngineSystem) else f"{system.name} has none"
+        raise UsageError(f"--at-radius needs certified radii, and {reason}")
     if isinstance(system, EngineSystem):
         _check_engine(system.name, system.engine, plan)
-    elif plan.at_radius:
-        raise UsageError(f"--at-radius needs certified radii, and {system.name} has none")
+
+
+def check_words(words: Sequence[str], plan: AuditPlan) -> None:
+    """Refuse what the names of systems already tell, before minutes go into opening them.
+
+    Raises:
+        UsageError: a hash for which the plan has nothing to do, or what needs more than a hash has.
+    """
+    for name in filter(is_hash, words):
+        if plan.at_radius:
+            raise UsageError(f"--at-radius needs certified radii, and {name} has none")
+        if "embedding" in plan.goals and not plan.every_goal:
+            raise UsageError(f"{name} is a hash and has no embedding to move: leave out the goal embedding, or {name}")
 
 
 def _check_engine(name: str, engine: Engine, plan: AuditPlan) -> None:
-    reason = engine.why_uncertified()
-    if plan.at_radius and reason is not None:
-        raise UsageError(f"--at-radius needs certified radii, and {reason}")
     if ("verdict" in plan.goals or len(engine.channels) > 1) and any(c.threshold is None for c in engine.channels):
         raise UsageError(f"the verdict needs a threshold, and {name} has none; see retr calibrate")

@@ -15,6 +15,8 @@ from .intervals import Quantiles, quantiles_of
 Promise = Literal["top1", "verdict"]
 """What a certificate is about: the first place, or the verdict."""
 PROMISES: tuple[Promise, ...] = get_args(Promise)
+BOXED = 0.01
+"""Share of an image's values at 0 or 1 above which its change counts as held back by the pixel box."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class TightnessLine:
         queries: queries with a radius above 0 that were attacked.
         ratios: over those of them where some attack broke the answer; None if none did. For the others the ratio is
             not known, only that this audit found nothing.
+        free: the ratios of queries whose smallest breaking image has at most ``BOXED`` of its values at 0 or 1: only
+            the map from pixels to embeddings can hold the attack back.
+        boxed: those of the others: the attack wanted to leave [0, 1] there, perhaps, and had to go farther elsewhere.
         finders: attack → on how many queries its image was the smallest, most often first.
     """
 
@@ -33,6 +38,8 @@ class TightnessLine:
     promise: Promise
     queries: int
     ratios: Quantiles | None
+    free: Quantiles | None
+    boxed: Quantiles | None
     finders: dict[str, int]
 
 
@@ -44,17 +51,24 @@ class Broken:
         radius: (n,) certified l2 radius, > 0.
         smallest: (n,) l2 norm of that change; inf where none was found.
         finder: (n,) the attack that found it; None where none was found.
+        at_edge: (n,) share of its values that are 0 or 1; 0 where none was found.
     """
 
     radius: Floats
     smallest: Floats
     finder: np.ndarray
+    at_edge: Floats
 
     @property
     def ratios(self) -> Floats:
         """Radius ÷ smallest change, where one was found."""
         found = np.isfinite(self.smallest)
         return self.radius[found] / self.smallest[found]
+
+    @property
+    def boxed(self) -> Bools:
+        """Of the same queries, whether the pixel box may have held the attack back."""
+        return self.at_edge[np.isfinite(self.smallest)] > BOXED
 
 
 def tightness_lines(table: Columns) -> Iterator[TightnessLine]:
@@ -64,8 +78,16 @@ def tightness_lines(table: Columns) -> Iterator[TightnessLine]:
             broken = broken_promises(system, promise)
             if len(broken.radius):
                 finders = Counter(str(name) for name in broken.finder if name is not None)
-                name, ratios = str(system.first("system")), quantiles_of(broken.ratios)
-                yield TightnessLine(name, promise, len(broken.radius), ratios, dict(finders.most_common()))
+                ratios, boxed = broken.ratios, broken.boxed
+                yield TightnessLine(
+                    system=str(system.first("system")),
+                    promise=promise,
+                    queries=len(broken.radius),
+                    ratios=quantiles_of(ratios),
+                    free=quantiles_of(ratios[~boxed]),
+                    boxed=quantiles_of(ratios[boxed]),
+                    finders=dict(finders.most_common()),
+                )
 
 
 def broken_promises(system: Columns, promise: Promise) -> Broken:
@@ -78,10 +100,12 @@ def broken_promises(system: Columns, promise: Promise) -> Broken:
     wins = wins.where(np.argsort(wins["l2"], kind="stable"))
     cases, first = np.unique(wins["case"], return_index=True)
     smallest, finder = np.full(len(clean), np.inf), np.full(len(clean), None, dtype=object)
+    at_edge = np.zeros(len(clean))
     hit = np.isin(clean["case"], cases)
     place = first[np.searchsorted(cases, clean["case"][hit])]
     smallest[hit], finder[hit] = wins["l2"][place], wins["attack"][place]
-    return Broken(clean.radius(f"radius_{promise}"), smallest, finder)
+    at_edge[hit] = wins["at_edge"][place]
+    return Broken(clean.radius(f"radius_{promise}"), smallest, finder, at_edge)
 
 
 def _breaks(trials: Columns, promise: Promise) -> Bools:

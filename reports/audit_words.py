@@ -85,10 +85,11 @@ def tightness(summary: Summary) -> Iterator[str]:
 def _tight(of: str, line: TightnessLine) -> str:
     ratios = line.ratios
     assert ratios is not None, "only lines with ratios are printed"
+    free = "" if line.free is None else f"; {line.free.p50:.3f} in the {line.free.count} away from the pixel box"
     return (
         f"tightness, {of}{PROMISES[line.promise]}: certified radius ÷ smallest successful attack: median "
         f"{ratios.p50:.3f}, half of them {ratios.p25:.3f}–{ratios.p75:.3f}, largest {ratios.most:.3f} "
-        f"({ratios.count} of {line.queries} queries fell)"
+        f"({ratios.count} of {line.queries} queries fell{free})"
     )
 
 

@@ -13,7 +13,8 @@ from drawn import draw
 from retr.core.errors import UsageError
 from retr.evaluation.copy_corpus import Entry, halves, in_order, list_entries, listing_digest
 from retr.evaluation.copy_queries import Item, choose_items
-from retr.evaluation.copy_summary import average_precision, wilson
+from retr.evaluation.copy_summary import average_precision
+from retr.evaluation.intervals import wilson
 from retr.images.policy import DecodePolicy
 
 POLICY = DecodePolicy()

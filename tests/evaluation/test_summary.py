@@ -106,6 +106,24 @@ def test_tightness_is_radius_by_smallest_break_and_names_the_finder():
     assert (verdict.queries, verdict.ratios.p50) == (3, pytest.approx(0.5))
 
 
+def test_tightness_tells_whom_the_pixel_box_may_have_held_back():
+    own = {"radius_top1": 2 * PER_RMSE, "minimal": True, "attack": "fmn-l2"}
+    names = ("a.jpg", "b.jpg", "c.jpg")
+    rows = [clean(query=name, radius_top1=2 * PER_RMSE) for name in names]
+    rows += [
+        trial(2.5, query="a.jpg", at_edge=0.01, **own, **LOST),
+        trial(4.0, query="b.jpg", at_edge=0.02, **own, **LOST),
+    ]
+    rows += [trial(8.0, query="b.jpg", at_edge=0.0, **own, **LOST), trial(9.0, query="c.jpg", at_edge=0.5, **own)]
+    line = summarise(table(*rows)).tightness[0]
+    assert line.ratios is not None
+    assert line.free is not None
+    assert line.boxed is not None
+    assert (line.queries, line.ratios.count) == (3, 2)
+    assert (line.free.count, line.free.p50) == (1, pytest.approx(0.8))
+    assert (line.boxed.count, line.boxed.p50) == (1, pytest.approx(0.5))
+
+
 def test_moving_a_wrong_first_item_breaks_its_certificate_too():
     wrong = {"clean_first": False, "attacked_first": False, "query": "a.jpg", "radius_top1": 2 * PER_RMSE}
     summary = summarise(table(clean(**wrong), trial(4.0, **{**LOST, **wrong})))

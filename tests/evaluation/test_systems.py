@@ -18,9 +18,10 @@ from retr.core.errors import UsageError
 from retr.core.types import UpperBound
 from retr.evaluation import schedule
 from retr.evaluation.attack_eval import run_attack_eval
-from retr.evaluation.lineup import Lineup, first_index, lone, open_lineup
+from retr.evaluation.lineup import Lineup, check_words, first_index, lone, open_lineup
 from retr.evaluation.plan import AuditPlan
 from retr.evaluation.records import read_records
+from retr.evaluation.retrieval_losses import GOALS
 from retr.evaluation.schedule import tasks
 from retr.evaluation.systems import EngineSystem, enter, gallery_items
 from retr.images.decode import load
@@ -153,6 +154,45 @@ def test_a_system_need_only_keep_the_contract(index, tmp_path):
     plan = replace(PLAN, at_radius=(0.5,), out=tmp_path / "b")
     with pytest.raises(UsageError, match="fixed has none"):
         run_attack_eval(engine, plan, lineup=Lineup((enter(system, engine),)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Sworn(Fixed):
+    """A system of the tester's that proves its answers, and is no engine."""
+
+    kind: str = "index"
+    certified: bool = True
+
+    def answer_many(self, images, *, k, certify=False):
+        return self.engine.answer_many(images, k=k, certify=certify)
+
+
+def test_budgets_are_multiples_of_the_radius_of_whatever_certifies(index, tmp_path):
+    engine, _ = index
+    system = Sworn(engine)
+    object.__setattr__(system, "seen", [])
+    plan = replace(PLAN, at_radius=(0.5, 0.9), goals=("evasion", "rank10"), out=tmp_path / "a")
+    table = rows(run_attack_eval(engine, plan, lineup=Lineup((enter(system, engine),))))  # type: ignore[arg-type]
+    for record in table:
+        if record["attack"] != "clean":
+            name = "radius_top1" if record["goal"] == "evasion" else "radius_top10"
+            assert record["eps"] == pytest.approx(record["budget"] * record[name])
+            assert record["within_top10"] == (record["l2"] < record["radius_top10"])
+    assert {record["budget"] for record in table} == {0.0, 0.5, 0.9}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"goals": ("evasion", "embedding")}, "dhash:3 is a hash"), ({"at_radius": (0.5,)}, "dhash:3 has none")],
+)
+def test_what_a_hash_cannot_have_is_refused_before_anything_is_opened(changes, message):
+    with pytest.raises(UsageError, match=message):
+        check_words(["somewhere", "dhash:3"], replace(PLAN, **changes))
+    check_words(["somewhere"], replace(PLAN, **changes))
+
+
+def test_every_goal_spares_a_hash_the_embedding():
+    check_words(["dhash"], replace(PLAN, goals=GOALS))
 
 
 def test_how_far_an_embedding_goes_is_held_against_the_proved_constant(index, tmp_path):
