@@ -29,7 +29,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.errors import ModelError, UsageError
-from .contract import Facts, Metric
+from .contract import Facts, Measure, Metric
 
 SECONDS_PER_BATCH = 600
 """A program that takes longer for one batch is ended."""
@@ -86,22 +86,38 @@ def load_command(rest: str) -> Metric:
         UsageError: where no program is named, or quotes do not close.
         ModelError: where the program is not found; on use, where it fails or answers wrongly.
     """
+    measure = program_measure(rest, form="command")
+    title = Path(shlex.split(rest)[0]).name
+    return Metric(replace(COMMAND_FACTS, name=f"command:{rest}", title=title), measure)
+
+
+def program_measure(rest: str, *, form: str) -> Measure:
+    """What a program answers for a batch; the module's first lines say what it is asked.
+
+    Args:
+        rest: the program and its arguments, words split as a shell would.
+        form: what the user wrote before them, for errors.
+
+    Raises:
+        UsageError: where no program is named, or quotes do not close.
+        ModelError: where the program is not found; on use, where it fails or answers wrongly.
+    """
     try:
         words = shlex.split(rest)
     except ValueError as error:
-        raise UsageError(f"command:{rest} cannot be split into words: {error}") from None
+        raise UsageError(f"{form}:{rest} cannot be split into words: {error}") from None
     if not words:
-        raise UsageError("command: needs a program, for example command:'python pim.py'")
+        raise UsageError(f"{form}: needs a program, for example {form}:'python pim.py'")
     program = shutil.which(words[0])
     if program is None:
-        raise ModelError(f"command: there is no program {words[0]!r}, neither as a path nor on PATH")
+        raise ModelError(f"{form}: there is no program {words[0]!r}, neither as a path nor on PATH")
 
     # Not resolved further: a link into a virtual environment is what tells an interpreter which one it is.
     def measure(ref: Tensor, img: Tensor) -> Tensor:
-        answers = _ask([str(Path(program).absolute()), *words[1:]], ref, img)
+        answers = _ask([str(Path(program).absolute()), *words[1:]], ref, img, form=form)
         return torch.tensor(answers, dtype=torch.float64, device=ref.device)
 
-    return Metric(replace(COMMAND_FACTS, name=f"command:{rest}", title=Path(words[0]).name), measure)
+    return measure
 
 
 def _import(name: str, attribute: str) -> Callable[[Tensor, Tensor], Any]:
@@ -150,7 +166,7 @@ def _carries_gradient(measure: Callable[[Tensor, Tensor], Tensor], spec: str) ->
         raise ModelError(f"{spec} failed on a pair of 64 px images: {type(error).__name__}: {error}") from error
 
 
-def _ask(command: list[str], ref: Tensor, img: Tensor) -> list[float]:
+def _ask(command: list[str], ref: Tensor, img: Tensor, *, form: str) -> list[float]:
     with tempfile.TemporaryDirectory(prefix="retr-metric-") as folder:
         pairs = [
             {"ref": _write(folder, f"{i}-ref", a), "img": _write(folder, f"{i}-img", b)} for i, a, b in _rows(ref, img)
@@ -160,11 +176,11 @@ def _ask(command: list[str], ref: Tensor, img: Tensor) -> list[float]:
                 command, input=json.dumps(pairs), capture_output=True, text=True, timeout=SECONDS_PER_BATCH, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ModelError(f"command: {command[0]} did not run: {error}") from None
+            raise ModelError(f"{form}: {command[0]} did not run: {error}") from None
     if answer.returncode:
         said = (answer.stderr.strip().splitlines() or ["nothing on standard error"])[-1]
-        raise ModelError(f"command: {command[0]} ended with exit code {answer.returncode}: {said}")
-    return _numbers(answer.stdout, len(pairs), command[0])
+        raise ModelError(f"{form}: {command[0]} ended with exit code {answer.returncode}: {said}")
+    return _numbers(answer.stdout, len(pairs), f"{form}: {command[0]}")
 
 
 def _rows(ref: Tensor, img: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -185,9 +201,7 @@ def _numbers(text: str, count: int, program: str) -> list[float]:
     try:
         numbers = [float(line) for line in lines]
     except ValueError as error:
-        raise ModelError(f"command: {program} answered with something that is no number: {error}") from None
+        raise ModelError(f"{program} answered with something that is no number: {error}") from None
     if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
-        raise ModelError(
-            f"command: {program} answered {len(numbers)} lines for {count} pairs; one finite number each is due"
-        )
+        raise ModelError(f"{program} answered {len(numbers)} lines for {count} pairs; one finite number each is due")
     return numbers

@@ -10,7 +10,23 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import UsageError
-from . import adapters, cw_ssim, dists, e_lpips, embedders, fsim, lpips, pieapp, pixel, ssim, st_lpips, wadiqam, watson
+from . import (
+    adapters,
+    cw_ssim,
+    dists,
+    e_lpips,
+    embedders,
+    fsim,
+    lpips,
+    pieapp,
+    pixel,
+    programs,
+    ssim,
+    st_lpips,
+    swiniqa,
+    wadiqam,
+    watson,
+)
 from .contract import Facts, Metric
 from .packages import absent
 
@@ -87,6 +103,11 @@ ENTRIES: tuple[Entry, ...] = (
     _entry(pieapp.FACTS, pieapp.load_pieapp, pieapp.pieapp_missing),
     Entry(watson.FACTS, watson.load_watson, lambda: _file_missing(_nothing), "watson-dft:FILE"),
     Entry(wadiqam.FACTS, wadiqam.load_wadiqam, lambda: _file_missing(_nothing), "wadiqam-fr:FILE[#error]"),
+    Entry(swiniqa.FACTS, swiniqa.load_swiniqa, lambda: _file_missing(_nothing), "swiniqa:FILE"),
+    *(
+        Entry(facts, partial(programs.load_program, name), lambda: programs.NEEDS, f"{name}:PROGRAM ARGS…")
+        for name, facts in programs.FACTS.items()
+    ),
     *(
         _entry(embedders.named_facts(name), partial(embedders.load_named, name), partial(embedders.named_missing, name))
         for name in embedders.NAMED

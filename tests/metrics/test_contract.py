@@ -30,11 +30,13 @@ class MetricContract:
         spec: what loads it; ``FILE`` stands for a file of random weights.
         packages: modules without which it cannot run.
         orders_noise: whether more noise must mean a larger distance (not for untrained networks).
+        plain_images: whether it has a gradient between two images without any feature.
     """
 
     spec: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
     orders_noise: ClassVar[bool] = True
+    plain_images: ClassVar[bool] = True
     tolerance: ClassVar[float] = 1e-5
 
     @pytest.fixture
@@ -91,6 +93,16 @@ class MetricContract:
             assert torch.isfinite(gradient).all()
             assert gradient.flatten(1).abs().amax(1).min() > 0
 
+    def test_gradients_are_finite_between_an_image_and_itself(self, metric: Metric, pair: Pair) -> None:
+        picture, plain, black = pair[0][:1], torch.full((1, 3, 64, 64), 0.5), torch.zeros(1, 3, 64, 64)
+        for ref in (picture, plain, black) if self.plain_images else (picture,):
+            img = ref.clone().requires_grad_(True)
+            distance = metric.distance(ref, img)
+            if metric.facts.differentiable:
+                (gradient,) = torch.autograd.grad(distance.sum(), img)
+                assert torch.isfinite(gradient).all()
+            assert torch.isfinite(distance).all()
+
     def test_a_small_step_against_the_gradient_comes_closer(self, metric: Metric, pair: Pair) -> None:
         if not metric.facts.differentiable:
             pytest.skip("it has no gradient")
@@ -145,7 +157,7 @@ class TestCWSSIM(MetricContract):
 
 
 class TestFSIMc(MetricContract):
-    spec, packages = "fsimc", ("piq",)
+    spec, packages, plain_images = "fsimc", ("piq",), False
 
 
 class TestLPIPSAlex(MetricContract):
@@ -239,7 +251,9 @@ class TestPython(MetricContract):
 
 COVERED_ELSEWHERE = {
     "pieapp": "test_own_networks.py: its layers are too large to be tried twelve times",
+    "swiniqa": "test_swiniqa.py: as large",
     "command": "test_adapters.py: a program starts for every batch",
+    **dict.fromkeys(("pim-1", "pim-5", "gti-cnn"), "test_programs.py: as command:"),
     **dict.fromkeys(("clip", "open-clip", "dino", "dinov2", "dreamsim"), "test_embedders.py: as any retr:MODEL"),
 }
 

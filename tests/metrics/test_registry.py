@@ -80,7 +80,7 @@ class TestListing:
         assert row("dino")["runs"]
         assert not row("dinov2")["runs"]
 
-    @pytest.mark.parametrize("name", ["r-lpips", "watson-dft", "wadiqam-fr"])
+    @pytest.mark.parametrize("name", ["r-lpips", "watson-dft", "wadiqam-fr", "swiniqa"])
     def test_a_file_of_one_s_own_is_asked_for(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setattr(packages, "find_spec", lambda module: object())
         assert row(name)["needs"] == "a file of weights, named after the colon"
