@@ -44,7 +44,7 @@ dl.facts .whole { grid-column: 1 / -1; }
   td.named { min-width: 6.5rem; max-width: 9rem; }
 }
 @media print {
-  .findings li { break-inside: avoid; }
+  .findings li, .scroll { break-inside: avoid; }
   .wide { max-width: 26rem; }
 }
 """

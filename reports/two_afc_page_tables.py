@@ -174,20 +174,18 @@ def certified_table(summary: TripletSummary, data: str) -> Html:
 
 
 def papers_table(pairs: Sequence[Beside]) -> Html:
-    """Published figures beside ours."""
-    heads = ("metric", heading("figure", words=True), "the paper", "ours", heading("read in", words=True))
-    rows = (
-        row(
-            named(pair.title),
-            pair.what + (f" ({pair.figure.model})" if pair.figure.model else ""),
-            percent(pair.figure.value),
-            percent(pair.ours),
-            tag("td", pair.figure.source, class_="words wrap"),
-            words=2,
-        )
-        for pair in pairs
-    )
+    """Published figures beside ours, by where they were read."""
+    heads = ("metric", heading("figure", words=True), "the paper", "ours")
+    rows: list[Html] = []
+    for source in dict.fromkeys(pair.figure.source for pair in pairs):
+        rows.append(group(source, len(heads)))
+        rows += [_beside(pair) for pair in pairs if pair.figure.source == source]
     return grid(heads, rows, words=2)
+
+
+def _beside(pair: Beside) -> Html:
+    what = pair.what + (f" ({pair.figure.model})" if pair.figure.model else "")
+    return row(named(pair.title), what, percent(pair.figure.value), percent(pair.ours), words=2)
 
 
 def alarm_table(rows: Rows) -> Html:
