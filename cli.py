@@ -739,7 +739,7 @@ def bench_2afc(
     medium: Annotated[str, typer.Option(help="Saved image that is counted: float or png (8 bits).")] = "float",
     keep: Annotated[str, typer.Option(help="Which adversarial images to keep: none, alarms or all.")] = "alarms",
     seed: Annotated[int, typer.Option(help="Seed of samples, synthetic triplets and random starts.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Triplets attacked at a time.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Triplets attacked at a time.")] = 16,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for records and images.")] = Path("retr-2afc"),
     page: Annotated[Path | None, typer.Option(help="The HTML report [default: 2afc.html beside the records].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run of the folder.")] = False,

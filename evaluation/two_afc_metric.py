@@ -42,14 +42,18 @@ class System:
     """A loaded metric.
 
     Attributes:
-        metric: itself.
+        metric: itself, which judges.
         embedder: what stands behind a ``retr:`` metric.
-        device: where it computes.
+        attacked: the same one, where attacks compute.
+        device: where attacks compute.
+        judged_on: where the metric and the embedder are: the CPU for a certified one, as proofs speak of its float64.
     """
 
     metric: Metric
     embedder: Embedder | None
+    attacked: Embedder | None
     device: Device
+    judged_on: Device
 
     @property
     def spec(self) -> str:
@@ -64,7 +68,7 @@ class System:
     @property
     def comparer(self) -> Comparer:
         """The distance as attacks see it."""
-        return _Pairs(self.metric) if self.embedder is None else _Embeddings(self.embedder)
+        return _Pairs(self.metric) if self.attacked is None else _Embeddings(self.attacked)
 
     def distances(self, reference: Tensor, image: Tensor) -> Array:
         """(b,) distances of float64 images (b, 3, H, W), as the metric itself gives them."""
@@ -72,7 +76,7 @@ class System:
         parts = []
         with torch.no_grad():
             for start in range(0, len(reference), each):
-                pair = (x[start : start + each].to(self.device) for x in (reference, image))
+                pair = (x[start : start + each].to(self.judged_on) for x in (reference, image))
                 parts.append(self.metric.distance(*pair).double().cpu().numpy())
         return np.concatenate(parts)
 
@@ -99,10 +103,14 @@ def load_system(spec: str, *, device: str) -> System:
         UsageError, ModelError, WeightsUnavailable: as ``load_metric``.
     """
     place = choose_device(device)
-    metric = load_metric(spec, device=place)
+    metric = load_metric(spec)
     if not metric.spec.startswith(_RETR):
-        return System(metric, None, place)
-    return System(metric, load_embedder(metric.spec.removeprefix(_RETR), device=place), place)
+        return System(metric.to(place), None, None, place, place)
+    model = metric.spec.removeprefix(_RETR)
+    embedder = load_embedder(model)
+    if embedder.lipschitz is None or place == "cpu":
+        return System(metric.to(place), embedder.to(place), embedder, place, place)
+    return System(metric, embedder, load_embedder(model, device=place), place, "cpu")
 
 
 def choose_device(device: str) -> Device:

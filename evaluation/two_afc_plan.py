@@ -27,7 +27,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     "clean": {"attacks": ()},
     # One of each kind, short: minutes for 100 triplets of 64 px on 2 cores.
     "quick": {
-        "attacks": ("fgsm", "pgd", "one-pixel", "stadv-50", "reverse-pgd", "apgd-l2", "square-l2", "embedding"),
+        "attacks": (
+            "fgsm",
+            "pgd",
+            "one-pixel",
+            "stadv-50",
+            "reverse-pgd",
+            "apgd-l2",
+            "apgd-radius",
+            "square-l2",
+            "embedding",
+        ),
         "levels": Levels(l2=(108 / 255, 1.0), linf=(0.015,), steps=20, queries=200, radii=100, bends=30),
         "transfers": ("transfer-pgd-10", "transfer-stadv", "transfer-stadv-pgd-10"),
     },
@@ -39,7 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "transfer_from": "lpips-alex",
     },
     # The tables of Ghazanfari et al.: hours.
-    "lipsim": {"attacks": (*_LIPSIM, *_MINIMAL, "embedding"), "levels": Levels(queries=5000)},
+    "lipsim": {"attacks": (*_LIPSIM, *_MINIMAL, "apgd-radius", "embedding"), "levels": Levels(queries=5000)},
 }
 """What each says of the plan; what the user says comes first."""
 
@@ -78,7 +88,7 @@ class TwoAFCPlan:
     certified: tuple[float, ...] = CERTIFIED_LEVELS
     out: Path = Path("retr-2afc")
     resume: bool = False
-    batch_size: int = 32
+    batch_size: int = 16
     device: str = "auto"
     command: str = ""
 

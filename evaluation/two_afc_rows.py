@@ -160,7 +160,7 @@ def attack_row(
         "moves": moves,
         "source": source,
         "norm": setting.attack.norm,
-        "eps": setting.eps if setting.attack.norm != "none" else None,
+        "eps": None if setting.attack.norm == "none" or setting.at_radius is not None else setting.eps,
         "steps": setting.effort.steps_of(setting.attack),
         "medium": ("float", "png")[shown],
         "left": chosen.left,

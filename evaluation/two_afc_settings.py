@@ -37,6 +37,7 @@ _TMLR_EPS = 0.03
 _TMLR_STEP = 0.001
 _TMLR_STEPS = 30
 _FGSM_EPS = 0.05
+_OWN_SHARE = 0.999
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Setting:
         goal: what it is after.
         moves: what it changes unless told otherwise.
         transfer: it is made on one metric for others.
+        at_radius: the ball of each triplet is this share of its own certified radius, and ``eps`` is not used.
     """
 
     key: str
@@ -87,6 +89,7 @@ class Setting:
     goal: Goal = "flip"
     moves: Moves = "preferred"
     transfer: bool = False
+    at_radius: float | None = None
 
     @property
     def endless(self) -> bool:
@@ -213,6 +216,14 @@ def _embedding(key: str, levels: Levels) -> tuple[Setting, ...]:
     )
 
 
+def _at_radius(key: str, levels: Levels) -> tuple[Setting, ...]:
+    """As large as a change may be that the certificate still covers: an attack that wins here has refuted it."""
+    label = f"APGD l2 at {_OWN_SHARE:g} of the certified radius x{levels.steps}"
+    attack = replace(find_attack("apgd-l2"), name=key)  # a series of its own: its balls are of no one size
+    setting = Setting(key, attack, label, 0.0, _effort(levels), "margin", moves="reference")
+    return (replace(setting, at_radius=_OWN_SHARE),)
+
+
 def _effort(levels: Levels) -> Effort:
     return Effort(steps=levels.steps, restarts=levels.restarts, queries=levels.queries)
 
@@ -238,6 +249,7 @@ FAMILIES: dict[str, Family] = {
     **{f"transfer-stadv-pgd-{k}": partial(_stadv_pgd, steps=k) for k in (5, 10, 15, 20)},
     **dict.fromkeys(("apgd-l2", "apgd-linf", "mi-fgsm-l2", "mi-fgsm-linf", "pgd-l2", "pgd-linf"), _in_balls),
     **dict.fromkeys(("square-l2", "square-linf", "cw-l2", "fmn-l2", "hopskipjump-l2"), _in_balls),
+    "apgd-radius": _at_radius,
     "embedding": _embedding,
 }
 """Every attack setting by its word; a word may stand for one setting at each radius."""

@@ -131,7 +131,7 @@ class _Margin:
 
 
 def _embedding(system: System, attacked: Attacked) -> Target:
-    embedder = system.embedder
+    embedder = system.attacked
     assert embedder is not None, "only embedders have an embedding to move"
     x = attacked.part(0).to(system.device, torch.float32)
 

@@ -78,6 +78,8 @@ def _unsuited(system: System, setting: Setting) -> str | None:
     """Why a metric cannot be attacked so, or None."""
     if setting.goal == "embedding" and system.embedder is None:
         return "no embedder"
+    if setting.at_radius is not None and not system.certified:
+        return "no certificate"
     if setting.attack.sees == "gradient" and not system.metric.facts.differentiable:
         return "not differentiable: black-box attacks only"
     return None

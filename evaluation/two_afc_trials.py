@@ -52,12 +52,13 @@ class Trials:
             view: as the attacked metric judges them.
             judges: the same triplets as other metrics judge them.
         """
-        chosen = [place for place, order in enumerate(view.order) if order != 0 or setting.goal == "embedding"]
+        chosen = [place for place in range(len(view.triplets)) if _suits(setting, moves, view, place)]
         if not chosen:
             return []
         attacked = Attacked(tuple(view.triplets[place] for place in chosen), view.order[chosen] > 0)
         with tempfile.TemporaryDirectory(prefix="retr-2afc-") as work:
-            outcomes = self._attack(setting, moves, view, attacked, Path(work))
+            sizes = [_eps(setting, moves, view, place) for place in chosen]
+            outcomes = self._attack(setting, moves, view, attacked, sizes, Path(work))
             rows = []
             for judge in (view, *judges):
                 found = self._judged(judge, attacked, moves, outcomes, chosen)
@@ -78,16 +79,13 @@ class Trials:
         return ("float", "png").index(self.plan.medium)
 
     def _attack(
-        self, setting: Setting, moves: Moves, view: View, attacked: Attacked, work: Path
+        self, setting: Setting, moves: Moves, view: View, attacked: Attacked, sizes: Sequence[float], work: Path
     ) -> list[Outcome[Pixels]]:
         subjects = [
             Subject(
-                attacked.moved(place, moves),
-                setting.eps,
-                self._seed(view, triplet.name, setting, moves),
-                f"{place:04d}",
+                attacked.moved(place, moves), eps, self._seed(view, triplet.name, setting, moves), stem=f"{place:04d}"
             )
-            for place, triplet in enumerate(attacked.triplets)
+            for place, (triplet, eps) in enumerate(zip(attacked.triplets, sizes, strict=True))
         ]
         return run_attack(
             setting.attack,
@@ -140,6 +138,17 @@ class Trials:
         shutil.copyfile(file, kept)
         sync_file(kept)
         return {**row, "image": kept.relative_to(self.plan.out).as_posix()}
+
+
+def _eps(setting: Setting, moves: Moves, view: View, place: int) -> float:
+    return setting.eps if setting.at_radius is None else setting.at_radius * view.radii[place].against(moves)
+
+
+def _suits(setting: Setting, moves: Moves, view: View, place: int) -> bool:
+    """Whether there is something to attack: an order, or an embedding; and a radius, where that is the ball."""
+    if setting.at_radius is not None and view.radii[place].against(moves) <= 0.0:
+        return False
+    return view.order[place] != 0 or setting.goal == "embedding"
 
 
 def _distances(

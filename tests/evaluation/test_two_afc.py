@@ -154,6 +154,18 @@ def test_certificates_hold_under_attack(attacked: TwoAFCResult) -> None:
     assert all(row["radius_sound"] is None and not row["certified"] for row in rows_of(attacked, metric="l2"))
 
 
+def test_certificates_are_attacked_at_their_edge(run: Run) -> None:
+    """Each with a ball of its own, all but as large as the radius."""
+    result = run(metrics=("l2", BLOCKS), attacks=("apgd-radius",))
+    rows = rows_of(result, attack="apgd-radius")
+    assert {row["metric"] for row in rows} == {BLOCKS}
+    assert len(rows) == 4
+    assert all(0.9 * row["radius_sound"] < row["l2"] < row["radius_sound"] for row in rows)
+    assert not any(row["flipped"] or row["alarm"] for row in rows)
+    assert all(row["eps"] is None for row in rows)
+    assert [one["why"] for one in result.records.facts["left_out"]] == ["no certificate"]
+
+
 def test_embeddings_move_no_further_than_proved(attacked: TwoAFCResult) -> None:
     rows = rows_of(attacked, goal="embedding")
     assert {row["metric"] for row in rows} == {BLOCKS}

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from small_two_afc import draw_photos
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from retr.cli import app
 from retr.evaluation import two_afc_run

@@ -78,7 +78,7 @@ def test_settings_have_labels_of_their_own() -> None:
     every = settings_of(("all",), Levels())
     assert len({one.label for one in every}) == len(every)
     assert {one.key for one in every} == set(FAMILIES)
-    assert all(one.eps > 0 or one.attack.norm == "none" for one in every)
+    assert all(one.eps > 0 or one.attack.norm == "none" or one.at_radius for one in every)
 
 
 def test_presets_say_what_is_not_said() -> None:
