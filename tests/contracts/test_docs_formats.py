@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import retr
 from retr.evaluation.records import SCHEMA
+from retr.evaluation.two_afc_records import SCHEMA as TRIPLETS
 from retr.indexer.catalog import REJECT_SCHEMA, ROW_SCHEMA
 from retr.indexer.snapshot import ChannelSpec, SegmentInfo, Snapshot, Threshold
 
@@ -34,6 +36,7 @@ def test_every_name_is_explained(title: str, names: list[str]) -> None:
     assert [name for name in names if f"`{name}`" not in section(title)] == []
 
 
-def test_records_are_explained_as_the_schema_explains_them() -> None:
-    rows = [f"| `{f.name}` | {f.metadata[b'meaning'].decode()} |" for f in SCHEMA]
-    assert [row for row in rows if row not in section("## Records")] == []
+@pytest.mark.parametrize(("title", "schema"), [("## Records", SCHEMA), ("## 2AFC records", TRIPLETS)])
+def test_records_are_explained_as_the_schema_explains_them(title: str, schema: pa.Schema) -> None:
+    rows = [f"| `{f.name}` | {f.metadata[b'meaning'].decode()} |" for f in schema]
+    assert [row for row in rows if row not in section(title)] == []
