@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .knn_gallery import LabelledGallery
 
-_NEAR = 256
+_NEAR = 64
 _FAR = 1e3
 _FLOAT32_DOUBT = 1e-5
 
@@ -34,6 +34,8 @@ class VoteTarget:
         self._won = torch.tensor(list(labels), dtype=torch.int64)
         self._rows = torch.from_numpy(gallery.rows)
         self._labels = torch.from_numpy(gallery.channel.groups)
+        # So many that beside all rows of any one label there are rivals enough to take its places.
+        self._count = min(len(self._rows), max(_NEAR, int(self._labels.bincount().max()) + 2 * k))
 
     def loss(self, x: Tensor, samples: Tensor) -> Tensor:
         """See :class:`..attacks.target.Target`."""
@@ -75,7 +77,7 @@ class VoteTarget:
             scores = z @ self._rows.T
             if self._gallery.channel.score == "euclidean":
                 scores = scores - 0.5 * self._rows.square().sum(1)
-            near = scores.topk(min(max(_NEAR, 2 * self._k), scores.shape[1]), dim=1).indices
+            near = scores.topk(self._count, dim=1).indices
         return near, self._rows[near]
 
     def _scores(self, z: Tensor, rows: Tensor) -> Tensor:

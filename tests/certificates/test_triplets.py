@@ -96,9 +96,9 @@ def test_the_reference_alone_is_t1_with_two_rows(seed):
         rows = (unit(prey), unit(other)) if score == "cosine" else (prey, other)
         for mine, *one in zip(reach, z, *rows, strict=True):
             theirs = reference_moves(*one, score=score, lipschitz=ONE, forward_error=0.0)
-            width = np.linalg.norm(one[1] - one[2])
+            width = float(np.linalg.norm(one[1] - one[2]))
             # by_angle may say a little more than rounding lets T1 say; both lose a few ulp over the width of the pair
-            assert mine == pytest.approx(theirs, rel=1e-9, abs=1e-12 * np.linalg.norm(one[0]) / width + 1e-12)
+            assert mine == pytest.approx(theirs, rel=1e-9, abs=1e-12 * float(np.linalg.norm(one[0])) / width + 1e-12)
 
 
 @given(seeds)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from retr.cli import app
 from retr.core.errors import UsageError
-from retr.core.types import UpperBound
+from retr.core.types import Score, UpperBound
 from retr.embedding.registry import load_embedder
 from retr.evaluation import knn, knn_search
 from retr.evaluation.knn import run_knn
@@ -125,7 +125,7 @@ def test_a_flat_query_is_withheld_and_a_broken_file_left_out(folder, tmp_path):
     assert summarise_knn(found).accuracy.value == 0.0
 
 
-def made(seed, count=60, labels=4, score="cosine"):
+def made(seed, count=60, labels=4, score: Score = "cosine"):
     """A gallery of random rows of block-means:2, 12 numbers each, and a query embedding among them."""
     random = np.random.default_rng(seed)
     embedder = load_embedder("block-means:2")
@@ -175,6 +175,17 @@ def test_the_loss_is_positive_where_another_label_wins(k):
         if votes[1:].max() > votes[0]:
             assert loss > 0
     assert 5 < int((losses > 0).sum()) < 60
+
+
+def test_a_label_of_many_rows_still_leaves_a_slope():
+    """However many rows of the winner are nearest, rivals are among those that the loss looks at."""
+    gallery, _ = made(7, count=300, labels=2)
+    gallery.channel.groups[:250] = 0
+    x = torch.rand(4, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    losses = VoteTarget(gallery, [0] * 4, 3).loss(x, torch.arange(4))
+    (slope,) = torch.autograd.grad(losses.sum(), x)
+    assert (losses.abs() < 10).all()
+    assert (slope.flatten(1).norm(dim=1) > 0).all()
 
 
 def test_the_loss_has_the_gradient_of_its_margin():
