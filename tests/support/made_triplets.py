@@ -26,23 +26,22 @@ FACTS = {
 }
 
 
-def _empty() -> dict[str, Any]:
-    """Every column, with nothing in it."""
-    row: dict[str, Any] = {}
-    for field in SCHEMA:
-        if field.nullable:
-            row[field.name] = None
-        elif pa.types.is_boolean(field.type):
-            row[field.name] = False
-        else:
-            row[field.name] = "none" if pa.types.is_string(field.type) else 0
-    return row
+def _empty(field: pa.Field) -> Any:
+    """Nothing, as a column has it."""
+    if field.nullable:
+        return None
+    if pa.types.is_boolean(field.type):
+        return False
+    return "none" if pa.types.is_string(field.type) else 0
+
+
+_EMPTY = {field.name: _empty(field) for field in SCHEMA}
 
 
 def clean(left: float = 1.0, right: float = 2.0, **changes: Any) -> dict[str, Any]:
     """A triplet before any attack; people prefer the left one unless told otherwise."""
     row = {
-        **_empty(),
+        **_EMPTY,
         "metric": "l2",
         "title": "ℓ2",
         "data": "made",
