@@ -131,8 +131,8 @@ def over_crops(measure: Measure) -> Measure:
 
 def attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Eight heads of 64: (b, n, 512) three times → (b, n, 512)."""
-    heads = [x.unflatten(2, (HEADS, -1)).transpose(1, 2) for x in (queries, keys, values)]
-    return functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+    q, k, v = (x.unflatten(2, (HEADS, -1)).transpose(1, 2) for x in (queries, keys, values))
+    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
 def enlarged(x: Tensor) -> Tensor:
