@@ -9,12 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from .checkpoints import read_tensors, require_file, require_tensors
 from .contract import Facts, Measure, Metric, in_float32
-from .lengths import channel_length
 from .packages import absent, package
 from .trunks import LICENCE, trunk_missing, with_trunk
 
@@ -96,22 +94,12 @@ def lpips_network(trunk: Trunk, *, wanted_by: str, empty: bool = False) -> Any:
 
 
 def lpips_measure(network: Any) -> Measure:
-    """The distance of a package's network, by its trunk and its linear layers.
-
-    The package's own last steps have no gradient (NaN) where every channel of a layer is 0; these have slope 0 there.
-    """
+    """[0, 1] pixels to the package's scale, its (b, 1, 1, 1) to (b,)."""
 
     def measure(ref: Tensor, img: Tensor) -> Tensor:
-        stages = zip(network.lins, _features(network, ref), _features(network, img), strict=True)
-        return torch.stack([linear((first - second) ** 2).mean((1, 2, 3)) for linear, first, second in stages]).sum(0)
+        return network(ref, img, normalize=True).flatten()
 
     return in_float32(measure)
-
-
-def _features(network: Any, x: Tensor) -> list[Tensor]:
-    """(b, 3, h, w) in [0, 1] → one (b, c, h, w) per compared layer, each place divided by its length."""
-    maps = network.net.forward(network.scaling_layer(2 * x - 1))
-    return [each / (channel_length(each) + 1e-10) for each in maps]
 
 
 def _single_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

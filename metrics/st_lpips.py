@@ -21,7 +21,6 @@ from torch.nn import functional
 from ..core.errors import ModelError
 from .checkpoints import read_tensors, require_tensors
 from .contract import Facts, Metric, in_float32
-from .lengths import channel_length
 
 Trunk = Literal["alex", "vgg"]
 PACKAGE, EXTRA = "stlpips_pytorch", "st-lpips"
@@ -88,7 +87,7 @@ class ShiftTolerant(nn.Module):
         outputs = []
         for part in self.slices:
             x = part(x)
-            outputs.append(x / (channel_length(x) + 1e-10))
+            outputs.append(x / (_length(x) + 1e-10))
         return outputs
 
 
@@ -158,3 +157,10 @@ def _depth(key: str) -> tuple[int, int, str]:
     """Sorts ``slices.2.0.weight`` and ``net.slice3.9.weight`` by slice, place and kind."""
     *_, part, place, kind = key.split(".")
     return int(part.removeprefix("slice")), int(place), kind
+
+
+def _length(x: Tensor) -> Tensor:
+    """Euclidean length over channels, with slope 0 (not NaN) where every channel is 0."""
+    squares = (x**2).sum(1, keepdim=True)
+    empty = squares == 0
+    return torch.where(empty, 0.0, torch.sqrt(torch.where(empty, 1.0, squares)))

@@ -51,23 +51,6 @@ class TestLPIPS:
         assert distance.dtype == torch.float64
         assert torch.allclose(distance.float(), metric.distance(*pair))
 
-    def test_silent_places_do_not_cost_the_gradient(self, random_trunks: Path, pair: Pair) -> None:
-        """The package's own gradient is NaN where every channel of a layer is 0, as over a black part here."""
-        metric = load_metric("lpips-squeeze")
-        network: Any = metric._module
-        first = network.net.slice1[0]
-        first.weight.fill_(1.0)
-        first.bias.zero_()
-        ref, img = (torch.cat((torch.zeros(1, 3, 64, 32), x[:1, :, :, 32:]), dim=3) for x in pair)
-        gradients = []
-        for distance in (metric.distance, lambda a, b: network(a, b, normalize=True).flatten()):
-            moved = img.clone().requires_grad_(True)
-            gradients += torch.autograd.grad(distance(ref, moved).sum(), moved)
-        assert torch.isfinite(gradients[0]).all()
-        assert gradients[0].abs().max() > 0
-        assert gradients[1].isnan().any()
-        assert torch.allclose(metric.distance(ref, img), network(ref, img, normalize=True).flatten(), rtol=1e-5)
-
     def test_the_package_says_nothing(self, random_trunks: Path, capfd: pytest.CaptureFixture[str]) -> None:
         load_metric("lpips-squeeze")
         assert capfd.readouterr() == ("", "")
