@@ -198,7 +198,8 @@ def alarm_table(rows: Rows) -> Html:
 
 
 def _alarm(one: Rows) -> Html:
-    radii = [f"{name} {one[f'radius_{name}'][0]:.6g}" for name in ("sound", "all")]
+    known = {name: one.radius(name)[0] for name in ("sound", "all")}
+    radii = [f"{name} {radius:.6g}" for name, radius in known.items() if radius]
     if one.first("goal") == "embedding":
         radii.append(f"moved {one.first('shift'):.6g}, allowed {one.first('shift_limit'):.6g}")
     words = [tag("td", str(one.first(name)), class_="words wrap") for name in ("data", "triplet", "setting")]
