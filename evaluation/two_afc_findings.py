@@ -223,7 +223,7 @@ def _compare(larger: Sequence[Share], smaller: Sequence[Share], text: str) -> An
     """Whether the mean of the first shares is larger than that of the second, beyond the margin of both."""
     if not all(share.of for share in (*larger, *smaller)):
         return _NOTHING, f"{text}; no sample to count for some"
-    lead = fmean(share.value for share in larger) - fmean(share.value for share in smaller)
+    lead = fmean(map(_drawn_in, larger)) - fmean(map(_drawn_in, smaller))
     margin = math.hypot(_margin(larger), _margin(smaller))
     if abs(lead) <= margin:
         return _NOTHING, f"{text}; the difference is within its margin of {100 * margin:.1f} points"
@@ -231,10 +231,13 @@ def _compare(larger: Sequence[Share], smaller: Sequence[Share], text: str) -> An
 
 
 def _margin(shares: Sequence[Share]) -> float:
-    """95 % margin of a mean of shares that err together (Agresti and Coull's, which is not 0 at shares of 0 and 1)."""
-    return 1.96 * fmean(
-        math.sqrt(p * (1 - p) / (n + 4)) for p, n in (((s.count + 2) / (s.of + 4), s.of) for s in shares)
-    )
+    """95 % margin of a mean of shares that err together."""
+    return 1.96 * fmean(math.sqrt(_drawn_in(s) * (1.0 - _drawn_in(s)) / (s.of + 4)) for s in shares)
+
+
+def _drawn_in(share: Share) -> float:
+    """A share with two more of either kind, as Agresti and Coull take it: few samples differ less, and none is sure."""
+    return (share.count + 2) / (share.of + 4)
 
 
 _GHILDYAL, _LIPSIM = "arXiv 2305.08840", "arXiv 2310.18274"
