@@ -9,7 +9,6 @@ with the border, and the mean counts, as in the authors' code; smaller ones, whi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,10 +137,10 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 def enlarged(x: Tensor) -> Tensor:
     """Images whose shorter side is under 224 px, in the same proportions with that side at 224; others unchanged."""
     height, width = x.shape[2:]
-    factor = SIDE / min(height, width)
-    if factor <= 1:
+    shorter = min(height, width)
+    if shorter >= SIDE:
         return x
-    target = (max(SIDE, math.ceil(height * factor)), max(SIDE, math.ceil(width * factor)))
+    target = (-(-height * SIDE // shorter), -(-width * SIDE // shorter))  # rounded up
     return resize_operator((height, width), target).apply(x)
 
 
