@@ -32,7 +32,7 @@ def main() -> None:
         json.loads(chosen.card.read_text(encoding="utf-8")),
         training=read_header(source)["training"],
     )
-    for name in LOGS:
+    for name in filter(lambda log: (chosen.run / log).is_file(), LOGS):  # a run of few steps logs none
         shutil.copyfile(chosen.run / name, chosen.card.with_name(f"{chosen.card.stem}-{name}"))
     print(f"{chosen.output}: {chosen.output.stat().st_size:,} bytes, L ≤ {header['lipschitz']['value']}")
 
