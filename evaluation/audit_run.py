@@ -24,7 +24,7 @@ from .plan import AuditPlan
 from .provenance import describe_run
 from .retrieval_losses import TOP
 from .rows import Prepared, Recorder
-from .schedule import Task, series, tasks
+from .schedule import Task, series
 from .showcase import GALLERY, IMAGES, WORK, Record, Showcase, in_gallery, keep_only
 from .systems import Entrant
 from .trials import Trials
@@ -84,7 +84,7 @@ class AuditRun:
         run = partial(describe_run, run=place.run, command=place.command, seed=plan.seed)
         self._recorder = Recorder({system.name: run(system.describe()) for system in systems})
         self._trials = Trials(plan, self._recorder, place.folder, engine.gallery.items, engine.policy)
-        self._tasks = {system.name: series(tasks(plan, system)) for system in systems}
+        self._tasks = {system.name: series(plan, system) for system in systems}
         attacked = [*lineup.entrants, *([lineup.transfer] if lineup.transfer else [])]
         self._per_case = sum(len(same) for entrant in attacked for same in self._tasks[entrant.system.name])
         self._showcase = Showcase(place.folder, plan.gallery)
@@ -212,7 +212,7 @@ class AuditRun:
     def _doing(self, same: Sequence[Task], entrant: Entrant, *, transfer: bool) -> str:
         alone = len(self._lineup.all) == 1
         where = "" if alone else f" {'from' if transfer else 'on'} {entrant.system.name}"
-        levels = ", ".join(f"{task.level:g}" for task in same)
+        levels = ", ".join(dict.fromkeys(f"{task.level:g}" for task in same))
         return f"{same[0].attack.name} at {levels} {self._plan.level_unit}{where}"
 
     def _advance(self, count: int, doing: str, alarms: int = 0) -> None:

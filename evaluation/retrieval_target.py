@@ -83,8 +83,15 @@ class RetrievalTarget:
 
     def loss(self, x: Tensor, samples: Tensor) -> Tensor:
         """See :class:`..attacks.target.Target`."""
+        return self.loss_of(self.embed(x), x, samples)
+
+    def embed(self, x: Tensor) -> list[Tensor]:
+        """Embeddings of a batch, one (b, d) for each channel."""
         # Margins are small differences: float64 from here on, whatever the network computes in.
-        embedded = [_embed(channel, x).double() for channel in self._channels]
+        return [_embed(channel, x).double() for channel in self._channels]
+
+    def loss_of(self, embedded: Sequence[Tensor], x: Tensor, samples: Tensor) -> Tensor:
+        """The loss of images whose embeddings are known; of ``x`` only size, dtype and device matter."""
         scales = [_pixels_per_unit(channel, (x.shape[-2], x.shape[-1])) for channel in self._channels]
         ask = self._moved if self._goal == "embedding" else self._margins
         return (ask(embedded, scales, x, samples) - _doubt(x.dtype, scales, embedded)).to(x.dtype)
@@ -160,6 +167,31 @@ class RetrievalTarget:
     @staticmethod
     def _rows(channel: Channel, item: int) -> Tensor:
         return torch.from_numpy(channel.rows64(np.flatnonzero(channel.groups == item)))
+
+
+class ManyGoals:
+    """Several targets over the same channels in one batch: images are embedded together, and each has its own loss.
+
+    Args of the constructor:
+        targets: of one index.
+        owners: per sample, which of them it belongs to; its number there is how many came before it.
+    """
+
+    def __init__(self, targets: Sequence[RetrievalTarget], owners: Sequence[int]) -> None:
+        self._targets, self._owners = tuple(targets), torch.tensor(owners)
+        self._places = torch.tensor([list(owners[:i]).count(owner) for i, owner in enumerate(owners)])
+
+    def loss(self, x: Tensor, samples: Tensor) -> Tensor:
+        """See :class:`..attacks.target.Target`."""
+        embedded = self._targets[0].embed(x)
+        owners, places = self._owners.to(x.device)[samples], self._places.to(x.device)[samples]
+        rows = [torch.nonzero(owners == number).flatten() for number in range(len(self._targets))]
+        losses = [
+            target.loss_of([z[mine] for z in embedded], x, places[mine])
+            for target, mine in zip(self._targets, rows, strict=True)
+            if len(mine)
+        ]
+        return torch.cat(losses)[torch.cat(rows).argsort()]
 
 
 def _embed(channel: Channel, x: Tensor) -> Tensor:

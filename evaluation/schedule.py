@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from ..attacks.registry import ATTACKS, Attack
 from .plan import AuditPlan
 from .retrieval_losses import Goal
-from .systems import System
+from .systems import EngineSystem, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +28,25 @@ class Task:
 
 
 def tasks(plan: AuditPlan, system: System) -> tuple[Task, ...]:
-    """The runs on each query of a system, in the order of their records."""
+    """The runs on each query of a system."""
     return tuple(_tasks(plan, system))
 
 
-def series(every: Sequence[Task]) -> tuple[tuple[Task, ...], ...]:
-    """Tasks that differ in their level alone, together: one batch runs them all, which is quicker than several."""
-    return tuple(tuple(same) for _, same in groupby(every, key=lambda task: (task.goal, task.attack)))
+def series(plan: AuditPlan, system: System) -> tuple[tuple[Task, ...], ...]:
+    """The tasks of a system by attack, in the order of their records: one batch runs several quicker than several do.
+
+    An index embeds a batch once for all goals. Whatever else there is has a target for each goal.
+    """
+    found: dict[tuple[str, str], list[Task]] = {}
+    for task in tasks(plan, system):
+        apart = not isinstance(system, EngineSystem) or endless(task.goal, system)
+        found.setdefault((task.attack.name, task.goal if apart else ""), []).append(task)
+    return tuple(tuple(same) for same in found.values())
+
+
+def endless(goal: Goal, system: System) -> bool:
+    """Whether there is nothing to stop at: an embedding can always be moved farther where no limit can be broken."""
+    return goal == "embedding" and not system.certified
 
 
 def _tasks(plan: AuditPlan, system: System) -> Iterator[Task]:

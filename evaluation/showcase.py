@@ -54,7 +54,7 @@ def keep_shots(shots: Sequence[Shot], folder: Path, work: Path, *, keep: Keep, g
         gallery: whether to keep the most telling of the others in ``gallery``.
     """
     left: list[Shot] = []
-    for _, group in groupby(shots, key=lambda shot: (shot.case.stem, shot.attacked, shot.record["budget"])):
+    for _, group in groupby(shots, key=_attack_of):
         same = list(group)
         if keep == "all" or (keep == "alarms" and any(shot.record["alarm"] for shot in same)):
             for shot in same:
@@ -66,6 +66,11 @@ def keep_shots(shots: Sequence[Shot], folder: Path, work: Path, *, keep: Keep, g
         for shot in left:
             if any(shot.record is record for record in best):
                 _save(shot, folder, GALLERY, work)
+
+
+def _attack_of(shot: Shot) -> tuple[object, ...]:
+    """What the images of one attack on one case have in common, within a batch of one attack's runs."""
+    return shot.case.stem, shot.attacked, shot.record["goal"], shot.record["budget"]
 
 
 def _save(shot: Shot, folder: Path, place: str, work: Path) -> None:

@@ -9,19 +9,22 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from ..attacks.harness import Effort, Outcome, Subject, run_attack
-from ..attacks.media import Pixels
+from ..attacks.media import Medium, Pixels
+from ..attacks.registry import Attack
+from ..attacks.target import Sees, Target
 from ..images.policy import DecodePolicy
 from .aims import aim_of, budget_of, chosen_item
 from .judging import Judgement
 from .plan import AuditPlan
 from .retrieval_losses import TOP, Goal
-from .retrieval_target import Aim
+from .retrieval_target import Aim, ManyGoals, RetrievalTarget
 from .rows import Prepared, Recorder, Run
-from .schedule import Task
+from .schedule import Task, endless
 from .showcase import WORK, Record, Shot, keep_shots
 from .systems import EngineSystem, System, embed
 
@@ -95,8 +98,8 @@ class Trials:
         Every task is a run of its own, with its own ball and its own random start; they only share the batch.
 
         Args:
-            tasks: of one goal and attack, which differ in their level. Cases without what they need (a radius, an item
-                to choose) are left out.
+            tasks: of one attack, together in ``schedule.series``. Cases without what they need (a radius, an item to
+                choose) are left out.
             batch: the cases as the attacked system sees them; their images have one shape.
             judges: for a transfer, the same cases as other systems see them; None where the attacked one judges.
         """
@@ -104,11 +107,12 @@ class Trials:
         attempts = [one for task, place in pairs if (one := self._attempt(place, batch[place], task))]
         if not attempts:
             return []
-        task = tasks[0]
-        effort = self._effort(task, batch[0].entrant.system, transfer=judges is not None)
+        effort = self._effort(tasks[0], batch[0].entrant.system, transfer=judges is not None)
         views = [batch] if judges is None else judges
         with tempfile.TemporaryDirectory(dir=self.folder / WORK) as work:
-            outcomes = self._attack(task, attempts, [view[0].entrant.system for view in views], effort, Path(work))
+            outcomes = self._attack(
+                tasks[0].attack, attempts, [view[0].entrant.system for view in views], effort, Path(work)
+            )
             shots = [
                 shot
                 for one, outcome in zip(attempts, outcomes, strict=True)
@@ -128,18 +132,18 @@ class Trials:
 
     def _effort(self, task: Task, system: System, *, transfer: bool) -> Effort:
         """An attack made for others, or to move an embedding without a limit to break, goes on to its end."""
-        endless = task.goal == "embedding" and not system.certified
-        return replace(self.plan.effort, stop_on_success=not (transfer or endless))
+        return replace(self.plan.effort, stop_on_success=not (transfer or endless(task.goal, system)))
 
     def _attack(
-        self, task: Task, attempts: Sequence[_Attempt], judges: Sequence[System], effort: Effort, work: Path
+        self, attack: Attack, attempts: Sequence[_Attempt], judges: Sequence[System], effort: Effort, work: Path
     ) -> list[Outcome[Judgements]]:
         system = attempts[0].prepared.entrant.system
+        goals = [one.task.goal for one in attempts]
         return run_attack(
-            task.attack,
-            system.target([one.aim for one in attempts], task.goal, sees=task.attack.sees),
+            attack,
+            _target(system, attempts, sees=attack.sees),
             [one.subject(number) for number, one in enumerate(attempts)],
-            lambda images: _judge(images, judges, task.goal),
+            lambda images: _judge(images, judges, [goal for goal in goals for _ in get_args(Medium)]),
             effort=effort,
             folder=work,
             policy=self.policy,
@@ -164,13 +168,24 @@ class Trials:
             yield Shot(record, judge.case, attacked.name, trial.path)
 
 
-def _judge(images: Sequence[Pixels], systems: Sequence[System], goal: Goal) -> list[Judgements]:
+def _target(system: System, attempts: Sequence[_Attempt], *, sees: Sees) -> Target:
+    """The loss of all attempts: of one goal, or of several where a system can ask for them together."""
+    goals = list(dict.fromkeys(one.task.goal for one in attempts))
+    targets = [system.target([one.aim for one in attempts if one.task.goal == goal], goal, sees=sees) for goal in goals]
+    same = [target for target in targets if isinstance(target, RetrievalTarget)]
+    if len(goals) == 1:
+        return targets[0]
+    assert len(same) == len(targets), "only indexes are attacked for several goals at a time"
+    return ManyGoals(same, [goals.index(one.task.goal) for one in attempts])
+
+
+def _judge(images: Sequence[Pixels], systems: Sequence[System], goals: Sequence[Goal]) -> list[Judgements]:
+    """What each system says of the images; goals are what each image was made for."""
     answers = [system.answer_many(images, k=TOP) for system in systems]
-    after_embeddings = goal == "embedding"
     return [
         tuple(
-            Judgement(answer[place], embed(system, image) if after_embeddings else ())
+            Judgement(answer[place], embed(system, image) if goal == "embedding" else ())
             for answer, system in zip(answers, systems, strict=True)
         )
-        for place, image in enumerate(images)
+        for place, (image, goal) in enumerate(zip(images, goals, strict=True))
     ]

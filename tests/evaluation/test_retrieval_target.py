@@ -4,7 +4,7 @@ import torch
 
 from retr.attacks.media import as_pixels
 from retr.evaluation.attacked_resize import resize_for_attack
-from retr.evaluation.retrieval_target import Aim, RetrievalTarget
+from retr.evaluation.retrieval_target import Aim, ManyGoals, RetrievalTarget
 from retr.images.decode import load
 from retr.images.resize import resize_operator
 
@@ -192,3 +192,24 @@ def test_rows_kept_for_the_next_step_are_those_of_its_samples(index):
         chosen = torch.tensor(samples)
         fresh = RetrievalTarget(engine.channels, aims, "evasion")
         assert torch.equal(seasoned.loss(x[chosen], chosen), fresh.loss(x[chosen], chosen))
+
+
+def test_several_goals_in_one_batch_are_each_asked_alone(two_channels):
+    engine, images = two_channels
+    x = planes([images[0], images[1], images[0], images[2], images[3]])
+    clean = answers(engine, x)
+    first = [a.matches[0].group for a in clean]
+    goals = ("evasion", "verdict", "rank10", "evasion", "verdict")
+    aims = [Aim(item, copy=a.point_verdict == "copy") for item, a in zip(first, clean, strict=True)]
+    kinds = list(dict.fromkeys(goals))
+
+    def apart(goal):
+        own = [aim for aim, wanted in zip(aims, goals, strict=True) if wanted == goal]
+        return RetrievalTarget(engine.channels, own, goal)
+
+    together = ManyGoals([apart(goal) for goal in kinds], [kinds.index(goal) for goal in goals])
+    for samples in ([0, 1, 2, 3, 4], [4, 2, 0], [3]):
+        losses = together.loss(x[samples], torch.tensor(samples))
+        for loss, sample in zip(losses, samples, strict=True):
+            alone = RetrievalTarget(engine.channels, [aims[sample]], goals[sample])
+            assert float(loss) == pytest.approx(float(alone.loss(x[[sample]], torch.tensor([0]))), abs=1e-9)
