@@ -709,7 +709,7 @@ def bench_copies(
 )
 def bench_2afc(
     data: Annotated[
-        list[str], typer.Option("--data", help="bapps:, nights:, pieapp:, clic: or synthetic:FOLDER; repeatable.")
+        list[str], typer.Option("--data", help="bapps:, nights:, pieapp:, clic2021: or synthetic:FOLDER; repeatable.")
     ],
     metric: Annotated[list[str], typer.Option("--metric", help="As in: retr metrics list; repeatable.")],
     preset: Annotated[str, typer.Option(help="clean (no attack), quick, paper or lipsim; see the guide.")] = "quick",

@@ -138,7 +138,7 @@ class Trials:
         self, attack: Attack, attempts: Sequence[_Attempt], judges: Sequence[System], effort: Effort, work: Path
     ) -> list[Outcome[Judgements]]:
         system = attempts[0].prepared.entrant.system
-        goals = [one.task.goal for one in attempts]
+        goals: list[Goal] = [one.task.goal for one in attempts]
         return run_attack(
             attack,
             _target(system, attempts, sees=attack.sees),
@@ -170,7 +170,7 @@ class Trials:
 
 def _target(system: System, attempts: Sequence[_Attempt], *, sees: Sees) -> Target:
     """The loss of all attempts: of one goal, or of several where a system can ask for them together."""
-    goals = list(dict.fromkeys(one.task.goal for one in attempts))
+    goals: list[Goal] = list(dict.fromkeys(one.task.goal for one in attempts))
     targets = [system.target([one.aim for one in attempts if one.task.goal == goal], goal, sees=sees) for goal in goals]
     same = [target for target in targets if isinstance(target, RetrievalTarget)]
     if len(goals) == 1:

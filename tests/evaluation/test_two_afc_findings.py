@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from made_triplets import benchmark, clean, records, trial
 
@@ -107,7 +109,7 @@ def test_pgd_beside_fgsm(pgd, verdict):
 
 @pytest.mark.parametrize(("both", "verdict"), [(0.9, "holds"), (0.3, "does not hold"), (0.62, "not enough data")])
 def test_transfers_of_both_beside_each(both, verdict):
-    made = {"source": LEARNED}
+    made: dict[str, Any] = {"source": LEARNED}
     rows = [*group(HAND, 0.5, **made, steps=20), *group(HAND, 0.55, **made, attack="stadv", setting="stAdv")]
     rows += group(HAND, both, **made, attack="stadv-pgd", setting="stAdv+PGD(20)", steps=220)
     # A shorter run of PGD must not stand for it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def test_fgsm_and_pgd_are_compared_at_one_eps_on_the_same_samples():
     fgsm = {"attack": "fgsm", "setting": "FGSM", "eps": 0.025}
     rows = []
     for name, smallest, wins in (("a", 0.01, True), ("b", 0.02, True), ("c", None, True), ("d", None, False)):
-        own = {"triplet": name}
+        own: dict[str, Any] = {"triplet": name}
         rows += [clean(**own), trial(3.0 if wins else 1.5, 2.0, **own)]
         rows.append(trial(3.0 if smallest else 1.5, 2.0, **own, **fgsm, smallest_eps=smallest))
     rows += [clean(triplet="e"), trial(3.0, 2.0, triplet="e")]  # no FGSM
