@@ -47,7 +47,7 @@ class CopiesOptions:
         activation: ``maxmin`` or ``abs``.
         dim: length of the embedding.
         head: kind of the last layer (``embedding.retr_network.HEADS``).
-        centring: which layers read channels of mean zero: ``none``, ``head`` or ``all``.
+        centring: where the embedding has its origin (``embedding.retr_network.CENTRINGS``).
         score: how rows are compared: ``cosine`` or ``euclidean``.
         epsilon: radius that the loss asks for, RMSE in grey levels.
         temperature: t of the loss in grey levels; None for ε/4.

@@ -6,7 +6,8 @@
 # Four runs; each begins with the averaged weights of the one before. The second was stopped at step 2,000 of the 6,800
 # that its schedule was made for, as --minutes stops a run; the last only moves the origin of the embedding to where
 # images of one colour lie. Their logs lie beside the model card. When the first two were run, crops, frames, covers and
-# greyscale were drawn a little more rarely (0.4, 0.2, 0.2 and 0.12 in place of 0.45, 0.25, 0.25 and 0.15).
+# greyscale were drawn a little more rarely (0.4, 0.2, 0.2 and 0.12 in place of 0.45, 0.25, 0.25 and 0.15), and look-alikes
+# began at 0.1 rad in place of 0.2.
 set -eu
 source=$1 runs=$2
 # Keep freed memory: on Linux asking for it again takes longer than some steps.
