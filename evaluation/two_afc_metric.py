@@ -14,7 +14,7 @@ from ..core.errors import UsageError
 from ..embedding.contract import Embedder
 from ..embedding.registry import load_embedder
 from ..images.resize import resize_operator
-from ..metrics.contract import Metric
+from ..metrics.contract import Features, Metric
 from ..metrics.embedders import ZERO_LENGTH
 from ..metrics.registry import load_metric
 
@@ -23,6 +23,8 @@ Device = Literal["cpu", "cuda"]
 _RETR = "retr:"
 _VALUES_AT_ONCE = 3_000_000
 """Values of images that are compared at a time."""
+_KEPT_VALUES = 2**28
+"""Numbers that features of images which do not move may take: 1 GiB. Beyond, they are computed at every step."""
 
 
 class Comparer(Protocol):
@@ -65,10 +67,17 @@ class System:
         """Whether its judgements can have radii."""
         return self.embedder is not None and self.embedder.lipschitz is not None
 
-    @property
-    def comparer(self) -> Comparer:
-        """The distance as attacks see it."""
-        return _Pairs(self.metric) if self.attacked is None else _Embeddings(self.attacked)
+    def comparer(self, images: Tensor) -> Comparer:
+        """The distance as attacks see it, for triplets of a shape; ``images`` (b, 3, H, W) are one part of them."""
+        if self.attacked is not None:
+            return _Embeddings(self.attacked)
+        features = self.metric.features
+        if features is not None:
+            with torch.no_grad():
+                each = features(images[:1].to(self.device, torch.float32)).numel()
+            if 3 * len(images) * each <= _KEPT_VALUES:  # reference and two candidates
+                return _Features(features)
+        return _Pairs(self.metric)
 
     def distances(self, reference: Tensor, image: Tensor) -> Array:
         """(b,) distances of float64 images (b, 3, H, W), as the metric itself gives them."""
@@ -148,6 +157,19 @@ class _Pairs:
 
     def compare(self, reference: Tensor, image: Tensor) -> Tensor:
         return self.metric.distance(reference, image)
+
+
+@dataclass(frozen=True)
+class _Features:
+    """A metric whose distance is a squared distance of features."""
+
+    features: Features
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.features(x)
+
+    def compare(self, reference: Tensor, image: Tensor) -> Tensor:
+        return (reference - image).square().sum(dim=1)
 
 
 @dataclass(frozen=True)

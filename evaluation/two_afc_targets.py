@@ -68,7 +68,7 @@ def target_of(system: System, setting: Setting, moves: Moves, attacked: Attacked
 
 
 def _pair(system: System, moves: Moves, attacked: Attacked) -> _Pair:
-    comparer = system.comparer
+    comparer = system.comparer(attacked.part(0))
     with torch.no_grad():
         reference, near, far = (
             comparer.encode(attacked.part(number).to(system.device, torch.float32)) for number in range(3)

@@ -14,6 +14,9 @@ from ..core.errors import UsageError
 Measure = Callable[[Tensor, Tensor], Tensor]
 """(ref, img), both (b, 3, h, w) in [0, 1] → (b,) distances."""
 
+Features = Callable[[Tensor], Tensor]
+"""(b, 3, h, w) in [0, 1] → (b, d): the distance of two images is ‖features(ref) − features(img)‖²."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -67,21 +70,36 @@ class Metric:
     Attributes:
         facts: what it is.
         spec: what ``load_metric`` rebuilds it from.
+        features: the distance in two steps, for attacks, which then encode once what does not move; None where it
+            has no such form.
 
     Args:
         facts: what it is.
         measure: the distance itself; called with checked images only.
+        features: as the attribute; up to rounding the same distance.
         spec: as the attribute; the name by default.
         module: what holds its weights, if anything does; a torch module is set to evaluation and frozen.
     """
 
     def __init__(
-        self, facts: Facts, measure: Measure, *, spec: str | None = None, module: Movable | None = None
+        self,
+        facts: Facts,
+        measure: Measure,
+        *,
+        features: Features | None = None,
+        spec: str | None = None,
+        module: Movable | None = None,
     ) -> None:
         self.facts = facts
         self.spec = spec or facts.name
+        self.features = features
         self._measure = measure
         self._module = module.eval().requires_grad_(False) if isinstance(module, nn.Module) else module
+
+    @property
+    def module(self) -> Movable | None:
+        """What holds its weights, if anything does."""
+        return self._module
 
     @property
     def name(self) -> str:

@@ -80,6 +80,11 @@ class ShiftTolerant(nn.Module):
         per_slice = [((first - second) ** 2 * weight).sum(1).mean((1, 2)) for first, second, weight in pairs]
         return torch.stack(per_slice).sum(0)
 
+    def stacked(self, x: Tensor) -> Tensor:
+        """(b, d): every feature times the root of its weight in the distance, which is a squared distance of these."""
+        parts = zip(self.features(x), self.linear, strict=True)
+        return torch.cat([(part * (weight / part[0, 0].numel()).sqrt()).flatten(1) for part, weight in parts], dim=1)
+
     def features(self, x: Tensor) -> list[Tensor]:
         """Five (b, c, h, w), each place divided by its length."""
         shift, scale = (torch.tensor(v, dtype=x.dtype, device=x.device).view(3, 1, 1) for v in (SHIFT, SCALE))
@@ -102,7 +107,7 @@ def load_st_lpips(trunk: Trunk) -> Metric:
         raise ModelError(f"st-lpips-{trunk} needs the weights in stlpips-pytorch: pip install 'retr[{EXTRA}]'")
     network = ShiftTolerant(trunk)
     network.load_state_dict(_renamed(network, path))
-    return Metric(facts(trunk), in_float32(network), module=network)
+    return Metric(facts(trunk), in_float32(network), features=network.stacked, module=network)
 
 
 def weights_file(trunk: Trunk) -> Path | None:

@@ -24,9 +24,13 @@ from retr.datasets.triplets import Triplet
 from retr.embedding.registry import load_embedder
 from retr.evaluation import two_afc_run
 from retr.evaluation.two_afc_data import Choice
+from retr.evaluation.two_afc_metric import System
 from retr.evaluation.two_afc_records import check_table, read_triplet_records
 from retr.evaluation.two_afc_run import TwoAFCResult
+from retr.evaluation.two_afc_settings import Levels, settings_of
 from retr.evaluation.two_afc_shift import shifts_of
+from retr.evaluation.two_afc_targets import Attacked, target_of
+from retr.metrics.contract import Metric
 from retr.metrics.registry import load_metric
 
 BLOCKS = "retr:block-means:16"
@@ -252,6 +256,53 @@ def test_transfers_are_judged_by_metrics_that_order_alike(run: Run) -> None:
     )
     assert len(judged) == expected > 0
     assert all(row["gradients"] == row["forwards"] == row["seconds"] == 0 for row in judged)
+
+
+class TestFeatures:
+    """A metric that gives features: what does not move is encoded once, and the distance stays what it is."""
+
+    @staticmethod
+    def halves(calls: list[int]) -> Metric:
+        def features(x: torch.Tensor) -> torch.Tensor:
+            calls.append(len(x))
+            return x[..., ::2].flatten(1)
+
+        def measure(ref: torch.Tensor, img: torch.Tensor) -> torch.Tensor:
+            return (ref[..., ::2] - img[..., ::2]).square().sum((1, 2, 3))
+
+        return Metric(load_metric("l2").facts, measure, features=features)
+
+    @pytest.mark.parametrize(("moves", "images"), [("reference", 1), ("preferred", 1), ("other", 1), ("all", 3)])
+    def test_a_step_encodes_what_moves(self, triplets: tuple[Triplet[Any], ...], moves: Any, images: int) -> None:
+        calls: list[int] = []
+        system = System(self.halves(calls), None, None, "cpu", "cpu")
+        few = triplets[:3]
+        attacked = Attacked(few, np.array([True, False, True]))
+        (setting,) = settings_of(["pgd"], Levels())
+        target = target_of(system, setting, moves, attacked)
+        x = torch.cat([planes(attacked.moved(place, moves)) for place in range(3)]).float()
+        samples = torch.arange(3)
+        calls.clear()
+        loss = target.loss(x, samples)
+        assert calls == [3] * images
+        plain = replace(system, metric=Metric(system.metric.facts, system.metric._measure))
+        assert torch.allclose(loss, target_of(plain, setting, moves, attacked).loss(x, samples), rtol=1e-5)
+
+    def test_large_features_are_not_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        system = System(self.halves([]), None, None, "cpu", "cpu")
+        x = torch.zeros(4, 3, 8, 8)
+        assert system.comparer(x).encode(x).shape == (4, 3 * 8 * 4)
+        monkeypatch.setattr("retr.evaluation.two_afc_metric._KEPT_VALUES", 3 * 4 * 3 * 8 * 4 - 1)
+        assert system.comparer(x).encode(x).shape == x.shape
+
+    @pytest.mark.parametrize("name", ["st-lpips-alex", "st-lpips-vgg"])
+    def test_features_of_st_lpips_are_its_distance(self, name: str) -> None:
+        pytest.importorskip("stlpips_pytorch")
+        metric = load_metric(name)
+        assert metric.features is not None
+        ref, img = torch.rand(2, 2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        squares = (metric.features(ref) - metric.features(img)).square().sum(1)
+        assert torch.allclose(squares, metric.distance(ref, img), rtol=1e-5)
 
 
 def test_a_metric_without_gradient_gets_black_box_attacks_only(run: Run) -> None:
