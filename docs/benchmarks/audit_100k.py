@@ -28,7 +28,7 @@ ATTACKS = (
     ("pgd-l2", "mi-fgsm-l2"),
     ("fmn-l2", "square-l2"),
 )
-"""One set a round, in turn."""
+"""One set a round, in turn; the last one takes several times as long as the others."""
 GOALS = ("evasion", "verdict", "rank10", "embedding")
 USUAL = "default"
 """Stands for the channels of a plain ``retr index``."""
@@ -87,7 +87,7 @@ def rounds(quota: Quota, options: argparse.Namespace) -> Iterator[Tally]:
 
 def one_round(quota: Quota, index: Path, number: int, options: argparse.Namespace) -> Tally:
     """One audit, taken up again or read where it is finished."""
-    folder, attacks = options.out / f"{quota.word}-{number:04d}", ATTACKS[number % len(ATTACKS)]
+    folder, attacks = options.out / f"{quota.word}-{number:04d}", ATTACKS[number % options.sets]
     each = 2 * len(options.edits.split(",")) * len(GOALS) * len(attacks) * len(MULTIPLES)
     # Some certificates do not exist, and some attacks run once: a round may give less, and another follows.
     sample = max(1, min(options.sample, math.ceil(quota.certificates / each)))
@@ -129,6 +129,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--sample", type=int, default=50, help="items a round draws")
     parser.add_argument("--edits", default="resize,jpeg", help="resize makes small queries, which are quick to attack")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--sets", type=int, default=len(ATTACKS), choices=range(1, len(ATTACKS) + 1), help=f"{ATTACKS}")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     models = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,10 +11,15 @@ import pyarrow as pa
 import pytest
 
 import retr
+from retr.evaluation.knn import Attacked, KnnResult, KnnRow
+from retr.evaluation.knn_plan import KnnPlan
+from retr.evaluation.knn_summary import summarise_knn
+from retr.evaluation.label_retrieval import NOTHING
 from retr.evaluation.records import SCHEMA
 from retr.evaluation.two_afc_records import SCHEMA as TRIPLETS
 from retr.indexer.catalog import REJECT_SCHEMA, ROW_SCHEMA
 from retr.indexer.snapshot import ChannelSpec, SegmentInfo, Snapshot, Threshold
+from retr.reports.knn_table import knn_json, knn_rows
 
 TEXT = (Path(retr.__file__).parent / "docs" / "formats.md").read_text()
 
@@ -40,3 +47,28 @@ def test_every_name_is_explained(title: str, names: list[str]) -> None:
 def test_records_are_explained_as_the_schema_explains_them(title: str, schema: pa.Schema) -> None:
     rows = [f"| `{f.name}` | {f.metadata[b'meaning'].decode()} |" for f in schema]
     assert [row for row in rows if row not in section(title)] == []
+
+
+def keys_of_tables(title: str) -> list[list[str]]:
+    """The names in the first column of each table of a section."""
+    tables = [part for part in section(title).split("\n\n") if part.startswith("|")]
+    firsts = [[line.split("|")[1] for line in one.strip().splitlines()[2:]] for one in tables]
+    return [[name for cell in cells for name in re.findall("`([^`]+)`", cell)] for cells in firsts]
+
+
+def test_what_bench_knn_prints_is_explained_key_by_key_and_nothing_else() -> None:
+    plan = KnnPlan(gallery=Path("labelled"), attack=True)
+    attacked = tuple(Attacked(budget, True, 1.0, ("vote",)) for budget in plan.budgets)
+    row = KnnRow("a/0.png", "a", "a", 3, 0.5, 48, NOTHING, None, attacked)
+    result = KnnResult(plan, "m", "0" * 64, True, None, {"a": 3}, (row,), (), {"gallery": 1.0, "queries": 1.0})
+    body, (flat,) = knn_json(result, summarise_knn(result)), knn_rows(result)
+
+    def explained(title: str, written: Iterable[str], inner: Iterable[str]) -> None:
+        assert keys_of_tables(title) == [list(written), list(inner)]
+
+    explained("### Summary", body, body["budgets"][0])
+    explained("### Rows, `retr.knn", flat, flat["attacked"][0])
+    head = section("## k-NN benchmark")
+    assert [name for name in (body["schema"], flat["schema"], *body["accuracy"]) if f"`{name}`" not in head] == []
+    words = section("### Summary") + section("### Rows, `retr.knn")
+    assert [name for name in (*body["attack"], *body["seconds"]) if f"`{name}`" not in words] == []

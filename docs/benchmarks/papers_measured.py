@@ -1,0 +1,358 @@
+"""Fills the part *Measured* of docs/papers.md: the papers' tables, from several runs of ``retr bench-2afc``.
+
+    python docs/benchmarks/papers_measured.py RECORDS.parquet... [--page docs/papers.md] [--title TEXT]
+
+RECORDS are of one data set, side and seed; each may hold other metrics and attacks, and more or fewer triplets (a run
+of all metrics at once is too long). How they are put together, and what is refused, see papers_records.py. What stands
+between the marks ``measured: begin`` and ``measured: end`` of the page is replaced; the rest stays as it is. Every set
+of triplets has tables of its own, and every row says of how many it speaks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from papers_records import EPSILONS, Merged, Sample, key, read, samples
+
+from retr.core.errors import RetrError, UsageError
+from retr.core.files import write_atomically
+from retr.evaluation.intervals import Share
+from retr.evaluation.two_afc_findings import findings
+from retr.evaluation.two_afc_summary_lines import AttackLine, Flips, WorstLine
+from retr.evaluation.two_afc_summary_rows import Rows
+from retr.reports.two_afc_words import FORM_NAMES, MOVE_NAMES, paper_eps, plus_minus, size, transfer_heads, transfers
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+PAPERS = {("fgsm", "flip"): "preferred", ("pgd-linf", "flip"): "preferred"}
+PAPERS |= {("stadv", "flip"): "preferred", ("pgd-linf", "reverse"): "other"}
+"""Attack and goal of Ghildyal and Liu's white-box table → who moves."""
+BLACK_BOX = ("one-pixel", "square-l2", "square-linf", "hopskipjump-l2")
+Found = Mapping[tuple[str, str], AttackLine]
+
+
+# -- cells --------------------------------------------------------------------------------------------------------
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> list[str]:
+    """A Markdown table, so many columns of words, then numbers; without columns of dashes, nothing where no row is."""
+    body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    columns = list(zip(heads, ["---"] * words + ["---:"] * (len(heads) - words), *body, strict=True))
+    kept = zip(*(column for column in columns if set(column[2:]) != {"–"}), strict=True)
+    return [*(f"| {' | '.join(row)} |" for row in kept), ""] if body else []
+
+
+def under(words: str, lines: list[str]) -> list[str]:
+    """A table and what is to be said about it; nothing where there is none."""
+    return [words, "", *lines] if lines else []
+
+
+def percent(share: float | None) -> str:
+    """Without the sign; a dash for none."""
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def share_of_row(share: Share | None, n: int) -> str:
+    """A percentage, with the number of samples where the row's is another."""
+    if share is None or not share.of:
+        return "–"
+    return percent(share.value) + ("" if share.of == n else f" (of {share.of:,})")
+
+
+def flip_rows(lines: Sequence[AttackLine], heads: Sequence[str], label: Mapping[str, str]) -> Iterator[list[str]]:
+    """Flips where metric and people agree: a row for each metric, a column for each setting."""
+    for metric in dict.fromkeys(line.metric for line in lines):
+        found = {line.setting: line.agree.flipped for line in lines if line.metric == metric}
+        n = next(iter(found.values())).of
+        yield [label[metric], f"{n:,}", *(share_of_row(found.get(setting), n) for setting in heads)]
+
+
+def percents(heads: Iterable[str]) -> list[str]:
+    """Heads of columns of percentages."""
+    return [f"{head}, %" for head in heads]
+
+
+# -- which table shows an attack ----------------------------------------------------------------------------------
+
+
+def to_its_end(line: AttackLine) -> bool:
+    """Made for other metrics: goes on after it has won."""
+    return line.source is None and line.setting.endswith(", to its end")
+
+
+def is_papers(line: AttackLine) -> bool:
+    """Ghildyal and Liu's white-box attacks."""
+    own = line.source is None and not to_its_end(line)
+    return own and PAPERS.get((line.attack, line.goal)) == line.moves
+
+
+def is_black_box(line: AttackLine) -> bool:
+    """Attacks that see no gradient."""
+    return line.source is None and line.attack in BLACK_BOX and line.goal == "flip"
+
+
+def is_apgd(line: AttackLine) -> bool:
+    """LipSim's attack as it is done here."""
+    return line.source is None and (line.attack, line.goal, line.moves) == ("apgd-l2", "flip", "reference")
+
+
+def papers_settings(sample: Sample) -> dict[tuple[str, str], str]:
+    """(attack, goal) → the setting that the white-box table shows: the first, also of those run on more triplets."""
+    chosen: dict[tuple[str, str], str] = {}
+    for line in filter(is_papers, sample.summary.attacks):
+        chosen.setdefault((line.attack, line.goal), line.setting)
+    return chosen
+
+
+# -- sections -----------------------------------------------------------------------------------------------------
+
+
+def natural(sample: Sample) -> list[str]:
+    """Scores before any attack; again on a smaller set only where that has further metrics."""
+    rows = []
+    for line in sample.summary.metrics if sample.new else ():
+        share = line.accuracy
+        accuracy = f"{share_of_row(share, line.triplets)} ({percent(share.low)}–{percent(share.high)})"
+        rows.append([sample.label[line.metric], f"{line.triplets:,}", percent(line.score), accuracy, str(line.draws)])
+    return table(("metric", "triplets", "2AFC score, %", "accuracy, % (95 %)", "draws"), rows)
+
+
+def white_box(sample: Sample) -> list[str]:
+    """Ghildyal and Liu's table, where metric and people agree, and where not."""
+    chosen = papers_settings(sample)
+    by: dict[str, dict[tuple[str, str], AttackLine]] = {}
+    for line in filter(is_papers, sample.own.attacks):
+        if chosen[line.attack, line.goal] == line.setting:
+            by.setdefault(line.metric, {})[line.attack, line.goal] = line
+    if not by:
+        return []
+    agree = [_papers_row(sample.label[metric], found, "agree") for metric, found in by.items()]
+    disagree = [_papers_row(sample.label[metric], found, "disagree") for metric, found in by.items()]
+    heads = ["metric", "n", "FGSM, %", "mean ε", "PGD, %", "stAdv, %", "reverse PGD, %", "RMSE", "PSNR, dB"]
+    settings = "; ".join(chosen[kind] for kind in PAPERS if kind in chosen)
+    sizes = "RMSE (mean ± standard deviation, 8-bit levels), PSNR and share of pixels changed by more than .001/.01/.03"
+    text = [f"Settings: {settings}.", f"{sizes} are of PGD's flips; mean ε and the shares are from −1 to 1.", ""]
+    text += under("Metric and most people agree:", table([*heads, ">.001/.01/.03, %"], agree))
+    return text + under("They disagree:", table(heads[:8], [row[:8] for row in disagree if row[1] != "0"]))
+
+
+def _papers_row(label: str, found: Found, side: str) -> list[str]:
+    flips: list[Flips | None] = [getattr(found[kind], side) if kind in found else None for kind in PAPERS]
+    n = next(one.samples for one in flips if one is not None)
+    fgsm, pgd, *_ = flips
+    shares = [share_of_row(one and one.flipped, n) for one in flips]
+    eps = "–" if fgsm is None else paper_eps(fgsm)
+    psnr = "–" if pgd is None or pgd.psnr is None else f"{pgd.psnr.mean:.1f}"
+    changed = "–" if pgd is None or pgd.changed is None else " / ".join(map(percent, pgd.changed))
+    return [label, f"{n:,}", shares[0], eps, *shares[1:], plus_minus(pgd and pgd.rmse), psnr, changed]
+
+
+def black_box(sample: Sample) -> list[str]:
+    """Flips by attacks that see no gradient: a table for each attack and who moves."""
+    by: dict[tuple[str, str], list[AttackLine]] = {}
+    for line in filter(is_black_box, sample.own.attacks):
+        by.setdefault((line.attack, line.moves), []).append(line)
+    text = []
+    for (_, moves), lines in by.items():
+        heads = list(dict.fromkeys(line.setting for line in lines))
+        drawn = table(["metric", "n", *percents(heads)], flip_rows(lines, heads, sample.label))
+        text += under(f"{MOVE_NAMES[moves].capitalize()}:", drawn)
+    return text
+
+
+def transfer(sample: Sample) -> list[str]:
+    """Flips of other metrics by images made on one, and of that one itself."""
+    text = []
+    for series in transfers(sample.own, sample.data):
+        source = series.lines[0].source or ""
+        name = sample.label.get(source, source)
+        made = [line for line in sample.own.attacks if line.metric == source and to_its_end(line)]
+        made = [line for line in made if line.setting in series.settings and line.moves == series.moves]
+        rows = flip_rows([*made, *series.lines], series.settings, {**sample.label, source: f"{name}, on itself"})
+        drawn = table(["metric", "n", *percents(transfer_heads(series))], rows)
+        text += under(f"Made on {name}:", drawn)
+    return text
+
+
+def lipsim(sample: Sample) -> list[str]:
+    """Attacked and certified scores, and how far embeddings move."""
+    return [*attacked(sample), *certified(sample), *shifts(sample)]
+
+
+def attacked(sample: Sample) -> list[str]:
+    """Scores under APGD, each beside the natural one of the triplets that were attacked."""
+    found = sorted(filter(is_apgd, sample.own.attacks), key=lambda line: line.eps or 0.0)
+    heads = {line.setting: f"ε {at(line.eps)}" for line in found}
+    if len(set(heads.values())) < len(heads):
+        heads = {setting: setting for setting in heads}
+    by: dict[tuple[str, int, float], dict[str, str]] = {}
+    for line in found:
+        by.setdefault((line.metric, *sample.before[key(line)]), {})[line.setting] = percent(line.score)
+    order = [line.metric for line in sample.summary.metrics]
+    rows = [
+        [sample.label[metric], f"{n:,}", percent(score), *(scores.get(setting, "–") for setting in heads)]
+        for (metric, n, score), scores in sorted(by.items(), key=lambda item: order.index(item[0][0]))
+    ]
+    drawn = table(["metric", "triplets", "natural, %", *percents(heads.values())], rows)
+    return under(f"2AFC score, natural and attacked ({'; '.join(heads)}):", drawn)
+
+
+def certified(sample: Sample) -> list[str]:
+    """Certified scores beside the smallest that any attack left."""
+    shown = {line.metric for line in sample.own.attacks if line.goal == "flip"} | sample.new
+    count = {line.metric: line.triplets for line in sample.summary.metrics}
+    rows = []
+    for line in sample.summary.certified:
+        if line.metric in shown:
+            worst = [one for one in sample.summary.worst if one.metric == line.metric]
+            left = smallest(one for one in worst if line.form == "all" or one.moves == "reference")
+            cells = [beside(*pair) for pair in zip(line.scores, left, strict=True)]
+            proved = percent(line.proved) if line.form == "published" else ""
+            rows.append([sample.label[line.metric], FORM_NAMES[line.form], f"{count[line.metric]:,}", *cells, proved])
+    heads = ["metric", "form", "triplets", *percents(map(at, EPSILONS)), "proved, %"]
+    words = "Certified 2AFC score / the smallest that an attack within that ℓ2 left (–: no image is so near)."
+    more = "In bold what an attack refutes. Proved: of the published form's radii."
+    return under(f"{words}\n{more}", table(heads, rows, words=2))
+
+
+def beside(proved: float, left: float | None) -> str:
+    """Two percentages; in bold if more is proved than is left, which only a form without proof can do."""
+    text = f"{percent(proved)} / {percent(left)}"
+    return text if left is None or proved <= left + 1e-12 else f"**{text}**"
+
+
+def smallest(lines: Iterable[WorstLine]) -> list[float | None]:
+    """At each ε the least score, whoever moves."""
+    scores = [line.scores for line in lines]
+    each = ([one[place] for one in scores] for place in range(len(EPSILONS)))
+    return [min((score for score in found if score is not None), default=None) for found in each]
+
+
+def at(eps: float | None) -> str:
+    """An ℓ2 size, LipSim's in its own words; a dash for none."""
+    return "–" if eps is None else "255/255" if eps == 1.0 else size(eps)
+
+
+def shifts(sample: Sample) -> list[str]:
+    """How far attacks on the embedding moved it, and what share of the proved limit that is."""
+    own = {(line.metric, line.setting) for line in sample.own.attacks if line.goal == "embedding"}
+    rows = []
+    for line in sample.summary.shifts:
+        if (line.metric, line.setting) in own:
+            used = ("–", "–") if line.used is None else (percent(line.used.p50), percent(line.used.most))
+            moved = (f"{line.shift.count:,}", f"{line.shift.p50:.3f}", f"{line.shift.most:.3f}")
+            rows.append([sample.label[line.metric], at(line.eps), *moved, *used, str(line.broken)])
+    heads = ("metric", "ε", "triplets", "median", "largest", "of limit, median, %", "largest, %", "beyond it")
+    words = "‖f(x+δ) − f(x)‖ under attacks on the embedding, and its share of the limit L·‖δ‖:"
+    return under(words, table(heads, rows))
+
+
+def others(sample: Sample) -> list[str]:
+    """Every attack that no other table shows."""
+    chosen = papers_settings(sample)
+    sources = {line.source for line in sample.own.attacks}
+    rows = []
+    for line in sample.own.attacks:
+        shown = is_black_box(line) or is_apgd(line) or line.goal == "embedding" or line.source is not None
+        shown |= is_papers(line) and chosen[line.attack, line.goal] == line.setting
+        shown |= to_its_end(line) and line.metric in sources
+        if not shown:
+            n, before = sample.before[key(line)]
+            flips = (f"{line.agree.samples:,}", share_of_row(line.agree.flipped, line.agree.samples))
+            name = f"{line.setting}; moved: {line.moves}"
+            rows.append([name, sample.label[line.metric], *flips, f"{n:,}", percent(before), percent(line.score)])
+    heads = ("attack", "metric", "n", "flipped, %", "triplets", "natural, %", "attacked, %")
+    return table(heads, sorted(rows, key=lambda row: row[0]), words=2)
+
+
+def asked(sample: Sample) -> list[str]:
+    """What the papers found, asked of one set."""
+    rows = [[one.title, f"{len(sample.triplets):,}", one.verdict, one.numbers] for one in findings(sample.summary)]
+    return table(("finding", "triplets", "verdict", "numbers"), rows, words=4)
+
+
+# -- the page -----------------------------------------------------------------------------------------------------
+
+SECTIONS: tuple[tuple[str, Callable[[Sample], list[str]]], ...] = (
+    ("Natural scores", natural),
+    ("White-box attacks: shares flipped", white_box),
+    ("Black-box attacks: shares flipped", black_box),
+    ("Transferred attacks: shares flipped", transfer),
+    ("LipSim's scores", lipsim),
+    ("Other attacks", others),
+    ("Findings", asked),
+)
+
+
+def measured(merged: Merged, title: str = "") -> str:
+    """The Markdown between the marks."""
+    found = samples(merged)
+    text = [f"**{title}**", ""] if title else []
+    text += [*introduction(merged, found), ""]
+    for heading, write in SECTIONS:
+        parts = [(sample, lines) for sample in found if (lines := write(sample))]
+        text += [f"### {heading}", ""] if parts else []
+        for sample, lines in parts:
+            text += [f"*On {len(sample.triplets):,} triplets.*", "", *lines] if len(found) > 1 else lines
+    return "\n".join([*text, soundness(merged)])
+
+
+def introduction(merged: Merged, found: Sequence[Sample]) -> Iterator[str]:
+    """What was measured on what."""
+    data = merged.facts[0]["data"][0]
+    photos = f" from {data['source']['photos']:,} photographs" if "photos" in data["source"] else ""
+    sides = sorted({line.side for sample in found for line in sample.summary.metrics})
+    hours = math.fsum(facts.get("seconds", 0.0) for facts in merged.facts) / 3600
+    layout = data["source"].get("layout") or data["name"].partition(":")[0]
+    *more, last = [f"{len(sample.triplets):,}" for sample in found]
+    counts = f"{', '.join(more)} and {last}" if more else last
+    yield f"{counts} {layout} triplets{photos}, {'/'.join(map(str, sides))} px, seed {merged.facts[0]['seed']};"
+    yield f"{len(merged.facts)} runs, {hours:.1f} hours of computing. A dash: not run, or nothing to count."
+    yield "n: samples where metric and most people agree, where not said otherwise."
+    if len(found) > 1:
+        inner = all(one.triplets <= found[0].triplets for one in found)
+        yield f"{'Smaller sets are parts of the largest. ' * inner}Only scores of one set are comparable."
+    if merged.repeated:
+        counts = f"{merged.repeated:,}, of which {merged.otherwise:,} ended otherwise"
+        yield f"Attacks that several runs hold count once: {counts}."
+
+
+def soundness(merged: Merged) -> str:
+    """Certificates against every image of every run."""
+    images = Rows.of(merged.rows()).attacked
+    inside, alarms = int(images.within.sum()), int(images.alarms.sum())
+    return f"**{inside:,} certificates attacked, {alarms:,} alarms; {len(images):,} adversarial images judged.**"
+
+
+def replaced(page: str, text: str, where: str) -> str:
+    """The page with the text between its marks.
+
+    Raises:
+        UsageError: it has not one pair of marks.
+    """
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise UsageError(f"{where} needs one line {BEGIN} and after it one line {END}")
+    return f"{page.split(BEGIN)[0]}{BEGIN}\n{text.strip()}\n{END}{page.split(END)[1]}"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Read, put together, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("records", type=Path, nargs="+")
+    parser.add_argument("--page", type=Path, default=Path(__file__).resolve().parent.parent / "papers.md")
+    parser.add_argument("--title", default="", help="a line above the tables")
+    chosen = parser.parse_args(words)
+    try:
+        text = measured(read(chosen.records), chosen.title)
+        page = replaced(chosen.page.read_text(encoding="utf-8"), text, str(chosen.page))
+    except (RetrError, OSError) as error:
+        sys.exit(f"papers_measured: {error}")
+    write_atomically(chosen.page, page.encode())
+    print(f"{chosen.page}: {len(text.splitlines())} lines from {len(chosen.records)} records")
+
+
+if __name__ == "__main__":
+    main()
