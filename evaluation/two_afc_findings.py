@@ -146,7 +146,7 @@ def _certified_holds(summary: TripletSummary, data: str) -> Answer:
     common = {(line.attack, line.setting) for line in ours} & {(line.attack, line.setting) for line in rivals}
     if not common:
         return _NOTHING, "no ℓ2 attack was run on both kinds"
-    attack, setting = max(common, key=lambda pair: _eps_of(ours, pair))
+    attack, setting = max(common, key=lambda pair: _strength(ours, pair))
     shares = [
         [line.agree.flipped for line in group if (line.attack, line.setting) == (attack, setting)]
         for group in (rivals, ours)
@@ -155,8 +155,13 @@ def _certified_holds(summary: TripletSummary, data: str) -> Answer:
     return _compare(shares[0], shares[1], text)
 
 
-def _eps_of(lines: Sequence[AttackLine], pair: tuple[str, str]) -> tuple[float, int, str]:
-    return max((line.eps or 0.0, line.steps, line.setting) for line in lines if (line.attack, line.setting) == pair)
+def _strength(lines: Sequence[AttackLine], pair: tuple[str, str]) -> tuple[bool, float, int, str]:
+    """Attacks that follow a gradient come before those that only ask, whose steps are evaluations."""
+    return max(
+        (line.gradients > 0, line.eps or 0.0, line.steps, line.setting)
+        for line in lines
+        if (line.attack, line.setting) == pair
+    )
 
 
 def _sound(summary: TripletSummary, data: str) -> Answer:

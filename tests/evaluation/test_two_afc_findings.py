@@ -124,6 +124,17 @@ def test_metrics_with_a_proof_beside_those_without(proved, verdict):
     assert found(rows)["certified-holds"].verdict == verdict
 
 
+def test_an_attack_without_a_gradient_does_not_speak_for_one_with():
+    blind = {"attack": "square-l2", "setting": "Square", "norm": "l2", "eps": 1.0, "steps": 200, "gradients": 0}
+    steep = {"attack": "apgd-l2", "setting": "APGD", "norm": "l2", "eps": 0.5, "steps": 20}
+    rows = [*group("retr:lipsim", 0.1, certified=True, **blind), *group(LEARNED, 0.1, **blind)]
+    rows += [row for row in group("retr:lipsim", 0.1, certified=True, **steep) if row["attack"] != "none"]
+    rows += [row for row in group(LEARNED, 0.9, **steep) if row["attack"] != "none"]
+    answer = found(rows)["certified-holds"]
+    assert answer.verdict == "holds"
+    assert answer.numbers.startswith("APGD")
+
+
 def test_a_broken_certificate_is_found():
     l2 = {"moves": "reference", "l2": 0.1, "certified": True, "radius_sound": 0.5}
     assert found(group("retr:lipsim", 0.0, **l2))["sound"].verdict == "holds"
