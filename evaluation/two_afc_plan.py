@@ -125,7 +125,7 @@ def plan_of(preset: str, given: Mapping[str, Any], levels: Mapping[str, Any]) ->
         levels: fields of ``Levels``; None for those that were not given.
 
     Raises:
-        UsageError: for an unknown preset, or as the plan's own checks.
+        UsageError: for an unknown preset, for a source with nothing to transfer, or as the plan's own checks.
     """
     if preset not in PRESETS:
         raise UsageError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
@@ -137,6 +137,8 @@ def plan_of(preset: str, given: Mapping[str, Any], levels: Mapping[str, Any]) ->
         fields["transfer_from"] = None
     if fields["transfer_from"] and "attacks" not in said:
         fields["attacks"] = (*fields["attacks"], *transfers)
+    if said.get("transfer_from", NO_SOURCE) != NO_SOURCE and not {"all", *TRANSFERS} & set(fields["attacks"]):
+        raise UsageError(f"nothing is transferred: name one of {', '.join(TRANSFERS)} among the attacks")
     numbers = {name: value for name, value in levels.items() if value not in (None, ())}
     return TwoAFCPlan(**fields, levels=Levels(**{**asdict(usual), **numbers}))
 

@@ -92,8 +92,11 @@ def test_presets_say_what_is_not_said() -> None:
     assert quick.levels.steps == 7
     assert quick.levels.l2 == (0.25,)
     assert quick.transfers
-    only = plan_of("quick", {**said, "attacks": ("pgd",), "transfer_from": "ssim"}, {})
+    only = plan_of("quick", {**said, "attacks": ("pgd", "transfer-stadv"), "transfer_from": "ssim"}, {})
     assert [one.key for one in only.settings] == ["pgd"]
+    assert [one.key for one in only.transfers] == ["transfer-stadv"]
+    with pytest.raises(UsageError, match="nothing is transferred"):
+        plan_of("quick", {**said, "attacks": ("pgd",), "transfer_from": "ssim"}, {})
     assert {one.attack.norm for one in plan_of("lipsim", said, {}).settings} == {"l2", "linf"}
 
 
