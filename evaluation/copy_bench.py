@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -174,9 +175,30 @@ def _systems(
             hashed = hashed.calibrate(_images(negatives.setting, plan, progress, f"thresholds: {name}"), fpr=plan.fpr)
         systems.append(hashed)
         facts.append({"system": name, **hashed.facts()})
-    if len({system.name for system in systems}) < len(systems):
-        raise UsageError(f"a system is named twice: {', '.join(system.name for system in systems)}")
-    return systems, facts
+    systems = told_apart(systems)
+    return systems, [{**fact, "system": system.name} for fact, system in zip(facts, systems, strict=True)]
+
+
+def told_apart(systems: Sequence[System]) -> list[System]:
+    """The systems; models of one name, such as two training runs, also bear the first digits of their digests.
+
+    Raises:
+        UsageError: the same models twice.
+    """
+    if len({system.digest for system in systems}) < len(systems):
+        raise UsageError(f"a system is given twice: {', '.join(system.name for system in systems)}")
+    often = Counter(system.name for system in systems)
+    return [
+        replace(system, alias=_with_digits(system))
+        if isinstance(system, EngineSystem) and often[system.name] > 1
+        else system
+        for system in systems
+    ]
+
+
+def _with_digits(system: EngineSystem) -> str:
+    channels = system.engine.channels
+    return "+".join(f"{channel.embedder.name}@{channel.embedder.digest[:6]}" for channel in channels)
 
 
 def _calibrated_index(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -20,7 +21,7 @@ from .provenance import Provenance, new_run_id, provenance_of
 def provenance_for(plan: CopyPlan, system: System) -> Provenance:
     """What is the same in every record of a run and a system."""
     if isinstance(system, EngineSystem):
-        return provenance_of(system.engine, command=plan.command, seed=plan.seed)
+        return replace(provenance_of(system.engine, command=plan.command, seed=plan.seed), model=system.name)
     assert isinstance(system, HashSystem)
     package = system.hash.package
     return Provenance(

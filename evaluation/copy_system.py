@@ -105,15 +105,17 @@ class EngineSystem:
     Attributes:
         engine: the opened index.
         verdicts: whether its thresholds were set on negatives; if not, they serve only to rank several channels.
+        alias: its name where that of its models would not tell it from another system.
     """
 
     engine: Engine
     verdicts: bool = False
+    alias: str | None = None
 
     @property
     def name(self) -> str:
-        """Names of the channels' models, joined by +."""
-        return self.engine.model
+        """The alias, or the names of the channels' models, joined by +."""
+        return self.alias or self.engine.model
 
     @property
     def digest(self) -> str:
@@ -142,7 +144,7 @@ class EngineSystem:
         engine = self.engine
         scores = np.concatenate([best_scores(engine, batch) for batch in negatives])
         found = set_thresholds(scores, cosine=[c.score == "cosine" for c in engine.channels], fpr=fpr)
-        return EngineSystem(with_thresholds(engine, found), verdicts=True)
+        return replace(self, engine=with_thresholds(engine, found), verdicts=True)
 
     def stored_thresholds(self) -> list[dict[str, Any]]:
         """The channels' thresholds as JSON."""
@@ -150,7 +152,8 @@ class EngineSystem:
 
     def with_stored(self, thresholds: Sequence[dict[str, Any]]) -> EngineSystem:
         """Itself with thresholds of :meth:`stored_thresholds`."""
-        return EngineSystem(with_thresholds(self.engine, [Threshold(**one) for one in thresholds]), verdicts=True)
+        found = [Threshold(**one) for one in thresholds]
+        return replace(self, engine=with_thresholds(self.engine, found), verdicts=True)
 
     def group_of(self, item: str) -> int:
         """The engine's number of an item."""

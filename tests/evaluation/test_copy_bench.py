@@ -20,6 +20,7 @@ from rich.console import Console
 
 from retr.core.errors import IntegrityError, ModelError, UsageError
 from retr.core.units import Radius
+from retr.embedding.model_file import load_model, save_model
 from retr.evaluation import baselines, copy_bench
 from retr.evaluation.copy_bench import CopyResult, run_copy_bench
 from retr.evaluation.copy_plan import CopyPlan
@@ -27,6 +28,7 @@ from retr.evaluation.copy_records import SCHEMA, read_copy_records, write_copy_r
 from retr.evaluation.copy_summary import summarise
 from retr.evaluation.copy_system import EngineSystem, Found, Pixels
 from retr.reports.copy_table import copy_json, copy_rows, print_copies
+from retr.training.students import parse_student
 
 FAMILIES = ("identity", "jpeg", "flip", "two")
 ITEMS, DISTRACTORS = 14, 24
@@ -249,6 +251,21 @@ class TestSeveral:
 
 
 class TestBaselines:
+    def test_two_runs_of_one_architecture_are_told_apart(self, plan: CopyPlan, tmp_path: Path) -> None:
+        student = parse_student("retr_s:image=16,widths=16+32,depths=1+1,dim=16")
+        files = [str(tmp_path / f"{seed}.safetensors") for seed in range(3)]
+        for seed, file in zip((0, 1, 0), files, strict=True):
+            save_model(student.shipped(student.network(seed), "cosine"), Path(file), {}, training={})
+        result = run_copy_bench(
+            replace(plan, models=(files[0],), baselines=(files[1],), families=("identity",)), Silent()
+        )
+        names = [f"{load_model(Path(f)).name}@{load_model(Path(f)).digest[:6]}" for f in files[:2]]
+        assert [line.system for line in result.summary.systems] == names
+        assert {row["model"] for row in table_of(result)} == set(names)
+        twice = replace(plan, models=(files[0],), baselines=(files[2],), families=("identity",))
+        with pytest.raises(UsageError, match="given twice"):
+            run_copy_bench(twice, Silent())
+
     @pytest.mark.parametrize("name", list(baselines.HASHES))
     def test_hashes_find_what_is_hardly_changed(self, plan: CopyPlan, name: str) -> None:
         pytest.importorskip(baselines.HASHES[name].package, reason="an optional package: pip install 'retr[baselines]'")
