@@ -2,8 +2,8 @@
 
 centre → pixel-unshuffle → per stage: [pixel-unshuffle 2] → channels padded or cut to the stage's width → blocks of
 (layer, shift, activation) → flatten → dense head. Inputs are in [0, 1], not normalised; the first layer removes the
-mean of every channel. Every layer has constant at most 1, and with the ``mix`` layer most of them are isometries, so
-little of the distance between images is lost on the way.
+mean of every channel. Every layer has constant at most 1, and with the ``orthogonal`` and ``mix`` layers most of them
+are isometries, but for what is cut, so little of the distance between images is lost on the way.
 """
 
 from __future__ import annotations
@@ -131,9 +131,9 @@ class RetrArchitecture:
 
     image: int = 64
     patch: int = 4
-    widths: tuple[int, ...] = (64, 256, 512)
+    widths: tuple[int, ...] = (48, 128, 256)
     depths: tuple[int, ...] = (3, 3, 3)
-    layer: str = "mix"
+    layer: str = "orthogonal"
     activation: str = "maxmin"
     dim: int = 256
     head: str = "orthogonal"
@@ -193,7 +193,7 @@ class RetrArchitecture:
 
 RETR_S = RetrArchitecture()
 """The small network."""
-RETR_M = RetrArchitecture(image=128, widths=(64, 256, 512, 768), depths=(3, 3, 3, 3))
+RETR_M = RetrArchitecture(image=128, widths=(48, 128, 256, 384), depths=(3, 3, 3, 3))
 """The medium network: one stage more, about twice the parameters, four times the pixels."""
 
 

@@ -73,7 +73,7 @@ class CopiesOptions:
     head: str = RETR_S.head
     centring: str = RETR_S.centring
     score: Score = "cosine"
-    epsilon: float = 3.0
+    epsilon: float = 4.0
     temperature: float | None = None
     threshold: float | None = None
     threshold_weight: float = 0.5

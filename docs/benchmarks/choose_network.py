@@ -26,7 +26,8 @@ from retr.training.report import Unwatched
 CONVOLUTIONS = {"widths": (48, 64, 128)}
 RESIDUALS = {"widths": (48, 64, 128), "depths": (2, 1, 1)}
 """Widths and depths that bring 3×3 convolutions, and pairs of them, to the 61 MFLOP of ``mix``."""
-VARIANTS: dict[str, dict[str, Any]] = {
+MIX = {"layer": "mix", "widths": (64, 256, 512), "epsilon": 3.0}
+_VARIANTS: dict[str, dict[str, Any]] = {
     "mix": {},
     "orthogonal": {"layer": "orthogonal", **CONVOLUTIONS},
     "aol": {"layer": "aol", **CONVOLUTIONS},
@@ -53,6 +54,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rate-5e-4": {"lr": 5e-4},
     "rate-3e-3": {"lr": 3e-3},
 }
+VARIANTS = {name: {**MIX, **changes} for name, changes in _VARIANTS.items()}
 """What each variant changes; everything else is as in ``mix``."""
 COMMON = {"batch": 192, "lr": 1.5e-3, "precision": "bf16", "evaluate_every": 0, "checkpoint_every": 0}
 TRIAL, UNTIMED = 14, 4

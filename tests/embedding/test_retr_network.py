@@ -99,7 +99,8 @@ def test_the_small_network_keeps_to_its_budget():
 
 def test_operations_are_counted():
     a = RetrArchitecture(image=8, patch=4, widths=(48,), depths=(2,), dim=5)
-    assert flops(a) == 2 * (2 * 2 * 2 * 48 * 48 + 48 * 4 * 5)
+    assert flops(a) == 2 * (2 * 2 * 2 * 9 * 48 * 48 + 48 * 4 * 5)
+    assert flops(dataclasses.replace(a, layer="mix")) == 2 * (2 * 2 * 2 * 48 * 48 + 48 * 4 * 5)
 
 
 def test_it_is_blind_to_the_brightness_of_a_channel():
@@ -199,7 +200,7 @@ def test_the_command_prints_every_layer(file, capsys):
     assert command("models", "prove", str(file), "--format", "json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["schema"] == "retr.model-proof/1"
-    assert len(facts["layers"]) == 16
+    assert len(facts["layers"]) == 13
     assert {"name", "kind", "value", "method", "slack"} == set(facts["layers"][0])
     assert command("models", "prove", str(file)) == 0
     table = capsys.readouterr().out
