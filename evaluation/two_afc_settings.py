@@ -130,12 +130,18 @@ def _fgsm(key: str, levels: Levels) -> tuple[Setting, ...]:
 
 
 def _pgd(
-    key: str, levels: Levels, *, alpha: float = _TMLR_STEP, steps: int = _TMLR_STEPS, **told: Any
+    key: str,
+    levels: Levels,
+    *,
+    eps: float = _TMLR_EPS,
+    alpha: float = _TMLR_STEP,
+    steps: int = _TMLR_STEPS,
+    **told: Any,
 ) -> tuple[Setting, ...]:
     del levels
     attack = replace(find_attack("pgd-linf"), run=partial(_from_clean, alpha=alpha * _HALF))
-    label = f"PGD eps {_TMLR_EPS:g} alpha {alpha:g} x{steps}{', to its end' if told.get('transfer') else ''}"
-    return (Setting(key, attack, label, _TMLR_EPS * _HALF, Effort(steps=steps), **{"form": "flip", **told}),)
+    label = f"PGD eps {eps:g} alpha {alpha:g} x{steps}{', to its end' if told.get('transfer') else ''}"
+    return (Setting(key, attack, label, eps * _HALF, Effort(steps=steps), **{"form": "flip", **told}),)
 
 
 def _from_clean(target: Target, x: Tensor, *, eps: Tensor, alpha: float, **told: Any) -> AttackResult:
@@ -143,8 +149,8 @@ def _from_clean(target: Target, x: Tensor, *, eps: Tensor, alpha: float, **told:
     return mi_fgsm(target, x, norm="linf", eps=eps, alpha=torch.full_like(eps, alpha), mu=0.0, **told)
 
 
-def _reverse(key: str, levels: Levels) -> tuple[Setting, ...]:
-    (made,) = _pgd(key, levels, form="reverse", goal="reverse", moves="other")
+def _reverse(key: str, levels: Levels, **numbers: Any) -> tuple[Setting, ...]:
+    (made,) = _pgd(key, levels, form="reverse", goal="reverse", moves="other", **numbers)
     return (replace(made, label=f"reverse {made.label}"),)
 
 
@@ -243,6 +249,7 @@ FAMILIES: dict[str, Family] = {
     "stadv-1000": partial(_stadv, alpha=1000.0),
     "stadv-released": partial(_stadv, alpha=50.0, released=True),
     "reverse-pgd": _reverse,
+    "reverse-pgd-released": partial(_reverse, eps=0.1, steps=50),
     "transfer-pgd-10": partial(_pgd, steps=10, transfer=True),
     "transfer-pgd-20": partial(_pgd, steps=20, transfer=True),
     "transfer-stadv": partial(_stadv, alpha=50.0, transfer=True),

@@ -81,6 +81,17 @@ def test_settings_have_labels_of_their_own() -> None:
     assert all(one.eps > 0 or one.attack.norm == "none" or one.at_radius for one in every)
 
 
+def test_the_released_reverse_attack_goes_farther() -> None:
+    ours, theirs = settings_of(("reverse-pgd", "reverse-pgd-released"), Levels())
+    assert (ours.eps, ours.effort.steps) == (0.015, 30)
+    assert (theirs.eps, theirs.effort.steps) == (0.05, 50)  # 0.1 on the scale from -1 to 1
+    assert (
+        (ours.form, ours.goal, ours.moves)
+        == (theirs.form, theirs.goal, theirs.moves)
+        == ("reverse", "reverse", "other")
+    )
+
+
 def test_presets_say_what_is_not_said() -> None:
     said = {"data": ("synthetic:x",), "metrics": ("l2",)}
     assert plan_of("clean", said, {}).settings == ()
