@@ -29,7 +29,7 @@ from retr.training.starts import load_start, read_start
 from retr.training.students import parse_student, student_from_json
 from retr.training.teacher import Teacher, load_teacher, orthogonal_projection, stored_targets
 
-TINY = "retr_s:image=16,widths=16+32,depths=1+1,dim=16"
+TINY = "retr_s:layer=mix,image=16,widths=16+32,depths=1+1,dim=16"
 
 
 class TestLosses:
