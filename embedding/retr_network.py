@@ -3,7 +3,8 @@
 centre → pixel-unshuffle → per stage: [pixel-unshuffle 2] → channels padded or cut to the stage's width → blocks of
 (layer, shift, activation) → flatten → dense head. Inputs are in [0, 1], not normalised; the first layer removes the
 mean of every channel. Every layer has constant at most 1, and with the ``orthogonal`` and ``mix`` layers most of them
-are isometries, but for what is cut, so little of the distance between images is lost on the way.
+are isometries but for channels that are cut and what zero padding crops, so little of the distance between images is
+lost on the way.
 """
 
 from __future__ import annotations
