@@ -18,7 +18,12 @@ def cayley(parameter: Tensor) -> Tensor:
     """
     skew = parameter - parameter.mT
     one = torch.eye(skew.shape[-1], dtype=skew.dtype, device=skew.device)
-    return torch.linalg.solve(one + skew, one - skew)  # the factors commute
+    if skew.ndim == 2 or skew.device.type != "cpu":
+        return torch.linalg.solve(one + skew, one - skew)  # the factors commute
+    # One matrix at a time: a batch makes torch start threads within which MKL starts its own, and waits for some that
+    # never come (seen in a process that had run other threads before, with five matrices of 256 and more).
+    solved = [torch.linalg.solve(one + one_skew, one - one_skew) for one_skew in skew.flatten(0, -3)]
+    return torch.stack(solved).reshape(skew.shape)
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
