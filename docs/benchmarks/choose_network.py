@@ -30,6 +30,8 @@ MIX = {"layer": "mix", "widths": (64, 256, 512), "epsilon": 3.0}
 _VARIANTS: dict[str, dict[str, Any]] = {
     "mix": {},
     "orthogonal": {"layer": "orthogonal", **CONVOLUTIONS},
+    "orthogonal-192": {"layer": "orthogonal", "widths": (48, 96, 192)},
+    "orthogonal-256": {"layer": "orthogonal", "widths": (48, 128, 256)},
     "aol": {"layer": "aol", **CONVOLUTIONS},
     "sll": {"layer": "sll", **RESIDUALS},
     "cpl": {"layer": "cpl", **RESIDUALS},
