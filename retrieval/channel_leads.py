@@ -26,7 +26,7 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Part:
-    """One channel's view of the candidates: all rows of every candidate item, rescored."""
+    """One channel's view of the candidates: the rows it lists and all rows of the items that come first, rescored."""
 
     channel: Channel
     proof: Proof

@@ -40,7 +40,7 @@ def rank_channels(
     """
     lists, growth = list(lists), GROWTH
     while True:
-        parts = _parts(channels, lists, proofs)
+        parts = _parts(channels, lists, proofs, k)
         items, total = item_margins([*((part.margins, part.items) for part in parts), *unseen_parts(parts)])
         ranking, settled = _settle(parts, items, total, k, certify)
         if settled:
@@ -52,10 +52,21 @@ def rank_channels(
         growth *= growth
 
 
-def _parts(channels: Sequence[Channel], lists: Sequence[Shortlist], proofs: Sequence[Proof]) -> list[Part]:
-    wanted = np.unique(np.concatenate([c.groups[s.ids] for c, s in zip(channels, lists, strict=True)]))
-    ids = np.flatnonzero(np.isin(channels[0].groups, wanted))
-    return [_part(c, s, p, ids) for c, s, p in zip(channels, lists, proofs, strict=True)]
+def _parts(channels: Sequence[Channel], lists: Sequence[Shortlist], proofs: Sequence[Proof], k: int) -> list[Part]:
+    """What is listed, and every row of the items that come first, so that these have their exact margins and radii.
+
+    Rows of other items that a channel does not list are left out, however many there are: with many views they are
+    nearly all rows. Like rows of items that no channel lists, they lie beyond that channel's ``unseen`` and count as
+    UNSEEN: nothing is settled while that could be first, among the first k, or inside of a radius.
+    """
+    listed = [_part(c, s, p, np.sort(s.ids)) for c, s, p in zip(channels, lists, proofs, strict=True)]
+    items, total = item_margins([(part.margins, part.items) for part in listed])
+    first = items[np.lexsort((items, -total.values))][:k]
+    own = np.flatnonzero(np.isin(channels[0].groups, first))
+    return [
+        part if np.isin(own, part.ids).all() else _part(part.channel, part.short, part.proof, np.union1d(part.ids, own))
+        for part in listed
+    ]
 
 
 def _part(channel: Channel, short: Shortlist, proof: Proof, ids: Ids) -> Part:

@@ -10,6 +10,7 @@ import torch
 from drawn import Quiet, draw
 from PIL import Image
 
+import retr.retrieval.rank_channels
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.channel import Channel
 from retr.retrieval.engine import Engine
@@ -122,6 +123,27 @@ def test_the_ranking_is_the_same_without_radii(two, make_proof):
         assert [item.row for item in plain.items] == [item.row for item in proved.items]
         assert plain.point_verdict == proved.point_verdict
         assert plain.items[0].top1 is plain.copy is None
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_of_items_that_do_not_come_first_only_what_is_listed_is_looked_at(two, make_proof, monkeypatch, k):
+    """With many views the rest would be nearly all rows: a second, where a tenth of one is enough."""
+    settle, left_out = retr.retrieval.rank_channels._settle, 0
+
+    def watched(parts, *rest):
+        nonlocal left_out
+        first = {item.group for item in settle(parts, *rest)[0].items}
+        for part in parts:
+            beside = np.setdiff1d(part.ids, part.short.ids)
+            assert set(two[0].groups[beside].tolist()) <= first
+            left_out += len(np.flatnonzero(np.isin(two[0].groups, part.items))) - len(part.ids)
+        return settle(parts, *rest)
+
+    monkeypatch.setattr(retr.retrieval.rank_channels, "_settle", watched)
+    for zs in queries(two):
+        lists = [shortlists(c, z[None], 30)[0] for c, z in zip(two, zs, strict=True)]
+        rank_channels(two, lists, k, [make_proof(z) for z in zs], certify=True)
+    assert left_out > 0
 
 
 # -- two block means, attacked in pixels ------------------------------------------------------------------------------
