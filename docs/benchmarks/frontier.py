@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retr.core.errors import UsageError
+from retr.core.errors import RetrError, UsageError
 
 BUDGETS = (1.0, 3.0, 5.0)
 SAME = ("gallery", "distractors", "distractor_views", "families", "queries", "seed")
@@ -41,8 +41,11 @@ def main() -> None:
     """Read the results, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, nargs="+")
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in parser.parse_args().results]
-    print(table(points(results)))
+    try:
+        results = [json.loads(path.read_text(encoding="utf-8")) for path in parser.parse_args().results]
+        print(table(points(results)))
+    except (RetrError, OSError, json.JSONDecodeError) as error:
+        parser.error(str(error))
 
 
 def points(results: list[dict[str, Any]]) -> list[Point]:

@@ -2,10 +2,9 @@
 
     python docs/benchmarks/shorten_model.py MODEL PHOTOS --dim 128 -o retr_s-128.safetensors
 
-The directions are those of the unit embeddings of PHOTOS (folders or tar shards with photographs; --sample of
-them, drawn by a fixed seed).
-They are orthonormal, so the shorter embedding is at most as far apart as the longer one; the head is stored as one
-matrix, and its bound is proved again from the numbers in the file, as for any model.
+The directions are those of the unit embeddings of PHOTOS (folders or tar shards with photographs; --sample of them,
+drawn by a fixed seed). They are orthonormal, so two shorter embeddings are at most as far apart as the longer ones; the
+head is stored as one matrix, and its bound is proved again from the numbers in the file, as for any model.
 """
 
 from __future__ import annotations
@@ -13,14 +12,16 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from choose_views import embed, pixels_of, read_images
 
-from retr.core.errors import UsageError
+from retr.core.errors import RetrError, UsageError
 from retr.embedding.contract import Embedder
 from retr.embedding.layers.linear import LinearDense, ship_dense
 from retr.embedding.model_file import file_spec, save_model
@@ -37,15 +38,25 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=4000)
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    embedder = load_embedder(args.model)
-    encoded = [image for source in args.photos for image in read_images(source)]
-    chosen = np.random.default_rng(0).permutation(len(encoded))[: args.sample]
+    try:
+        print(json.dumps(shorten(args.model, args.photos, args.sample, args.dim, args.output)))
+    except (RetrError, OSError) as error:
+        parser.error(str(error))
+
+
+def shorten(spec: str, photos: Sequence[Path], sample: int, dim: int, output: Path) -> dict[str, Any]:
+    """Write the shorter model of a spec; returns what it is, and how much it keeps."""
+    embedder = load_embedder(spec)
+    encoded = [image for source in photos for image in read_images(source)]
+    chosen = np.random.default_rng(0).permutation(len(encoded))[: max(sample, 0)]
+    if not chosen.size:
+        raise UsageError(f"no photograph to take directions from: {len(encoded)} found, --sample {sample}")
     rows = embed((pixels_of(encoded[k]) for k in chosen), [embedder])[0]
-    basis, kept = directions(torch.from_numpy(rows), args.dim)
-    short = shortened(embedder, basis, args.output)
-    card = {"name": short.name, "from": embedder.name, "dim": args.dim, "directions_from_images": len(rows)}
-    header = save_model(short, args.output, card)
-    print(json.dumps({**card, "kept": kept, "lipschitz": header["lipschitz"]["value"]}))
+    basis, kept = directions(torch.from_numpy(rows), dim)
+    short = shortened(embedder, basis, output)
+    card = {"name": short.name, "from": embedder.name, "dim": dim, "directions_from_images": len(rows)}
+    header = save_model(short, output, card)
+    return {**card, "kept": kept, "lipschitz": header["lipschitz"]["value"]}
 
 
 def directions(rows: torch.Tensor, dim: int) -> tuple[torch.Tensor, float]:
