@@ -222,6 +222,29 @@ class RetrNetwork(nn.Module):
             if name.rpartition(".")[2] == "bias":
                 parameter.zero_().requires_grad_(False)
 
+    @torch.no_grad()
+    def pass_through(self, depths: tuple[int, ...]) -> None:
+        """Set all blocks beyond these depths so that they hand their input on: a deeper network begins as a shallower.
+
+        What a block ends with, sorted pairs or absolute values, does not change what another block has ended with.
+
+        Args:
+            depths: of the shallower network, at least 1 per stage.
+
+        Raises:
+            UsageError: for stages that are deeper there, and layers that cannot do so.
+        """
+        own, layer = self.architecture.depths, self.architecture.layer
+        if len(depths) != len(own) or any(not 1 <= few <= many for few, many in zip(depths, own, strict=True)):
+            raise UsageError(f"a network of depths {own} cannot begin as one of depths {depths}")
+        if depths != own and (layer != "orthogonal" or self.architecture.centring == "all"):
+            raise UsageError("only a network of orthogonal layers, without centrings between, can begin as a shallower")
+        for stage, few in enumerate(depths):
+            for block in range(few, own[stage]):
+                added = self.body.get_submodule(f"stage{stage}.block{block}.layer")
+                assert isinstance(added, OrthogonalConv)
+                added.pass_through()
+
     def forward(self, x: Tensor) -> Tensor:  # b 3 image image -> b dim
         """Embed a batch with values in [0, 1]."""
         # Channels-last is the layout in which mixing is one matrix product, without copies.

@@ -23,7 +23,7 @@ from .copies_loss import CopiesLoss, Margins, copies_loss, nearest_others
 from .data import ImageStore, open_store
 from .hard_groups import HardGroups, find_neighbours
 from .recipes import RunContext
-from .starts import averaged_weights, load_start
+from .starts import averaged_weights, load_shallower
 
 _THRESHOLDS: dict[Score, float] = {"cosine": 0.4, "euclidean": 8.0}
 """Fixed, not learned: a learned angle runs away to 0, the embedding to one direction, and the cone to a ball."""
@@ -59,7 +59,7 @@ class CopiesOptions:
         group: images in a group.
         gallery_edits: share of steps whose gallery rows are edited too, as the rows of stored views are.
         source_side: side at which images are cached, before edits; at least ``image``.
-        start: folder of a run of this recipe whose averaged weights to begin with.
+        start: folder of a run of this recipe whose averaged weights to begin with; its network may have fewer blocks.
         name: of the model in its file.
     """
 
@@ -203,9 +203,9 @@ class CopiesRecipe:
     def _begin_from(self, run: Path) -> dict[str, Any]:
         """Take a run's averaged weights; says which they were, without a path of this machine."""
         weights = averaged_weights(run)[1]
-        load_start(self.network, weights, run)
+        assert isinstance(self.network, RetrNetwork)
+        load_shallower(self.network, weights, run)
         if self.options.centring == "homogeneous":
-            assert isinstance(self.network, RetrNetwork)
             self.network.drop_constants()
         return {"run": run.resolve().name, "weights": digest_json(describe_tensors(weights))}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..embedding.retr_network import RetrNetwork
 from .checkpoint import NAME, read_checkpoint
 from .students import Student, student_from_json
 
 _EMA = "ema/"
+_BLOCK = re.compile(r"body\.stage(\d+)\.block(\d+)\.")
 
 
 def read_start(path: Path) -> tuple[Student, dict[str, Tensor]]:
@@ -65,3 +68,24 @@ def load_start(network: nn.Module, weights: Mapping[str, Tensor], path: Path) ->
         raise UsageError(
             f"the weights of {path} are of another network ({reason}); give the architecture of that run"
         ) from None
+
+
+def load_shallower(network: RetrNetwork, weights: Mapping[str, Tensor], path: Path) -> None:
+    """As :func:`load_start`, but a network with more blocks at the end of its stages is taken too: they begin idle.
+
+    Raises:
+        UsageError: where the weights do not fit otherwise, or such blocks cannot be idle.
+    """
+    depths = [0] * len(network.architecture.depths)
+    for found in map(_BLOCK.match, weights):
+        if found and int(found[1]) < len(depths):
+            depths[int(found[1])] = max(depths[int(found[1])], int(found[2]) + 1)
+    added = {}
+    if all(depths):
+        network.pass_through(tuple(depths))
+        added = {
+            name: value
+            for name, value in network.state_dict().items()
+            if (found := _BLOCK.match(name)) and int(found[2]) >= depths[int(found[1])]
+        }
+    load_start(network, {**weights, **added}, path)

@@ -53,6 +53,25 @@ class OrthogonalConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         nn.init.normal_(self.skew, std=side**-0.5, generator=generator)
 
+    @torch.no_grad()
+    def pass_through(self) -> None:
+        """Set the parameters so that the layer hands its input on, and can still learn.
+
+        The two taps of a direction come in pairs: [P, I−P] and [I−P, P] make one tap in the middle.
+
+        Raises:
+            UsageError: where no parameters do so: other outputs than inputs, a stride, groups of odd size, an even k.
+        """
+        steps, side = self.skew.shape[1], self.skew.shape[2]
+        if self.rows != self.columns or self.stride != 1 or side % 2 or steps % 4 != 1:
+            raise UsageError("this orthogonal convolution cannot be set to pass its input on")
+        self.skew.zero_()
+        self.bias.zero_()
+        ones = torch.eye(side // 2, dtype=self.skew.dtype, device=self.skew.device)
+        for step in range(1, steps):
+            if (step - 1) // 2 % 2:  # every second of a direction: a quarter turn takes P to I−P
+                self.skew[:, step, : side // 2, side // 2 :] = ones
+
     def kernel(self, skew: Tensor) -> Tensor:
         """The kernel that a parameter makes, differentiable, in its precision: (o, c/groups, k, k)."""
         matrices = cayley(skew)

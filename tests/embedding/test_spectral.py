@@ -165,3 +165,22 @@ def test_the_norm_of_an_empty_block_has_gradient_0():
 def test_the_channels_last_layout_is_kept(layer):
     x = torch.randn(2, 8, 4, 4).contiguous(memory_format=torch.channels_last)
     assert layer(x).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("padding", ["zeros", "circular"])
+@pytest.mark.parametrize(("size", "groups"), [(1, 1), (3, 1), (5, 1), (3, 2)])
+def test_an_orthogonal_convolution_can_pass_its_input_on_and_learn(size, groups, padding):
+    layer = OrthogonalConv(8, 8, size=size, groups=groups, padding=padding).double()
+    layer.pass_through()
+    x = torch.rand(2, 8, 6, 7, dtype=torch.float64)
+    torch.testing.assert_close(layer(x), x, rtol=0, atol=1e-14)
+    torch.testing.assert_close(layer.fold().double()(x), x, rtol=0, atol=1e-6)
+    (layer(x) * torch.rand_like(x)).sum().backward()
+    assert layer.skew.grad is not None
+    assert all(layer.skew.grad[:, step].abs().max() > 0 for step in range(layer.skew.shape[1]))
+
+
+@pytest.mark.parametrize("shape", [{"outputs": 6}, {"size": 2}, {"size": 4, "stride": 2}, {"groups": 8}])
+def test_one_that_cannot_pass_its_input_on_says_so(shape):
+    with pytest.raises(UsageError, match="pass its input on"):
+        OrthogonalConv(**{"inputs": 8, "outputs": 8, **shape}).pass_through()

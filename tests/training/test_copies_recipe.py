@@ -132,6 +132,44 @@ def test_a_run_can_begin_with_the_weights_of_another(photos_folder, tmp_path):
         recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=tmp_path / "nowhere")
 
 
+def test_a_deeper_network_begins_as_the_shallower_one(photos_folder, tmp_path):
+    first = recipe_of(photos_folder, tmp_path, plan_of(steps=4))
+    run_training(first, plan_of(steps=4), folder=tmp_path / "first", resume=False, observer=Silent())
+    same = recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=tmp_path / "first")
+    deeper = recipe_of(photos_folder, tmp_path, plan_of(steps=8), start=tmp_path / "first", depths=(3, 2))
+    x = torch.rand(5, 3, 16, 16)
+    torch.testing.assert_close(deeper.network(x), same.network(x), rtol=0, atol=1e-5)
+    added = "body.stage1.block1.layer.skew"
+    before = deeper.network.state_dict()[added].clone()
+    run_training(deeper, plan_of(steps=8), folder=tmp_path / "deeper", resume=False, observer=Silent())
+    assert not torch.equal(deeper.network.state_dict()[added], before)
+    bound = load_model(tmp_path / "deeper" / "best.safetensors").lipschitz
+    assert bound is not None
+    assert bound.value <= 1.0 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"widths": (12, 48, 64), "depths": (1, 1, 1), "image": 32}, "another network|depths"),
+        ({"depths": (2, 1), "layer": "mix"}, "only a network of orthogonal layers"),
+        ({"depths": (2, 1), "centring": "all"}, "only a network of orthogonal layers"),
+    ],
+)
+def test_other_networks_do_not_begin_as_a_shallower_one(photos_folder, tmp_path, options, why):
+    first = recipe_of(photos_folder, tmp_path, plan_of(steps=1))
+    run_training(first, plan_of(steps=1, warmup=0), folder=tmp_path / "first", resume=False, observer=Silent())
+    with pytest.raises(UsageError, match=why):
+        recipe_of(photos_folder, tmp_path, plan_of(steps=1), start=tmp_path / "first", **{"source_side": 32, **options})
+
+
+def test_a_shallower_network_does_not_begin_as_a_deeper_one(photos_folder, tmp_path):
+    first = recipe_of(photos_folder, tmp_path, plan_of(steps=1), depths=(2, 1))
+    run_training(first, plan_of(steps=1, warmup=0), folder=tmp_path / "first", resume=False, observer=Silent())
+    with pytest.raises(UsageError, match="cannot begin as one of depths"):
+        recipe_of(photos_folder, tmp_path, plan_of(steps=1), start=tmp_path / "first")
+
+
 def test_the_page_names_every_option():
     page = (Path(retr.__file__).parent / "docs" / "train-copies.md").read_text(encoding="utf-8")
     assert [f.name for f in fields(CopiesOptions) if f"`{f.name}`" not in page] == []
