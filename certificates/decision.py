@@ -60,6 +60,9 @@ def verdict_values(z: Array, rows: Array, score: Score) -> Array:
     return dot(z, rows) / norm(z) if score == "cosine" else norm(z - rows)
 
 
-def accepted(values: Array, score: Score, threshold: float) -> npt.NDArray[np.bool_]:
-    """(m,) which rows the query is a copy of: cosine ≥ τ, distance ≤ τ; values of :func:`verdict_values`."""
+def accepted(values: Array, score: Score, threshold: float | Array) -> npt.NDArray[np.bool_]:
+    """(m,) which rows the query is a copy of: cosine ≥ τ, distance ≤ τ; values of :func:`verdict_values`.
+
+    τ is one number, or (m,), one for each row.
+    """
     return values >= threshold if score == "cosine" else values <= threshold

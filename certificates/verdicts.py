@@ -41,7 +41,7 @@ class VerdictRadii:
     nothing: Array
 
 
-def signed_distances(z: Array, rows: Array, *, score: Score, threshold: float) -> Array:
+def signed_distances(z: Array, rows: Array, *, score: Score, threshold: float | Array) -> Array:
     """T4/T5, the geometry: signed distance from z to the edge of each row's copy region, positive inside.
 
     Euclidean: τ − ‖z−e‖. Cosine, θ = arccos τ, φ = ∠(z, u): ‖z‖·sin(θ−φ) where |θ−φ| < 90°, else ±‖z‖ (the apex
@@ -52,7 +52,7 @@ def signed_distances(z: Array, rows: Array, *, score: Score, threshold: float) -
         z: (d,) query embedding, not normalised.
         rows: (m, d), unit rows for cosine.
         score: cosine or euclidean.
-        threshold: τ, in [−1, 1] for cosine, ≥ 0 for euclidean.
+        threshold: τ, in [−1, 1] for cosine, ≥ 0 for euclidean; one number, or (m,), one for each row.
 
     Returns:
         (m,) float64 in embedding units.
@@ -65,7 +65,7 @@ def signed_distances(z: Array, rows: Array, *, score: Score, threshold: float) -
 
 
 def verdict_radii(
-    z: Array, rows: Array, *, score: Score, threshold: float, lipschitz: UpperBound, forward_error: float
+    z: Array, rows: Array, *, score: Score, threshold: float | Array, lipschitz: UpperBound, forward_error: float
 ) -> VerdictRadii:
     """T4/T5 per row, rigorous.
 
@@ -78,7 +78,7 @@ def verdict_radii(
         z: (d,) computed query embedding.
         rows: (m, d), unit rows for cosine.
         score: cosine or euclidean.
-        threshold: τ.
+        threshold: τ, one number or (m,), one for each row.
         lipschitz: proved bound on L.
         forward_error: e ≥ 0 in embedding units.
 
@@ -164,10 +164,16 @@ def verdict_at(eps: float, *, copy: float, nothing: float) -> Verdict:
     return "not-a-copy" if eps < nothing else "undecided"
 
 
-def _check(z: Array, rows: Array, score: Score, threshold: float) -> None:
+def _check(z: Array, rows: Array, score: Score, threshold: float | Array) -> None:
     check_embedding(z, score)
     check_rows(rows, z.shape[0])
-    check_threshold(score, threshold)
+    if not isinstance(threshold, np.ndarray):
+        check_threshold(score, threshold)
+        return
+    if threshold.shape != (len(rows),):
+        raise UsageError(f"{len(rows)} rows need one threshold or one for each, got shape {threshold.shape}")
+    for extreme in (threshold.min(), threshold.max()) if threshold.size else ():
+        check_threshold(score, float(extreme))
 
 
 def check_threshold(score: Score, threshold: float) -> None:
@@ -182,10 +188,10 @@ def check_threshold(score: Score, threshold: float) -> None:
         raise UsageError(f"a distance threshold must be finite and ≥ 0, got {threshold}")
 
 
-def _cone_distances(z: Array, rows: Array, threshold: float) -> Array:
+def _cone_distances(z: Array, rows: Array, threshold: float | Array) -> Array:
     along = dot(z, rows)
     across = norm(z - along[:, np.newaxis] * rows)
-    sine = math.sqrt((1.0 - threshold) * (1.0 + threshold))
+    sine = np.sqrt((1.0 - threshold) * (1.0 + threshold))
     length = norm(z)
     beyond_apex = threshold * along + sine * across <= 0  # |θ − φ| ≥ 90°
     apex = np.where(along > threshold * length, length, -length)
@@ -207,22 +213,25 @@ def cosine_error(dim: int, nu: float) -> float:
     return round_up(nu + round_up(round_up(1.0 + nu) * 3.0 * gammas(dim, 3)))
 
 
-def _cone_reach(z: Array, rows: Array, threshold: float, dim: int) -> tuple[Array, Array]:
+def _cone_reach(z: Array, rows: Array, threshold: float | Array, dim: int) -> tuple[Array, Array]:
     """Distances to the cones of τ + κ and τ − κ: between them rounding could turn the computed decision."""
     kappa = cosine_error(dim, float(unit_tolerance(rows).max(initial=0.0)))
-    error, nowhere = cone_error(z, rows), np.full(len(rows), -norm_bounds(z)[1])
-    inner, outer = round_up(threshold + kappa), round_down(threshold - kappa)
-    inside = down(_cone_distances(z, rows, inner) - error) if inner <= 1.0 else nowhere
-    outside = down(-_cone_distances(z, rows, outer) - error) if outer >= -1.0 else nowhere
-    return inside, outside
+    error, nowhere = cone_error(z, rows), -norm_bounds(z)[1]
+    limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(rows),))
+    inner, outer = up(limits + kappa), down(limits - kappa)
+    # Beyond ±1 there is no cone: nothing is inside, or nothing outside.
+    inside = down(_cone_distances(z, rows, np.minimum(inner, 1.0)) - error)
+    outside = down(-_cone_distances(z, rows, np.maximum(outer, -1.0)) - error)
+    return np.where(inner <= 1.0, inside, nowhere), np.where(outer >= -1.0, outside, nowhere)
 
 
-def _ball_reach(distances: tuple[Array, Array], threshold: float, dim: int) -> tuple[Array, Array]:
+def _ball_reach(distances: tuple[Array, Array], threshold: float | Array, dim: int) -> tuple[Array, Array]:
     """Distances to the spheres of τ/(1+γ) and τ/(1−γ): between them rounding could turn the computed decision."""
     low, high = distances
     g = gammas(dim, 5)
-    inner = round_down(round_down(threshold / round_up(1.0 + g)) - UNDERFLOW_NORM)
-    outer = round_up(round_up(threshold / round_down(1.0 - g)) + UNDERFLOW_NORM)
+    limits = np.asarray(threshold, dtype=np.float64)
+    inner = down(down(limits / round_up(1.0 + g)) - UNDERFLOW_NORM)
+    outer = up(up(limits / round_down(1.0 - g)) + UNDERFLOW_NORM)
     return down(inner - high), down(low - outer)
 
 

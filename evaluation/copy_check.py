@@ -37,8 +37,8 @@ def claims_hold(engine: Engine, pixels: Pixels, found: Found, item: int) -> bool
         return False
     if found.verdict is None or found.accepted is None:
         return True
-    inside, nearest = _verdict(engine, query, item)
-    return _below(found.verdict.l2, inside if found.accepted else -nearest)
+    inside, deepest = _verdict(engine, query, item)
+    return _below(found.verdict.l2, inside if found.accepted else -deepest)
 
 
 def _below(claimed: float, bound: float) -> bool:
@@ -94,21 +94,24 @@ def _half_spaces(channel: Channel, z: Float64, item: int) -> Float64:
 def _verdict(engine: Engine, query: Float64, item: int) -> tuple[float, float]:
     """The largest signed T4/T5 distance over the item's rows, and over all rows, in pixels."""
     groups = engine.channels[0].groups
-    margins = np.max([_margins(channel, query) for channel in engine.channels], axis=0)
+    margins = np.max([_margins(channel, query, verdict=True) for channel in engine.channels], axis=0)
     return float(margins[groups == item].max()), float(margins[groups >= 0].max())
 
 
-def _margins(channel: Channel, query: Float64) -> Float64:
-    """The signed T4/T5 distance of every row, positive inside "copy", in pixels."""
+def _margins(channel: Channel, query: Float64, *, verdict: bool = False) -> Float64:
+    """The signed T4/T5 distance of every row in pixels: by what ranks channels, or by each row's own threshold."""
     assert channel.threshold is not None
     z, scale = _embedded(channel, query)
-    parts = []
-    for _, rows in _scan(channel):
+    parts, limits = [], np.full(channel.store.rows, channel.threshold.value)
+    if verdict:
+        limits[:] = channel.limits(np.arange(channel.store.rows))
+    for start, (_, rows) in zip(range(0, len(limits), _ROWS), _scan(channel), strict=True):
+        limit = limits[start : start + _ROWS]
         if channel.score == "euclidean":
-            parts.append(channel.threshold.value - _distances(z, rows))
+            parts.append(limit - _distances(z, rows))
             continue
         length = float(np.sqrt(z @ z))
-        angle = math.acos(channel.threshold.value) - np.arccos(np.clip(rows @ z / length, -1.0, 1.0))
+        angle = np.arccos(limit) - np.arccos(np.clip(rows @ z / length, -1.0, 1.0))
         parts.append(length * np.sin(np.clip(angle, -np.pi / 2, np.pi / 2)))
     return np.concatenate(parts) / scale
 

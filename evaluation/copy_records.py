@@ -48,7 +48,12 @@ SCHEMA = pa.schema(
             "rank", pa.int32(), "1 where the true item is first; null where it is not, or for a negative", optional=True
         ),
         _field("confidence", pa.float64(), "score of the first item, comparable between queries", optional=True),
-        _field("accepted", pa.bool_(), "the verdict is copy; null without thresholds", optional=True),
+        _field(
+            "accepted",
+            pa.bool_(),
+            "verdict copy, of the first item or for a negative of any; null without thresholds",
+            optional=True,
+        ),
         _field("radius_top1", pa.float64(), "certified l2 radius of the first place; null if withheld", optional=True),
         _field("rmse_top1", pa.float64(), "the same in RMSE levels, rounded down", optional=True),
         _field("radius_verdict", pa.float64(), "certified l2 radius of the verdict; null if withheld", optional=True),

@@ -62,7 +62,7 @@ def row_of(provenance: Provenance, query: Query, found: Found, checked: bool | N
         "channel": found.channel,
         "rank": 1 if not query.negative and found.item == query.item else None,
         "confidence": found.confidence if math.isfinite(found.confidence) else None,
-        "accepted": found.accepted,
+        "accepted": found.accepted if query.negative or found.first_accepted is None else found.first_accepted,
         **_radius("top1", found.top1),
         **_radius("verdict", found.verdict),
         "withheld": found.withheld,

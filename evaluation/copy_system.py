@@ -12,15 +12,13 @@ from typing import Any, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..certificates.decision import verdict_values
 from ..core.units import Radius
+from ..indexer.gaps import gaps_of, read_gaps
 from ..indexer.snapshot import Threshold, commit, read_snapshot
 from ..retrieval.answer import Answer
-from ..retrieval.channel import Channel, Float64
-from ..retrieval.conformal import set_thresholds
-from ..retrieval.engine import SHORTLIST, Engine
-from ..retrieval.rank import rank
-from ..retrieval.shortlist import shortlists
+from ..retrieval.calibrate import Nearness
+from ..retrieval.channel import Float64
+from ..retrieval.engine import Engine
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 sRGB."""
@@ -34,7 +32,8 @@ class Found:
         item: SHA-256 of the first item's pixels; None where nothing can be compared (a flat query).
         path, view, channel: of its best row.
         confidence: larger is more sure; comparable between queries of one system.
-        accepted: the threshold's verdict: ``True`` for "a copy of the first item"; None without a threshold.
+        accepted: the threshold's verdict: ``True`` for "a copy of some item"; None without a threshold.
+        first_accepted: the same of the first item, where that may differ: local thresholds may accept a farther one.
         top1: proved radius of the first place; verdict: of the verdict; None where not certified.
         withheld: why there is no certificate.
         seconds: embedding and search, its share of the batch.
@@ -50,6 +49,7 @@ class Found:
     verdict: Radius | None = None
     withheld: str | None = None
     seconds: float = 0.0
+    first_accepted: bool | None = None
 
 
 class System(Protocol):
@@ -106,11 +106,13 @@ class EngineSystem:
         engine: the opened index.
         verdicts: whether its thresholds were set on negatives; if not, they serve only to rank several channels.
         alias: its name where that of its models would not tell it from another system.
+        local: whether :meth:`calibrate` gives every row a threshold of its own.
     """
 
     engine: Engine
     verdicts: bool = False
     alias: str | None = None
+    local: bool = True
 
     @property
     def name(self) -> str:
@@ -142,9 +144,10 @@ class EngineSystem:
             UsageError: too few negatives for so small a rate, or a negative that no threshold tells from a stored row.
         """
         engine = self.engine
-        scores = np.concatenate([best_scores(engine, batch) for batch in negatives])
-        found = set_thresholds(scores, cosine=[c.score == "cosine" for c in engine.channels], fpr=fpr)
-        return replace(self, engine=with_thresholds(engine, found), verdicts=True)
+        near = Nearness.of(engine, local=self.local)
+        for batch in negatives:
+            near.see(Queries(batch))
+        return replace(self, engine=with_thresholds(engine, near.thresholds(fpr=fpr)), verdicts=True)
 
     def stored_thresholds(self) -> list[dict[str, Any]]:
         """The channels' thresholds as JSON."""
@@ -171,6 +174,7 @@ class EngineSystem:
             return Found(None, None, None, None, -math.inf, accepted, withheld=answer.withheld, seconds=seconds)
         first = answer.matches[0]
         accepted = answer.point_verdict == "copy" if self.verdicts else None
+        first_accepted = first.accepted if self.verdicts else None
         return Found(
             item=self.items[int(self._first_row[first.group])],
             path=first.path,
@@ -182,6 +186,7 @@ class EngineSystem:
             verdict=_verdict_radius(answer, accepted),
             withheld=answer.withheld,
             seconds=seconds,
+            first_accepted=first_accepted,
         )
 
     def _confidence(self, score: float, answer: Answer) -> float:
@@ -204,25 +209,10 @@ def with_thresholds(engine: Engine, thresholds: Sequence[Threshold]) -> Engine:
     snapshot = engine.gallery.snapshot
     channels = tuple(replace(c, threshold=t) for c, t in zip(snapshot.channels, thresholds, strict=True))
     done = commit(engine.path, replace(snapshot, channels=channels, parent=snapshot.id, created=""))
-    opened = tuple(replace(c, threshold=t) for c, t in zip(engine.channels, thresholds, strict=True))
+    gaps = [None if t.gaps is None else gaps_of(snapshot, read_gaps(engine.path, t.gaps)) for t in thresholds]
+    parts = zip(engine.channels, thresholds, gaps, strict=True)
+    opened = tuple(replace(channel, threshold=threshold, gaps=own) for channel, threshold, own in parts)
     return replace(engine, gallery=replace(engine.gallery, snapshot=done), channels=opened)
-
-
-def best_scores(engine: Engine, images: Sequence[Pixels]) -> Float64:
-    """(images, channels): the exact score of the nearest row, a cosine or a distance; −1 or inf for a flat image."""
-    queries = Queries(images)
-    return np.stack([_best_of(channel, queries) for channel in engine.channels], axis=1)
-
-
-def _best_of(channel: Channel, queries: Sequence[Float64]) -> Float64:
-    zs = [channel.embed_query(pixels).z for pixels in queries]
-    best = np.full(len(zs), -1.0 if channel.score == "cosine" else math.inf)
-    usable = [place for place, z in enumerate(zs) if channel.why_refused(z) is None]
-    lists = shortlists(channel, np.stack([zs[place] for place in usable]), SHORTLIST) if usable else []
-    for place, short in zip(usable, lists, strict=True):
-        row = rank(channel, zs[place], short, 1, None).items[0].row
-        best[place] = verdict_values(zs[place], channel.rows64(np.asarray([row])), channel.score)[0]
-    return best
 
 
 def open_system(path: Path, snapshot: str, *, device: str) -> EngineSystem:

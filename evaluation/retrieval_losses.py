@@ -5,7 +5,6 @@ Each is positive exactly where the attack's goal is reached, and a signed distan
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,11 +32,14 @@ class Rows:
         own: (b, v, d) rows of the protagonist.
         others: (b, m, d) rows of other items; NaN for none.
         places: (b, m) which item each of these belongs to, numbered from 0 per query, the same in every channel.
+        own_limits, others_limits: (b, v) and (b, m) thresholds of these rows; None unless the verdict is attacked.
     """
 
     own: Tensor
     others: Tensor
     places: Tensor
+    own_limits: Tensor | None = None
+    others_limits: Tensor | None = None
 
     @cached_property
     def width(self) -> Tensor:
@@ -67,11 +69,22 @@ class View:
         return self.scale * ahead / self.rows.width
 
     def margins(self, rows: Tensor) -> Tensor:
-        """(b, m): signed T4/T5 distances to the edge of each row's copy region, positive inside."""
+        """(b, m): signed T4/T5 distances by the channel's one threshold, by which items are ranked across channels."""
         threshold = self.channel.threshold
         assert threshold is not None, "margins need a threshold"
+        return self._inside(rows, torch.full(rows.shape[:2], threshold.value, dtype=rows.dtype, device=rows.device))
+
+    def insides(self) -> Tensor:
+        """(b, v + m): signed T4/T5 distances to the edge of each row's copy region, positive inside."""
+        rows = self.rows
+        assert rows.own_limits is not None
+        assert rows.others_limits is not None
+        parts = [self._inside(rows.own, rows.own_limits), self._inside(rows.others, rows.others_limits)]
+        return torch.cat(parts, dim=1)
+
+    def _inside(self, rows: Tensor, limits: Tensor) -> Tensor:
         distance = _cone if self.channel.score == "cosine" else _ball
-        return self.scale * distance(self.z, rows, threshold.value)
+        return self.scale * distance(self.z, rows, limits)
 
 
 def evasion(views: Sequence[View]) -> Tensor:
@@ -103,8 +116,7 @@ def collision(views: Sequence[View]) -> Tensor:
 
 def verdict(views: Sequence[View], copies: Tensor) -> Tensor:
     """(b,): how far every copy region is left (T4, T5), or where ``copies`` is False, how far one is entered."""
-    margins = torch.cat([_best(views, "own"), _best(views, "others")], dim=1)
-    deepest = _worst(margins)
+    deepest = _worst(torch.cat([view.insides() for view in views], dim=1))
     return torch.where(copies, -deepest, deepest)
 
 
@@ -145,13 +157,13 @@ def _ranking(channel: Channel, z: Tensor, rows: Tensor) -> Tensor:
     return -0.5 * (z[:, None, :] - rows).square().sum(-1)
 
 
-def _cone(z: Tensor, rows: Tensor, threshold: float) -> Tensor:
+def _cone(z: Tensor, rows: Tensor, limits: Tensor) -> Tensor:
     """‖z‖·sin(θ − φ): right in sign at every angle, and the distance where |θ − φ| ≤ 90°."""
     along = torch.einsum("bd,bmd->bm", z, rows)
     # The clamp keeps the root's gradient finite where z lies on the row itself.
     across = (z.square().sum(-1, keepdim=True) - along.square()).clamp(min=1e-12).sqrt()
-    return math.sqrt((1.0 - threshold) * (1.0 + threshold)) * along - threshold * across
+    return ((1.0 - limits) * (1.0 + limits)).sqrt() * along - limits * across
 
 
-def _ball(z: Tensor, rows: Tensor, threshold: float) -> Tensor:
-    return threshold - (z[:, None, :] - rows).square().sum(-1).clamp(min=1e-24).sqrt()
+def _ball(z: Tensor, rows: Tensor, limits: Tensor) -> Tensor:
+    return limits - (z[:, None, :] - rows).square().sum(-1).clamp(min=1e-24).sqrt()

@@ -74,9 +74,11 @@ class RetrievalTarget:
         self._goal: Goal = goal
         self._counts, self._refresh = [_rows_to_see(channel, goal, rivals) for channel in channels], refresh
         self._age = [0] * len(aims)
-        self._own = [[self._rows(c, _protagonist(aim, goal)) for aim in aims] for c in self._channels]
+        self._own_ids = [[np.flatnonzero(c.groups == _protagonist(a, goal)) for a in aims] for c in self._channels]
+        pairs = list(zip(self._channels, self._own_ids, strict=True))
+        self._own = [[torch.from_numpy(c.rows64(ids)) for ids in found] for c, found in pairs]
         self._others: list[list[Tensor | None]] = [[None] * len(aims) for _ in self._channels]
-        self._items: list[list[np.ndarray]] = [[np.empty(0, np.int64)] * len(aims) for _ in self._channels]
+        self._ids: list[list[np.ndarray]] = [[np.empty(0, np.int64)] * len(aims) for _ in self._channels]
         self._clean: list[Tensor | None] = [None] * len(self._channels)
         self._looked = 0
         self._stacked: dict[int, tuple[tuple[int, list[int]], Rows]] = {}
@@ -114,7 +116,11 @@ class RetrievalTarget:
         if number not in self._stacked or self._stacked[number][0] != key:
             own = _stack([self._own[number][i] for i in wanted], z)
             others = _stack([_known(self._others[number][i]) for i in wanted], z)
-            self._stacked[number] = key, Rows(own, others, self._places(number, wanted, others))
+            limits = [None, None]
+            if self._goal == "verdict":
+                ids = (self._own_ids[number], self._ids[number])
+                limits = [_limits(self._channels[number], [one[i] for i in wanted], z) for one in ids]
+            self._stacked[number] = key, Rows(own, others, self._places(number, wanted, others), *limits)
         return self._stacked[number][1]
 
     def _places(self, number: int, wanted: Sequence[int], others: Tensor) -> Tensor:
@@ -122,8 +128,8 @@ class RetrievalTarget:
         places = np.zeros(others.shape[:2], dtype=np.int64)
         if self._goal == "rank10":
             for place, i in enumerate(wanted):
-                every = np.unique(np.concatenate([items[i] for items in self._items]))
-                mine = np.searchsorted(every, self._items[number][i])
+                items = [channel.groups[ids[i]] for channel, ids in zip(self._channels, self._ids, strict=True)]
+                mine = np.searchsorted(np.unique(np.concatenate(items)), items[number])
                 places[place, : len(mine)] = mine
                 places[place, len(mine) :] = mine[0] if len(mine) else 0
         return torch.from_numpy(places).to(others.device)
@@ -158,15 +164,11 @@ class RetrievalTarget:
                     i = wanted[place]
                     rivals = ids[channel.groups[ids] != self._own_item(i)]
                     self._others[number][i] = torch.from_numpy(channel.rows64(rivals))
-                    self._items[number][i] = channel.groups[rivals]
+                    self._ids[number][i] = rivals
 
     def _own_item(self, i: int) -> int:
         aim = self._aims[i]
         return aim.item if aim.chosen is None else aim.chosen
-
-    @staticmethod
-    def _rows(channel: Channel, item: int) -> Tensor:
-        return torch.from_numpy(channel.rows64(np.flatnonzero(channel.groups == item)))
 
 
 class ManyGoals:
@@ -244,6 +246,12 @@ def _pixels_per_unit(channel: Channel, size: tuple[int, int]) -> float:
 def _known(rows: Tensor | None) -> Tensor:
     assert rows is not None, "rows are looked up before they are used"
     return rows
+
+
+def _limits(channel: Channel, ids: Sequence[np.ndarray], like: Tensor) -> Tensor:
+    """(b, m) thresholds of sets of rows, put together as :func:`_stack` does with the rows."""
+    limits = [np.broadcast_to(channel.limits(one), one.shape).reshape(-1, 1) for one in ids]
+    return _stack([torch.from_numpy(one.copy()) for one in limits], like[:, :1])[..., 0]
 
 
 def _stack(rows: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from .catalog import CatalogRow, RejectRow, as_dict, item_id, mark_duplicates, r
 from .corpus import Corpus, file_stamp, iter_batches, read_corpus, text_to_path
 from .embed import embed_batch, prepare_all
 from .gallery import Gallery, open_gallery
+from .gaps import measure_gaps, read_gaps, write_gaps
 from .lock import writer_lock
 from .models import keep_model, open_model
 from .options import IndexOptions, IndexReport, Progress, check_options, choose_device, template
@@ -297,13 +298,17 @@ class _Run:
 def _provisional(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
     """Channels with thresholds from the gallery itself; a calibrated one stays, marked as older than the rows."""
     gallery = open_gallery(index, snapshot)
-    return tuple(_with_threshold(gallery, number) for number in range(len(snapshot.channels)))
+    return tuple(_with_threshold(index, gallery, number) for number in range(len(snapshot.channels)))
 
 
-def _with_threshold(gallery: Gallery, number: int) -> ChannelSpec:
+def _with_threshold(index: Path, gallery: Gallery, number: int) -> ChannelSpec:
     channel = gallery.snapshot.channels[number]
     if channel.threshold is not None and channel.threshold.source == "calibrated":
-        return replace(channel, threshold=replace(channel.threshold, stale=True))
+        threshold = replace(channel.threshold, stale=True)
+        if threshold.gaps is not None:  # rows that are new have none yet
+            gaps = measure_gaps(gallery, number, old=read_gaps(index, threshold.gaps))
+            threshold = replace(threshold, gaps=write_gaps(index, gallery.snapshot, gaps))
+        return replace(channel, threshold=threshold)
     return replace(channel, threshold=leave_one_out(gallery.stores[number], gallery.groups, gallery.originals()))
 
 

@@ -18,6 +18,8 @@ SCHEMA = "retr.index/1"
 """Every channel's rows are float32."""
 SCHEMA_CODED = "retr.index/2"
 """As 1, and a channel may say how its ``rows`` are stored. Written only where one does: others keep their ids."""
+SCHEMA_LOCAL = "retr.index/3"
+"""As 2, and a threshold may be local. Written only where one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class Threshold:
         upper95: for calibrated: 95 % Clopper-Pearson upper limit on the false-match rate of all channels together; else
             None.
         stale: calibrated before the gallery last changed: the value still serves, its bound speaks of another gallery.
+        offset: makes the threshold local: a row accepts up to this angle in radians, or distance, beyond half of its
+            gap (``indexer.gaps``). ``value`` then only compares channels. None: ``value`` serves for all rows.
+        gaps: SHA-256 of the file of gaps; None without an offset.
     """
 
     value: float
@@ -40,6 +45,8 @@ class Threshold:
     samples: int
     upper95: float | None = None
     stale: bool = False
+    offset: float | None = None
+    gaps: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +113,7 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot file's content."""
-        coded = any(channel.rows != "float32" for channel in self.channels)
-        body = {**_plain(self), "schema": SCHEMA_CODED if coded else SCHEMA}
+        body = {**_plain(self), "schema": _schema(self.channels)}
         bare = {key: value for key, value in body.items() if key != "created"}
         return {"id": digest_json(bare)[:16], **body}
 
@@ -125,8 +131,17 @@ def _plain(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _schema(channels: tuple[ChannelSpec, ...]) -> str:
+    """The oldest that can say all of it: what an older version wrote keeps its id."""
+    if any(channel.threshold is not None and channel.threshold.offset is not None for channel in channels):
+        return SCHEMA_LOCAL
+    return SCHEMA_CODED if any(channel.rows != "float32" for channel in channels) else SCHEMA
+
+
 def _plain_channel(channel: ChannelSpec) -> dict[str, Any]:
     body = asdict(channel)
+    if channel.threshold is not None and channel.threshold.offset is None:
+        del body["threshold"]["offset"], body["threshold"]["gaps"]
     return {key: value for key, value in body.items() if (key, value) != ("rows", "float32")}
 
 
@@ -136,8 +151,8 @@ def parse_snapshot(data: Mapping[str, Any]) -> Snapshot:
     Raises:
         IntegrityError: unknown schema, a missing field, or an id that does not match the content.
     """
-    if data.get("schema") not in (SCHEMA, SCHEMA_CODED):
-        known = f"{SCHEMA!r} and {SCHEMA_CODED!r}"
+    if data.get("schema") not in (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL):
+        known = f"{SCHEMA!r}, {SCHEMA_CODED!r} and {SCHEMA_LOCAL!r}"
         raise IntegrityError(f"this index has schema {data.get('schema')!r}; this version of retr reads {known}")
     try:
         snapshot = _build(data)
@@ -155,6 +170,9 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         channels.append(ChannelSpec(**{**channel, "threshold": Threshold(**threshold) if threshold else None}))
         if channels[-1].rows not in ROW_CODES:
             raise ValueError(f"rows of type {channels[-1].rows!r}")
+        local = channels[-1].threshold
+        if local is not None and (local.offset is None) != (local.gaps is None):
+            raise ValueError("a threshold with an offset or with gaps, and not with both")
     return Snapshot(
         policy=data["policy"],
         policy_digest=data["policy_digest"],

@@ -27,6 +27,7 @@ class Match:
         top1: the item stays first inside this radius; None for other ranks or without a certificate.
         topk: it stays among the first k inside this radius.
         copy: the verdict "copy of this item" holds inside this radius; None where that is not the verdict.
+        accepted: whether the query, as it is, is a copy of this item; None without a threshold.
         duplicates: paths of the other files with the same pixels.
     """
 
@@ -41,6 +42,7 @@ class Match:
     top1: Radius | None = None
     topk: Radius | None = None
     copy: Radius | None = None
+    accepted: bool | None = None
     duplicates: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class Match:
             "distance": self.distance,
             "channel": self.channel,
             **radii,
+            "accepted": self.accepted,
             "duplicates": list(self.duplicates),
         }
 

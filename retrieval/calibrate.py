@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..certificates.decision import verdict_values
 from ..core.errors import ImageRejected, IndexStateError, UsageError
 from ..images.decode import DecodedImage, load
+from ..indexer.gaps import measure_gaps, write_gaps
 from ..indexer.lock import writer_lock
 from ..indexer.snapshot import Threshold, commit, require_current
 from ..indexer.staging import unfinished_plan
-from .conformal import set_thresholds
-from .engine import SHORTLIST, Engine
+from ..indexer.vectors import Float32
+from .channel import Float64
+from .conformal import set_offsets, set_thresholds
+from .engine import Engine
+from .nearness import best_levels, best_scores
 from .query import to_float
-from .rank import rank
-from .shortlist import shortlists
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ def calibrate(
     *,
     fpr: float,
     shares: Sequence[float] | None = None,
+    local: bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> Calibration:
     """Set every channel's threshold so that a new image that is absent matches with probability at most ``fpr``.
@@ -60,6 +61,8 @@ def calibrate(
         paths: image files known to have no copy in the gallery.
         fpr: false-match rate per query that is aimed at, in (0, 1).
         shares: per channel, its part of the false matches; None for equal parts.
+        local: give every row a threshold of its own, by how near the gallery's other items are (``indexer.gaps``);
+            False for one threshold per channel.
         advance: called after each image.
 
     Raises:
@@ -75,14 +78,14 @@ def calibrate(
         engine = Engine.open(index)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
-        scores, refused, present = _best_scores(engine, paths, advance)
-        cosine = [channel.score == "cosine" for channel in engine.channels]
-        found = set_thresholds(scores, cosine=cosine, fpr=fpr, shares=shares)
+        near = Nearness.of(engine, local=local)
+        refused, present = _look_at(near, engine, paths, advance)
+        found = near.thresholds(fpr=fpr, shares=shares)
         snapshot = engine.gallery.snapshot
         channels = tuple(replace(c, threshold=t) for c, t in zip(snapshot.channels, found, strict=True))
         done = commit(index, replace(snapshot, channels=channels, parent=snapshot.id, created=""))
     named = tuple((channel.name, threshold) for channel, threshold in zip(engine.channels, found, strict=True))
-    return Calibration(done.id, len(scores), refused, tuple(present), named)
+    return Calibration(done.id, near.count, refused, tuple(present), named)
 
 
 def _check_ready(index: Path) -> None:
@@ -91,11 +94,64 @@ def _check_ready(index: Path) -> None:
         raise IndexStateError(f"{index} holds an unfinished run; finish it first with: retr index CORPUS --resume")
 
 
-def _best_scores(
-    engine: Engine, paths: Sequence[str], advance: Callable[[], None]
-) -> tuple[np.ndarray, int, list[str]]:
+class Nearness:
+    """How near negatives come to an index, channel by channel, and the thresholds that they set.
+
+    Args:
+        engine: the opened index.
+        gaps: per channel, of ``indexer.gaps``; None for one threshold per channel.
+    """
+
+    def __init__(self, engine: Engine, gaps: Sequence[Float32] | None) -> None:
+        self._engine, self._gaps = engine, gaps
+        self._scores: list[Float64] = []
+        self._levels: list[Float64] = []
+
+    @staticmethod
+    def of(engine: Engine, *, local: bool) -> Nearness:
+        """Of an index, with the gaps of its rows measured where thresholds are to be local."""
+        numbers = range(len(engine.channels))
+        return Nearness(engine, [measure_gaps(engine.gallery, number) for number in numbers] if local else None)
+
+    @property
+    def count(self) -> int:
+        """Negatives so far."""
+        return sum(len(batch) for batch in self._scores)
+
+    def see(self, images: Sequence[Float64]) -> None:
+        """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
+        embedded = [[channel.embed_query(pixels).z for channel in self._engine.channels] for pixels in images]
+        by_channel = list(zip(self._engine.channels, zip(*embedded, strict=True), strict=True))
+        self._scores.append(np.stack([best_scores(channel, zs) for channel, zs in by_channel], axis=1))
+        if self._gaps is not None:
+            levels = [best_levels(c, gaps, zs) for (c, zs), gaps in zip(by_channel, self._gaps, strict=True)]
+            self._levels.append(np.stack(levels, axis=1))
+
+    def thresholds(self, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
+        """One for each channel; writes the gaps that they need.
+
+        Raises:
+            UsageError: as :func:`calibrate`.
+        """
+        channels = self._engine.channels
+        scores = np.concatenate(self._scores) if self._scores else np.empty((0, len(channels)))
+        found = set_thresholds(scores, cosine=[c.score == "cosine" for c in channels], fpr=fpr, shares=shares)
+        if self._gaps is None:
+            return found
+        offsets = set_offsets(np.concatenate(self._levels), found, shares=shares)
+        path, snapshot = self._engine.path, self._engine.gallery.snapshot
+        return tuple(
+            replace(threshold, offset=offset, gaps=write_gaps(path, snapshot, gaps))
+            for threshold, offset, gaps in zip(found, offsets, self._gaps, strict=True)
+        )
+
+
+def _look_at(
+    near: Nearness, engine: Engine, paths: Sequence[str], advance: Callable[[], None]
+) -> tuple[int, list[str]]:
+    """How many files were refused, and which were left out because their pixels are stored."""
     stored = set(np.asarray(engine.gallery.catalog["pixels_sha256"].to_pylist(), dtype=object)[engine.gallery.live])
-    scores, refused, present = [], 0, []
+    refused, present = 0, []
     for path in paths:
         image = _load(engine, path)
         if image is None:
@@ -103,9 +159,9 @@ def _best_scores(
         elif image.pixels_sha256 in stored:
             present.append(path)
         else:
-            scores.append([best_score(engine, image, number) for number in range(len(engine.channels))])
+            near.see([to_float(image)])
         advance()
-    return np.asarray(scores, dtype=np.float64).reshape(len(scores), len(engine.channels)), refused, present
+    return refused, present
 
 
 def _load(engine: Engine, path: str) -> DecodedImage | None:
@@ -113,16 +169,3 @@ def _load(engine: Engine, path: str) -> DecodedImage | None:
         return load(Path(path), policy=engine.policy)
     except ImageRejected:
         return None
-
-
-def best_score(engine: Engine, image: DecodedImage, number: int) -> float:
-    """The score of the nearest row of one channel: a cosine, or a distance. −1 (or inf) for a flat image.
-
-    Exact, as the verdict is: a float32 shortlist alone could miss the nearest row.
-    """
-    channel = engine.channels[number]
-    z = channel.embed_query(to_float(image)).z
-    if channel.why_refused(z) is not None:
-        return -1.0 if channel.score == "cosine" else math.inf
-    first = rank(channel, z, shortlists(channel, z[None], SHORTLIST)[0], 1, None).items[0]
-    return float(verdict_values(z, channel.rows64(np.asarray([first.row])), channel.score)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,6 +55,7 @@ class Channel:
 
     Attributes:
         groups: (rows,) item number of each row; −1 for rows that are no longer part of the gallery.
+        gaps: (rows,) of ``indexer.gaps``, where the threshold is local.
     """
 
     name: str
@@ -62,11 +64,49 @@ class Channel:
     groups: npt.NDArray[np.int64]
     threshold: Threshold | None
     gpu: bool = False
+    gaps: Float32 | None = None
 
     @property
     def score(self) -> Score:
         """How rows are compared."""
         return self.store.score
+
+    @cached_property
+    def _local(self) -> Float64 | None:
+        """(rows,) the threshold of each row, where it is local.
+
+        Computed once for all: a certificate speaks of these very numbers, and a cosine of the same angle may differ in
+        its last digit from one call to the next.
+        """
+        if self.threshold is None or self.threshold.offset is None:
+            return None
+        assert self.gaps is not None, "a local threshold needs gaps"
+        reach = np.maximum(0.0, self.threshold.offset + 0.5 * self.gaps.astype(np.float64))
+        return np.cos(np.minimum(reach, np.pi)) if self.score == "cosine" else reach
+
+    @property
+    def is_local(self) -> bool:
+        """Whether every row has a threshold of its own."""
+        return self.threshold is not None and self.threshold.offset is not None
+
+    def limits(self, ids: Ids) -> float | Float64:
+        """What the verdict compares these rows' values with: one number, or (m,), one for each row."""
+        assert self.threshold is not None, "a verdict needs a threshold"
+        return self.threshold.value if self._local is None else self._local[ids]
+
+    @cached_property
+    def widest(self) -> float:
+        """The threshold of the row that accepts farthest out: no row beyond it accepts."""
+        assert self.threshold is not None, "a verdict needs a threshold"
+        if self._local is None:
+            return self.threshold.value
+        live = self._local[self.groups >= 0]
+        return float(live.min(initial=1.0) if self.score == "cosine" else live.max(initial=0.0))
+
+    @property
+    def reach(self) -> float:
+        """A chord, or distance, beyond which no row accepts."""
+        return math.sqrt(max(0.0, 2.0 - 2.0 * self.widest)) if self.score == "cosine" else self.widest
 
     def embed(self, x: Tensor) -> Tensor:
         """Embed a batch of equally sized images, differentiable: (b, 3, H, W) in [0, 1] → (b, d), in x's dtype."""

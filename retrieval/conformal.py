@@ -15,6 +15,10 @@ channel, it is strictly nearer than that channel's edge. Then, whatever the scor
 
 Tied scores are cut in the order of the negatives; a strict edge then accepts no more than the theorem's blocks hold.
 With one channel this is split conformal prediction: the edge is the ⌈(1 − α)(n + 1)⌉-th smallest score.
+
+A *local* threshold accepts where some row is nearer than an offset and half of the row's own gap. Its score is the
+least offset that would accept, over all rows: one number per image and channel, of which the theorem holds as well, for
+the gaps are those of the gallery alone.
 """
 
 from __future__ import annotations
@@ -31,6 +35,9 @@ from ..core.errors import UsageError
 from ..indexer.snapshot import Threshold
 
 Float64 = npt.NDArray[np.float64]
+
+_SLACK = 1e-7
+"""Radians, or units of distance, that an offset stays below its edge: an angle of a float64 cosine is off by 2e-8."""
 
 
 def set_thresholds(
@@ -66,6 +73,30 @@ def set_thresholds(
     edges, limit = cut(near, cuts, parts), upper95(cuts - 1, n)
     values = [_beyond(near[:, k], edge, cosine[k]) for k, edge in enumerate(edges)]
     return tuple(Threshold(value, "calibrated", fpr, n, limit) for value in values)
+
+
+def set_offsets(
+    levels: Float64, thresholds: Sequence[Threshold], *, shares: Sequence[float] | None = None
+) -> tuple[float, ...]:
+    """Offsets of local thresholds, for the false-match rate that the thresholds were set for.
+
+    Args:
+        levels: (n, c) least offset that would accept each negative (``nearness.best_levels``); smaller is nearer.
+        thresholds: of :func:`set_thresholds` on the same negatives.
+        shares: as there.
+
+    Returns:
+        Per channel, angles in radians or distances.
+
+    Raises:
+        UsageError: a negative is a stored row itself, or bad shares.
+    """
+    n, channels = levels.shape
+    cuts = math.floor(Fraction(str(thresholds[0].fpr)) * (n + 1))
+    edges = cut(-levels, cuts, _check_shares(shares, channels))
+    if math.inf in edges:
+        raise UsageError(_stored(int(np.isneginf(levels).any(axis=1).sum()), n))
+    return tuple(-edge - _SLACK for edge in edges)
 
 
 def set_threshold(scores: Float64, *, cosine: bool, fpr: float) -> Threshold:
@@ -108,11 +139,12 @@ def _beyond(near: Float64, edge: float, cosine: bool) -> float:
     """The threshold just beyond an edge."""
     value = math.nextafter(edge, math.inf)
     if value > (1.0 if cosine else 0.0):
-        raise UsageError(
-            f"{int((near >= edge).sum())} of {len(near)} negatives cannot be told from stored images by this model; "
-            "they are copies: leave them out"
-        )
+        raise UsageError(_stored(int((near >= edge).sum()), len(near)))
     return value if cosine else -value
+
+
+def _stored(found: int, n: int) -> str:
+    return f"{found} of {n} negatives cannot be told from stored images by this model; they are copies: leave them out"
 
 
 def _too_few(n: int, fpr: float, channels: int) -> str:

@@ -17,6 +17,7 @@ from ..core.errors import UsageError
 from ..core.units import Radius
 from ..images.policy import DecodePolicy
 from ..indexer.gallery import Gallery, open_gallery
+from ..indexer.gaps import gaps_of, read_gaps
 from ..indexer.models import open_model
 from ..indexer.snapshot import Threshold, require_current
 from ..indexer.vectors import choose_gpu
@@ -24,10 +25,7 @@ from .answer import Answer, Match, VerdictName
 from .channel import Channel, Float64, QueryEmbedding, check_rows
 from .rank import RankedItem, Ranking, proof_of, rank
 from .rank_channels import rank_channels
-from .shortlist import shortlists
-
-SHORTLIST = 128
-"""Rows proposed per query before anything is known about how many are needed."""
+from .shortlist import SHORTLIST, shortlists
 
 
 @dataclass(frozen=True)
@@ -260,6 +258,7 @@ class _Job:
             top1=self._radius(item.top1),
             topk=self._radius(item.topk),
             copy=self._radius(item.copy) if item.copy else None,
+            accepted=item.accepted,
             duplicates=tuple(path for path in paths if path != row["path"]),
         )
 
@@ -294,7 +293,8 @@ def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshol
     embedder = open_model(path, spec)
     check_rows(gallery.stores[number], spec.name)
     chosen = spec.threshold if threshold is None else Threshold(threshold, "given", math.nan, 0)
-    return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu)
+    gaps = None if chosen is None or chosen.gaps is None else gaps_of(gallery.snapshot, read_gaps(path, chosen.gaps))
+    return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu, gaps)
 
 
 def _describe(name: str, threshold: Threshold | None) -> dict[str, Any]:
@@ -304,6 +304,7 @@ def _describe(name: str, threshold: Threshold | None) -> dict[str, Any]:
     return {
         "channel": name,
         "value": threshold.value,
+        "offset": threshold.offset,
         "source": threshold.source,
         "fpr": fpr,
         "samples": threshold.samples,

@@ -49,6 +49,7 @@ class RankedItem:
         score, distance: see ``answer.Match``.
         raw_top1: the top-1 radius before slack, for the record.
         limited_by: item number of the rival that limits top1; None where none does.
+        accepted: whether the query, as it is, is a copy of this item; None without a threshold.
     """
 
     group: int
@@ -61,6 +62,7 @@ class RankedItem:
     copy: float | None = None
     raw_top1: float | None = None
     limited_by: int | None = None
+    accepted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +137,18 @@ def _needed(
     if len(items) < k:
         return math.nextafter(short.unseen, math.inf)
     _, farthest = distance_bounds(channel, z, channel.rows64(np.asarray([item.row for item in items])))
-    need = beyond(float(farthest.max()), channel)
+    need = max(beyond(float(farthest.max()), channel), needed_for_verdict(channel))
     if proof is None:
         return need
     return max(need, *(_needed_for(channel, short, i, float(a), proof) for i, a in zip(items, farthest, strict=True)))
+
+
+def needed_for_verdict(channel: Channel) -> float:
+    """How near an unseen row must not be for the verdict on the query as it is to stand.
+
+    With one threshold for all rows the nearest row decides, and is listed. With local ones a farther row may accept.
+    """
+    return beyond(channel.reach, channel) if channel.is_local else 0.0
 
 
 def beyond(a: float, channel: Channel) -> float:
@@ -170,12 +180,13 @@ def _needed_for(channel: Channel, short: Shortlist, item: RankedItem, a: float, 
 
 def _certify(channel: Channel, short: Shortlist, item: RankedItem, k: int, proof: Proof, *, first: bool) -> RankedItem:
     groups = channel.groups[short.ids]
-    own = np.flatnonzero(groups == item.group)[:VIEWS_TRIED]
+    every = np.flatnonzero(groups == item.group)
+    own = every[:VIEWS_TRIED]
     rival = _contenders(channel, short, own, item.group, k, float(norm(proof.z)))
     rivals, rival_groups = short.rows[rival], groups[rival]
     radii = np.stack([_pair_radii(channel, short.rows[view], rivals, proof) for view in own])
     _, per_item = item_radii(radii, rival_groups)
-    copy = _copy(channel, short.rows[own], proof)
+    copy = _copy(channel, short.ids[every], short.rows[every], proof)
     topk = min(topk_radius(per_item, k), proof.cap)
     if not first:
         return replace(item, topk=topk, copy=copy)
@@ -228,17 +239,21 @@ def _pair_radii(channel: Channel, winner: Float64, rivals: Float64, proof: Proof
     )
 
 
-def _copy(channel: Channel, rows: Float64, proof: Proof) -> float | None:
+def _copy(channel: Channel, ids: Ids, rows: Float64, proof: Proof) -> float | None:
     """T4/T5 "copy of this item": any of its rows may keep it."""
-    radii = _verdicts(channel, rows, proof)
+    radii = _verdicts(channel, ids, rows, proof)
     return None if radii is None else min(max(0.0, float(radii.copy.max())), proof.cap)
 
 
 def _with_verdict(
     channel: Channel, z: Float64, short: Shortlist, items: list[RankedItem], proof: Proof | None
 ) -> Ranking:
-    point = point_verdict(channel, z, short)
-    radii = None if proof is None else _verdicts(channel, short.rows, proof)
+    accepting = accepting_items(channel, z, short)
+    if accepting is None:
+        return Ranking(tuple(items))
+    point = "copy" if accepting.size else "not-a-copy"
+    items = [replace(item, accepted=bool((accepting == item.group).any())) for item in items]
+    radii = None if proof is None else _verdicts(channel, short.ids, short.rows, proof)
     if radii is None or proof is None:
         return Ranking(tuple(items), point)
     copy = min(max(0.0, float(radii.copy.max())), proof.cap)  # a sound floor: some listed row accepts
@@ -256,29 +271,29 @@ def hidden_nothing(channel: Channel, short: Shortlist, proof: Proof) -> float:
         z_norm=float(norm(proof.z)),
         dim=channel.store.dim,
         score=channel.score,
-        threshold=channel.threshold.value,
+        threshold=channel.widest,
         lipschitz=proof.lipschitz,
         forward_error=proof.forward_error,
     )
     return max(0.0, radius)
 
 
-def point_verdict(channel: Channel, z: Float64, short: Shortlist) -> str | None:
-    """What the threshold says of the query as it is: ``copy``, ``not-a-copy``, or None without a threshold."""
+def accepting_items(channel: Channel, z: Float64, short: Shortlist) -> Ids | None:
+    """Items of which the query, as it is, is a copy by a listed row; None without a threshold."""
     if channel.threshold is None:
         return None
     values = verdict_values(z, short.rows, channel.score)
-    return "copy" if accepted(values, channel.score, channel.threshold.value).any() else "not-a-copy"
+    return channel.groups[short.ids[accepted(values, channel.score, channel.limits(short.ids))]]
 
 
-def _verdicts(channel: Channel, rows: Float64, proof: Proof) -> VerdictRadii | None:
+def _verdicts(channel: Channel, ids: Ids, rows: Float64, proof: Proof) -> VerdictRadii | None:
     if channel.threshold is None:
         return None
     return verdict_radii(
         proof.z,
         rows,
         score=channel.score,
-        threshold=channel.threshold.value,
+        threshold=channel.limits(ids),
         lipschitz=proof.lipschitz,
         forward_error=proof.forward_error,
     )

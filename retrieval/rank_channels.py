@@ -22,7 +22,7 @@ from ..core.numerics import round_up
 from ..indexer.vectors import Ids
 from .channel import Channel, Float64
 from .channel_leads import UNSEEN, Part, lead_radii, raw_lead, unseen_parts
-from .rank import GROWTH, Proof, RankedItem, Ranking, beyond, hidden_nothing, point_verdict
+from .rank import GROWTH, Proof, RankedItem, Ranking, accepting_items, beyond, hidden_nothing, needed_for_verdict
 from .shortlist import Shortlist, distance_bounds, distances, widen
 
 
@@ -104,11 +104,11 @@ def _unseen_ranks_below(items: Ids, total: Margins, real: Ids, k: int) -> bool:
 
 
 def _nearest_is_listed(part: Part) -> bool:
-    """Whether no other row of this channel can be nearer than the nearest listed: the verdict needs that one."""
+    """Whether no other row of this channel can be nearer than the nearest listed, or accept: the verdict needs both."""
     short = part.short
     if math.isinf(short.unseen):
         return True
-    if not len(short.ids):
+    if not len(short.ids) or short.unseen < needed_for_verdict(part.channel):
         return False
     farthest = distance_bounds(part.channel, part.proof.z, short.rows[:1])[1]
     return beyond(float(farthest[0]), part.channel) <= short.unseen
@@ -133,7 +133,7 @@ def _certify(
     for number, (place, item) in enumerate(zip(real, found, strict=True)):
         others = np.delete(items, place)
         halves = margin_radii(total, int(place))
-        copy = min(union_copy_radius([_verdicts(part, part.rows[part.items == item.group]) for part in parts]), cap)
+        copy = min(union_copy_radius([_verdicts_of(part, item.group) for part in parts]), cap)
         certified = replace(item, topk=min(topk_radius(halves[others != UNSEEN], k), cap), copy=copy)
         hidden = halves[others == UNSEEN]
         if number == 0:
@@ -160,24 +160,35 @@ def _with_top1(item: RankedItem, parts: Sequence[Part], others: Ids, radii: Floa
 
 
 def _with_verdict(parts: Sequence[Part], found: list[RankedItem], certify: bool) -> Ranking:
-    points = [point_verdict(part.channel, part.proof.z, part.short) for part in parts]
-    point = "copy" if "copy" in points else "not-a-copy"
+    accepting = np.concatenate([_accepting(part) for part in parts])
+    point = "copy" if accepting.size else "not-a-copy"
+    found = [replace(item, accepted=bool((accepting == item.group).any())) for item in found]
     if not certify:
         return Ranking(tuple(found), point)
-    radii = [_verdicts(part, part.short.rows) for part in parts]
+    radii = [_verdicts(part, part.short.ids, part.short.rows) for part in parts]
     cap = min(part.proof.cap for part in parts)
     hidden = min(hidden_nothing(part.channel, part.short, part.proof) for part in parts)
     nothing = min(union_nothing_radius(radii), hidden, cap)
     return Ranking(tuple(found), point, min(union_copy_radius(radii), cap), nothing)
 
 
-def _verdicts(part: Part, rows: Float64) -> VerdictRadii:
-    assert part.channel.threshold is not None
+def _accepting(part: Part) -> Ids:
+    found = accepting_items(part.channel, part.proof.z, part.short)
+    assert found is not None, "channels are ranked by their thresholds"
+    return found
+
+
+def _verdicts_of(part: Part, group: int) -> VerdictRadii:
+    own = part.items == group
+    return _verdicts(part, part.ids[own], part.rows[own])
+
+
+def _verdicts(part: Part, ids: Ids, rows: Float64) -> VerdictRadii:
     return verdict_radii(
         part.proof.z,
         rows,
         score=part.channel.score,
-        threshold=part.channel.threshold.value,
+        threshold=part.channel.limits(ids),
         lipschitz=part.proof.lipschitz,
         forward_error=part.proof.forward_error,
     )

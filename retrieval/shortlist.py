@@ -14,6 +14,9 @@ from ..core.numerics import norm
 from ..indexer.vectors import Ids
 from .channel import Channel, Float64
 
+SHORTLIST = 128
+"""Rows proposed per query before anything is known about how many are needed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:

@@ -16,9 +16,10 @@ from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.info import describe_index
 from retr.indexer.snapshot import require_current
 from retr.indexer.staging import begin
-from retr.retrieval.calibrate import best_score, calibrate
+from retr.retrieval.calibrate import calibrate
 from retr.retrieval.conformal import set_threshold, set_thresholds, upper95
 from retr.retrieval.engine import Engine
+from retr.retrieval.nearness import best_scores
 from retr.retrieval.query import query_files, to_float
 
 
@@ -108,6 +109,11 @@ def test_the_bound_holds_on_drawn_negatives():
 # -- on an index ------------------------------------------------------------------------------------------------------
 
 
+def best_score(engine, image):
+    channel = engine.channels[0]
+    return best_scores(channel, [channel.embed_query(to_float(image)).z])[0]
+
+
 @pytest.fixture
 def corpus(tmp_path):
     for number in range(10):
@@ -141,14 +147,16 @@ def test_a_calibrated_threshold_is_used_by_the_next_query_and_survives_indexing(
     assert require_current(index).parent == before.id
     engine = Engine.open(index)
     assert engine.channels[0].threshold == threshold
-    scores = sorted(best_score(engine, load(Path(path), policy=engine.policy), 0) for path in paths)
+    scores = sorted(best_score(engine, load(Path(path), policy=engine.policy)) for path in paths)
     assert threshold.value == np.nextafter(scores[18], 1)  # ⌈0.9·21⌉ = 19
     verdicts = [outcome.answer.point_verdict for outcome in query_files(engine, paths) if outcome.answer]
     assert (verdicts.count("copy"), verdicts.count("not-a-copy")) == (1, 19)
     draw(corpus / "new.png", 500)
     build_index(str(corpus), index, IndexOptions(), Quiet())
     # It still serves, but its bound was for the gallery without the new image.
-    assert Engine.open(index).channels[0].threshold == replace(threshold, stale=True)
+    now = Engine.open(index).channels[0].threshold
+    assert now is not None
+    assert now == replace(threshold, stale=True, gaps=now.gaps)
     assert describe_index(index)["channels"][0]["threshold"]["stale"]
 
 
@@ -172,13 +180,13 @@ def test_the_best_score_is_that_of_a_scan(index, tmp_path):
     for path in absent(tmp_path / "absent", 5):
         image = load(Path(path), policy=engine.policy)
         z = channel.embed_query(to_float(image)).z
-        assert best_score(engine, image, 0) == pytest.approx((rows @ z).max() / np.linalg.norm(z), abs=1e-14)
+        assert best_score(engine, image) == pytest.approx((rows @ z).max() / np.linalg.norm(z), abs=1e-14)
 
 
 def test_a_flat_negative_matches_nothing(index, tmp_path):
     Image.new("RGB", (20, 20), (9, 90, 200)).save(tmp_path / "flat.png")
     engine = Engine.open(index)
-    assert best_score(engine, load(tmp_path / "flat.png", policy=engine.policy), 0) == -1.0
+    assert best_score(engine, load(tmp_path / "flat.png", policy=engine.policy)) == -1.0
 
 
 def test_pixels_that_were_removed_from_the_gallery_are_absent(corpus, index, tmp_path):

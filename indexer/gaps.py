@@ -1,0 +1,160 @@
+"""Gaps: how far each stored row is from the nearest other item. Local thresholds are set by them.
+
+A look-alike is a false match most often where the gallery itself is crowded: drawings, daisies, towns from the air. A
+row with many neighbours must therefore be nearer to a query than a row that stands alone. Half of a row's gap is where
+its nearest neighbour begins to be nearer than the row is.
+
+Any number per row is sound: T4 and T5 hold for each row with its own threshold. So a gap need not be exact. It is taken
+from float32 products with at most ``REFERENCES`` unedited rows, and no row counts as farther from the others than 95 %
+of the gallery's items are: one lonely row would make every query look for matches very far out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..core.errors import IntegrityError
+from ..core.files import sha256_file, write_atomically
+from .gallery import Gallery
+from .snapshot import SegmentInfo, Snapshot
+from .vectors import Float32, Ids, RowStore
+
+REFERENCES = 65_536
+FARTHEST = 0.95
+"""Share of the gallery's items whose gap is not cut."""
+_SCHEMA = pa.schema([pa.field("segment", pa.string(), nullable=False), pa.field("gap", pa.float32(), nullable=False)])
+_BLOCK = 2**26
+"""Products held at a time."""
+
+
+def measure_gaps(gallery: Gallery, number: int, *, old: Mapping[str, Float32] | None = None) -> Float32:
+    """The gap of every row of a channel.
+
+    Args:
+        gallery: an opened snapshot.
+        number: of the channel.
+        old: gaps by segment, as :func:`read_gaps` gives them, that are kept as they are.
+
+    Returns:
+        (rows,) angles in radians (cosine) or distances (Euclidean), ≥ 0; 0 for rows that are no longer part of the
+        gallery, and where there is no other item.
+    """
+    store, groups = gallery.stores[number], gallery.groups
+    originals = gallery.originals()
+    references = _sample(originals)
+    gaps = np.zeros(store.rows, dtype=np.float32)
+    new = groups >= 0
+    for start, segment in _starts(gallery.snapshot):
+        if old and segment.id in old:
+            new[start : start + segment.rows] = False
+            gaps[start : start + segment.rows] = old[segment.id]
+    for ids, found in _nearest(store, groups, np.flatnonzero(new), references):
+        gaps[ids] = found
+    if old:
+        limit = max((float(part.max(initial=0.0)) for part in old.values()), default=0.0)
+    else:
+        limit = float(np.quantile(gaps[originals], FARTHEST)) if len(originals) else 0.0
+    return np.minimum(gaps, np.float32(limit))
+
+
+def write_gaps(index: Path, snapshot: Snapshot, gaps: Float32) -> str:
+    """Write gaps beside the segments they are of.
+
+    Returns:
+        The SHA-256 of the file, by which it is found again.
+    """
+    names = [name for _, segment in _starts(snapshot) for name in [segment.id] * segment.rows]
+    table = pa.table({"segment": pa.array(names, pa.string()), "gap": pa.array(gaps, pa.float32())}, schema=_SCHEMA)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    folder = index / "gaps"
+    folder.mkdir(exist_ok=True)
+    content = sink.getvalue().to_pybytes()
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomically(gaps_file(index, digest), content)
+    return digest
+
+
+def gaps_file(index: Path, digest: str) -> Path:
+    """Where a file of gaps is."""
+    return index / "gaps" / f"{digest}.parquet"
+
+
+def read_gaps(index: Path, digest: str) -> dict[str, Float32]:
+    """Gaps by segment.
+
+    Raises:
+        IntegrityError: the file is missing or not what it should be.
+    """
+    file = gaps_file(index, digest)
+    try:
+        if sha256_file(file) != digest:
+            raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
+        table = pq.read_table(file, schema=_SCHEMA)
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(f"{file} cannot be read: {error}") from error
+    gaps = table["gap"].to_numpy()
+    if not (np.isfinite(gaps).all() and (gaps >= 0).all()):
+        raise IntegrityError(f"{file} holds gaps that are no angles or distances")
+    names = table["segment"].combine_chunks().dictionary_encode()
+    codes = names.indices.to_numpy()
+    return {name: gaps[codes == code] for code, name in enumerate(names.dictionary.to_pylist())}
+
+
+def gaps_of(snapshot: Snapshot, by_segment: Mapping[str, Float32]) -> Float32:
+    """(rows,) gaps in global row order; 0 for segments that came later.
+
+    Raises:
+        IntegrityError: a segment has another number of rows.
+    """
+    parts = []
+    for _, segment in _starts(snapshot):
+        part = by_segment.get(segment.id, np.zeros(segment.rows, dtype=np.float32))
+        if len(part) != segment.rows:
+            raise IntegrityError(f"segment {segment.id} has {segment.rows} rows, and gaps of {len(part)} are stored")
+        parts.append(part)
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+def _starts(snapshot: Snapshot) -> Iterator[tuple[int, SegmentInfo]]:
+    start = 0
+    for segment in snapshot.segments:
+        yield start, segment
+        start += segment.rows
+
+
+def _sample(originals: Ids) -> Ids:
+    if len(originals) <= REFERENCES:
+        return originals
+    return np.sort(np.random.default_rng(0).choice(originals, REFERENCES, replace=False))
+
+
+def _nearest(
+    store: RowStore, groups: npt.NDArray[np.int64], rows: Ids, references: Ids
+) -> Iterator[tuple[Ids, Float32]]:
+    """(rows, distance to the nearest reference of another item), some at a time."""
+    others = store.take(references)
+    of = groups[references]
+    for ids in _blocks(rows, max(1, _BLOCK // max(1, len(references)))):
+        own = store.take(ids)
+        near = own @ others.T if store.score == "cosine" else -_squares(own, others)
+        near[groups[ids][:, None] == of[None]] = -np.inf
+        best = near.max(axis=1, initial=-np.inf)
+        far = np.arccos(np.clip(best, -1.0, 1.0)) if store.score == "cosine" else np.sqrt(np.maximum(-best, 0.0))
+        yield ids, np.where(np.isfinite(best), far, 0.0).astype(np.float32)
+
+
+def _blocks(rows: Ids, size: int) -> Sequence[Ids]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _squares(left: Float32, right: Float32) -> Float32:
+    """(m, n) squared distances."""
+    return (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * left @ right.T

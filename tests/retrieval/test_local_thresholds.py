@@ -1,0 +1,245 @@
+"""Local thresholds: gaps, calibration, and verdicts and radii against a scan of every row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn import Quiet, draw
+
+from retr.certificates.verdicts import signed_distances, verdict_radii
+from retr.core.errors import IntegrityError, UsageError
+from retr.core.types import UpperBound
+from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.gallery import open_gallery
+from retr.indexer.gaps import FARTHEST, gaps_file, measure_gaps
+from retr.indexer.info import describe_index
+from retr.indexer.snapshot import SCHEMA_LOCAL, Threshold, require_current
+from retr.retrieval.calibrate import calibrate
+from retr.retrieval.conformal import set_offsets
+from retr.retrieval.engine import Engine
+from retr.retrieval.nearness import best_levels
+from retr.retrieval.query import query_files
+from retr.retrieval.rank import rank
+from retr.retrieval.rank_channels import rank_channels
+from retr.retrieval.shortlist import shortlists
+
+ITEMS, VIEWS = 60, 3
+ROWS = ITEMS * VIEWS
+
+
+def local(channel, offset: float, seed: int):
+    """The channel with a threshold of its own for every row: some wide, some narrow, some that accept nothing."""
+    gaps = np.random.default_rng(seed).uniform(0.0, 1.4, ROWS).astype(np.float32)
+    return replace(channel, threshold=replace(channel.threshold, offset=offset, gaps="0" * 64), gaps=gaps)
+
+
+def reach(channel) -> np.ndarray:
+    """(rows,) angle or distance up to which each row accepts, by its definition."""
+    return np.maximum(channel.threshold.offset + channel.gaps.astype(np.float64) / 2, 0.0)
+
+
+def inside(z: np.ndarray, channel) -> np.ndarray:
+    """(rows,) signed T4/T5 distances with angles, in 80-bit arithmetic; −inf for dead rows."""
+    rows, z = channel.rows64(np.arange(ROWS)).astype(np.longdouble), z.astype(np.longdouble)
+    if channel.score == "euclidean":
+        found = reach(channel) - np.sqrt(((z - rows) ** 2).sum(1))
+    else:
+        length = np.sqrt(z @ z)
+        away = 2 * np.arcsin(np.minimum(np.sqrt(((z / length - rows) ** 2).sum(1)) / 2, 1))
+        found = length * np.sin(np.clip(reach(channel) - away, -np.pi / 2, np.pi / 2))
+    return np.where(channel.groups >= 0, found, -np.inf)
+
+
+@pytest.fixture
+def two(make_channel):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(ITEMS), VIEWS)
+    groups[6:9] = -1
+    base = rng.standard_normal((ITEMS, 6)).repeat(VIEWS, 0)
+    first = make_channel(base + 0.3 * rng.standard_normal(base.shape), groups=groups, threshold=0.9, parts=2)
+    other = make_channel(rng.standard_normal((ROWS, 4)), "euclidean", groups=groups, threshold=0.5)
+    return local(first, -0.2, 1), local(other, -0.1, 2)
+
+
+def queries(channel, seed: int = 3) -> list[np.ndarray]:
+    """Near a row, on a row, near the dead item, between, far."""
+    rng = np.random.default_rng(seed)
+    rows = channel.rows64(np.arange(ROWS))
+    near = [rows[i] + noise * rng.standard_normal(rows.shape[1]) for i in range(0, ROWS, 7) for noise in (0.05, 0.3)]
+    return [*near, rows[20].copy(), rows[7] * 1.5, 5.0 * rng.standard_normal(rows.shape[1])]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("first", [1, 5, 1000])
+def test_verdict_and_radii_of_one_channel_are_those_of_a_scan(two, make_proof, number, first):
+    channel, seen = two[number], set()
+    for z in queries(channel):
+        scan = inside(z, channel)
+        found = rank(channel, z, shortlists(channel, z[None], first)[0], 5, make_proof(z))
+        assert found.point_verdict == ("copy" if scan.max() >= 0 else "not-a-copy")
+        assert found.copy <= max(float(scan.max()), 0.0)
+        assert found.nothing <= max(-float(scan.max()), 0.0)
+        for item in found.items:
+            own = float(scan[channel.groups == item.group].max())
+            assert item.accepted == (own >= 0)
+            assert item.copy == pytest.approx(max(own, 0.0), abs=1e-9)
+            assert item.copy <= max(own, 0.0)
+        seen.add((found.point_verdict, found.items[0].accepted))
+    assert ("copy", False) in seen, "no query whose nearest item does not accept it, while another does"
+    assert {("copy", True), ("not-a-copy", False)} < seen
+
+
+@pytest.mark.parametrize("first", [1, 5, 1000])
+def test_verdict_and_radii_of_two_channels_are_those_of_a_scan(two, make_proof, first):
+    seen = set()
+    for zs in zip(*map(queries, two), strict=True):
+        scan = np.maximum(*(inside(z, channel) for z, channel in zip(zs, two, strict=True)))
+        lists = [shortlists(c, z[None], first)[0] for c, z in zip(two, zs, strict=True)]
+        found = rank_channels(two, lists, 5, [make_proof(z) for z in zs], certify=True)
+        assert found.point_verdict == ("copy" if scan.max() >= 0 else "not-a-copy")
+        assert found.copy <= max(float(scan.max()), 0.0)
+        assert found.nothing <= max(-float(scan.max()), 0.0)
+        for item in found.items:
+            own = float(scan[two[0].groups == item.group].max())
+            assert item.accepted == (own >= 0)
+            assert item.copy <= max(own, 0.0)
+        first_copy = float(scan[two[0].groups == found.items[0].group].max())
+        assert found.items[0].copy == pytest.approx(max(first_copy, 0.0), abs=1e-9)
+        seen.add((found.point_verdict, found.items[0].accepted))
+    assert {("copy", True), ("not-a-copy", False)} <= seen
+
+
+def test_items_are_ranked_as_without_local_thresholds(two, make_proof):
+    plain = [replace(c, threshold=replace(c.threshold, offset=None, gaps=None), gaps=None) for c in two]
+    for zs in zip(*map(queries, two), strict=True):
+        proofs = [make_proof(z) for z in zs]
+        lists = [shortlists(c, z[None], 4)[0] for c, z in zip(two, zs, strict=True)]
+        here, there = (rank_channels(channels, lists, 3, proofs, certify=True) for channels in (two, plain))
+        assert [(i.group, i.top1, i.topk) for i in here.items] == [(i.group, i.top1, i.topk) for i in there.items]
+
+
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+def test_radii_with_a_threshold_per_row_are_those_of_each_threshold(score):
+    rng = np.random.default_rng(0)
+    rows, z = rng.standard_normal((9, 5)), rng.standard_normal(5)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    limits = np.r_[rng.uniform(0, 1, 7), 1.0, 0.0]
+    bounds = {"score": score, "lipschitz": UpperBound(2.0, "for tests"), "forward_error": 1e-9}
+    together = verdict_radii(z, rows, threshold=limits, **bounds)
+    apart = [verdict_radii(z, rows, threshold=float(one), **bounds) for one in limits]
+    assert together.copy.tolist() == [one.copy[place] for place, one in enumerate(apart)]
+    assert together.nothing.tolist() == [one.nothing[place] for place, one in enumerate(apart)]
+    for wrong in (limits[:3], np.r_[limits[:8], 1.5 if score == "cosine" else -1.0], np.r_[limits[:8], np.nan]):
+        with pytest.raises(UsageError):
+            signed_distances(z, rows, score=score, threshold=wrong)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_level_is_the_least_offset_that_accepts(two, number, monkeypatch):
+    monkeypatch.setattr("retr.retrieval.nearness.SHORTLIST", 2)
+    channel, zs = two[number], queries(two[number])
+    for z, level in zip(zs, best_levels(channel, channel.gaps, zs), strict=True):
+        if np.isneginf(level):
+            assert inside(z, replace(channel, threshold=replace(channel.threshold, offset=-9.0))).max() >= -1e-7
+            continue
+        for shift, accepts in ((-1e-6, False), (1e-6, True)):
+            moved = replace(channel, threshold=replace(channel.threshold, offset=float(level) + shift))
+            assert (inside(z, moved).max() >= 0) == accepts
+
+
+def test_offsets_keep_the_rate_and_refuse_stored_rows():
+    rng = np.random.default_rng(0)
+    levels = rng.uniform(-0.2, 0.9, (199, 2))
+    thresholds = (Threshold(0.5, "calibrated", 0.05, 199),) * 2
+    offsets = set_offsets(levels, thresholds)
+    assert 8 <= (levels <= np.asarray(offsets)).any(axis=1).sum() <= 9  # ⌊0.05·200⌋ = 10 are cut, the edges excluded
+    levels[5, 1] = -np.inf
+    with pytest.raises(UsageError, match="1 of 199 negatives cannot be told"):
+        set_offsets(levels, (Threshold(0.5, "calibrated", 0.01, 199),) * 2)
+
+
+# -- on an index ------------------------------------------------------------------------------------------------------
+
+
+def absent(folder: Path, count: int) -> list[str]:
+    folder.mkdir()
+    return [str(draw(folder / f"{number}.png", 1000 + number)) for number in range(count)]
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for number in range(12):
+        draw(folder / f"{number}.png", number)
+    (folder / "again.png").write_bytes((folder / "3.png").read_bytes())
+    return folder
+
+
+@pytest.fixture
+def index(corpus, tmp_path) -> Path:
+    path = tmp_path / "index"
+    build_index(str(corpus), path, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
+    return path
+
+
+def test_gaps_are_those_of_a_scan(index):
+    gallery = open_gallery(index, require_current(index))
+    for number, store in enumerate(gallery.stores):
+        rows, originals = store.take(np.arange(store.rows)).astype(np.float64), gallery.originals()
+        angles = np.arccos(np.clip(rows @ rows[originals].T, -1, 1))
+        angles[gallery.groups[:, None] == gallery.groups[originals]] = np.inf
+        limit = np.quantile(angles.min(1)[originals], FARTHEST)
+        assert measure_gaps(gallery, number) == pytest.approx(np.minimum(angles.min(1), limit), abs=1e-3)
+
+
+def test_calibration_is_local_unless_told_otherwise(index, tmp_path):
+    paths = absent(tmp_path / "absent", 39)
+    found = calibrate(index, paths, fpr=0.1)
+    snapshot = require_current(index)
+    assert snapshot.as_json()["schema"] == SCHEMA_LOCAL
+    assert [channel.threshold for channel in snapshot.channels] == [threshold for _, threshold in found.thresholds]
+    engine = Engine.open(index)
+    assert all(channel.is_local for channel in engine.channels)
+    answers = [outcome.answer for outcome in query_files(engine, paths, certify=True)]
+    assert sum(answer.point_verdict == "copy" for answer in answers) <= 3
+    for answer in answers:
+        assert answer.matches[0].accepted in (True, False)
+        assert (answer.copy is not None) == (answer.point_verdict == "copy")
+        assert answer.thresholds[0]["offset"] is not None
+    before = snapshot.id
+    calibrate(index, paths, fpr=0.1, local=False)
+    plain = require_current(index)
+    assert plain.parent == before
+    assert plain.as_json()["schema"] != SCHEMA_LOCAL
+    assert "offset" not in plain.as_json()["channels"][0]["threshold"]
+    assert [c.threshold.value for c in plain.channels] == [t.value for _, t in found.thresholds]
+
+
+def test_images_that_are_added_later_get_gaps_and_the_others_keep_theirs(corpus, index, tmp_path):
+    calibrate(index, absent(tmp_path / "absent", 39), fpr=0.1)
+    before = Engine.open(index).channels[0]
+    draw(corpus / "new.png", 500)
+    build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
+    after = Engine.open(index).channels[0]
+    assert after.threshold.stale
+    assert after.gaps[: len(before.gaps)].tolist() == before.gaps.tolist()
+    assert len(after.gaps) > len(before.gaps)
+    assert (after.gaps[len(before.gaps) :] > 0).all()
+    assert after.gaps.max() <= before.gaps.max()
+
+
+def test_a_damaged_file_of_gaps_is_refused(index, tmp_path):
+    calibrate(index, absent(tmp_path / "absent", 39), fpr=0.1)
+    assert "files match" in describe_index(index, verify=True)["verified"]
+    file = gaps_file(index, require_current(index).channels[1].threshold.gaps)
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    for look in (lambda: Engine.open(index), lambda: describe_index(index, verify=True)):
+        with pytest.raises(IntegrityError, match="does not match the SHA-256"):
+            look()
+    file.unlink()
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        Engine.open(index)
