@@ -22,7 +22,7 @@ from retr.retrieval.conformal import set_offsets
 from retr.retrieval.engine import Engine
 from retr.retrieval.nearness import best_levels
 from retr.retrieval.query import query_files
-from retr.retrieval.rank import rank
+from retr.retrieval.rank import hidden_nothing, rank
 from retr.retrieval.rank_channels import rank_channels
 from retr.retrieval.shortlist import shortlists
 
@@ -110,6 +110,33 @@ def test_verdict_and_radii_of_two_channels_are_those_of_a_scan(two, make_proof, 
         assert found.items[0].copy == pytest.approx(max(first_copy, 0.0), abs=1e-9)
         seen.add((found.point_verdict, found.items[0].accepted))
     assert {("copy", True), ("not-a-copy", False)} <= seen
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_the_verdict_without_radii_looks_as_far_as_any_row_accepts(two, make_proof, first):
+    seen = set()
+    for zs in zip(*map(queries, two), strict=True):
+        scans = [inside(z, channel) for z, channel in zip(zs, two, strict=True)]
+        lists = [shortlists(c, z[None], first)[0] for c, z in zip(two, zs, strict=True)]
+        alone = [rank(c, z, short, 1, None) for c, z, short in zip(two, zs, lists, strict=True)]
+        assert [one.point_verdict == "copy" for one in alone] == [scan.max() >= 0 for scan in scans]
+        both = rank_channels(two, lists, 1, [make_proof(z) for z in zs], certify=False)
+        assert (both.point_verdict == "copy") == (np.max(scans) >= 0)
+        seen.add(both.point_verdict)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_nothing_is_claimed_for_rows_that_are_not_listed(two, make_proof, number):
+    channel, claims = two[number], []
+    for z in queries(channel):
+        for count in (1, 4, 20, 60, 120):
+            short = shortlists(channel, z[None], count)[0]
+            others = np.setdiff1d(np.flatnonzero(channel.groups >= 0), short.ids)
+            farthest_in = float(inside(z, channel)[others].max())
+            claims.append(hidden_nothing(channel, short, make_proof(z)))
+            assert claims[-1] <= max(0.0, -farthest_in)
+    assert max(claims) > 0.1
 
 
 def test_items_are_ranked_as_without_local_thresholds(two, make_proof):
