@@ -35,6 +35,9 @@ IndexOption = Annotated[
     Path | None, typer.Option("-i", "--index", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="table, json, jsonl, csv or parquet.")]
+ThresholdsOption = Annotated[
+    str, typer.Option(help="local: one for each row, by how near the other items are; global: one for each channel.")
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 
 SourcesArgument = Annotated[
@@ -240,6 +243,7 @@ def calibrate(
     shares: Annotated[
         str | None, typer.Option(help="Each channel's part of the false matches, e.g. 1,3 [default: equal parts].")
     ] = None,
+    thresholds: ThresholdsOption = "local",
     form: FormatOption = "table",
 ) -> None:
     """Set the copy threshold from images known to be absent, with a bound that holds for finitely many."""
@@ -249,15 +253,16 @@ def calibrate(
     from .reports.index_table import print_calibration
     from .reports.progress import ProgressBar
     from .retrieval.calibrate import calibrate as run
+    from .retrieval.calibrate import check_thresholds
 
-    chosen = check_format(form)
+    chosen, local = check_format(form), check_thresholds(thresholds)
     paths = _corpus_paths(negatives, index)
     with ProgressBar("calibrating", "images") as bar:
         bar.start(len(paths))
         parts = _numbers("--shares", shares) if shares is not None else None
-        result = run(index, paths, fpr=fpr, shares=parts, advance=bar.advance)
-    thresholds = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
-    record = {"schema": "retr.calibration/1", **asdict(result), "thresholds": thresholds}
+        result = run(index, paths, fpr=fpr, shares=parts, local=local, advance=bar.advance)
+    found = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
+    record = {"schema": "retr.calibration/1", **asdict(result), "thresholds": found}
     print_calibration(record) if chosen == "table" else emit([record], chosen, one=True)
     if result.refused:
         raise typer.Exit(REJECTED)
@@ -651,6 +656,7 @@ def bench_copies(
     seed: Annotated[int, typer.Option(help="Seed of samples, halves and edits.")] = 0,
     epsilons: Annotated[str, typer.Option(help="RMSE levels for certified rates, comma-separated.")] = "0.5,1,2,3,5",
     fpr: Annotated[float, typer.Option(help="False-match rate per query of the thresholds.")] = 1e-3,
+    thresholds: ThresholdsOption = "local",
     baseline: Annotated[
         list[str] | None, typer.Option(help="phash, dhash, pdq or an embedder, in the same table; repeatable.")
     ] = None,
@@ -685,6 +691,7 @@ def bench_copies(
         seed=seed,
         epsilons=_numbers("--epsilons", epsilons),
         fpr=fpr,
+        thresholds=thresholds,
         baselines=tuple(baseline or ()),
         out=output,
         workers=workers,

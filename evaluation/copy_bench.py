@@ -158,6 +158,7 @@ def _systems(
     facts: list[dict[str, Any]] = []
 
     def add(system: EngineSystem, index: BenchIndex) -> None:
+        system = replace(system, local=plan.thresholds == "local")
         ready = _calibrated_index(plan, system, index, negatives, progress)
         systems.append(ready)
         facts.append({"system": ready.name, "index": path_to_text(index.path.name), **index_facts(index)})
@@ -210,7 +211,10 @@ def _calibrated_index(
     channels = system.engine.channels
     names = [channel.name for channel in channels]
     digest = listing_digest([item.entry for item in negatives.setting])
-    key = digest_json({"version": 2, "negatives": digest, "fpr": plan.fpr, "channels": names})
+    about = {"version": 2, "negatives": digest, "fpr": plan.fpr, "channels": names}
+    if system.local:
+        about["thresholds"] = plan.thresholds
+    key = digest_json(about)
     file = bench.path / f"thresholds-{key[:16]}.json"
     if file.exists():
         return system.with_stored(json.loads(file.read_bytes()))

@@ -12,6 +12,7 @@ from ..images.copy_edits import FAMILIES, find_family
 from ..images.views import VIEW_ROWS, VIEW_SETS
 from ..indexer.options import DEFAULT_MODELS
 from ..indexer.row_codes import find_code
+from ..retrieval.calibrate import check_thresholds
 from .baselines import HASHES
 
 DEFAULT_EPSILONS = (0.5, 1.0, 2.0, 3.0, 5.0)
@@ -38,6 +39,7 @@ class CopyPlan:
         seed: of samples, halves and edits.
         epsilons: budgets in RMSE levels at which certified rates are stated.
         fpr: false-match rate per query that the thresholds aim at.
+        thresholds: ``local``, one for each row, or ``global``, one for each channel (``retrieval.calibrate``).
         baselines: further systems: ``phash``, ``dhash``, ``pdq``, or embedder specs (an index of their own, with the
             same views).
         out: folder of indexes and records; what matches an earlier run is used again.
@@ -59,6 +61,7 @@ class CopyPlan:
     seed: int = 0
     epsilons: tuple[float, ...] = DEFAULT_EPSILONS
     fpr: float = DEFAULT_FPR
+    thresholds: str = "local"
     baselines: tuple[str, ...] = ()
     out: Path = Path("retr-copies")
     workers: int = 2
@@ -106,6 +109,7 @@ class CopyPlan:
             "seed": self.seed,
             "epsilons": list(self.epsilons),
             "fpr": self.fpr,
+            "thresholds": self.thresholds,
         }
 
 
@@ -135,6 +139,7 @@ def _check_names(plan: CopyPlan) -> None:
     if plan.views not in VIEW_SETS:
         raise UsageError(f"unknown view set {plan.views!r}; choose {', '.join(VIEW_SETS)}")
     find_code(plan.stored_rows)
+    check_thresholds(plan.thresholds)
     if plan.stored_distractor_views not in VIEW_SETS:
         choices = ", ".join([*VIEW_SETS, "same"])
         raise UsageError(f"unknown view set {plan.distractor_views!r} for distractors; choose {choices}")

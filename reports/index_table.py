@@ -56,11 +56,17 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
             f"({threshold['samples']} items, {100 * threshold['fpr']:g} %); see retr calibrate"
         )
     if threshold["stale"]:
-        return f"{threshold['value']:.4f}, calibrated before the gallery last changed: calibrate again"
+        return f"{_kind(threshold)}, calibrated before the gallery last changed: calibrate again"
     return (
-        f"{threshold['value']:.4f}, calibrated on {threshold['samples']} negatives for a false-match rate of "
+        f"{_kind(threshold)}, calibrated on {threshold['samples']} negatives for a false-match rate of "
         f"{threshold['fpr']:g} (95 % upper limit {threshold['upper95']:.2g})"
     )
+
+
+def _kind(threshold: Mapping[str, Any]) -> str:
+    if threshold.get("offset") is None:
+        return f"{threshold['value']:.4f}"
+    return f"local: {threshold['offset']:+.4f} and half of each row's gap"
 
 
 def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:

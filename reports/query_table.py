@@ -119,7 +119,10 @@ def _threshold(threshold: Mapping[str, Any]) -> str:
     name, value = threshold["channel"], threshold["value"]
     if value is None:
         return f"threshold of {name}: none"
-    text = f"threshold of {name}: {value:.4f} ({threshold['source']})"
+    number = f"{value:.4f}"
+    if threshold.get("offset") is not None:
+        number = f"local, {threshold['offset']:+.4f} and half of each row's gap"
+    text = f"threshold of {name}: {number} ({threshold['source']})"
     if threshold.get("provisional"):
         return text + ", provisional: set from the gallery's own nearest neighbours; see retr calibrate"
     if threshold.get("stale"):

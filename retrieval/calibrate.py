@@ -21,6 +21,20 @@ from .engine import Engine
 from .nearness import best_levels, best_scores
 from .query import to_float
 
+THRESHOLDS = ("local", "global")
+"""One threshold for each row, or one for each channel."""
+
+
+def check_thresholds(name: str) -> bool:
+    """Whether they are to be local.
+
+    Raises:
+        UsageError: neither ``local`` nor ``global``.
+    """
+    if name not in THRESHOLDS:
+        raise UsageError(f"--thresholds takes {' or '.join(THRESHOLDS)}, got {name!r}")
+    return name == "local"
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:

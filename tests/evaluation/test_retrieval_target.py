@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,14 +42,30 @@ def test_evasion_loss_of_a_clean_query_is_minus_its_certified_radius(index):
     assert loss.tolist() == pytest.approx([-a.matches[0].top1.l2 for a in clean], rel=1e-6)
 
 
-def test_verdict_loss_is_minus_the_certified_radius_of_the_verdict(index):
-    engine, images = index
+def with_local_thresholds(engine):
+    """Every row with a threshold of its own, wide or narrow, by gaps that are drawn."""
+    rng, channels = np.random.default_rng(0), []
+    for channel in engine.channels:
+        threshold = replace(channel.threshold, offset=0.02, gaps="0" * 64)
+        gaps = rng.uniform(0.0, 0.8, channel.store.rows).astype(np.float32)
+        channels.append(replace(channel, threshold=threshold, gaps=gaps))
+    return replace(engine, channels=tuple(channels))
+
+
+@pytest.mark.parametrize("local", [False, True])
+@pytest.mark.parametrize("channels", ["index", "two_channels"])
+def test_verdict_loss_is_minus_the_certified_radius_of_the_verdict(request, channels, local):
+    engine, images = request.getfixturevalue(channels)
+    engine = with_local_thresholds(engine) if local else engine
     for x in (planes(images), moved(images, 0.3)):
         clean = answers(engine, x)
         aims = [Aim(a.matches[0].group, copy=a.point_verdict == "copy") for a in clean]
         loss = RetrievalTarget(engine.channels, aims, "verdict").loss(x, torch.arange(len(x)))
         radii = [(a.copy or a.not_a_copy).l2 for a in clean]
-        assert loss.tolist() == pytest.approx([-r for r in radii], rel=1e-5)
+        if channels == "index":
+            assert loss.tolist() == pytest.approx([-r for r in radii], rel=1e-5)
+        else:  # where the other channel sees a flat image the query is refused: a radius ends there
+            assert all(-one >= r * (1 - 1e-6) > 0 for one, r in zip(loss.tolist(), radii, strict=True))
     assert any(not aim.copy for aim in aims), "the moved images must include one that is not a copy"
 
 
