@@ -120,6 +120,19 @@ class TestCounts:
         assert negatives
         assert not negatives & first
 
+    def test_thresholds_are_local_unless_told_otherwise(
+        self, plan: CopyPlan, result: CopyResult, tmp_path: Path
+    ) -> None:
+        (threshold,) = result.summary.systems[0].stored["thresholds"]
+        assert threshold["offset"] is not None
+        plain = run_copy_bench(replace(plan, thresholds="global", families=("jpeg",), out=tmp_path), Silent())
+        (other,) = plain.summary.systems[0].stored["thresholds"]
+        assert other["offset"] is None
+        assert other["value"] == threshold["value"]
+        assert plain.summary.plan["thresholds"] == "global"
+        with pytest.raises(UsageError, match="--thresholds takes local or global, got 'none'"):
+            replace(plan, thresholds="none")
+
     def test_numbers_are_those_of_the_records(self, result: CopyResult) -> None:
         rows = [row for row in table_of(result) if row["family"] == "two"]
         line = next(f for f in result.summary.systems[0].families if f.family == "two")
