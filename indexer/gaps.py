@@ -4,14 +4,18 @@ A look-alike is a false match most often where the gallery itself is crowded: dr
 row with many neighbours must therefore be nearer to a query than a row that stands alone. Half of a row's gap is where
 its nearest neighbour begins to be nearer than the row is.
 
+Galleries hold some pictures twice, as files that differ. Items nearer than a quarter of the median gap count as one
+picture and not as neighbours: else both would accept next to nothing.
+
 Any number per row is sound: T4 and T5 hold for each row with its own threshold. So a gap need not be exact. It is taken
-from float32 products with at most ``REFERENCES`` unedited rows, and no row counts as farther from the others than 95 %
+from float32 products with at most ``REFERENCES`` unedited rows, and no row counts as farther from the others than 99 %
 of the gallery's items are: one lonely row would make every query look for matches very far out.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -27,8 +31,12 @@ from .snapshot import SegmentInfo, Snapshot
 from .vectors import Float32, Ids, RowStore
 
 REFERENCES = 65_536
-FARTHEST = 0.95
+FARTHEST = 0.99
 """Share of the gallery's items whose gap is not cut."""
+SAME = 0.25
+"""Part of the median gap within which another item is the same picture."""
+_SAMPLES = 2000
+"""Items that the median is taken of."""
 _SCHEMA = pa.schema([pa.field("segment", pa.string(), nullable=False), pa.field("gap", pa.float32(), nullable=False)])
 _BLOCK = 2**26
 """Products held at a time."""
@@ -48,15 +56,17 @@ def measure_gaps(gallery: Gallery, number: int, *, old: Mapping[str, Float32] | 
     """
     store, groups = gallery.stores[number], gallery.groups
     originals = gallery.originals()
-    references = _sample(originals)
+    references = _sample(originals, REFERENCES)
     gaps = np.zeros(store.rows, dtype=np.float32)
     new = groups >= 0
     for start, segment in _starts(gallery.snapshot):
         if old and segment.id in old:
             new[start : start + segment.rows] = False
             gaps[start : start + segment.rows] = old[segment.id]
-    for ids, found in _nearest(store, groups, np.flatnonzero(new), references):
-        gaps[ids] = found
+    pictures = _pictures(store, groups, originals, references)
+    for ids, near in _products(store, np.flatnonzero(new), references):
+        near[pictures[ids][:, None] == pictures[references][None]] = -np.inf
+        gaps[ids] = _distance(near.max(axis=1, initial=-np.inf), store)
     if old:
         limit = max((float(part.max(initial=0.0)) for part in old.values()), default=0.0)
     else:
@@ -130,25 +140,55 @@ def _starts(snapshot: Snapshot) -> Iterator[tuple[int, SegmentInfo]]:
         start += segment.rows
 
 
-def _sample(originals: Ids) -> Ids:
-    if len(originals) <= REFERENCES:
+def _sample(originals: Ids, most: int) -> Ids:
+    if len(originals) <= most:
         return originals
-    return np.sort(np.random.default_rng(0).choice(originals, REFERENCES, replace=False))
+    return np.sort(np.random.default_rng(0).choice(originals, most, replace=False))
 
 
-def _nearest(
-    store: RowStore, groups: npt.NDArray[np.int64], rows: Ids, references: Ids
-) -> Iterator[tuple[Ids, Float32]]:
-    """(rows, distance to the nearest reference of another item), some at a time."""
+def _pictures(store: RowStore, groups: npt.NDArray[np.int64], originals: Ids, references: Ids) -> npt.NDArray[np.int64]:
+    """(rows,) number of the picture that each row shows: its item, or the first of several that are one picture."""
+    sample, best = _sample(originals, _SAMPLES), [np.zeros(0, dtype=np.float32)]
+    for ids, near in _products(store, sample, references):
+        near[groups[ids][:, None] == groups[references][None]] = -np.inf
+        best.append(_distance(near.max(axis=1, initial=-np.inf), store))
+    same = SAME * float(np.median(np.concatenate(best))) if len(sample) else 0.0
+    parents = np.arange(int(groups.max(initial=-1)) + 1)
+    if same > 0.0:
+        nearest = math.cos(same) if store.score == "cosine" else -(same**2)
+        for ids, near in _products(store, originals, references):
+            rows, columns = np.nonzero(near > np.float32(nearest))
+            pairs = np.stack([groups[ids[rows]], groups[references[columns]]], axis=1)
+            for one, other in np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0):
+                _join(parents, int(one), int(other))
+    for item in range(len(parents)):  # a parent is never the larger number
+        parents[item] = parents[parents[item]]
+    return np.where(groups >= 0, np.append(parents, -1)[groups], -1)
+
+
+def _join(parents: npt.NDArray[np.int64], one: int, other: int) -> None:
+    """Two items are one picture: the root with the smaller number becomes the other's parent."""
+    roots = []
+    for item in (one, other):
+        while parents[item] != item:
+            parents[item] = parents[parents[item]]
+            item = int(parents[item])
+        roots.append(item)
+    parents[max(roots)] = min(roots)
+
+
+def _products(store: RowStore, rows: Ids, references: Ids) -> Iterator[tuple[Ids, Float32]]:
+    """(rows, their inner products with the references or minus their squared distances), some at a time."""
     others = store.take(references)
-    of = groups[references]
     for ids in _blocks(rows, max(1, _BLOCK // max(1, len(references)))):
         own = store.take(ids)
-        near = own @ others.T if store.score == "cosine" else -_squares(own, others)
-        near[groups[ids][:, None] == of[None]] = -np.inf
-        best = near.max(axis=1, initial=-np.inf)
-        far = np.arccos(np.clip(best, -1.0, 1.0)) if store.score == "cosine" else np.sqrt(np.maximum(-best, 0.0))
-        yield ids, np.where(np.isfinite(best), far, 0.0).astype(np.float32)
+        yield ids, own @ others.T if store.score == "cosine" else -_squares(own, others)
+
+
+def _distance(best: Float32, store: RowStore) -> Float32:
+    """Angles or distances of such numbers; 0 for −inf, where there is no other item."""
+    far = np.arccos(np.clip(best, -1.0, 1.0)) if store.score == "cosine" else np.sqrt(np.maximum(-best, 0.0))
+    return np.where(np.isfinite(best), far, 0.0).astype(np.float32)
 
 
 def _blocks(rows: Ids, size: int) -> Sequence[Ids]:

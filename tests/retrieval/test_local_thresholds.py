@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn import Quiet, draw
+from PIL import Image
 
 from retr.certificates.verdicts import signed_distances, verdict_radii
 from retr.core.errors import IntegrityError, UsageError
 from retr.core.types import UpperBound
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.gallery import open_gallery
-from retr.indexer.gaps import FARTHEST, gaps_file, measure_gaps
+from retr.indexer.gaps import FARTHEST, SAME, gaps_file, measure_gaps
 from retr.indexer.info import describe_index
 from retr.indexer.snapshot import SCHEMA_LOCAL, Threshold, require_current
 from retr.retrieval.calibrate import calibrate
@@ -225,7 +226,21 @@ def test_gaps_are_those_of_a_scan(index):
         angles = np.arccos(np.clip(rows @ rows[originals].T, -1, 1))
         angles[gallery.groups[:, None] == gallery.groups[originals]] = np.inf
         limit = np.quantile(angles.min(1)[originals], FARTHEST)
+        assert angles.min() > SAME * np.median(angles.min(1)[originals])
         assert measure_gaps(gallery, number) == pytest.approx(np.minimum(angles.min(1), limit), abs=1e-3)
+
+
+def test_the_same_picture_in_another_file_is_no_neighbour(corpus, index, tmp_path):
+    before = open_gallery(index, require_current(index))
+    old = [measure_gaps(before, number) for number in range(2)]
+    pixels = np.asarray(Image.open(corpus / "3.png")).astype(np.int16)
+    Image.fromarray(np.clip(pixels + 2, 0, 255).astype(np.uint8)).save(corpus / "brighter.png")
+    build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
+    gallery = open_gallery(index, require_current(index))
+    for number in range(2):
+        gaps = measure_gaps(gallery, number)
+        assert gaps[: len(old[number])] == pytest.approx(old[number], abs=0.05)
+        assert gaps[len(old[number]) :].min() > 0.5 * float(np.median(old[number]))
 
 
 def test_calibration_is_local_unless_told_otherwise(index, tmp_path):
