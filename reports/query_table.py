@@ -95,7 +95,15 @@ def _verdict(answer: Answer) -> str:
         reach = f"; copy of something within {_inline(answer.copy)}"
     elif answer.not_a_copy is not None:
         reach = f"; copy of nothing within {_inline(answer.not_a_copy)}"
-    return f"verdict: {answer.verdict}{budget}{reach}"
+    return f"verdict: {answer.verdict}{budget}{reach}{_of_which(answer)}"
+
+
+def _of_which(answer: Answer) -> str:
+    """Which matches accept, where that is not the first: a local threshold may refuse the nearest item."""
+    ranks = [str(match.rank) for match in answer.matches if match.accepted]
+    if answer.point_verdict != "copy" or not answer.matches or answer.matches[0].accepted is not False:
+        return ""
+    return f"; not of the first match, but of {', '.join(ranks) if ranks else 'one that is not listed here'}"
 
 
 def _inline(radius: Radius) -> str:

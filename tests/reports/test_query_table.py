@@ -98,6 +98,16 @@ def test_thresholds_of_every_source():
     assert "threshold of c: none" in text
 
 
+def test_a_local_threshold_is_named_and_so_is_the_match_that_accepts():
+    local = {"channel": "a", "value": 0.8, "offset": 0.05, "source": "calibrated", "upper95": 0.0031}
+    matches = tuple(match(rank, accepted=rank in (2, 3)) for rank in (1, 2, 3))
+    text = printed(answer(thresholds=(local,), matches=matches)).replace("\n", " ")
+    assert "threshold of a: local, +0.0500 and half of each row's gap (calibrated), false-match rate" in text
+    assert "not of the first match, but of 2, 3" in text
+    assert "of the first match" not in printed(answer(matches=(match(1, accepted=True), match(2, accepted=True))))
+    assert "of one that is not listed here" in printed(answer(matches=(match(1, accepted=False),))).replace("\n", " ")
+
+
 def test_radius_text():
     assert radius_text(None) == "–"
     assert radius_text(radius(0.0)).endswith("no change")
