@@ -46,7 +46,9 @@ def rank_channels(
         if settled:
             return ranking
         lists = [
-            short if math.isinf(short.unseen) else widen(c, p.z, max(growth * short.unseen, 1e-3))
+            short
+            if math.isinf(short.unseen)
+            else widen(c, p.z, max(growth * short.unseen, needed_for_verdict(c), 1e-3))
             for short, c, p in zip(lists, channels, proofs, strict=True)
         ]
         growth *= growth
