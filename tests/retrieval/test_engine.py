@@ -165,7 +165,7 @@ QUERY_KEYS = {
 }
 MATCH_KEYS = {
     *("rank", "id", "path", "score", "distance", "top1", "topk", "copy"),
-    *("view", "channel", "duplicates"),
+    *("view", "channel", "accepted", "duplicates"),
 }
 CERTIFICATE_KEYS = {"exact", "rows_scanned", "rows_total", "lipschitz", "methods", "slack", "limited_by"}
 
