@@ -37,7 +37,7 @@ from ..indexer.snapshot import Threshold
 Float64 = npt.NDArray[np.float64]
 
 _SLACK = 1e-7
-"""Radians, or units of distance, that an offset stays below its edge: an angle of a float64 cosine is off by 2e-8."""
+"""Radians, or units of distance, that an offset stays below its edge: an angle of a float64 cosine is off by less."""
 
 
 def set_thresholds(
@@ -89,13 +89,15 @@ def set_offsets(
         Per channel, angles in radians or distances.
 
     Raises:
-        UsageError: a negative is a stored row itself, or bad shares.
+        UsageError: a negative is a stored row itself, next to all of them are flat to a channel, or bad shares.
     """
     n, channels = levels.shape
     cuts = math.floor(Fraction(str(thresholds[0].fpr)) * (n + 1))
     edges = cut(-levels, cuts, _check_shares(shares, channels))
     if math.inf in edges:
         raise UsageError(_stored(int(np.isneginf(levels).any(axis=1).sum()), n))
+    if -math.inf in edges:
+        raise UsageError(f"nearly all of {n} negatives are flat to a channel, and set no threshold; give others")
     return tuple(-edge - _SLACK for edge in edges)
 
 

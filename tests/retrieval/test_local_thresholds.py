@@ -194,6 +194,8 @@ def test_offsets_keep_the_rate_and_refuse_stored_rows():
     levels[5, 1] = -np.inf
     with pytest.raises(UsageError, match="1 of 199 negatives cannot be told"):
         set_offsets(levels, (Threshold(0.5, "calibrated", 0.01, 199),) * 2)
+    with pytest.raises(UsageError, match="nearly all of 199 negatives are flat"):
+        set_offsets(np.full((199, 1), np.inf), thresholds[:1])
 
 
 # -- on an index ------------------------------------------------------------------------------------------------------
