@@ -12,12 +12,12 @@ from ..core.errors import UsageError
 from ..core.numerics import round_up
 from ..core.types import Score, UpperBound
 from .ranking import topk_radius
-from .rounding import Array, check_budget, down, gammas, norm_bounds, up
+from .rounding import Array, check_budget, down, gammas, norm_bounds, unit_tolerance, up
 from .verdicts import (
     VerdictRadii,
-    cone_error,
     cone_slope,
     copy_radius,
+    error_of_slope,
     nothing_radius,
     signed_distances,
     unseen_nothing_radius,
@@ -67,7 +67,8 @@ def margins(
     check_budget(lipschitz, forward_error)
     distances = signed_distances(z, rows, score=score, threshold=threshold)
     if score == "cosine":
-        slope, error = float(cone_slope(z, rows).max(initial=0.0)), cone_error(z, rows)
+        slopes = cone_slope(z, unit_tolerance(rows))
+        slope, error = float(slopes.max(initial=0.0)), error_of_slope(z, slopes)
     else:
         slope = gammas(z.shape[0], 8)
         error = up(slope * up(threshold + norm_bounds(z - rows)[1]))

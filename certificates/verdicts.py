@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ..core.errors import UsageError
-from ..core.numerics import dot, norm, round_down, round_up
+from ..core.numerics import dot, norm, round_down, round_up, row_blocks
 from ..core.types import Score, UpperBound
 from .rounding import (
     UNDERFLOW_NORM,
@@ -61,7 +61,7 @@ def signed_distances(z: Array, rows: Array, *, score: Score, threshold: float | 
         UsageError: for inputs no theorem holds for.
     """
     _check(z, rows, score, threshold)
-    return _cone_distances(z, rows, threshold) if score == "cosine" else threshold - norm(z - rows)
+    return _cone_distances(_polar(z, rows), threshold) if score == "cosine" else threshold - norm(z - rows)
 
 
 def verdict_radii(
@@ -188,11 +188,16 @@ def check_threshold(score: Score, threshold: float) -> None:
         raise UsageError(f"a distance threshold must be finite and ≥ 0, got {threshold}")
 
 
-def _cone_distances(z: Array, rows: Array, threshold: float | Array) -> Array:
+def _polar(z: Array, rows: Array) -> tuple[Array, Array, Array]:
+    """⟨z,u⟩ and ‖z − ⟨z,u⟩u‖, (m,) each, and ‖z‖."""
     along = dot(z, rows)
-    across = norm(z - along[:, np.newaxis] * rows)
+    parts = [norm(z - along[some, np.newaxis] * rows[some]) for some in row_blocks(rows)]
+    return along, np.concatenate([np.zeros(0), *parts]), norm(z)
+
+
+def _cone_distances(polar: tuple[Array, Array, Array], threshold: float | Array) -> Array:
+    along, across, length = polar
     sine = np.sqrt((1.0 - threshold) * (1.0 + threshold))
-    length = norm(z)
     beyond_apex = threshold * along + sine * across <= 0  # |θ − φ| ≥ 90°
     apex = np.where(along > threshold * length, length, -length)
     return np.where(beyond_apex, apex, sine * along - threshold * across)
@@ -200,12 +205,17 @@ def _cone_distances(z: Array, rows: Array, threshold: float | Array) -> Array:
 
 def cone_error(z: Array, rows: Array) -> Array:
     """(m,) bounds on the rounding error of the cosine :func:`signed_distances`: (5ν + 9γ)·‖z‖ (docs/theory.md)."""
-    return up(up(cone_slope(z, rows) * norm_bounds(z)[1]) + UNDERFLOW_NORM)
+    return error_of_slope(z, cone_slope(z, unit_tolerance(rows)))
 
 
-def cone_slope(z: Array, rows: Array) -> Array:
-    """(m,) the relative part of :func:`cone_error`: 5ν + 9γ."""
-    return up(up(5.0 * unit_tolerance(rows)) + round_up(9.0 * gammas(z.shape[0], 5)))
+def error_of_slope(z: Array, slope: Array) -> Array:
+    """(m,) :func:`cone_error` by its relative part."""
+    return up(up(slope * norm_bounds(z)[1]) + UNDERFLOW_NORM)
+
+
+def cone_slope(z: Array, nu: Array) -> Array:
+    """(m,) the relative part of :func:`cone_error`: 5ν + 9γ, ν of ``rounding.unit_tolerance``."""
+    return up(up(5.0 * nu) + round_up(9.0 * gammas(z.shape[0], 5)))
 
 
 def cosine_error(dim: int, nu: float) -> float:
@@ -215,13 +225,14 @@ def cosine_error(dim: int, nu: float) -> float:
 
 def _cone_reach(z: Array, rows: Array, threshold: float | Array, dim: int) -> tuple[Array, Array]:
     """Distances to the cones of τ + κ and τ − κ: between them rounding could turn the computed decision."""
-    kappa = cosine_error(dim, float(unit_tolerance(rows).max(initial=0.0)))
-    error, nowhere = cone_error(z, rows), -norm_bounds(z)[1]
+    nu, polar = unit_tolerance(rows), _polar(z, rows)
+    kappa = cosine_error(dim, float(nu.max(initial=0.0)))
+    error, nowhere = error_of_slope(z, cone_slope(z, nu)), -norm_bounds(z)[1]
     limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(rows),))
     inner, outer = up(limits + kappa), down(limits - kappa)
     # Beyond ±1 there is no cone: nothing is inside, or nothing outside.
-    inside = down(_cone_distances(z, rows, np.minimum(inner, 1.0)) - error)
-    outside = down(-_cone_distances(z, rows, np.maximum(outer, -1.0)) - error)
+    inside = down(_cone_distances(polar, np.minimum(inner, 1.0)) - error)
+    outside = down(-_cone_distances(polar, np.maximum(outer, -1.0)) - error)
     return np.where(inner <= 1.0, inside, nowhere), np.where(outer >= -1.0, outside, nowhere)
 
 

@@ -103,7 +103,8 @@ def lead_radii(parts: Sequence[Part], group: int, items: Ids, total: Margins, pl
     """
     radii, others, carriers = margin_radii(total, place), np.delete(items, place), _carriers(parts, group)
     hidden = np.flatnonzero(others == UNSEEN)
-    radii[hidden] = np.maximum(radii[hidden], max((_hidden(c, parts) for c in carriers), default=-math.inf))
+    if hidden.size:
+        radii[hidden] = np.maximum(radii[hidden], hidden_lead(parts, group))
     seen = np.flatnonzero(others != UNSEEN)
     order = seen[radii[seen].argsort(kind="stable")]
     for start in range(0, len(order), CHUNK):
@@ -113,6 +114,11 @@ def lead_radii(parts: Sequence[Part], group: int, items: Ids, total: Margins, pl
         for carrier in carriers:
             radii[chunk] = np.maximum(radii[chunk], _seen(carrier, parts, others[chunk]))
     return radii
+
+
+def hidden_lead(parts: Sequence[Part], group: int) -> float:
+    """How far one channel keeps the item ahead of all that no channel lists; −inf where no channel can tell."""
+    return max((_hidden(carrier, parts) for carrier in _carriers(parts, group)), default=-math.inf)
 
 
 def raw_lead(parts: Sequence[Part], group: int, other: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,14 @@ VIEWS_TRIED = 4
 
 GROWTH = 1.05
 """How much farther, at least, the first widening of a shortlist looks; the next ones its square, and so on."""
+
+NOTHING_ROWS = 4096
+"""So many rows are looked at before a shortlist is no longer widened for the radius of "not a copy" alone."""
+
+NOTHING_STEP = 1.1
+"""How many times as far such a widening looks, at most."""
+
+_HALVINGS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +76,18 @@ class RankedItem:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The first k items, exactly, and the verdict over the whole gallery (None without a threshold)."""
+    """The first k items, exactly, and the verdict over the whole gallery (None without a threshold).
+
+    Attributes:
+        copy, nothing: radii of the verdict, in pixels.
+        listed_nothing: what ``nothing`` would be if nothing were hidden; 0 where the verdict is another.
+    """
 
     items: tuple[RankedItem, ...]
     point_verdict: str | None = None
     copy: float | None = None
     nothing: float | None = None
+    listed_nothing: float = 0.0
 
 
 def proof_of(query: QueryEmbedding, channel: Channel, values: int) -> Proof | None:
@@ -108,10 +123,15 @@ def rank(channel: Channel, z: Float64, short: Shortlist, k: int, proof: Proof | 
         if proof is not None:
             items = [_certify(channel, short, item, k, proof, first=item is items[0]) for item in items]
         need = _needed(channel, z, short, items, k, proof)
-        if need <= short.unseen:
-            return _with_verdict(channel, z, short, items, proof)
-        short = widen(channel, z, max(need, growth * short.unseen, 1e-6))
-        growth *= growth  # few steps lead from a near miss to the whole gallery
+        if need > short.unseen:
+            short = widen(channel, z, max(need, growth * short.unseen, 1e-6))
+            growth *= growth  # few steps lead from a near miss to the whole gallery
+            continue
+        ranking = _with_verdict(channel, z, short, items, proof)
+        far = short.unseen if proof is None else farther_for_nothing(channel, short, proof, ranking)
+        if far <= short.unseen:
+            return ranking
+        short = widen(channel, z, far)
 
 
 def _top_items(channel: Channel, short: Shortlist, k: int) -> list[RankedItem]:
@@ -257,8 +277,8 @@ def _with_verdict(
     if radii is None or proof is None:
         return Ranking(tuple(items), point)
     copy = min(max(0.0, float(radii.copy.max())), proof.cap)  # a sound floor: some listed row accepts
-    nothing = min(max(0.0, float(radii.nothing.min())), hidden_nothing(channel, short, proof), proof.cap)
-    return Ranking(tuple(items), point, copy, nothing)
+    listed = min(max(0.0, float(radii.nothing.min())), proof.cap)
+    return Ranking(tuple(items), point, copy, min(listed, hidden_nothing(channel, short, proof)), listed)
 
 
 def hidden_nothing(channel: Channel, short: Shortlist, proof: Proof) -> float:
@@ -276,6 +296,31 @@ def hidden_nothing(channel: Channel, short: Shortlist, proof: Proof) -> float:
         forward_error=proof.forward_error,
     )
     return max(0.0, radius)
+
+
+def farther_for_nothing(channel: Channel, short: Shortlist, proof: Proof, ranking: Ranking) -> float:
+    """Where to look next so that hidden rows do not lower the "not a copy" radius; ``short.unseen`` if not farther.
+
+    The radius is sound however little is listed. So no more than ``NOTHING_ROWS`` rows are looked at for its sake.
+    """
+    wanted = ranking.listed_nothing
+    if not wanted or len(short.ids) >= NOTHING_ROWS or hidden_nothing(channel, short, proof) >= wanted:
+        return short.unseen
+    return least_distance(
+        lambda b: hidden_nothing(channel, replace(short, unseen=b), proof) >= wanted,
+        short.unseen,
+        max(NOTHING_STEP * short.unseen, short.unseen + 1e-3),
+    )
+
+
+def least_distance(enough: Callable[[float], bool], near: float, far: float) -> float:
+    """The least distance found sufficient by halving, ``near`` if that is; ``far`` where none is."""
+    if enough(near):
+        return near
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (near + far)
+        near, far = (near, middle) if enough(middle) else (middle, far)
+    return far
 
 
 def accepting_items(channel: Channel, z: Float64, short: Shortlist) -> Ids | None:

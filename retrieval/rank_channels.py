@@ -22,8 +22,19 @@ from ..core.numerics import round_up
 from ..indexer.vectors import Ids
 from .channel import Channel, Float64
 from .channel_leads import UNSEEN, Part, lead_radii, raw_lead, unseen_parts
-from .rank import GROWTH, Proof, RankedItem, Ranking, accepting_items, beyond, hidden_nothing, needed_for_verdict
+from .rank import (
+    GROWTH,
+    Proof,
+    RankedItem,
+    Ranking,
+    accepting_items,
+    beyond,
+    farther_for_nothing,
+    hidden_nothing,
+    needed_for_verdict,
+)
 from .shortlist import Shortlist, distance_bounds, distances, widen
+from .widening import Standing, distances_to_look
 
 
 def rank_channels(
@@ -42,16 +53,19 @@ def rank_channels(
     while True:
         parts = _parts(channels, lists, proofs, k)
         items, total = item_margins([*((part.margins, part.items) for part in parts), *unseen_parts(parts)])
-        ranking, settled = _settle(parts, items, total, k, certify)
+        standings, settled = _settle(parts, items, total, k, certify)
         if settled:
-            return ranking
+            ranking = _with_verdict(parts, [one.item for one in standings], certify)
+            reach = [farther_for_nothing(part.channel, part.short, part.proof, ranking) for part in parts]
+            if all(far <= short.unseen for far, short in zip(reach, lists, strict=True)):
+                return ranking
+        else:
+            reach = distances_to_look(parts, standings, k, growth)
+            growth *= growth
         lists = [
-            short
-            if math.isinf(short.unseen)
-            else widen(c, p.z, max(growth * short.unseen, needed_for_verdict(c), 1e-3))
-            for short, c, p in zip(lists, channels, proofs, strict=True)
+            widen(c, p.z, far) if far > short.unseen else short
+            for short, c, p, far in zip(lists, channels, proofs, reach, strict=True)
         ]
-        growth *= growth
 
 
 def _parts(channels: Sequence[Channel], lists: Sequence[Shortlist], proofs: Sequence[Proof], k: int) -> list[Part]:
@@ -85,7 +99,7 @@ def _part(channel: Channel, short: Shortlist, proof: Proof, ids: Ids) -> Part:
     return Part(channel, proof, ids, rows, found, short)
 
 
-def _settle(parts: Sequence[Part], items: Ids, total: Margins, k: int, certify: bool) -> tuple[Ranking, bool]:
+def _settle(parts: Sequence[Part], items: Ids, total: Margins, k: int, certify: bool) -> tuple[list[Standing], bool]:
     order = np.lexsort((items, -total.values))
     real = order[items[order] != UNSEEN][:k]
     found = [_item(parts, int(items[place]), float(total.values[place])) for place in real]
@@ -93,7 +107,8 @@ def _settle(parts: Sequence[Part], items: Ids, total: Margins, k: int, certify: 
     if certify:
         found, limits = _certify(parts, items, total, real, found, k)
         settled = settled and limits
-    return _with_verdict(parts, found, certify), settled
+    scores = zip(found, total.values[real], total.errors[real], strict=True)
+    return [Standing(item, float(margin), float(error)) for item, margin, error in scores], settled
 
 
 def _unseen_ranks_below(items: Ids, total: Margins, real: Ids, k: int) -> bool:
@@ -170,8 +185,8 @@ def _with_verdict(parts: Sequence[Part], found: list[RankedItem], certify: bool)
     radii = [_verdicts(part, part.short.ids, part.short.rows) for part in parts]
     cap = min(part.proof.cap for part in parts)
     hidden = min(hidden_nothing(part.channel, part.short, part.proof) for part in parts)
-    nothing = min(union_nothing_radius(radii), hidden, cap)
-    return Ranking(tuple(found), point, min(union_copy_radius(radii), cap), nothing)
+    listed = min(union_nothing_radius(radii), cap)
+    return Ranking(tuple(found), point, min(union_copy_radius(radii), cap), min(listed, hidden), listed)
 
 
 def _accepting(part: Part) -> Ids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.channel import Channel
 from retr.retrieval.engine import Engine
 from retr.retrieval.rank_channels import rank_channels
-from retr.retrieval.shortlist import shortlists
+from retr.retrieval.shortlist import shortlists, widen
 
 ITEMS, VIEWS = 80, 3
 
@@ -132,7 +133,7 @@ def test_of_items_that_do_not_come_first_only_what_is_listed_is_looked_at(two, m
 
     def watched(parts, *rest):
         nonlocal left_out
-        first = {item.group for item in settle(parts, *rest)[0].items}
+        first = {one.item.group for one in settle(parts, *rest)[0]}
         for part in parts:
             beside = np.setdiff1d(part.ids, part.short.ids)
             assert set(two[0].groups[beside].tolist()) <= first
@@ -144,6 +145,30 @@ def test_of_items_that_do_not_come_first_only_what_is_listed_is_looked_at(two, m
         lists = [shortlists(c, z[None], 30)[0] for c, z in zip(two, zs, strict=True)]
         rank_channels(two, lists, k, [make_proof(z) for z in zs], certify=True)
     assert left_out > 0
+
+
+def test_only_channels_that_must_look_farther_do(two, make_proof, monkeypatch):
+    """A channel that is far enough already is left alone, and no channel looks as far as a fixed step would take it."""
+    steps = []
+
+    def watched(channel, z, distance):
+        steps.append((channel.score, distance))
+        return widen(channel, z, distance)
+
+    monkeypatch.setattr(retr.retrieval.rank_channels, "widen", watched)
+    alone, short_steps = 0, 0
+    for zs, counts in itertools.product(queries(two), ((2, 120), (120, 2), (2, 2))):
+        lists = [shortlists(c, z[None], count)[0] for c, z, count in zip(two, zs, counts, strict=True)]
+        steps.clear()
+        rank_channels(two, lists, 1, [make_proof(z) for z in zs], certify=True)
+        for channel, short in zip(two, lists, strict=True):
+            taken = [distance for score, distance in steps if score == channel.score]
+            alone += len(steps) > 0 and not taken
+            short_steps += any(distance < 1.05 * short.unseen - 1e-9 for distance in taken)
+            assert taken == sorted(taken)
+            assert all(distance > short.unseen for distance in taken)
+    assert alone
+    assert short_steps
 
 
 # -- two block means, attacked in pixels ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from drawn import Quiet, draw
 from PIL import Image
 
+import retr.retrieval.rank
 from retr.certificates.verdicts import signed_distances, verdict_radii
 from retr.core.errors import IntegrityError, UsageError
 from retr.core.types import UpperBound
@@ -88,6 +89,7 @@ def test_verdict_and_radii_of_one_channel_are_those_of_a_scan(two, make_proof, n
         assert found.point_verdict == ("copy" if scan.max() >= 0 else "not-a-copy")
         assert at_most(found.copy, float(scan.max()))
         assert at_most(found.nothing, -float(scan.max()))
+        assert found.nothing == pytest.approx(max(-float(scan.max()), 0.0), abs=1e-6)
         for item in found.items:
             own = float(scan[channel.groups == item.group].max())
             assert item.accepted == (own >= 0)
@@ -108,6 +110,7 @@ def test_verdict_and_radii_of_two_channels_are_those_of_a_scan(two, make_proof, 
         assert found.point_verdict == ("copy" if scan.max() >= 0 else "not-a-copy")
         assert at_most(found.copy, float(scan.max()))
         assert at_most(found.nothing, -float(scan.max()))
+        assert found.nothing == pytest.approx(max(-float(scan.max()), 0.0), abs=1e-6)
         for item in found.items:
             own = float(scan[two[0].groups == item.group].max())
             assert item.accepted == (own >= 0)
@@ -143,6 +146,22 @@ def test_nothing_is_claimed_for_rows_that_are_not_listed(two, make_proof, number
             claims.append(hidden_nothing(channel, short, make_proof(z)))
             assert claims[-1] <= max(0.0, -farthest_in)
     assert max(claims) > 0.1
+
+
+def test_few_rows_are_looked_at_for_the_radius_of_nothing_alone(two, make_proof, monkeypatch):
+    less = 0
+    for z in queries(two[0]):
+        short, proof = shortlists(two[0], z[None], 5)[0], make_proof(z)
+        full = rank(two[0], z, short, 1, proof)
+        with monkeypatch.context() as patch:
+            patch.setattr(retr.retrieval.rank, "NOTHING_ROWS", 0)
+            quick = rank(two[0], z, short, 1, proof)
+        assert quick.point_verdict == full.point_verdict
+        assert quick.nothing is not None
+        assert full.nothing is not None
+        assert 0.0 <= quick.nothing <= full.nothing
+        less += quick.nothing < full.nothing
+    assert less
 
 
 def test_items_are_ranked_as_without_local_thresholds(two, make_proof):
