@@ -15,7 +15,7 @@ from ..certificates.within_channel import Surroundings, unseen_within_channel, w
 from ..core.numerics import norm
 from ..indexer.vectors import Ids
 from .channel import Channel, Float64
-from .rank import Proof
+from .rank import VIEWS_TRIED, Proof
 from .shortlist import Shortlist, distance_bounds
 
 UNSEEN = -1
@@ -49,10 +49,10 @@ class Part:
             return None
         return Surroundings(threshold, proof.lipschitz, proof.forward_error, self.margins.growth)
 
-    def best_row(self, group: int) -> int | None:
-        """Place of the item's row with the largest margin; None where this channel has none of it."""
+    def best_rows(self, group: int) -> Ids:
+        """Places of the item's rows with the largest margins, some of them; empty where this channel has none of it."""
         own = np.flatnonzero(self.items == group)
-        return int(own[self.margins.values[own].argmax()]) if own.size else None
+        return own[np.argsort(-self.margins.values[own], kind="stable")[:VIEWS_TRIED]]
 
     def unseen(self) -> Margins | None:
         """One margin that stands for all rows that are not listed, as far out as is proved; None where all are."""
@@ -72,24 +72,20 @@ class Part:
 
 @dataclass(frozen=True)
 class _Carrier:
-    """A channel that may carry an item's lead: its best row there, and the item's margin by that row."""
+    """A channel that may carry an item's lead over rows of this channel: the item's best rows there."""
 
     part: Part
-    own: int
+    own: Ids
     surroundings: Surroundings
-
-    @property
-    def margin(self) -> tuple[float, float]:
-        return float(self.part.margins.values[self.own]), float(self.part.margins.errors[self.own])
 
 
 def lead_radii(parts: Sequence[Part], group: int, items: Ids, total: Margins, place: int) -> Float64:
     """How far the query may move before each other item can be ahead of this one, in pixels.
 
-    The larger of two radii: half the lead of the margins over all channels; or, for one channel that carries the item,
-    T1 against the other's rows in that channel and half the lead against its rows in every other channel.
-    The second is computed only as far as it can matter for the smallest of all; the others keep the first, which is
-    sound.
+    An item is ahead of another while its margin is above that of every row of the other, and each of those rows is
+    covered by the largest of several radii: half the lead of the item's margin over all channels, or T1 against one of
+    the item's rows in the same channel. T1 is computed only as far as it can matter for the smallest radius of all; the
+    others keep half the lead, which is sound.
 
     Args:
         parts: per channel.
@@ -102,36 +98,37 @@ def lead_radii(parts: Sequence[Part], group: int, items: Ids, total: Margins, pl
         (g − 1,) signed, in the order of ``items`` without this one.
     """
     radii, others, carriers = margin_radii(total, place), np.delete(items, place), _carriers(parts, group)
+    own = (float(total.values[place]), float(total.errors[place]))
     hidden = np.flatnonzero(others == UNSEEN)
     if hidden.size:
-        radii[hidden] = np.maximum(radii[hidden], hidden_lead(parts, group))
+        radii[hidden] = np.maximum(radii[hidden], _hidden(parts, carriers, *own))
     seen = np.flatnonzero(others != UNSEEN)
     order = seen[radii[seen].argsort(kind="stable")]
     for start in range(0, len(order), CHUNK):
         chunk = order[start : start + CHUNK]
         if float(radii[order[:start]].min(initial=math.inf)) <= radii[chunk[0]]:
             break
-        for carrier in carriers:
-            radii[chunk] = np.maximum(radii[chunk], _seen(carrier, parts, others[chunk]))
+        radii[chunk] = np.maximum(radii[chunk], _seen(parts, carriers, *own, others[chunk]))
     return radii
 
 
-def hidden_lead(parts: Sequence[Part], group: int) -> float:
-    """How far one channel keeps the item ahead of all that no channel lists; −inf where no channel can tell."""
-    return max((_hidden(carrier, parts) for carrier in _carriers(parts, group)), default=-math.inf)
+def hidden_lead(parts: Sequence[Part], group: int, margin: float, error: float) -> float:
+    """How far an item keeps its lead over all that is not listed; its margin is that over all channels."""
+    return _hidden(parts, _carriers(parts, group), margin, error)
 
 
 def raw_lead(parts: Sequence[Part], group: int, other: int) -> float:
     """The radius against one other item, nothing taken off for rounding: for people."""
-    own, rival = (np.asarray([_largest(part, one) for part in parts]) for one in (group, other))
-    lead = 0.5 * float(own.max() - rival.max())
-    for carrier in _carriers(parts, group):
-        part = carrier.part
-        rows = part.rows[part.items == other]
-        h = half_space_distances(part.proof.z, part.rows[carrier.own], rows, "cosine") / part.proof.lipschitz.value
-        across = [0.5 * (carrier.margin[0] - far) for one, far in zip(parts, rival, strict=True) if one is not part]
-        lead = max(lead, float(min([h.min(initial=math.inf), *across])))
-    return lead
+    own = max(_largest(part, group) for part in parts)
+    leads = []
+    for part, carrier in zip(parts, _carriers(parts, group), strict=True):
+        rows = np.flatnonzero(part.items == other)
+        lead = 0.5 * (own - part.margins.values[rows])
+        for row in carrier.own if carrier else ():
+            h = half_space_distances(part.proof.z, part.rows[row], part.rows[rows], "cosine")
+            lead = np.maximum(lead, h / part.proof.lipschitz.value)
+        leads.append(lead.min(initial=np.inf))
+    return float(min(leads))
 
 
 def unseen_parts(parts: Sequence[Part]) -> list[tuple[Margins, Ids]]:
@@ -139,64 +136,69 @@ def unseen_parts(parts: Sequence[Part]) -> list[tuple[Margins, Ids]]:
     return [(far, np.asarray([UNSEEN])) for far in (part.unseen() for part in parts) if far is not None]
 
 
-def _carriers(parts: Sequence[Part], group: int) -> list[_Carrier]:
-    found = ((part, part.best_row(group), part.surroundings) for part in parts)
-    return [_Carrier(part, own, around) for part, own, around in found if own is not None and around is not None]
+def _carriers(parts: Sequence[Part], group: int) -> list[_Carrier | None]:
+    """Per channel; None where T1 does not apply there, or the item has no row."""
+    found = ((part, part.best_rows(group), part.surroundings) for part in parts)
+    return [_Carrier(part, own, around) if own.size and around is not None else None for part, own, around in found]
 
 
-def _seen(carrier: _Carrier, parts: Sequence[Part], wanted: Ids) -> Float64:
-    """Per wanted item: how far this channel alone keeps the item ahead of all its rows."""
-    part, rows = carrier.part, np.flatnonzero(np.isin(carrier.part.items, wanted))
-    radii = within_channel_radii(
-        part.proof.z,
-        part.rows[carrier.own],
-        part.rows[rows],
-        errors=up(part.margins.errors[rows] + carrier.margin[1]),
-        surroundings=carrier.surroundings,
-    )
+def _seen(
+    parts: Sequence[Part], carriers: Sequence[_Carrier | None], margin: float, error: float, wanted: Ids
+) -> Float64:
+    """Per wanted item: how far all its rows stay behind."""
     least = np.full(len(wanted), np.inf)
-    np.minimum.at(least, _places(part.items[rows], wanted), radii)
-    for rival in parts:
-        if rival is not part:
-            least = np.minimum(least, half_leads(*carrier.margin, _margins_of(rival, part, wanted)))
+    for part, carrier in zip(parts, carriers, strict=True):
+        rows = np.flatnonzero(np.isin(part.items, wanted))
+        radii = half_leads(margin, error, _grown(part.margins, rows, parts))
+        if carrier is not None:
+            radii = np.maximum.reduce([radii, *(_within(carrier, int(row), rows) for row in carrier.own)])
+        np.minimum.at(least, _places(part.items[rows], wanted), radii)
     return least
 
 
-def _hidden(carrier: _Carrier, parts: Sequence[Part]) -> float:
-    """The same against everything that is not listed."""
-    leads = [_hidden_within(carrier)]
-    for rival in parts:
-        far = None if rival is carrier.part else rival.unseen()
-        if far is not None:
-            far = replace(far, growth=max(far.growth, carrier.part.margins.growth))
-            leads.append(float(half_leads(*carrier.margin, far)[0]))
+def _within(carrier: _Carrier, row: int, rows: Ids) -> Float64:
+    part = carrier.part
+    return within_channel_radii(
+        part.proof.z,
+        part.rows[row],
+        part.rows[rows],
+        errors=up(part.margins.errors[rows] + part.margins.errors[row]),
+        surroundings=carrier.surroundings,
+    )
+
+
+def _hidden(parts: Sequence[Part], carriers: Sequence[_Carrier | None], margin: float, error: float) -> float:
+    """How far everything that is not listed stays behind."""
+    leads = [math.inf]
+    for part, carrier in zip(parts, carriers, strict=True):
+        far = part.unseen()
+        if far is None:
+            continue
+        lead = float(half_leads(margin, error, replace(far, growth=_growth(parts, far)))[0])
+        leads.append(max(lead, *(_hidden_within(carrier, int(row), far) for row in carrier.own)) if carrier else lead)
     return min(leads)
 
 
-def _hidden_within(carrier: _Carrier) -> float:
-    part, far = carrier.part, carrier.part.unseen()
-    if far is None:
-        return math.inf
-    winner, around = part.rows[carrier.own], carrier.surroundings
+def _hidden_within(carrier: _Carrier, row: int, far: Margins) -> float:
+    part, winner, around = carrier.part, carrier.part.rows[row], carrier.surroundings
     _, farthest = distance_bounds(part.channel, part.proof.z, winner[None])
     return unseen_within_channel(
         part.proof.z,
         winner,
         a=float(farthest[0]),
         b=part.short.unseen,
-        errors=up(far.errors + carrier.margin[1]),
+        errors=up(far.errors + part.margins.errors[row]),
         surroundings=replace(around, growth=max(far.growth, around.growth)),
     )
 
 
-def _margins_of(rival: Part, carrier: Part, wanted: Ids) -> Margins:
-    """The largest margin of each wanted item in another channel; −inf where it has no row there."""
-    rows = np.flatnonzero(np.isin(rival.items, wanted))
-    places = _places(rival.items[rows], wanted)
-    values, errors = np.full(len(wanted), -np.inf), np.zeros(len(wanted))
-    np.maximum.at(values, places, rival.margins.values[rows])
-    np.maximum.at(errors, places, rival.margins.errors[rows])
-    return Margins(values, errors, max(rival.margins.growth, carrier.margins.growth))
+def _grown(some: Margins, rows: Ids, parts: Sequence[Part]) -> Margins:
+    return Margins(some.values[rows], some.errors[rows], _growth(parts))
+
+
+def _growth(parts: Sequence[Part], *others: Margins) -> float:
+    """That of the item's margin, which may be of any channel, and of those it is compared with."""
+    return max(one.growth for one in (*(part.margins for part in parts), *others))
 
 
 def _largest(part: Part, group: int) -> float:

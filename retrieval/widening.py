@@ -96,7 +96,7 @@ def _enough(part: Part, parts: Sequence[Part], standings: Sequence[Standing], k:
             continue
         hidden = float(half_leads(one.margin, one.error, far)[0])
         if number == 0 and hidden < one.claimed:
-            hidden = max(hidden, hidden_lead(alone, one.item.group))
+            hidden = max(hidden, hidden_lead(alone, one.item.group, one.margin, one.error))
         if hidden < one.claimed:
             return False
     return True

@@ -35,21 +35,24 @@ def margin(z: np.ndarray, rows: np.ndarray, channel: Channel) -> np.ndarray:
 
 
 def leads(zs: list[np.ndarray], channels, live: np.ndarray, group: int, scans: list[np.ndarray]) -> np.ndarray:
-    """How far the query must move, at least, before each item can be ahead of one: T9, and T1 in the cosine channel."""
+    """How far the query must move, at least, before each item can be ahead of one.
+
+    Each of its rows stays behind by T9, or, in the cosine channel, by T1 against one of the item's own rows.
+    """
     items, first = channels[0].groups[live], channels[0].rows64(live).astype(np.longdouble)
     per_channel = [np.full(ITEMS, -np.inf, dtype=np.longdouble) for _ in scans]
     for best, scan in zip(per_channel, scans, strict=True):
         np.maximum.at(best, items, scan)
     best = np.maximum(*per_channel)
-    half = (best[group] - best) / 2
-    own = np.flatnonzero(items == group)
-    own = own[scans[0][own].argmax()]
-    z, w = zs[0].astype(np.longdouble), first[own] - first
-    width = np.sqrt((w**2).sum(1))
-    within = np.full(ITEMS, np.inf, dtype=np.longdouble)
-    np.minimum.at(within, items, np.divide(w @ z, width, out=np.zeros_like(width), where=width > 0))
-    within = np.minimum(within, first[own] @ z)
-    return np.maximum(half, np.minimum(within, (scans[0][own] - per_channel[1]) / 2))
+    z, covered = zs[0].astype(np.longdouble), (best[group] - scans[0]) / 2
+    for own in np.flatnonzero(items == group):
+        w = first[own] - first
+        width = np.sqrt((w**2).sum(1))
+        h = np.divide(w @ z, width, out=np.zeros_like(width), where=width > 0)
+        covered = np.maximum(covered, np.minimum(h, first[own] @ z))
+    least = (best[group] - per_channel[1]) / 2
+    np.minimum.at(least, items, covered)
+    return least
 
 
 @pytest.fixture
