@@ -12,7 +12,7 @@ from retr.core.errors import UsageError
 @pytest.mark.parametrize("score", ["cosine", "euclidean"])
 def test_bits_do_not_depend_on_the_batch(score):
     random = np.random.default_rng(0)
-    z, rows = random.normal(size=301), random.normal(size=(40, 301))
+    z, rows = random.normal(size=301), random.normal(size=(1000, 301))  # more rows than are worked on at a time
     for compute in (ranking_scores, verdict_values):
         together = compute(z, rows, score)
         assert together.tolist() == [float(compute(z, row[None], score)[0]) for row in rows]

@@ -269,3 +269,12 @@ def test_bad_thresholds_and_rows_are_refused():
     assert math.inf == unseen_nothing_radius(
         math.inf, z_norm=1.0, dim=2, score="cosine", threshold=0.5, lipschitz=ONE, forward_error=0.0
     )
+
+
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+def test_distances_do_not_depend_on_the_batch(score):
+    random = np.random.default_rng(0)
+    z, rows = random.normal(size=301), random.normal(size=(1000, 301))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    together = signed_distances(z, rows, score=score, threshold=0.3)
+    assert together.tolist() == [float(signed_distances(z, row[None], score=score, threshold=0.3)[0]) for row in rows]
