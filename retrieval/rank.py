@@ -18,7 +18,7 @@ from ..core.numerics import gamma, norm, round_down, round_up
 from ..core.types import UpperBound
 from ..indexer.vectors import Ids
 from .channel import FLAT_QUERY, Channel, Float64, QueryEmbedding
-from .shortlist import Shortlist, distance_bounds, widen
+from .shortlist import Shortlist, distance_bounds, widen, widen_to_few
 
 VIEWS_TRIED = 4
 """How many of an item's best rows T3 fixes in turn; each gives a sound radius, the largest is kept."""
@@ -26,13 +26,10 @@ VIEWS_TRIED = 4
 GROWTH = 1.05
 """How much farther, at least, the first widening of a shortlist looks; the next ones its square, and so on."""
 
-NOTHING_ROWS = 4096
-"""So many rows are looked at before a shortlist is no longer widened for the radius of "not a copy" alone."""
+NOTHING_ROWS = 2048
+"""So many rows may be looked at for the sake of the "not a copy" radius alone, which is sound with fewer too."""
 
-NOTHING_STEP = 1.1
-"""How many times as far such a widening looks, at most."""
-
-_HALVINGS = 6
+_HALVINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ def rank(channel: Channel, z: Float64, short: Shortlist, k: int, proof: Proof | 
         k: how many items.
         proof: None to rank without radii.
     """
-    growth = GROWTH
+    growth, looked = GROWTH, False
     while True:
         items = _top_items(channel, short, k)
         if proof is not None:
@@ -128,10 +125,10 @@ def rank(channel: Channel, z: Float64, short: Shortlist, k: int, proof: Proof | 
             growth *= growth  # few steps lead from a near miss to the whole gallery
             continue
         ranking = _with_verdict(channel, z, short, items, proof)
-        far = short.unseen if proof is None else farther_for_nothing(channel, short, proof, ranking)
-        if far <= short.unseen:
+        wider = None if looked or proof is None else widen_for_nothing(channel, short, proof, ranking)
+        if wider is None:
             return ranking
-        short = widen(channel, z, far)
+        short, looked = wider, True
 
 
 def _top_items(channel: Channel, short: Shortlist, k: int) -> list[RankedItem]:
@@ -298,19 +295,21 @@ def hidden_nothing(channel: Channel, short: Shortlist, proof: Proof) -> float:
     return max(0.0, radius)
 
 
-def farther_for_nothing(channel: Channel, short: Shortlist, proof: Proof, ranking: Ranking) -> float:
-    """Where to look next so that hidden rows do not lower the "not a copy" radius; ``short.unseen`` if not farther.
+def widen_for_nothing(channel: Channel, short: Shortlist, proof: Proof, ranking: Ranking) -> Shortlist | None:
+    """A list so wide that hidden rows do not lower the "not a copy" radius, or less where that would be many rows.
 
-    The radius is sound however little is listed. So no more than ``NOTHING_ROWS`` rows are looked at for its sake.
+    None where they do not, or nothing wider is short enough.
     """
-    wanted = ranking.listed_nothing
-    if not wanted or len(short.ids) >= NOTHING_ROWS or hidden_nothing(channel, short, proof) >= wanted:
-        return short.unseen
-    return least_distance(
-        lambda b: hidden_nothing(channel, replace(short, unseen=b), proof) >= wanted,
-        short.unseen,
-        max(NOTHING_STEP * short.unseen, short.unseen + 1e-3),
-    )
+    wanted, near = ranking.listed_nothing, short.unseen
+    if not wanted or hidden_nothing(channel, short, proof) >= wanted:
+        return None
+    horizon = 2.0 if channel.score == "cosine" else 4.0 * near
+    far = least_distance(lambda b: hidden_nothing(channel, replace(short, unseen=b), proof) >= wanted, near, horizon)
+    for part in (1.0, 0.5, 0.25):
+        wider = widen_to_few(channel, proof.z, near + part * (far - near), NOTHING_ROWS)
+        if wider is not None:
+            return wider
+    return None
 
 
 def least_distance(enough: Callable[[float], bool], near: float, far: float) -> float:

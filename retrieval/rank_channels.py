@@ -29,9 +29,9 @@ from .rank import (
     Ranking,
     accepting_items,
     beyond,
-    farther_for_nothing,
     hidden_nothing,
     needed_for_verdict,
+    widen_for_nothing,
 )
 from .shortlist import Shortlist, distance_bounds, distances, widen
 from .widening import Standing, distances_to_look
@@ -49,23 +49,24 @@ def rank_channels(
         proofs: per channel.
         certify: also give radii.
     """
-    lists, growth = list(lists), GROWTH
+    lists, growth, looked = list(lists), GROWTH, False
     while True:
         parts = _parts(channels, lists, proofs, k)
         items, total = item_margins([*((part.margins, part.items) for part in parts), *unseen_parts(parts)])
         standings, settled = _settle(parts, items, total, k, certify)
         if settled:
             ranking = _with_verdict(parts, [one.item for one in standings], certify)
-            reach = [farther_for_nothing(part.channel, part.short, part.proof, ranking) for part in parts]
-            if all(far <= short.unseen for far, short in zip(reach, lists, strict=True)):
+            wider = [None if looked else widen_for_nothing(p.channel, p.short, p.proof, ranking) for p in parts]
+            if not any(wider):
                 return ranking
-        else:
-            reach = distances_to_look(parts, standings, k, growth)
-            growth *= growth
+            lists, looked = [new or old for new, old in zip(wider, lists, strict=True)], True
+            continue
+        reach = distances_to_look(parts, standings, k, growth)
         lists = [
             widen(c, p.z, far) if far > short.unseen else short
             for short, c, p, far in zip(lists, channels, proofs, reach, strict=True)
         ]
+        growth *= growth
 
 
 def _parts(channels: Sequence[Channel], lists: Sequence[Shortlist], proofs: Sequence[Proof], k: int) -> list[Part]:

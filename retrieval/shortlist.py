@@ -48,11 +48,23 @@ def shortlists(channel: Channel, zs: Float64, count: int) -> list[Shortlist]:
 
 def widen(channel: Channel, z: Float64, distance: float) -> Shortlist:
     """Every row nearer than ``distance`` and some more: the range search that settles an open question."""
+    ids = _within(channel, z, distance)
+    return _rescore(channel, z, ids, math.inf if len(ids) >= channel.store.rows else distance)
+
+
+def widen_to_few(channel: Channel, z: Float64, distance: float, most: int) -> Shortlist | None:
+    """As :func:`widen`; None where that would be more than ``most`` rows."""
+    ids = _within(channel, z, distance)
+    if len(ids) > most:
+        return None
+    return _rescore(channel, z, ids, math.inf if len(ids) >= channel.store.rows else distance)
+
+
+def _within(channel: Channel, z: Float64, distance: float) -> Ids:
     bound = _search_bound(channel, z, distance)
     if not math.isfinite(bound) or (channel.score == "cosine" and distance >= 2.0):
-        return _rescore(channel, z, np.arange(channel.store.rows), math.inf)
-    ids = channel.store.within(channel.query32(z), bound)
-    return _rescore(channel, z, ids, math.inf if len(ids) >= channel.store.rows else distance)
+        return np.arange(channel.store.rows)
+    return channel.store.within(channel.query32(z), bound)
 
 
 def _from_proposal(channel: Channel, z: Float64, scores: np.ndarray, ids: Ids) -> Shortlist:
