@@ -46,32 +46,23 @@ def _below(claimed: float, bound: float) -> bool:
 
 
 def _lead(engine: Engine, query: Float64, item: int) -> float:
-    """How far the query may move before another item can be first, in pixels: T1 with T3; with several channels T9."""
+    """How far the query may move before another item can be first, in pixels: T1 with T3; with several channels T9.
+
+    With several channels each row of another item stays behind by half the lead of the item's margin, or by T1 against
+    one of the item's rows in the same channel.
+    """
     if len(engine.channels) == 1:
         z, scale = _embedded(engine.channels[0], query)
         return float(_half_spaces(engine.channels[0], z, item).min(axis=1, initial=np.inf).max()) / scale
     groups = engine.channels[0].groups
-    others = np.unique(groups[(groups >= 0) & (groups != item)])
-    if not others.size:
-        return math.inf
+    rivals = (groups >= 0) & (groups != item)
     margins = [_margins(channel, query) for channel in engine.channels]
-    own = [float(one[groups == item].max()) for one in margins]
-    rivals = [_per_item(np.maximum, one, groups, -np.inf)[others] for one in margins]
-    lead = 0.5 * (max(own) - np.max(rivals, axis=0))
-    for number, channel in enumerate(engine.channels):
+    own, leads = max(float(one[groups == item].max()) for one in margins), [math.inf]
+    for channel, margin in zip(engine.channels, margins, strict=True):
         z, scale = _embedded(channel, query)
-        view = int(margins[number][groups == item].argmax())
-        within = _per_item(np.minimum, _half_spaces(channel, z, item)[view], groups, np.inf)[others] / scale
-        across = [0.5 * (own[number] - far) for place, far in enumerate(rivals) if place != number]
-        lead = np.maximum(lead, np.min([within, *across], axis=0))
-    return float(lead.min())
-
-
-def _per_item(combine: np.ufunc, values: Float64, groups: npt.NDArray[np.int64], start: float) -> Float64:
-    """One number for every item number up to the largest: the extreme of its rows."""
-    found = np.full(int(groups.max()) + 1, start)
-    combine.at(found, groups[groups >= 0], values[groups >= 0])
-    return found
+        within = _half_spaces(channel, z, item).max(axis=0) / scale
+        leads.append(np.maximum(0.5 * (own - margin), within)[rivals].min(initial=math.inf))
+    return float(min(leads))
 
 
 def _half_spaces(channel: Channel, z: Float64, item: int) -> Float64:
