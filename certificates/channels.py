@@ -15,9 +15,9 @@ from .ranking import topk_radius
 from .rounding import Array, check_budget, down, gammas, norm_bounds, unit_tolerance, up
 from .verdicts import (
     VerdictRadii,
+    cone_error,
     cone_slope,
     copy_radius,
-    error_of_slope,
     nothing_radius,
     signed_distances,
     unseen_nothing_radius,
@@ -67,8 +67,8 @@ def margins(
     check_budget(lipschitz, forward_error)
     distances = signed_distances(z, rows, score=score, threshold=threshold)
     if score == "cosine":
-        slopes = cone_slope(z, unit_tolerance(rows))
-        slope, error = float(slopes.max(initial=0.0)), error_of_slope(z, slopes)
+        nu = unit_tolerance(rows)
+        slope, error = float(cone_slope(z, nu).max(initial=0.0)), cone_error(z, nu)
     else:
         slope = gammas(z.shape[0], 8)
         error = up(slope * up(threshold + norm_bounds(z - rows)[1]))

@@ -203,18 +203,18 @@ def _cone_distances(polar: tuple[Array, Array, Array], threshold: float | Array)
     return np.where(beyond_apex, apex, sine * along - threshold * across)
 
 
-def cone_error(z: Array, rows: Array) -> Array:
-    """(m,) bounds on the rounding error of the cosine :func:`signed_distances`: (5ν + 9γ)·‖z‖ (docs/theory.md)."""
-    return error_of_slope(z, cone_slope(z, unit_tolerance(rows)))
+def cone_error(z: Array, nu: Array) -> Array:
+    """(m,) bounds on the rounding error of the cosine :func:`signed_distances`: (5ν + 9γ)·‖z‖ (docs/theory.md).
 
-
-def error_of_slope(z: Array, slope: Array) -> Array:
-    """(m,) :func:`cone_error` by its relative part."""
-    return up(up(slope * norm_bounds(z)[1]) + UNDERFLOW_NORM)
+    Args:
+        z: (d,) query embedding.
+        nu: (m,) of ``rounding.unit_tolerance``.
+    """
+    return up(up(cone_slope(z, nu) * norm_bounds(z)[1]) + UNDERFLOW_NORM)
 
 
 def cone_slope(z: Array, nu: Array) -> Array:
-    """(m,) the relative part of :func:`cone_error`: 5ν + 9γ, ν of ``rounding.unit_tolerance``."""
+    """(m,) the relative part of :func:`cone_error`: 5ν + 9γ."""
     return up(up(5.0 * nu) + round_up(9.0 * gammas(z.shape[0], 5)))
 
 
@@ -227,7 +227,7 @@ def _cone_reach(z: Array, rows: Array, threshold: float | Array, dim: int) -> tu
     """Distances to the cones of τ + κ and τ − κ: between them rounding could turn the computed decision."""
     nu, polar = unit_tolerance(rows), _polar(z, rows)
     kappa = cosine_error(dim, float(nu.max(initial=0.0)))
-    error, nowhere = error_of_slope(z, cone_slope(z, nu)), -norm_bounds(z)[1]
+    error, nowhere = cone_error(z, nu), -norm_bounds(z)[1]
     limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(rows),))
     inner, outer = up(limits + kappa), down(limits - kappa)
     # Beyond ±1 there is no cone: nothing is inside, or nothing outside.

@@ -21,7 +21,7 @@ from .channel import FLAT_QUERY, Channel, Float64, QueryEmbedding
 from .shortlist import Shortlist, distance_bounds, widen, widen_to_few
 
 VIEWS_TRIED = 4
-"""How many of an item's best rows T3 fixes in turn; each gives a sound radius, the largest is kept."""
+"""How many of an item's best rows are tried against rivals (T3, T9); each gives a sound radius, the largest is kept."""
 
 GROWTH = 1.05
 """How much farther, at least, the first widening of a shortlist looks; the next ones its square, and so on."""

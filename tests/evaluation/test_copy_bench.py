@@ -323,8 +323,11 @@ class TestBaselines:
 class TestFaults:
     """What is wrong must be noticed."""
 
-    @pytest.mark.parametrize("factor", [1.01, 3.0])
-    def test_a_planted_radius_is_refuted(self, plan: CopyPlan, monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    @pytest.mark.parametrize("models", [("block-means",), ("block-means", "block-means:8")])
+    @pytest.mark.parametrize("factor", [1.0, 1.01, 3.0])
+    def test_a_planted_radius_is_refuted(
+        self, plan: CopyPlan, monkeypatch: pytest.MonkeyPatch, factor: float, models: tuple[str, ...]
+    ) -> None:
         honest: Callable[[EngineSystem, list[Pixels]], list[Found]] = EngineSystem.find
 
         def boasting(self: EngineSystem, images: list[Pixels]) -> list[Found]:
@@ -334,8 +337,9 @@ class TestFaults:
             return [replace(found, top1=more(found.top1)) for found in honest(self, images)]
 
         monkeypatch.setattr(EngineSystem, "find", boasting)
-        result = run_copy_bench(replace(plan, families=("identity",)), Silent())
-        assert result.summary.refuted > 0
+        views = "flip" if len(models) > 1 else "none"
+        chosen = replace(plan, models=models, views=views, fpr=0.4, families=("identity", "flip"))
+        assert (run_copy_bench(chosen, Silent()).summary.refuted > 0) == (factor > 1.0)
 
     def test_a_planted_verdict_radius_is_refuted(self, plan: CopyPlan, monkeypatch: pytest.MonkeyPatch) -> None:
         honest: Callable[[EngineSystem, list[Pixels]], list[Found]] = EngineSystem.find
