@@ -9,13 +9,13 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from ..evaluation.copy_summary import CopySummary, NegativeLine, Scores, SystemLine
+from ..evaluation.copies.summary import CopySummary, NegativeLine, Scores, SystemLine
 from .attack_table import percent
 from .progress import ProgressBar
 
 
 class Result(Protocol):
-    """What is printed; ``evaluation.copy_bench.CopyResult`` is one."""
+    """What is printed; ``evaluation.copies.bench.CopyResult`` is one."""
 
     @property
     def run(self) -> str:
