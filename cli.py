@@ -559,9 +559,9 @@ def attack_eval(
     """Attack queries, and hold every certificate against what was found; exits with 1 on any soundness alarm."""
     from .core.units import check_unit
     from .evaluation.robustness.attack_eval import OUT_OF_TIME, run_attack_eval
-    from .evaluation.robustness.checkpoint import open_folder
+    from .evaluation.robustness.audit_run import open_folder
     from .evaluation.robustness.presets import choose_preset, plan_of
-    from .evaluation.robustness.records import read_records
+    from .evaluation.robustness.records import FORMAT
     from .evaluation.robustness.thumbnails import thumbnails
     from .evaluation.systems.lineup import check_words, first_index, open_lineup
     from .reports.attack_table import audit_json, print_audit
@@ -617,7 +617,7 @@ def attack_eval(
         print(f"retr: interrupted; what was done is in {place.folder}: go on with --resume", file=sys.stderr)
         raise
     report = page or result.folder / "audit.html"
-    records, pictures = read_records(result.records), thumbnails(lineup, engine)
+    records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
     write_audit_page(report, result.summary, records, root=result.folder, thumbnail=pictures)
     print_audit(result) if chosen == "table" else emit([audit_json(result)], chosen, one=True)
     print(f"page: {report}", file=sys.stdout if chosen == "table" else sys.stderr)

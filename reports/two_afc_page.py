@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..core.files import write_atomically
+from ..evaluation.shared.records import Records
 from ..evaluation.two_afc.findings import findings, learned
-from ..evaluation.two_afc.records import TripletRecords
 from ..evaluation.two_afc.summary_curves import score_curves
 from ..evaluation.two_afc.summary_lines import AttackLine, TripletSummary
 from ..evaluation.two_afc.summary_rows import Rows
@@ -52,7 +52,7 @@ from .two_afc_words import Series, of, percent, sample, size, transfers, white_b
 Section = tuple[str, str, Html]
 
 
-def write_two_afc_page(path: Path, summary: TripletSummary, records: TripletRecords) -> None:
+def write_two_afc_page(path: Path, summary: TripletSummary, records: Records) -> None:
     """Write the page of a benchmark; it needs no other file, no network and no script.
 
     Args:
@@ -63,7 +63,7 @@ def write_two_afc_page(path: Path, summary: TripletSummary, records: TripletReco
     write_atomically(path, two_afc_page(summary, records).encode())
 
 
-def two_afc_page(summary: TripletSummary, records: TripletRecords) -> str:
+def two_afc_page(summary: TripletSummary, records: Records) -> str:
     """The page as text; see :func:`write_two_afc_page`."""
     rows = Rows.of(records.table)
     sections = [section for section in _sections(summary, records, rows) if section[2]]
@@ -85,7 +85,7 @@ def _html_head(summary: TripletSummary) -> Html:
     )
 
 
-def _sections(summary: TripletSummary, records: TripletRecords, rows: Rows) -> Iterator[Section]:
+def _sections(summary: TripletSummary, records: Records, rows: Rows) -> Iterator[Section]:
     several = len(summary.data) > 1
     found = finding_list(findings(summary), several=several)
     yield "findings", "What the papers found, asked here", join(_note(FINDINGS), found)
@@ -235,7 +235,7 @@ def _shifts(summary: TripletSummary, rows: Rows) -> Html:
     return panels(shift_figure(line, rows) for line in summary.shifts) if summary.shifts else Html("")
 
 
-def _run(summary: TripletSummary, records: TripletRecords) -> Html:
+def _run(summary: TripletSummary, records: Records) -> Html:
     facts = records.facts
     command = tag("pre", str(facts.get("command") or "–"))
     absent = left_out(facts)

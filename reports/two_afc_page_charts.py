@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation.shared.intervals import wilson
+from ..core.statistics import wilson
 from ..evaluation.two_afc.summary_curves import ScoreCurve
 from ..evaluation.two_afc.summary_lines import ShiftLine, TripletSummary
 from ..evaluation.two_afc.summary_rows import Rows
@@ -138,5 +138,5 @@ def shift_figure(line: ShiftLine, rows: Rows) -> Html:
 
 
 def _places(rows: Rows, line: ShiftLine) -> np.ndarray:
-    same = (rows["data"] == line.data) & (rows["metric"] == line.metric) & (rows["setting"] == line.setting)
+    same = (rows["data"] == line.data) & (rows["system"] == line.metric) & (rows["setting"] == line.setting)
     return same & (rows["goal"] == "embedding") & np.isfinite(rows["shift"])

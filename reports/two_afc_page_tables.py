@@ -202,7 +202,7 @@ def _alarm(one: Rows) -> Html:
     radii = [f"{name} {radius:.6g}" for name, radius in known.items() if radius]
     if one.first("goal") == "embedding":
         radii.append(f"moved {one.first('shift'):.6g}, allowed {one.first('shift_limit'):.6g}")
-    words = [tag("td", str(one.first(name)), class_="words wrap") for name in ("data", "triplet", "setting")]
+    words = [tag("td", str(one.first(name)), class_="words wrap") for name in ("data", "query", "setting")]
     image = tag("td", one.first("image") or "not kept", class_="words wrap")
     change = f"{one.first('l2'):.6g}"
     return row(named(one.first("title")), *words, one.first("moves"), change, "; ".join(radii), image, words=5)

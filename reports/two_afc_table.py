@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..evaluation.shared.records import Records
 from ..evaluation.two_afc.findings import Finding, findings
-from ..evaluation.two_afc.records import TripletRecords
 from ..evaluation.two_afc.summary_lines import AttackLine, Flips, TripletSummary
 from .paper_figures import beside
 from .two_afc_words import (
@@ -51,7 +51,7 @@ class Result(Protocol):
         ...
 
     @property
-    def records(self) -> TripletRecords:
+    def records(self) -> Records:
         """Its content."""
         ...
 

@@ -20,7 +20,7 @@ from papers_records import EPSILONS, Merged, Sample, key, read, samples
 
 from retr.core.errors import RetrError, UsageError
 from retr.core.files import write_atomically
-from retr.evaluation.shared.intervals import Share
+from retr.core.statistics import Share
 from retr.evaluation.two_afc.findings import findings
 from retr.evaluation.two_afc.summary_lines import AttackLine, Flips, WorstLine
 from retr.evaluation.two_afc.summary_rows import Rows

@@ -18,6 +18,7 @@ from ...core.files import canonical_json, digest_json, write_atomically
 from ...indexer.corpus import path_to_text
 from ..shared.images import Entry, halves, in_order, list_entries, listing_digest
 from ..shared.provenance import Provenance
+from ..shared.run_folder import RunFolder, open_run
 from ..systems.baselines import check_hash, hash_system
 from ..systems.copy_system import EngineSystem, Found, System, open_system
 from .check import claims_hold
@@ -25,15 +26,17 @@ from .index import BenchIndex, Phases, index_facts, open_index
 from .known_copies import read_known_copies
 from .plan import CopyPlan
 from .queries import (
+    Asked,
     Item,
     Negatives,
     Query,
+    all_asked,
     batches,
     find_negatives,
     iter_negatives,
     iter_queries,
 )
-from .records import CopyRecords, check_table, write_copy_records
+from .records import FORMAT
 from .rows import provenance_for, row_of
 from .summary import CopySummary, summarise
 
@@ -90,24 +93,28 @@ def run_copy_bench(plan: CopyPlan, progress: Phases) -> CopyResult:
         ModelError: a model or a hash that cannot be had here.
         IntegrityError: an index that is damaged.
     """
-    clock, skipped = _Clock(), dict[str, int]()
+    clock = _Clock()
     for name in plan.hashes:
         check_hash(name)
     corpora = _list(plan)
+    place = open_run(FORMAT, plan=plan.as_json(), command=plan.command, out=None, home=plan.out, resume=plan.resume)
     bench = open_index(plan, plan.models, corpora.gallery, corpora.distractors, progress)
     main = open_system(bench.path, bench.snapshot, device=plan.device)
     clock.lap("index")
     negatives = _negatives(plan, corpora, main, progress)
     systems, facts = _systems(plan, corpora, bench, main, negatives, progress)
     clock.lap("thresholds and baselines")
-    items = _items(main, bench, corpora.gallery)
-    rows = list(_ask(plan, systems, items, negatives, skipped, progress))
-    clock.lap("queries")
+    asked = all_asked(_items(main, bench, corpora.gallery), negatives, plan)
     counts = {"setting": len(negatives.setting), "measuring": len(negatives.measuring)}
     counts |= {"present": negatives.present, "refused": negatives.refused, "known_copies": corpora.known}
-    kept = {"plan": plan.as_json(), "systems": facts, "negatives": counts, "skipped": dict(sorted(skipped.items()))}
-    records, file = _write(plan, rows, kept)
-    return CopyResult(rows[0]["run"], file, bench.path, summarise(records), skipped, clock.seconds)
+    place.begin({"systems": facts, "negatives": counts, "queries": _digest(asked)})
+    if not place.finished:
+        _ask(plan, systems, asked, place, progress)
+    clock.lap("queries")
+    records = FORMAT.read(place.records)
+    return CopyResult(
+        place.run, place.records, bench.path, summarise(records), dict(records.facts["skipped"]), clock.seconds
+    )
 
 
 def _list(plan: CopyPlan) -> _Corpora:
@@ -240,33 +247,47 @@ def _items(main: EngineSystem, bench: BenchIndex, gallery: Sequence[Entry]) -> l
     return list(first.values())
 
 
-def _ask(
-    plan: CopyPlan,
-    systems: Sequence[System],
-    items: Sequence[Item],
-    negatives: Negatives,
-    skipped: dict[str, int],
-    progress: Phases,
-) -> Iterator[dict[str, Any]]:
-    per_family = len(items) if plan.queries is None else min(plan.queries, len(items))
-    total = per_family * len(plan.families) + len(negatives.measuring)
-    progress.phase("queries", total)
-    provenances = [provenance_for(plan, system) for system in systems]
-    provenances = [replace(one, run=provenances[0].run) for one in provenances]
-    checks = _Checks(total, plan.seed)
+def _digest(asked: Sequence[Asked]) -> str:
+    return digest_json([[one.item.entry.name, one.item.pixels_sha256, one.family] for one in asked])
 
-    def queries() -> Iterator[Query]:
-        yield from iter_queries(items, plan, skipped)
-        yield from iter_negatives(negatives.measuring, plan)
 
-    def answered(job: tuple[list[Query], list[bool]]) -> list[dict[str, Any]]:
+def _ask(plan: CopyPlan, systems: Sequence[System], asked: Sequence[Asked], place: RunFolder, progress: Phases) -> None:
+    """Ask every system the queries that no part holds, a part for each batch, and write the records.
+
+    Raises:
+        UsageError: no query could be made.
+    """
+    done = place.marks()
+    first = done[-1]["places"] if done else 0
+    progress.phase("queries", len(asked) - first)
+    provenances = [provenance_for(plan, one, run=place.run, command=place.command) for one in systems]
+    checks = _Checks(len(asked), plan.seed)
+    skipped: dict[int, str] = {}
+
+    def answered(batch: list[Query]) -> tuple[list[Query], list[dict[str, Any]]]:
+        drawn = [checks.drawn(query) for query in batch]
         pairs = zip(systems, provenances, strict=True)
-        return [row for system, provenance in pairs for row in _answers(system, provenance, *job)]
+        return batch, [row for system, provenance in pairs for row in _answers(system, provenance, batch, drawn)]
 
-    jobs = ((batch, checks.draw(len(batch))) for batch in batches(queries()))
-    for rows in in_order(answered, jobs, workers=plan.workers, ahead=1):
-        yield from rows
-        progress.advance(len(rows) // len(systems))
+    jobs = batches(iter_queries(asked[first:], plan, skipped))
+    for batch, rows in in_order(answered, jobs, workers=plan.workers, ahead=1):
+        last = batch[-1].place + 1
+        place.add(rows, {"places": last, "skipped": _reasons(skipped, first, last)})
+        progress.advance(last - first)
+        first = last
+    if not place.count:
+        place.abandon()
+        why = _reasons(skipped, 0, len(asked)) or "it holds no images"
+        raise UsageError(f"no query could be made from {plan.gallery}: {why}")
+    reasons = Counter[str]()
+    for found in [*(mark["skipped"] for mark in place.marks()), _reasons(skipped, first, len(asked))]:
+        reasons.update(found)
+    place.finish({"skipped": dict(sorted(reasons.items()))})
+
+
+def _reasons(skipped: dict[int, str], first: int, last: int) -> dict[str, int]:
+    """Why queries of these places could not be made."""
+    return dict(Counter(why for place, why in list(skipped.items()) if first <= place < last))
 
 
 def _answers(
@@ -284,25 +305,13 @@ class _Checks:
     def __init__(self, total: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
         self.chosen = set(rng.choice(total, min(CHECKS, total), replace=False).tolist())
-        self.place = 0
 
-    def draw(self, count: int) -> list[bool]:
-        """For each of the next queries."""
-        places = range(self.place, self.place + count)
-        self.place += count
-        return [place in self.chosen for place in places]
+    def drawn(self, query: Query) -> bool:
+        """Whether it is one of them."""
+        return query.place in self.chosen
 
 
 def _checked(system: System, query: Query, found: Found) -> bool | None:
     if not isinstance(system, EngineSystem) or found.item is None or found.withheld is not None:
         return None
     return claims_hold(system.engine, query.pixels, found, system.group_of(found.item))
-
-
-def _write(plan: CopyPlan, rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> tuple[CopyRecords, Path]:
-    if not rows:
-        raise UsageError(f"no query could be made from {plan.gallery}: {facts['skipped'] or 'it holds no images'}")
-    file = plan.out / str(rows[0]["run"]) / "records.parquet"
-    records = write_copy_records(file, rows, facts)
-    check_table(records.table)
-    return records, file

@@ -46,6 +46,7 @@ class CopyPlan:
         workers: threads that decode, edit and search; batch_size: images embedded at once.
         device: where bulk embedding and the float32 search run.
         command: the command line, for the record.
+        resume: go on with the newest unfinished run of ``out``, if there is one.
     """
 
     gallery: str
@@ -68,6 +69,7 @@ class CopyPlan:
     batch_size: int = 32
     device: str = "auto"
     command: str = ""
+    resume: bool = False
 
     def __post_init__(self) -> None:
         _check_numbers(self)

@@ -16,6 +16,7 @@ from ...images.policy import DecodePolicy
 from ..shared.images import Entry, halves, in_order
 from ..systems.copy_system import Pixels
 from .plan import CopyPlan
+from .records import NEGATIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,14 @@ class Query:
     Attributes:
         entry: the file it was made from.
         item: SHA-256 of the pixels of that file: what should be found, or of the negative itself.
+        place: number of the query among all that were to be made.
         family: of the edit; ``none`` for a negative.
         parameters: what was drawn for it.
         pixels: what is looked up.
     """
 
     entry: Entry
+    place: int
     item: str
     family: str
     parameters: dict[str, Any]
@@ -49,9 +52,6 @@ class Query:
         """Whether nothing should be found."""
         return self.family == NEGATIVE
 
-
-NEGATIVE = "none"
-"""Family of a query that is no copy."""
 
 SEARCH_BATCH = 512
 """Queries per float32 search. FAISS 1.15 multiplies matrices only where queries × dimension reach 128,000; below that
@@ -106,44 +106,65 @@ def _shares(sizes: Sequence[int], count: int, rng: np.random.Generator) -> list[
     return whole.tolist()
 
 
-def iter_queries(items: Sequence[Item], plan: CopyPlan, skipped: dict[str, int]) -> Iterator[Query]:
-    """Every family's queries, decoded and edited in threads, in order.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One query that is to be made: an item under a family of edits, or a negative as it is."""
+
+    place: int
+    item: Item
+    family: str
+
+
+def all_asked(items: Sequence[Item], negatives: Negatives, plan: CopyPlan) -> list[Asked]:
+    """Every query of a run: family after family, then the negatives that measure; the same for the same seed.
 
     Args:
         items: the gallery's.
-        plan: families, how many, seed, workers.
-        skipped: counts the items that could not be queried, by reason.
+        negatives: of the run.
+        plan: families, how many, seed.
     """
-    jobs = (
+    pairs = [
         (item, family)
         for family in plan.families
         for item in choose_items(items, plan.queries, family=family, seed=plan.seed)
-    )
+    ]
+    pairs += [(item, NEGATIVE) for item in negatives.measuring]
+    return [Asked(place, item, family) for place, (item, family) in enumerate(pairs)]
+
+
+def iter_queries(asked: Sequence[Asked], plan: CopyPlan, skipped: dict[int, str]) -> Iterator[Query]:
+    """Queries, decoded and edited in threads, in order.
+
+    Args:
+        asked: those to make.
+        plan: seed, workers.
+        skipped: takes the reason of each that cannot be made, by its place.
+    """
     policy = DecodePolicy()
-    for query in in_order(lambda job: _query(*job, plan.seed, policy), jobs, workers=plan.workers):
+    made = in_order(lambda one: (one, _query(one, plan.seed, policy)), asked, workers=plan.workers)
+    for one, query in made:
         if isinstance(query, Query):
             yield query
         else:
-            skipped[query] = skipped.get(query, 0) + 1
+            skipped[one.place] = query
 
 
-def _query(item: Item, family: str, seed: int, policy: DecodePolicy) -> Query | str:
+def _query(asked: Asked, seed: int, policy: DecodePolicy) -> Query | str:
+    item = asked.item
     image = item.entry.attempt(policy)
     if isinstance(image, ImageRejected):
         return image.reason
     if image.pixels_sha256 != item.pixels_sha256:
         return "changed since it was indexed"
-    result = edited(image.pixels, family, seed=seed, image=item.pixels_sha256)
-    return Query(item.entry, item.pixels_sha256, family, result.parameters, result.pixels)
+    if asked.family == NEGATIVE:
+        return Query(item.entry, asked.place, item.pixels_sha256, NEGATIVE, {}, image.pixels)
+    result = edited(image.pixels, asked.family, seed=seed, image=item.pixels_sha256)
+    return Query(item.entry, asked.place, item.pixels_sha256, asked.family, result.parameters, result.pixels)
 
 
 def iter_negatives(items: Sequence[Item], plan: CopyPlan) -> Iterator[Query]:
-    """Negatives as they are."""
-    policy = DecodePolicy()
-    images = in_order(lambda item: (item, item.entry.attempt(policy)), items, workers=plan.workers)
-    for item, image in images:
-        if not isinstance(image, ImageRejected):
-            yield Query(item.entry, item.pixels_sha256, NEGATIVE, {}, image.pixels)
+    """Negatives as they are; those that cannot be read any more are left out."""
+    return iter_queries([Asked(place, item, NEGATIVE) for place, item in enumerate(items)], plan, {})
 
 
 def find_negatives(entries: Sequence[Entry], stored: set[str], plan: CopyPlan) -> Negatives:

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 from ...core.files import sha256_bytes
 from ...core.units import Radius
 from ...images.policy import DecodePolicy
-from ..shared.provenance import Provenance, new_run_id, provenance_of
-from ..systems.baselines import HashSystem
+from ..shared.provenance import Provenance, describe_engine, describe_run
+from ..shared.records import NO_ATTACK
 from ..systems.copy_system import EngineSystem, Found, System
 from .plan import CopyPlan
 from .queries import Query, is_geometric
 
 
-def provenance_for(plan: CopyPlan, system: System) -> Provenance:
+def provenance_for(plan: CopyPlan, system: System, *, run: str, command: str) -> Provenance:
     """What is the same in every record of a run and a system."""
     if isinstance(system, EngineSystem):
-        return replace(provenance_of(system.engine, command=plan.command, seed=plan.seed), model=system.name)
-    assert isinstance(system, HashSystem)
-    package = system.hash.package
-    return Provenance(
-        run=new_run_id(),
-        command=plan.command,
-        versions=json.dumps({package: version(package)}),
-        seed=plan.seed,
-        model=system.name,
-        model_digest=system.digest,
-        snapshot="",
-        policy_digest=DecodePolicy().digest,
-    )
+        described = {**describe_engine(system.engine), "model": system.name}
+    else:
+        described = {"model": system.name, "model_digest": system.digest, "snapshot": ""}
+        described["policy_digest"] = DecodePolicy().digest
+    return describe_run(described, run=run, command=command, seed=plan.seed)
 
 
 def row_of(provenance: Provenance, query: Query, found: Found, checked: bool | None) -> dict[str, Any]:
@@ -48,7 +38,9 @@ def row_of(provenance: Provenance, query: Query, found: Found, checked: bool | N
     height, width, _ = query.pixels.shape
     return {
         **provenance.columns(),
-        "family": query.family,
+        **NO_ATTACK,
+        "system": provenance.model,
+        "edit": query.family,
         "geometric": is_geometric(query.family),
         "parameters": json.dumps(query.parameters),
         "query": query.entry.name,

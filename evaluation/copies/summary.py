@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..shared.intervals import wilson
-from .queries import NEGATIVE
-from .records import CopyRecords
+from ...core.statistics import wilson
+from ..shared.records import Records
+from .records import NEGATIVE
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -121,11 +121,11 @@ class CopySummary:
         return asdict(self)
 
 
-def summarise(records: CopyRecords) -> CopySummary:
+def summarise(records: Records) -> CopySummary:
     """Compute every number of a benchmark from its records."""
     plan = records.facts["plan"]
     epsilons = tuple(float(e) for e in plan["epsilons"])
-    models = np.asarray(records.table["model"].to_pylist())
+    models = np.asarray(records.table["system"].to_pylist())
     systems = [
         _system(records.table.filter(pa.array(models == stored["system"])), stored, epsilons)
         for stored in records.facts["systems"]
@@ -135,7 +135,7 @@ def summarise(records: CopyRecords) -> CopySummary:
 
 
 def _system(table: pa.Table, stored: Mapping[str, Any], epsilons: Sequence[float]) -> SystemLine:
-    family = np.asarray(table["family"].to_pylist())
+    family = np.asarray(table["edit"].to_pylist())
     rows = _Rows.of(table)
     names = list(dict.fromkeys(f for f in family.tolist() if f != NEGATIVE))
     negative = family == NEGATIVE

@@ -7,9 +7,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,17 +20,20 @@ from ...attacks.registry import ATTACKS
 from ...core.files import digest_json
 from ...datasets.labelled import LabelledImage, LabelledSet
 from ...datasets.rows import RejectedRow
+from ...embedding.contract import Embedder
 from ...embedding.registry import load_embedder
 from ...images.policy import DecodePolicy
 from ...retrieval.channel import QueryEmbedding
 from ...retrieval.rank import Proof, proof_of
+from ..shared.provenance import describe_run
+from ..shared.run_folder import RunFolder, open_run
 from .gallery import LabelledGallery, embed_gallery, open_labelled
-from .label_retrieval import NOTHING, Retrieved, retrieve
-from .plan import Budget, KnnPlan
+from .label_retrieval import NOTHING, retrieve
+from .plan import ATTACK, Budget, KnnPlan
+from .records import FORMAT
+from .rows import SIZES, Attacked, KnnRow, records_of, rows_of
 from .search import Neighbours, neighbours, vote_radius
 from .target import VoteTarget
-
-ATTACK = ATTACKS["apgd-l2"]
 
 
 class Phases(Protocol):
@@ -44,59 +47,11 @@ class Phases(Protocol):
 
 
 @dataclass(frozen=True)
-class Attacked:
-    """The best an attack did within one budget.
-
-    Attributes:
-        budget: what it was allowed.
-        fallen: another label wins the vote, for the saved float image or the 8-bit one, here or at a smaller budget.
-        l2: least norm, measured on a saved file, that did so; None where none did.
-        alarms: names of the certificates that a saved image broke; none unless something is wrong with retr.
-    """
-
-    budget: Budget
-    fallen: bool
-    l2: float | None
-    alarms: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class KnnRow:
-    """One query.
-
-    Attributes:
-        name: its file.
-        label: its true label.
-        predicted: what the vote says; None where the query cannot be compared.
-        votes: of the winner, among k.
-        radius: certified ℓ2 radius, in pixels, of the vote; None where withheld, 0 where the winner has no majority.
-        values: 3·H·W of the query.
-        retrieved: retrieval by label.
-        withheld: why there is no certificate, or None.
-        attacked: per budget; empty where it was not attacked.
-    """
-
-    name: str
-    label: str
-    predicted: str | None
-    votes: int
-    radius: float | None
-    values: int
-    retrieved: Retrieved
-    withheld: str | None
-    attacked: tuple[Attacked, ...] = ()
-
-    @property
-    def correct(self) -> bool:
-        """The vote finds the true label."""
-        return self.predicted == self.label
-
-
-@dataclass(frozen=True)
 class KnnResult:
     """A finished benchmark.
 
     Attributes:
+        records: the Parquet file.
         certified: whether the model has a proof.
         uncertified_because: why not, or None.
         gallery: images stored, by label.
@@ -106,6 +61,7 @@ class KnnResult:
     """
 
     plan: KnnPlan
+    records: Path
     model: str
     digest: str
     certified: bool
@@ -117,34 +73,54 @@ class KnnResult:
 
 
 def run_knn(plan: KnnPlan, progress: Phases) -> KnnResult:
-    """Embed the gallery, ask the queries, certify, and attack where asked to.
+    """Embed the gallery, ask the queries, certify, and attack where asked to; or what is left of that.
 
     Raises:
-        UsageError: for folders or a model that cannot be used.
+        UsageError: for folders or a model that cannot be used, or a run that cannot be resumed.
         ModelError: where the model cannot be built.
     """
     stored, asking = plan.data()
     if plan.limit is not None:
         asking = _sample(asking, plan.limit, plan.seed)
+    place = open_run(FORMAT, plan=plan.as_json(), command=plan.command, out=None, home=plan.out, resume=plan.resume)
     embedder = load_embedder(plan.model)
     began = time.perf_counter()
     progress.phase("gallery", len(stored.rows))
     gallery = embed_gallery(embedder, stored, side=plan.side, workers=plan.workers, advance=progress.advance)
     embedded = time.perf_counter()
-    progress.phase("queries", len(asking.rows))
-    rows, rejects = _ask(plan, gallery, asking, progress)
-    names = [gallery.labels[number] for number in gallery.channel.groups.tolist()]
+    place.begin({"model": _describe(embedder, gallery), "queries": digest_json([row.name for row in asking.rows])})
+    if not place.finished:
+        _ask(plan, gallery, asking, place, embedder, embedded - began, progress)
+    return result_of(plan, place)
+
+
+def result_of(plan: KnnPlan, place: RunFolder) -> KnnResult:
+    """A finished benchmark, from its records alone."""
+    records = FORMAT.read(place.records)
+    facts, model = records.facts, records.facts["model"]
     return KnnResult(
         plan=plan,
-        model=embedder.name,
-        digest=embedder.digest,
-        certified=gallery.channel.why_uncertified is None,
-        uncertified_because=gallery.channel.why_uncertified,
-        gallery={label: names.count(label) for label in gallery.labels},
-        rows=tuple(rows),
-        rejected=(*gallery.rejects, *rejects),
-        seconds={"gallery": embedded - began, "queries": time.perf_counter() - embedded},
+        records=place.records,
+        model=model["name"],
+        digest=model["digest"],
+        certified=model["uncertified_because"] is None,
+        uncertified_because=model["uncertified_because"],
+        gallery=dict(model["gallery"]),
+        rows=rows_of(records.table, plan.budgets),
+        rejected=tuple(RejectedRow(**one) for one in facts["rejected"]),
+        seconds=dict(facts["seconds"]),
     )
+
+
+def _describe(embedder: Embedder, gallery: LabelledGallery) -> dict[str, Any]:
+    names = [gallery.labels[number] for number in gallery.channel.groups.tolist()]
+    return {
+        "name": embedder.name,
+        "digest": embedder.digest,
+        "uncertified_because": gallery.channel.why_uncertified,
+        "gallery": {label: names.count(label) for label in gallery.labels},
+        "rejected": [asdict(one) for one in gallery.rejects],
+    }
 
 
 def _sample(data: LabelledSet, count: int, seed: int) -> LabelledSet:
@@ -163,22 +139,35 @@ class _Query:
 
 
 def _ask(
-    plan: KnnPlan, gallery: LabelledGallery, asking: LabelledSet, progress: Phases
-) -> tuple[list[KnnRow], list[RejectedRow]]:
-    rows: list[KnnRow] = []
-    rejects: list[RejectedRow] = []
-    waiting: list[_Query] = []
-    for outcome in open_labelled(asking, side=plan.side, workers=plan.workers):
-        if isinstance(outcome, RejectedRow):
-            rejects.append(outcome)
-            progress.advance()
-            continue
-        image, pixels = outcome
-        waiting.append(_Query(image, pixels, _clean(plan, gallery, image, pixels)))
-        if len(waiting) == plan.batch:
-            rows += _finish(plan, gallery, waiting, progress)
-            waiting = []
-    return rows + _finish(plan, gallery, waiting, progress), rejects
+    plan: KnnPlan,
+    gallery: LabelledGallery,
+    asking: LabelledSet,
+    place: RunFolder,
+    embedder: Embedder,
+    seconds: float,
+    progress: Phases,
+) -> None:
+    """Ask the queries that no part holds, a part for each batch, and write the records."""
+    described = {"model": embedder.name, "model_digest": embedder.digest, "snapshot": ""}
+    described["policy_digest"] = DecodePolicy().digest
+    told = describe_run(described, run=place.run, command=place.command, seed=plan.seed).columns()
+    progress.phase("queries", len(asking.rows))
+    progress.advance(min(place.done * plan.batch, len(asking.rows)))
+    for start in range(place.done * plan.batch, len(asking.rows), plan.batch):
+        began = time.perf_counter()
+        names = {row.name for row in asking.rows[start : start + plan.batch]}
+        some = asking.keep(lambda row, names=names: row.name in names, "another batch")
+        outcomes = list(open_labelled(some, side=plan.side, workers=plan.workers))
+        rejects = [one for one in outcomes if isinstance(one, RejectedRow)]
+        waiting = [_Query(*one, _clean(plan, gallery, *one)) for one in outcomes if not isinstance(one, RejectedRow)]
+        progress.advance(len(rejects))
+        rows = [record for row in _finish(plan, gallery, waiting, progress) for record in records_of(row, told, plan)]
+        mark = {"rejected": [asdict(one) for one in rejects], "seconds": time.perf_counter() - began}
+        place.add(rows, mark)
+    marks = place.marks()
+    rejected = [*(asdict(one) for one in gallery.rejects), *(one for mark in marks for one in mark["rejected"])]
+    took = {"gallery": seconds, "queries": sum(mark["seconds"] for mark in marks)}
+    place.finish({"rejected": rejected, "seconds": took})
 
 
 def _clean(plan: KnnPlan, gallery: LabelledGallery, image: LabelledImage, pixels: Bytes) -> KnnRow:
@@ -187,7 +176,7 @@ def _clean(plan: KnnPlan, gallery: LabelledGallery, image: LabelledImage, pixels
     embedded, found = _look(gallery, pixels.astype(np.float64) / 255.0)
     if found is None:
         why = channel.why_refused(embedded.z)
-        return KnnRow(image.name, image.label, None, 0, None, pixels.size, NOTHING, why)
+        return KnnRow(image.name, image.label, None, 0, None, pixels.shape[:2], NOTHING, why)
     proof: Proof | None = proof_of(embedded, channel, pixels.size)
     label, votes = found.vote(plan.k)
     return KnnRow(
@@ -196,7 +185,7 @@ def _clean(plan: KnnPlan, gallery: LabelledGallery, image: LabelledImage, pixels
         predicted=gallery.labels[label],
         votes=votes,
         radius=None if proof is None else vote_radius(found, proof, plan.k),
-        values=pixels.size,
+        shape=(pixels.shape[0], pixels.shape[1]),
         retrieved=retrieve(found, gallery.number_of(image.label), plan.k, proof),
         withheld=channel.why_uncertified,
     )
@@ -234,17 +223,18 @@ class _Verdict:
 def _attack(plan: KnnPlan, gallery: LabelledGallery, queries: Sequence[_Query]) -> dict[str, tuple[Attacked, ...]]:
     """APGD within each budget, the smallest first; a query that has fallen is not attacked again."""
     found: dict[str, dict[Budget, Attacked]] = {query.row.name: {} for query in queries}
-    fallen: dict[str, float] = {}
+    fallen: dict[str, Attacked] = {}
     for budget in sorted(plan.budgets, key=lambda one: one.l2(queries[0].pixels.size)):
         standing = [query for query in queries if query.row.name not in fallen]
         for query, outcome in zip(standing, _attempt(plan, gallery, standing, budget), strict=True):
             one = _judged(query.row, budget, outcome)
             found[query.row.name][budget] = one
-            if one.l2 is not None:
-                fallen[query.row.name] = one.l2
+            if one.fallen:
+                fallen[query.row.name] = one
         for query in queries:
             if budget not in found[query.row.name]:
-                found[query.row.name][budget] = Attacked(budget, True, fallen[query.row.name], ())
+                earlier = fallen[query.row.name]
+                found[query.row.name][budget] = replace(earlier, budget=budget, alarms=())
     return {name: tuple(by_budget[budget] for budget in plan.budgets) for name, by_budget in found.items()}
 
 
@@ -266,7 +256,7 @@ def _attempt(
     ]
     with _folder() as folder:
         return run_attack(
-            ATTACK,
+            ATTACKS[ATTACK],
             VoteTarget(gallery, labels, plan.k),
             subjects,
             lambda images: [_verdict(plan, gallery, image) for image in images],
@@ -295,7 +285,9 @@ def _judged(row: KnnRow, budget: Budget, outcome: Outcome[_Verdict]) -> Attacked
     """What the saved images did, each held against the certificates that cover its measured norm."""
     wins = [trial.distance.l2 for trial in outcome.trials if trial.verdict.predicted != row.predicted]
     names = [name for trial in outcome.trials for name in _alarms(row, trial.verdict, trial.distance.l2)]
-    return Attacked(budget, bool(wins), min(wins, default=None), tuple(dict.fromkeys(names)))
+    measured = {name: getattr(outcome.trials[0].distance, name) for name in SIZES}
+    measured |= {name: getattr(outcome, name) for name in ("seconds", "forwards", "gradients")}
+    return Attacked(budget, bool(wins), min(wins, default=None), tuple(dict.fromkeys(names)), measured)
 
 
 def _alarms(row: KnnRow, verdict: _Verdict, l2: float) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ...core.errors import UsageError
 from ...core.units import to_l2
@@ -39,6 +39,8 @@ class Budget:
 
 
 RMSE_LEVELS = (0.5, 1.0, 2.0, 3.0, 5.0)
+ATTACK = "apgd-l2"
+"""What queries are attacked with, a key of ``attacks.registry.ATTACKS``."""
 L2_LEVELS = (36 / 255, 72 / 255, 108 / 255, 1.0)
 
 
@@ -63,6 +65,9 @@ class KnnPlan:
         seed: of the split, the sample and the starts.
         batch: queries attacked at once.
         workers: decoding threads.
+        out: folder of the runs; each has one of its own in it.
+        resume: go on with the newest unfinished run of ``out``, if there is one.
+        command: the command line, for the record.
     """
 
     gallery: Path
@@ -81,6 +86,9 @@ class KnnPlan:
     seed: int = 0
     batch: int = 16
     workers: int = 2
+    out: Path = Path("retr-knn")
+    resume: bool = False
+    command: str = ""
 
     def __post_init__(self) -> None:
         counts = {
@@ -96,6 +104,13 @@ class KnnPlan:
         for option, levels in (("--rmse", self.rmse), ("--l2", self.l2)):
             if not all(math.isfinite(level) and level > 0 for level in levels):
                 raise UsageError(f"{option} takes finite sizes above 0, got {', '.join(f'{x:g}' for x in levels)}")
+
+    def as_json(self) -> dict[str, Any]:
+        """All that the records depend on, in plain values."""
+        left_out = ("out", "resume", "command", "workers")
+        values = {name: value for name, value in asdict(self).items() if name not in left_out}
+        places = {"gallery": str(self.gallery), "queries": None if self.queries is None else str(self.queries)}
+        return {**values, **places}
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

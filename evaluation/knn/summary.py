@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from ...core.statistics import Share, share_of
 from ...core.units import Radius
-from ..shared.intervals import Share, share_of
-from .bench import KnnResult, KnnRow
+from .bench import KnnResult
 from .plan import Budget
+from .rows import KnnRow
 
 
 @dataclass(frozen=True)

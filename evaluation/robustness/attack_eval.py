@@ -9,15 +9,15 @@ from pathlib import Path
 
 from ...core.files import digest_json
 from ...retrieval.engine import Engine
+from ..shared.attacking import worker_threads
+from ..shared.run_folder import RunFolder
 from ..systems.index_system import Entrant
 from ..systems.lineup import Lineup, check_lineup, lone
-from .audit_run import OUT_OF_TIME, AuditRun, Progress
+from .audit_run import OUT_OF_TIME, AuditRun, Progress, open_folder
 from .cases import Skipped, Source, find_sources
-from .checkpoint import Checkpoint, open_folder
 from .plan import AuditPlan
-from .records import read_records
+from .records import FORMAT
 from .summary import Summary, summarise
-from .trials import worker_threads
 
 __all__ = ["OUT_OF_TIME", "AuditResult", "Progress", "run_attack_eval"]
 
@@ -50,7 +50,7 @@ def run_attack_eval(
     plan: AuditPlan,
     *,
     lineup: Lineup | None = None,
-    place: Checkpoint | None = None,
+    place: RunFolder | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> AuditResult:
     """Run an audit, or what is left of it.
@@ -79,9 +79,12 @@ def run_attack_eval(
     if not place.finished:
         with worker_threads() as pool:
             AuditRun(engine, plan, lineup, place, progress=progress).run(sources, tuple(skipped.paths), pool)
-    reasons = Counter(reason for _, reason in place.skipped)
-    summary = summarise(read_records(place.records))
-    return AuditResult(place.run, place.folder, place.records, summary, dict(reasons), place.skipped, place.seconds)
+    records = FORMAT.read(place.records)
+    left_out = tuple((path, reason) for path, reason in records.facts["skipped"])
+    reasons = dict(Counter(reason for _, reason in left_out))
+    return AuditResult(
+        place.run, place.folder, place.records, summarise(records.table), reasons, left_out, records.facts["seconds"]
+    )
 
 
 def _facts(entrant: Entrant) -> dict[str, str]:

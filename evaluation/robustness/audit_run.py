@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -17,18 +17,22 @@ from ...attacks.media import as_pixels
 from ...core.errors import UsageError
 from ...retrieval.answer import Answer
 from ...retrieval.engine import Engine
+from ..shared.attacking import by_shape
 from ..shared.provenance import describe_run
+from ..shared.run_folder import RunFolder, open_run
 from ..systems.index_system import Entrant
 from ..systems.lineup import Lineup
 from ..systems.retrieval_losses import TOP
 from .cases import Case, Skipped, Source, iter_cases
-from .checkpoint import Checkpoint, Skips
 from .plan import AuditPlan
+from .records import FORMAT
 from .rows import Prepared, Recorder
 from .schedule import Task, series
 from .showcase import GALLERY, IMAGES, WORK, Record, Showcase, in_gallery, keep_only
 from .trials import Trials
 
+HOME = Path("retr-audit")
+"""Where audits go that are not told where."""
 OUT_OF_TIME = "not reached within the time limit"
 
 _CASES_PER_CHUNK = 16
@@ -38,8 +42,6 @@ _CASES_IN_A_HURRY = 4
 _ATTACKS_PER_CHUNK = 1024
 _ATTACKS_IN_A_HURRY = 128
 _VALUES_PER_CHUNK = 50_000_000
-_VALUES_PER_BATCH = 3_000_000
-"""Values attacked at a time by one thread: some twenty float32 arrays of this size at the peak."""
 _ANSWERED_AT_ONCE = 4
 
 _SEEN = ("image", "clean_image", "medium", "l2", "rmse", "goal", "attack", "clean_first", "success", "system", "source")
@@ -63,6 +65,49 @@ class Progress:
     alarms: int
 
 
+Skips = tuple[tuple[str, str], ...]
+"""(path, reason) of inputs left out."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far an audit has come.
+
+    Attributes:
+        sources: queries taken on, or left out for what they are.
+        done: attacks finished or not needed.
+        alarms: found so far.
+        seconds: spent so far, in all sittings.
+        skipped: the inputs left out.
+    """
+
+    sources: int = 0
+    done: int = 0
+    alarms: int = 0
+    seconds: float = 0.0
+    skipped: Skips = ()
+
+
+def reached(place: RunFolder) -> Reached:
+    """Where the parts of an audit end."""
+    marks = place.marks()
+    skipped = tuple((path, reason) for mark in marks for path, reason in mark["skipped"])
+    return Reached(**{**marks[-1], "skipped": skipped}) if marks else Reached()
+
+
+def open_folder(plan: AuditPlan) -> RunFolder:
+    """The folder of a new audit, or of the one to go on with; raises as ``run_folder.open_run``."""
+    return open_run(
+        FORMAT,
+        plan=plan.as_json(),
+        command=plan.command,
+        out=plan.out,
+        home=HOME,
+        resume=plan.resume,
+        own=(IMAGES, GALLERY, WORK),
+    )
+
+
 Job = tuple[int, str, Future[list[Record]]]
 """How many attacks on single images it stands for, what it does, and its records to come."""
 
@@ -75,7 +120,7 @@ class AuditRun:
         engine: Engine,
         plan: AuditPlan,
         lineup: Lineup,
-        place: Checkpoint,
+        place: RunFolder,
         *,
         progress: Callable[[Progress], None],
     ) -> None:
@@ -88,7 +133,7 @@ class AuditRun:
         attacked = [*lineup.entrants, *([lineup.transfer] if lineup.transfer else [])]
         self._per_case = sum(len(same) for entrant in attacked for same in self._tasks[entrant.system.name])
         self._showcase = Showcase(place.folder, plan.gallery)
-        self._reached = place.reached()
+        self._reached = reached(place)
         self._began = time.perf_counter() - self._reached.seconds
         self._progress = progress
         self._total = 0
@@ -112,7 +157,7 @@ class AuditRun:
             self._write(self._attack(cases, pool), last, skipped)
             self._longest = max(self._longest, time.perf_counter() - began)
         late = tuple((source.path, OUT_OF_TIME) for source in sources[self._reached.sources :])
-        self._finish((*left_out, *self._place.reached().skipped, *late))
+        self._finish((*left_out, *reached(self._place).skipped, *late))
 
     # -- beginning and end ----------------------------------------------------------------------------------------
 
@@ -134,12 +179,13 @@ class AuditRun:
             self._place.abandon()
             reasons = sorted({reason for _, reason in skipped})
             raise UsageError(f"no query could be audited: {'; '.join(reasons)}")
-        self._place.finish(skipped, time.perf_counter() - self._began, lambda table: _without(table, shown))
+        seconds = time.perf_counter() - self._began
+        self._place.finish({"skipped": skipped, "seconds": seconds}, lambda table: _without(table, shown))
 
     def _write(self, records: Sequence[Record], last: int, skipped: Skips) -> None:
         seconds = time.perf_counter() - self._began
         self._reached = replace(self._reached, sources=last, seconds=seconds, skipped=skipped)
-        self._place.add(records, self._reached)
+        self._place.add(records, asdict(self._reached))
 
     # -- queries --------------------------------------------------------------------------------------------------
 
@@ -203,7 +249,8 @@ class AuditRun:
     ) -> Iterator[Job]:
         """All tasks of one system on the cases as it sees them."""
         for same in self._tasks[view[0].entrant.system.name] if view else ():
-            for places in _batches([prepared.case for prepared in view], self._plan.batch_size, len(same)):
+            shapes = [prepared.case.pixels.shape for prepared in view]
+            for places in by_shape(shapes, most=self._plan.batch_size, each=len(same)):
                 batch = [view[place] for place in places]
                 others = None if judges is None else [[judge[place] for place in places] for judge in judges]
                 job = pool.submit(self._trials.run, same, batch, others)
@@ -219,16 +266,6 @@ class AuditRun:
         done, found = self._reached.done + count, self._reached.alarms + alarms
         self._reached = replace(self._reached, done=done, alarms=found)
         self._progress(Progress(done, self._total, doing, found))
-
-
-def _batches(cases: Sequence[Case], size: int, levels: int) -> Iterator[list[int]]:
-    """Places of the cases by shape, no more at a time than fit in memory when each is attacked at so many levels."""
-    shapes: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, case in enumerate(cases):
-        shapes[case.pixels.shape].append(place)
-    for shape, places in shapes.items():
-        most = max(1, min(size, _VALUES_PER_BATCH // (levels * math.prod(shape))))
-        yield from (places[start : start + most] for start in range(0, len(places), most))
 
 
 def _without(table: pa.Table, shown: set[str]) -> pa.Table:

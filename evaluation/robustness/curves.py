@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..shared.columns import RADIUS, Bools, Columns, Floats, in_rmse, run_once, size_in_l2
+from .columns import RADIUS, Bools, Columns, Floats, in_rmse, run_once, size_in_l2
 from .tightness import Promise
 
 Axis = Literal["rmse", "l2"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..shared.columns import Columns
-from ..shared.intervals import Quantiles, quantiles_of
+from ...core.statistics import Quantiles, quantiles_of
+from .columns import Columns
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
@@ -12,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from ...core.files import sync_file
+from ..shared.attacking import keep
 from .cases import Case
 from .plan import Keep
 
@@ -43,20 +42,20 @@ class Shot:
     file: Path
 
 
-def keep_shots(shots: Sequence[Shot], folder: Path, work: Path, *, keep: Keep, gallery: bool) -> None:
+def keep_shots(shots: Sequence[Shot], folder: Path, work: Path, *, kept: Keep, gallery: bool) -> None:
     """Save what a batch's records shall keep, and say so in them.
 
     Args:
         shots: of one batch; those of one attack on one case stand together.
         folder: the audit's.
         work: a folder of this thread's that is deleted afterwards.
-        keep: which to keep in ``images``.
+        kept: which to keep in ``images``.
         gallery: whether to keep the most telling of the others in ``gallery``.
     """
     left: list[Shot] = []
     for _, group in groupby(shots, key=_attack_of):
         same = list(group)
-        if keep == "all" or (keep == "alarms" and any(shot.record["alarm"] for shot in same)):
+        if kept == "all" or (kept == "alarms" and any(shot.record["alarm"] for shot in same)):
             for shot in same:
                 _save(shot, folder, IMAGES, work)
         else:
@@ -79,22 +78,14 @@ def _save(shot: Shot, folder: Path, place: str, work: Path) -> None:
     (folder / place).mkdir(exist_ok=True)
     made_on = [word(shot.attacked)] if record["source"] is None else [word(shot.attacked), "on", word(record["system"])]
     words = [stem, *made_on, record["goal"], record["attack"], f"{record['budget']:g}", record["unit"]]
-    _put(shot.file, folder / place / f"{'-'.join(words)}{shot.file.suffix}", work)
+    keep(shot.file, folder / place / f"{'-'.join(words)}{shot.file.suffix}", work)
     record["image"] = f"{place}/{'-'.join(words)}{shot.file.suffix}"
     query = folder / place / f"{stem}-clean.png"
     if not query.exists():
         made = work / query.name
         Image.fromarray(shot.case.pixels, mode="RGB").save(made, format="PNG", compress_level=1)
-        _put(made, query, work)
+        keep(made, query, work)
     record["clean_image"] = f"{place}/{query.name}"
-
-
-def _put(source: Path, target: Path, work: Path) -> None:
-    """Copy a file so that it is there whole or not at all; several threads may write the same one."""
-    made = work / f"copy-{target.name}"
-    shutil.copyfile(source, made)
-    sync_file(made)
-    made.replace(target)
 
 
 def word(name: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ..shared.columns import RADIUS, Bools, Columns, ball_order, in_rmse, run_once, size_in_l2, within
-from ..shared.intervals import quantiles_of, share_of
+from ...core.statistics import quantiles_of, share_of
+from .columns import RADIUS, Bools, Columns, ball_order, in_rmse, run_once, size_in_l2, within
 from .curves import right_verdict
 from .shifts import shift_lines
 from .summary_lines import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..shared.intervals import Quantiles, Share
+from ...core.statistics import Quantiles, Share
 from .shifts import ShiftLine
 from .tightness import TightnessLine
 from .weak_attacks import WeakAttack

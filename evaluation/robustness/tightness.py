@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ..shared.columns import Bools, Columns, Floats
-from ..shared.intervals import Quantiles, quantiles_of
+from ...core.statistics import Quantiles, quantiles_of
+from .columns import Bools, Columns, Floats
 
 Promise = Literal["top1", "verdict"]
 """What a certificate is about: the first place, or the verdict."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -28,26 +25,8 @@ from .rows import Prepared, Recorder, Run
 from .schedule import Task, endless
 from .showcase import WORK, Record, Shot, keep_shots
 
-_MOST_WORKERS = 8
 Judgements = tuple[Judgement, ...]
 """Of one saved image, by each system that judges it."""
-
-
-@contextmanager
-def worker_threads() -> Iterator[Executor]:
-    """A pool with a thread per processor, each of which computes alone.
-
-    One attack is many small steps: threads inside each step would mostly wait for one another.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers, before = min(cores, _MOST_WORKERS), torch.get_num_threads()
-    torch.set_num_threads(max(1, before // workers))
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -119,7 +98,7 @@ class Trials:
                 for number, view in enumerate(views)
                 for shot in self._shots(one, effort, outcome, view[one.place], number)
             ]
-            keep_shots(shots, self.folder, Path(work), keep=self.plan.keep, gallery=self.plan.gallery > 0)
+            keep_shots(shots, self.folder, Path(work), kept=self.plan.keep, gallery=self.plan.gallery > 0)
         return [shot.record for shot in shots]
 
     def _attempt(self, place: int, prepared: Prepared, task: Task) -> _Attempt | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..shared.columns import Columns, ball_order, run_once
+from .columns import Columns, ball_order, run_once
 
 _ENOUGH = 10
 """Failed attacks of several starts below which it means nothing that the first start was always the best."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal, TypeVar
 
-from ..shared.intervals import Share
+from ...core.statistics import Share
 from .summary_curves import COVERED_BY
 from .summary_lines import AttackLine, CertifiedLine, EqualEps, MetricLine, TripletSummary, WorstLine
 

@@ -11,14 +11,16 @@ import numpy.typing as npt
 
 from ...attacks.harness import Outcome
 from ...attacks.media import Distance, Pixels, measure
+from ...core.files import sha256_bytes
 from ...datasets.triplets import Triplet
+from ..shared.provenance import Provenance
+from ..shared.records import NO_ATTACK, Row
 from .metric import Array, System
-from .records import CLEAN, nearer
+from .records import nearer
 from .settings import Moves, Setting
 from .shift import Shift
 
 Bytes = npt.NDArray[np.uint8]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class View:
         triplets: with their pixels.
         left, right: (b,) distances of the candidates.
         radii: one for each triplet.
+        told: what all its rows share, of the run and the metric.
         seed: of the run.
     """
 
@@ -64,6 +67,7 @@ class View:
     left: Array
     right: Array
     radii: tuple[Radii, ...]
+    told: Provenance
     seed: int
 
     @property
@@ -74,18 +78,23 @@ class View:
     def clean_row(self, place: int) -> Row:
         """The record before any attack."""
         distances = {"left": float(self.left[place]), "right": float(self.right[place])}
-        return {**_NO_ATTACK, **self.base(place), **distances, "seed": self.seed}
+        return {**_NO_ATTACK, **self.base(place), **distances, "attack_seed": self.seed}
 
     def base(self, place: int) -> Row:
         """The columns that do not depend on an attack."""
         triplet, order = self.triplets[place], float(self.order[place])
         radii = self.radii[place]
         return {
-            "metric": self.system.spec,
+            **self.told.columns(),
+            "system": self.system.spec,
+            "query_sha256": sha256_bytes(b"".join(image.tobytes() for image in triplet.images)),
+            "width": triplet.reference.shape[1],
+            "height": triplet.reference.shape[0],
+            "edit": "identity",
             "title": self.system.metric.facts.title,
             "certified": self.system.certified,
             "data": self.data,
-            "triplet": triplet.name,
+            "query": triplet.name,
             "group": triplet.group,
             "preference": triplet.preference,
             "votes": triplet.votes,
@@ -175,7 +184,7 @@ def attack_row(
         "seconds": outcome.seconds if own else 0.0,
         "gradients": outcome.gradients if own else 0,
         "forwards": outcome.forwards if own else 0,
-        "seed": outcome.subject.seed,
+        "attack_seed": outcome.subject.seed,
     }
 
 
@@ -203,15 +212,13 @@ def _smallest(setting: Setting, distance: Distance) -> float | None:
 
 
 def _order(left: float, right: float) -> int:
-    """As :func:`.two_afc_records.nearer`, of one pair."""
+    """As :func:`.records.nearer`, of one pair."""
     return (left > right) - (left < right)
 
 
 _NO_ATTACK: Row = {
-    **dict.fromkeys(("attack", "setting", "goal", "moves", "norm"), CLEAN),
-    **dict.fromkeys(("source", "eps", "smallest_eps", "psnr", "shift", "shift_limit", "weak", "image")),
-    **dict.fromkeys(("l2", "linf", "rmse", "changed_001", "changed_01", "changed_03", "seconds"), 0.0),
-    **dict.fromkeys(("steps", "gradients", "forwards"), 0),
-    **dict.fromkeys(("flipped", "flipped_png", "alarm"), False),
-    "medium": "float",
+    **NO_ATTACK,
+    **dict.fromkeys(("setting", "moves"), "none"),
+    **dict.fromkeys(("eps", "smallest_eps", "shift", "shift_limit")),
+    **dict.fromkeys(("flipped", "flipped_png"), False),
 }

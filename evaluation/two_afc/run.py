@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...core.errors import ModelError, RetrError
+from ...core.errors import ModelError, RetrError, UsageError
 from ...datasets.pixels import LazyTriplets
 from ...datasets.rows import RejectedRow
 from ...datasets.triplets import Triplet
 from ...images.policy import DecodePolicy
-from ..robustness.trials import worker_threads
-from ..shared.provenance import describe_run, new_run_id
+from ..shared.attacking import by_shape, worker_threads
+from ..shared.provenance import Provenance, describe_run
+from ..shared.records import Records, Row
+from ..shared.run_folder import RunFolder, open_run
 from .certificates import certify_triplets
 from .data import chunks, open_data
-from .folder import Folder, Part, open_folder
 from .metric import Array, System, check_side, load_system
 from .plan import TwoAFCPlan
-from .records import TripletRecords, nearer, read_triplet_records
-from .rows import Radii, Row, View
+from .records import FORMAT, nearer
+from .rows import Radii, View
 from .targets import planes
 from .tasks import Task, check_different, find_source, plan_tasks
-from .trials import Trials
+from .trials import IMAGES, Trials
 
-_VALUES_PER_BATCH = 3_000_000
-"""Values of images attacked at a time by one thread: some twenty float32 arrays of this size at the least."""
 Bytes = npt.NDArray[np.uint8]
 Pieces = list[tuple[str, LazyTriplets]]
 """Triplets that are taken on together, each with its data set."""
@@ -70,7 +68,7 @@ class TwoAFCResult:
 
     folder: Path
     path: Path
-    records: TripletRecords
+    records: Records
     rejected: tuple[tuple[str, str], ...]
     alarms: int
     seconds: float
@@ -97,20 +95,48 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lamb
         for side in {triplets.side for _, triplets in data}:
             check_side(system, side)
     tasks, left_out = plan_tasks(plan, systems, source)
-    facts = _facts(plan, data, judges, policy, left_out)
-    folder = open_folder(plan.out, facts, resume=plan.resume)
-    pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
-    try:
-        with worker_threads() as pool:
-            _Sitting(plan, Trials(plan, policy), judges, tasks, folder, progress).run(pieces, pool)
-    except RetrError:
-        folder.abandon()
-        raise
-    facts = folder.finish()
-    records = read_triplet_records(folder.records)
+    place = open_run(
+        FORMAT,
+        plan=plan.as_json(),
+        command=plan.command,
+        out=plan.out,
+        home=plan.out,
+        resume=plan.resume,
+        own=(IMAGES,),
+    )
+    sets = [{"name": name, **triplets.describe()} for name, triplets in data]
+    place.begin({"metrics": [system.describe() for system in judges], "data": sets})
+    if not place.finished:
+        told = {system.spec: _provenance(system, plan, place, policy) for system in judges}
+        pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
+        try:
+            with worker_threads() as pool:
+                _Sitting(plan, Trials(plan, policy), judges, tasks, told, place, progress).run(pieces, pool)
+        except RetrError:
+            if not place.done:
+                place.abandon()
+            raise
+        _finish(place, next(iter(told.values())), left_out)
+    records = FORMAT.read(place.records)
     alarms = sum(records.table["alarm"].to_pylist())
-    rejected = tuple((name, why) for name, why in facts["rejected"])
-    return TwoAFCResult(folder.path, folder.records, records, rejected, alarms, facts["seconds"])
+    rejected = tuple((name, why) for name, why in records.facts["rejected"])
+    return TwoAFCResult(place.folder, place.records, records, rejected, alarms, records.facts["seconds"])
+
+
+def _finish(place: RunFolder, told: Provenance, left_out: Sequence[dict[str, str]]) -> None:
+    """Join the parts, with what was left out.
+
+    Raises:
+        UsageError: no triplet could be used.
+    """
+    marks = place.marks()
+    rejected = [one for mark in marks for one in mark["rejects"]]
+    if not place.count:
+        place.abandon()
+        raise UsageError(f"no triplet can be used; the first: {rejected[0][1] if rejected else 'there is none'}")
+    shared = {name: told.columns()[name] for name in ("run", "command", "versions", "seed", "policy_digest")}
+    seconds = sum(mark["seconds"] for mark in marks)
+    place.finish({**shared, "left_out": list(left_out), "rejected": rejected, "seconds": seconds})
 
 
 class _Sitting:
@@ -122,28 +148,34 @@ class _Sitting:
         trials: Trials,
         judges: Sequence[System],
         tasks: Sequence[Task],
-        folder: Folder,
+        told: Mapping[str, Provenance],
+        place: RunFolder,
         progress: Callable[[Progress], None],
     ) -> None:
         self._plan, self._trials, self._judges, self._tasks = plan, trials, judges, tasks
-        self._folder, self._progress = folder, progress
-        self._done, self._total, self._alarms = 0, 0, folder.alarms()
+        self._told, self._place, self._progress = told, place, progress
+        self._done, self._total = 0, 0
+        self._alarms = sum(row["alarm"] for row in place.rows(["alarm"]))
 
     def run(self, pieces: Pieces, pool: Executor) -> None:
         """Attack the triplets that no part holds."""
         each = len(self._judges) + len(self._tasks)
         self._total = each * sum(len(piece) for _, piece in pieces)
-        self._advance(each * sum(len(piece) for _, piece in pieces[: self._folder.done]), "reading triplets")
-        for name, piece in pieces[self._folder.done :]:
+        self._advance(each * sum(len(piece) for _, piece in pieces[: self._place.done]), "reading triplets")
+        for name, piece in pieces[self._place.done :]:
             began = time.perf_counter()
             kept, rejects = _read(piece)
             self._advance(each * len(rejects), "reading triplets", 0)
-            rows = [row for group in _shapes(kept) for row in self._judge(name, group, pool)]
-            self._folder.add(Part(rows, [(name, row) for row in rejects], time.perf_counter() - began))
+            rows = [row for group in _batches(kept) for row in self._judge(name, group, pool)]
+            mark = {"rejects": [[name, str(row)] for row in rejects], "seconds": time.perf_counter() - began}
+            self._place.add(rows, mark)
 
     def _judge(self, name: str, triplets: Sequence[Triplet[Bytes]], pool: Executor) -> Iterator[Row]:
         """Clean rows of all metrics, then the rows of all tasks, in the same order on any number of threads."""
-        waiting = [pool.submit(view_of, system, name, triplets, self._plan.choice.seed) for system in self._judges]
+        seed = self._plan.choice.seed
+        waiting = [
+            pool.submit(view_of, system, name, triplets, seed, self._told[system.spec]) for system in self._judges
+        ]
         views = {}
         for system, view in zip(self._judges, waiting, strict=True):
             views[system.spec] = view.result()
@@ -166,7 +198,7 @@ class _Sitting:
         self._progress(Progress(self._done, self._total, doing, self._alarms))
 
 
-def view_of(system: System, name: str, triplets: Sequence[Triplet[Bytes]], seed: int) -> View:
+def view_of(system: System, name: str, triplets: Sequence[Triplet[Bytes]], seed: int, told: Provenance) -> View:
     """Triplets of one shape as a metric judges them, with certificates where it has any.
 
     Raises:
@@ -179,7 +211,7 @@ def view_of(system: System, name: str, triplets: Sequence[Triplet[Bytes]], seed:
         if math.isnan(found[0][place]) or math.isnan(found[1][place]):
             raise ModelError(f"{system.spec} gives triplet {triplet.name} of {name} a distance that is no number")
     radii = _radii(system, triplets, nearer(*found)) if system.certified else [Radii()] * len(triplets)
-    return View(system, name, tuple(triplets), found[0], found[1], tuple(radii), seed)
+    return View(system, name, tuple(triplets), found[0], found[1], tuple(radii), told, seed)
 
 
 def _radii(system: System, triplets: Sequence[Triplet[Bytes]], order: Array) -> list[Radii]:
@@ -218,30 +250,18 @@ def _read(piece: LazyTriplets) -> tuple[list[Triplet[Bytes]], list[RejectedRow]]
     return kept, [one for one in outcomes if isinstance(one, RejectedRow)]
 
 
-def _shapes(triplets: Sequence[Triplet[Bytes]]) -> Iterator[list[Triplet[Bytes]]]:
-    """Triplets by the size of their images, no more at a time than fit in memory."""
-    shapes: dict[tuple[int, ...], list[Triplet[Bytes]]] = {}
-    for one in triplets:
-        shapes.setdefault(one.reference.shape, []).append(one)
-    for shape, group in shapes.items():
-        most = max(1, _VALUES_PER_BATCH // math.prod(shape))
-        yield from (group[start : start + most] for start in range(0, len(group), most))
+def _batches(triplets: Sequence[Triplet[Bytes]]) -> Iterator[list[Triplet[Bytes]]]:
+    """Triplets by the size of their images."""
+    for places in by_shape([one.reference.shape for one in triplets]):
+        yield [triplets[place] for place in places]
 
 
-def _facts(
-    plan: TwoAFCPlan,
-    data: Sequence[tuple[str, LazyTriplets]],
-    systems: Sequence[System],
-    policy: DecodePolicy,
-    left_out: Sequence[dict[str, str]],
-) -> dict[str, Any]:
-    metrics = [system.describe() for system in systems]
+def _provenance(system: System, plan: TwoAFCPlan, place: RunFolder, policy: DecodePolicy) -> Provenance:
+    """What all rows of a metric share."""
     described = {
-        "model": "+".join(one["spec"] for one in metrics),
-        "model_digest": "+".join(one["digest"] or "" for one in metrics),
+        "model": system.spec,
+        "model_digest": system.describe()["digest"] or "",
         "snapshot": "",
         "policy_digest": policy.digest,
     }
-    provenance = describe_run(described, run=new_run_id(), command=plan.command, seed=plan.choice.seed)
-    sets = [{"name": name, **triplets.describe()} for name, triplets in data]
-    return {**provenance.columns(), "plan": plan.as_json(), "metrics": metrics, "data": sets, "left_out": left_out}
+    return describe_run(described, run=place.run, command=place.command, seed=plan.choice.seed)

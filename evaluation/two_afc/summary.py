@@ -26,8 +26,9 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..shared.intervals import quantiles_of, share_of, wilson
-from .records import TripletRecords
+from ...core.statistics import quantiles_of, share_of, wilson
+from ..shared.frame import Bools, Floats
+from ..shared.records import Records
 from .summary_lines import (
     AttackLine,
     CertifiedLine,
@@ -41,7 +42,7 @@ from .summary_lines import (
     TripletSummary,
     WorstLine,
 )
-from .summary_rows import Bools, Floats, Rows
+from .summary_rows import Rows
 
 EPSILONS = (36 / 255, 72 / 255, 108 / 255)
 """ℓ2 radii at which LipSim certifies."""
@@ -50,7 +51,7 @@ CHANGED = ("changed_001", "changed_01", "changed_03")
 _SETTING = ("attack", "setting", "goal", "moves", "source", "norm", "eps", "steps")
 
 
-def summarise_triplets(records: TripletRecords, *, epsilons: Sequence[float] = ()) -> TripletSummary:
+def summarise_triplets(records: Records, *, epsilons: Sequence[float] = ()) -> TripletSummary:
     """Compute every number of a benchmark.
 
     Args:
@@ -59,7 +60,7 @@ def summarise_triplets(records: TripletRecords, *, epsilons: Sequence[float] = (
             the run was asked for where empty.
     """
     epsilons = epsilons or records.facts.get("plan", {}).get("certified") or EPSILONS
-    parts = list(Rows.of(records.table).groups("data", "metric"))
+    parts = list(Rows.of(records.table).groups("data", "system"))
     return TripletSummary(
         run=str(records.facts.get("run", "")),
         epsilons=tuple(epsilons),
@@ -101,7 +102,7 @@ def _metric_line(part: Rows) -> MetricLine:
 
 
 def _names(part: Rows) -> dict[str, str]:
-    return {name: str(part.first(name)) for name in ("data", "metric", "title")}
+    return {"data": str(part.first("data")), "metric": str(part.first("system")), "title": str(part.first("title"))}
 
 
 def _score(rows: Rows) -> float:
@@ -200,10 +201,8 @@ def _worst(clean: Rows, images: Rows) -> float | None:
     """The score after every flip among these images; None where there is no image at all."""
     if not len(images):
         return None
-    lost = set(images["triplet"][images["flipped"]].tolist())
-    return _score_left(
-        clean.agreement, np.asarray([name in lost for name in clean["triplet"].tolist()], dtype=np.bool_)
-    )
+    lost = set(images["query"][images["flipped"]].tolist())
+    return _score_left(clean.agreement, np.asarray([name in lost for name in clean["query"].tolist()], dtype=np.bool_))
 
 
 def _equal_eps(trials: Rows) -> Iterator[EqualEps]:
@@ -226,7 +225,7 @@ def _equal_eps(trials: Rows) -> Iterator[EqualEps]:
 def _any_flip(rows: Rows, counts: Bools) -> dict[str, bool]:
     """By triplet: whether one of its rows flipped and counts."""
     found: dict[str, bool] = {}
-    for name, flipped in zip(rows["triplet"].tolist(), (rows["flipped"] & counts).tolist(), strict=True):
+    for name, flipped in zip(rows["query"].tolist(), (rows["flipped"] & counts).tolist(), strict=True):
         found[name] = found.get(name, False) or flipped
     return found
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..shared.frame import Floats
 from .summary_lines import Form
-from .summary_rows import Floats, Rows
+from .summary_rows import Rows
 
 COVERED_BY: dict[str, Form] = {"reference": "sound", "preferred": "all", "other": "all", "all": "all"}
 """Who moves → the form of certificate that covers it."""
@@ -51,7 +52,7 @@ class ScoreCurve:
 
 def score_curves(rows: Rows) -> Iterator[ScoreCurve]:
     """A curve for every metric, data set and choice of who moves; without attacks for the reference alone."""
-    for part in rows.groups("data", "metric"):
+    for part in rows.groups("data", "system"):
         images = part.attacked
         moves = list(dict.fromkeys(images["moves"].tolist())) or ["reference"]
         for who in moves:
@@ -63,12 +64,12 @@ def _curve(clean: Rows, images: Rows, moves: str) -> ScoreCurve:
     certified = np.isfinite(clean[f"radius_{form}"]).any()
     won = images.where(images["flipped"] & images["agrees"])
     smallest: dict[str, float] = {}
-    for name, size in zip(won["triplet"].tolist(), won["l2"].tolist(), strict=True):
+    for name, size in zip(won["query"].tolist(), won["l2"].tolist(), strict=True):
         smallest[name] = min(size, smallest.get(name, np.inf))
-    share = dict(zip(clean["triplet"].tolist(), agreement.tolist(), strict=True))
+    share = dict(zip(clean["query"].tolist(), agreement.tolist(), strict=True))
     return ScoreCurve(
         data=str(clean.first("data")),
-        metric=str(clean.first("metric")),
+        metric=str(clean.first("system")),
         title=str(clean.first("title")),
         moves=moves,
         form=form,

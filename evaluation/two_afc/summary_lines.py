@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ..shared.intervals import Quantiles, Share
+from ...core.statistics import Quantiles, Share
 
 Form = Literal["sound", "published", "all"]
 

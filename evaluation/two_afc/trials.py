@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +14,13 @@ from torch import Tensor
 
 from ...attacks.harness import Outcome, Subject, run_attack
 from ...attacks.media import Pixels
-from ...core.files import digest_json, sync_file
+from ...core.files import digest_json
 from ...images.policy import DecodePolicy
+from ..shared.attacking import keep
+from ..shared.records import Row
 from .metric import Array, System
 from .plan import TwoAFCPlan
-from .rows import Judged, Row, View, attack_row, largest_change
+from .rows import Judged, View, attack_row, largest_change
 from .settings import Moves, Setting
 from .shift import shifts_of
 from .targets import Attacked, planes, target_of
@@ -132,11 +133,10 @@ class Trials:
         if self.plan.keep == "none" or (self.plan.keep == "alarms" and not row["alarm"]):
             return row
         file = outcome.trials[self._shown].path
-        names = [row[name] for name in ("metric", "data", "triplet", "setting", "moves", "source")]
+        names = [row[name] for name in ("system", "data", "query", "setting", "moves", "source")]
         kept = self.plan.out / IMAGES / f"{digest_json(names)[:16]}{file.suffix}"
         kept.parent.mkdir(exist_ok=True)
-        shutil.copyfile(file, kept)
-        sync_file(kept)
+        keep(file, kept, file.parent)
         return {**row, "image": kept.relative_to(self.plan.out).as_posix()}
 
 

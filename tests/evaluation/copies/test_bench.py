@@ -24,7 +24,7 @@ from retr.embedding.model_file import load_model, save_model
 from retr.evaluation.copies import bench as copy_bench
 from retr.evaluation.copies.bench import CopyResult, run_copy_bench
 from retr.evaluation.copies.plan import CopyPlan
-from retr.evaluation.copies.records import SCHEMA, read_copy_records, write_copy_records
+from retr.evaluation.copies.records import FORMAT, SCHEMA
 from retr.evaluation.copies.summary import summarise
 from retr.evaluation.systems import baselines
 from retr.evaluation.systems.copy_system import EngineSystem, Found, Pixels
@@ -96,7 +96,7 @@ def result(plan: CopyPlan) -> CopyResult:
 
 
 def table_of(result: CopyResult) -> list[dict[str, Any]]:
-    return read_copy_records(result.records).table.to_pylist()
+    return FORMAT.read(result.records).table.to_pylist()
 
 
 class TestCounts:
@@ -363,7 +363,7 @@ class TestFaults:
         assert run_copy_bench(replace(plan, families=("jpeg",)), Silent()).summary.refuted > 0
 
     @pytest.mark.parametrize(
-        ("column", "value"), [("rmse_top1", 99.0), ("rank", 1), ("accepted", True), ("family", "jpeg")]
+        ("column", "value"), [("rmse_top1", 99.0), ("rank", 1), ("accepted", True), ("edit", "jpeg")]
     )
     def test_an_edited_record_is_refused(self, result: CopyResult, tmp_path: Path, column: str, value: object) -> None:
         table = pq.read_table(result.records)
@@ -373,15 +373,15 @@ class TestFaults:
         edited = table.set_column(index, table.schema.field(column), pa.array(changed, table.schema.field(column).type))
         pq.write_table(edited.replace_schema_metadata(table.schema.metadata), tmp_path / "edited.parquet")
         with pytest.raises(IntegrityError, match="was changed after it was written"):
-            read_copy_records(tmp_path / "edited.parquet")
+            FORMAT.read(tmp_path / "edited.parquet")
 
     @pytest.mark.parametrize(
         ("changes", "why"),
         [
-            ({"rmse_top1": 99.0}, "radius_top1 is .* RMSE, not 99"),
-            ({"radius_top1": 1e6, "rmse_top1": 1e6}, "no two images"),
+            ({"rmse_top1": 99.0}, "radius_top1 and rmse_top1 are not the same"),
+            ({"radius_top1": 1e6, "rmse_top1": 1e6}, "longer than any two images are apart"),
             ({"radius_verdict": None}, "one unit only"),
-            ({"rank": None}, "the first item is the true one"),
+            ({"rank": None}, "its rank, against the first item"),
             ({"withheld": "no proof"}, "where the certificate is withheld"),
             ({"accepted": None}, "without a verdict"),
         ],
@@ -389,19 +389,19 @@ class TestFaults:
     def test_a_record_that_contradicts_itself_is_refused(
         self, result: CopyResult, tmp_path: Path, changes: dict[str, object], why: str
     ) -> None:
-        records = read_copy_records(result.records)
+        records = FORMAT.read(result.records)
         rows = records.table.to_pylist()
-        write_copy_records(tmp_path / "r.parquet", [{**rows[0], **changes}, *rows[1:]], records.facts)
+        FORMAT.write(tmp_path / "r.parquet", FORMAT.table([{**rows[0], **changes}, *rows[1:]]), records.facts)
         with pytest.raises(IntegrityError, match=f"record 0 contradicts itself: .*{why}"):
-            read_copy_records(tmp_path / "r.parquet")
+            FORMAT.read(tmp_path / "r.parquet")
 
     def test_other_files_are_no_records(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(b"no parquet")
         with pytest.raises(IntegrityError, match="cannot be read"):
-            read_copy_records(tmp_path / "a.parquet")
+            FORMAT.read(tmp_path / "a.parquet")
         pq.write_table(pa.table({"a": [1]}), tmp_path / "b.parquet")
-        with pytest.raises(IntegrityError, match="does not hold"):
-            read_copy_records(tmp_path / "b.parquet")
+        with pytest.raises(IntegrityError, match="holds no records"):
+            FORMAT.read(tmp_path / "b.parquet")
 
 
 class TestBadInput:
@@ -492,7 +492,7 @@ class TestReport:
         assert {"certified_0.5", "verdict_certified_5", "bytes_per_item", "uap"} <= rows[0].keys()
 
     def test_the_summary_is_made_of_the_records_alone(self, result: CopyResult) -> None:
-        assert summarise(read_copy_records(result.records)).as_json() == result.summary.as_json()
+        assert summarise(FORMAT.read(result.records)).as_json() == result.summary.as_json()
 
 
 def test_the_schema_says_what_every_column_is() -> None:

@@ -11,10 +11,10 @@ import pytest
 from drawn import draw
 
 from retr.core.errors import UsageError
+from retr.core.statistics import wilson
 from retr.evaluation.copies.queries import Item, choose_items
 from retr.evaluation.copies.summary import average_precision
 from retr.evaluation.shared.images import Entry, halves, in_order, list_entries, listing_digest
-from retr.evaluation.shared.intervals import wilson
 from retr.images.policy import DecodePolicy
 
 POLICY = DecodePolicy()

@@ -19,7 +19,7 @@ from drawn import Quiet, draw
 from retr.evaluation.robustness import audit_run
 from retr.evaluation.robustness.attack_eval import run_attack_eval
 from retr.evaluation.robustness.plan import AuditPlan
-from retr.evaluation.robustness.records import read_records
+from retr.evaluation.robustness.records import FORMAT
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.engine import Engine
 
@@ -89,7 +89,7 @@ def audit(folder: Path, out: Path, *, resume: bool = False, limit: int = 0) -> N
 
 def state(out: Path) -> tuple[list[dict], dict[str, bytes]]:
     """The records, but for what must differ, and every other file that is left."""
-    rows = read_records(out / "records.parquet").to_pylist()
+    rows = FORMAT.read(out / "records.parquet").table.to_pylist()
     kept = [{name: value for name, value in row.items() if name not in ("run", "seconds")} for row in rows]
     own = ("audit.json", "records.parquet")
     files = {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from retr.cli import app, main
 from retr.core.units import Radius
-from retr.evaluation.robustness.records import read_records
+from retr.evaluation.robustness.records import FORMAT
 from retr.retrieval.engine import Engine
 
 QUICK = ["--sample", "2", "--edits", "resize", "--attacks", "pgd-l2", "--budgets", "2", "--steps", "1"]
@@ -33,7 +33,7 @@ def test_records_a_page_and_a_table(index, tmp_path):
     page = (tmp_path / "a" / "audit.html").read_text()
     assert "<html" in page
     assert f"page: {tmp_path / 'a' / 'audit.html'}" in outcome.stdout
-    records = read_records(tmp_path / "a" / "records.parquet").to_pylist()
+    records = FORMAT.read(tmp_path / "a" / "records.parquet").table.to_pylist()
     shown = [r["image"] for r in records if r["image"]]
     assert shown, "the gallery shows the attack that came nearest"
     assert all((tmp_path / "a" / name).is_file() for name in shown)
@@ -52,7 +52,7 @@ def test_systems_side_by_side_and_a_transfer(index, tmp_path):
     words = ["--systems", f"{index},dhash", "--transfer-from", "block-means:4", "--out", tmp_path / "a"]
     outcome = run(*words, *QUICK)
     assert outcome.exit_code == 0, outcome.output
-    records = read_records(tmp_path / "a" / "records.parquet").to_pylist()
+    records = FORMAT.read(tmp_path / "a" / "records.parquet").table.to_pylist()
     attacked = {(r["system"], r["source"]) for r in records if r["attack"] != "clean"}
     assert attacked == {(name, source) for name in ("index", "dhash") for source in (None, "block-means:4")}
     again = run(*words, *QUICK, "--resume")

@@ -10,7 +10,7 @@ from retr.core.errors import UsageError
 from retr.core.units import Radius
 from retr.evaluation.robustness.attack_eval import OUT_OF_TIME, run_attack_eval
 from retr.evaluation.robustness.plan import DEFAULT_EDITS, AuditPlan
-from retr.evaluation.robustness.records import read_records
+from retr.evaluation.robustness.records import FORMAT
 from retr.images.decode import load
 from retr.retrieval.engine import Engine
 
@@ -23,7 +23,7 @@ def index(make_index):
 
 
 def rows(result):
-    return read_records(result.records).to_pylist()
+    return FORMAT.read(result.records).table.to_pylist()
 
 
 def stable(result):

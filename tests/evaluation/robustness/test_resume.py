@@ -14,9 +14,9 @@ import pytest
 from retr.core.errors import IntegrityError, UsageError
 from retr.evaluation.robustness import audit_run
 from retr.evaluation.robustness.attack_eval import OUT_OF_TIME, run_attack_eval
-from retr.evaluation.robustness.checkpoint import HOME, open_folder
+from retr.evaluation.robustness.audit_run import HOME, open_folder
 from retr.evaluation.robustness.plan import AuditPlan
-from retr.evaluation.robustness.records import read_records
+from retr.evaluation.robustness.records import FORMAT
 
 HERE = Path(__file__).resolve().parent
 PLAN = AuditPlan(sample=4, edits=("resize",), attacks=("pgd-l2",), budgets=(2.0,), steps=1)
@@ -47,7 +47,7 @@ def small_parts(monkeypatch):
 
 
 def rows(result):
-    kept = read_records(result.records).to_pylist()
+    kept = FORMAT.read(result.records).table.to_pylist()
     return [{name: value for name, value in row.items() if name not in ("run", "seconds")} for row in kept]
 
 

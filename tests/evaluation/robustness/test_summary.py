@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made_records import LOST, PER_RMSE, audit, clean, table, trial
 
+from retr.evaluation.robustness.columns import Columns
 from retr.evaluation.robustness.curves import curves
 from retr.evaluation.robustness.summary import summarise
-from retr.evaluation.shared.columns import Columns
 
 CASES = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
 

@@ -19,7 +19,7 @@ from retr.core.types import UpperBound
 from retr.evaluation.robustness import schedule
 from retr.evaluation.robustness.attack_eval import run_attack_eval
 from retr.evaluation.robustness.plan import AuditPlan
-from retr.evaluation.robustness.records import read_records
+from retr.evaluation.robustness.records import FORMAT
 from retr.evaluation.robustness.schedule import tasks
 from retr.evaluation.systems.index_system import EngineSystem, enter, gallery_items
 from retr.evaluation.systems.lineup import Lineup, check_words, first_index, lone, open_lineup
@@ -47,7 +47,7 @@ def backwards(index, tmp_path_factory) -> Engine:
 
 
 def rows(result):
-    return read_records(result.records).to_pylist()
+    return FORMAT.read(result.records).table.to_pylist()
 
 
 def lineup_of(engine, *others, transfer=None):

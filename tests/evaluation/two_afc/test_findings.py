@@ -21,7 +21,7 @@ def found(rows):
 
 def sample(metric, number, *, wins=False, right=True, **columns):
     """A triplet that the metric has right or wrong, and an attack on it that wins or not."""
-    own = {"metric": metric, "title": metric, "triplet": f"{number}", "preference": 0.0 if right else 1.0}
+    own = {"system": metric, "title": metric, "query": f"{number}", "preference": 0.0 if right else 1.0}
     own |= {name: columns.pop(name) for name in ("certified", "radius_sound") if name in columns}
     return [clean(**own), trial(3.0 if wins else 1.5, 2.0, **own, **columns)]
 
@@ -128,8 +128,8 @@ def test_an_attack_without_a_gradient_does_not_speak_for_one_with():
     blind = {"attack": "square-l2", "setting": "Square", "norm": "l2", "eps": 1.0, "steps": 200, "gradients": 0}
     steep = {"attack": "apgd-l2", "setting": "APGD", "norm": "l2", "eps": 0.5, "steps": 20}
     rows = [*group("retr:lipsim", 0.1, certified=True, **blind), *group(LEARNED, 0.1, **blind)]
-    rows += [row for row in group("retr:lipsim", 0.1, certified=True, **steep) if row["attack"] != "none"]
-    rows += [row for row in group(LEARNED, 0.9, **steep) if row["attack"] != "none"]
+    rows += [row for row in group("retr:lipsim", 0.1, certified=True, **steep) if row["attack"] != "clean"]
+    rows += [row for row in group(LEARNED, 0.9, **steep) if row["attack"] != "clean"]
     answer = found(rows)["certified-holds"]
     assert answer.verdict == "holds"
     assert answer.numbers.startswith("APGD")

@@ -25,7 +25,7 @@ from retr.embedding.registry import load_embedder
 from retr.evaluation.two_afc import run as two_afc_run
 from retr.evaluation.two_afc.data import Choice
 from retr.evaluation.two_afc.metric import System
-from retr.evaluation.two_afc.records import check_table, read_triplet_records
+from retr.evaluation.two_afc.records import FORMAT
 from retr.evaluation.two_afc.run import TwoAFCResult
 from retr.evaluation.two_afc.settings import Levels, settings_of
 from retr.evaluation.two_afc.shift import shifts_of
@@ -82,21 +82,21 @@ def test_clean_rows_are_what_the_metric_says(run: Run, triplets: tuple[Triplet[A
     assert len(result.records.table) == 8
     for name in ("l2", "ssim"):
         metric = load_metric(name)
-        for row, triplet in zip(rows_of(result, metric=name), triplets, strict=True):
+        for row, triplet in zip(rows_of(result, system=name), triplets, strict=True):
             left, right = (float(metric.distance(planes(triplet.reference), planes(x))) for x in triplet.images[1:])
             assert (row["clean_left"], row["clean_right"]) == pytest.approx((left, right), rel=1e-9)
             assert row["agrees"] == ((right < left) == (triplet.preference == 1.0))
-            assert (row["triplet"], row["side"], row["votes"]) == (triplet.name, SIDE, None)
+            assert (row["query"], row["side"], row["votes"]) == (triplet.name, SIDE, None)
 
 
 def test_every_record_speaks_of_its_saved_image(attacked: TwoAFCResult, triplets: tuple[Triplet[Any], ...]) -> None:
     clean = {one.name: one for one in triplets}
     checked = 0
-    for row in rows_of(attacked, metric="l2"):
-        if row["attack"] == "none":
+    for row in rows_of(attacked, system="l2"):
+        if row["attack"] == "clean":
             assert row["image"] is None
             continue
-        images = list(clean[row["triplet"]].images)
+        images = list(clean[row["query"]].images)
         near_is_right = row["clean_right"] < row["clean_left"]
         near, far = (2, 1) if near_is_right else (1, 2)
         place = {"reference": 0, "preferred": near, "other": far}[row["moves"]]
@@ -114,7 +114,7 @@ def test_every_record_speaks_of_its_saved_image(attacked: TwoAFCResult, triplets
 
 
 def test_budgets_are_kept_and_the_papers_scale_is_halved(attacked: TwoAFCResult) -> None:
-    for row in rows_of(attacked, attack="pgd-linf", metric="l2"):
+    for row in rows_of(attacked, attack="pgd-linf", system="l2"):
         assert row["eps"] == 0.015
         assert row["linf"] <= 0.015
         assert "eps 0.03 alpha 0.001 x30" in row["setting"]
@@ -149,20 +149,20 @@ def test_a_euclidean_flip_takes_what_geometry_says(run: Run, triplets: tuple[Tri
 
 
 def test_certificates_hold_under_attack(attacked: TwoAFCResult) -> None:
-    rows = rows_of(attacked, metric=BLOCKS)
+    rows = rows_of(attacked, system=BLOCKS)
     assert attacked.alarms == 0
     assert len(rows) == 4 * 11
     assert any(row["flipped"] for row in rows)
     assert all(row["certified"] and row["radius_sound"] > 0 for row in rows)
     assert not any(row["flipped"] and row["l2"] < row["radius_sound"] for row in rows if row["moves"] == "reference")
-    assert all(row["radius_sound"] is None and not row["certified"] for row in rows_of(attacked, metric="l2"))
+    assert all(row["radius_sound"] is None and not row["certified"] for row in rows_of(attacked, system="l2"))
 
 
 def test_certificates_are_attacked_at_their_edge(run: Run) -> None:
     """Each with a ball of its own, all but as large as the radius."""
     result = run(metrics=("l2", BLOCKS), attacks=("apgd-radius",))
     rows = rows_of(result, attack="apgd-radius")
-    assert {row["metric"] for row in rows} == {BLOCKS}
+    assert {row["system"] for row in rows} == {BLOCKS}
     assert len(rows) == 4
     assert all(0.9 * row["radius_sound"] < row["l2"] < row["radius_sound"] for row in rows)
     assert not any(row["flipped"] or row["alarm"] for row in rows)
@@ -172,7 +172,7 @@ def test_certificates_are_attacked_at_their_edge(run: Run) -> None:
 
 def test_embeddings_move_no_further_than_proved(attacked: TwoAFCResult) -> None:
     rows = rows_of(attacked, goal="embedding")
-    assert {row["metric"] for row in rows} == {BLOCKS}
+    assert {row["system"] for row in rows} == {BLOCKS}
     assert len(rows) == 4 * 2
     for row in rows:
         assert 0 < row["shift"] <= row["shift_limit"]
@@ -214,7 +214,7 @@ def test_all_three_move_within_one_ball(run: Run, triplets: tuple[Triplet[Any], 
     assert {row["attack"] for row in rows} == {"apgd-l2"}  # three images would flow into one another
     clean = {one.name: one for one in triplets}
     for row in rows:
-        triplet = clean[row["triplet"]]
+        triplet = clean[row["query"]]
         images = np.split(np.load(result.folder / row["image"]), 3)
         near_is_right = row["clean_right"] < row["clean_left"]
         reference, near, far = images
@@ -239,15 +239,15 @@ def test_all_three_move_within_one_ball(run: Run, triplets: tuple[Triplet[Any], 
 def test_transfers_are_judged_by_metrics_that_order_alike(run: Run) -> None:
     keys = ("transfer-pgd-10", "transfer-stadv-pgd-5")
     result = run(metrics=("l2", BLOCKS), attacks=keys, transfer_from="ssim")
-    clean = {(row["metric"], row["triplet"]): row for row in rows_of(result, attack="none")}
+    clean = {(row["system"], row["query"]): row for row in rows_of(result, attack="clean")}
     assert {metric for metric, _ in clean} == {"l2", BLOCKS, "ssim"}
 
     def order(metric: str, triplet: str) -> bool:
         row = clean[metric, triplet]
         return row["clean_left"] < row["clean_right"]
 
-    own = [row for row in rows_of(result, source=None) if row["attack"] != "none"]
-    assert {row["metric"] for row in own} == {"ssim"}
+    own = [row for row in rows_of(result, source=None) if row["attack"] != "clean"]
+    assert {row["system"] for row in own} == {"ssim"}
     assert len(own) == 2 * 4
     assert all(row["steps"] == row["gradients"] - 1 for row in own if row["attack"] == "pgd-linf")  # to its end
     judged = rows_of(result, source="ssim")
@@ -310,7 +310,7 @@ def test_a_metric_without_gradient_gets_black_box_attacks_only(run: Run) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, __name__, SimpleNamespace(numpy_l1=numpy_l1))
         result = run(metrics=(spec,), attacks=("pgd", "square-linf", "one-pixel", "embedding"))
-    assert {row["attack"] for row in rows_of(result)} == {"none", "square-linf", "one-pixel"}
+    assert {row["attack"] for row in rows_of(result)} == {"clean", "square-linf", "one-pixel"}
     reasons = {one["why"] for one in result.records.facts["left_out"]}
     assert reasons == {"no embedder", "not differentiable: black-box attacks only"}
 
@@ -343,7 +343,7 @@ def test_another_seed_gives_another_attack(run: Run) -> None:
     first, second = (rows_of(run(**told), attack="square-linf")[0] for _ in range(2))
     assert (first["left"], first["right"]) == (second["left"], second["right"])
     other = rows_of(run(**{**told, "choice": Choice(side=SIDE, limit=1, seed=1)}), attack="square-linf")[0]
-    assert other["seed"] != first["seed"]
+    assert other["attack_seed"] != first["attack_seed"]
 
 
 def test_png_is_judged_too(run: Run) -> None:
@@ -380,21 +380,21 @@ def test_records_that_contradict_themselves_are_refused(
     attacked: TwoAFCResult, column: str, value: Any, said: str
 ) -> None:
     table = attacked.records.table
-    check_table(table)
+    FORMAT.check(table)
     place = table.schema.get_field_index(column)
     values = table[column].to_pylist()
     values[0] = not values[0] if value is None else value
     changed = table.set_column(place, table.schema.field(place), pa.array(values, table.schema.field(place).type))
     with pytest.raises(IntegrityError, match=f"record 0 contradicts itself: {said}"):
-        check_table(changed)
+        FORMAT.check(changed)
 
 
 def test_records_of_another_kind_are_refused(attacked: TwoAFCResult, tmp_path: Path) -> None:
-    assert read_triplet_records(attacked.path).facts["plan"]["attacks"]
+    assert FORMAT.read(attacked.path).facts["plan"]["attacks"]
     other = tmp_path / "other.parquet"
     pq.write_table(pa.table({"a": [1]}), other)
     with pytest.raises(IntegrityError, match="does not hold"):
-        read_triplet_records(other)
+        FORMAT.read(other)
     other.write_bytes(b"PAR1")
     with pytest.raises(IntegrityError, match="cannot be read"):
-        read_triplet_records(other)
+        FORMAT.read(other)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_triplets import SIDE, benchmark, clean, records, trial
 
-from retr.evaluation.two_afc.records import check_table
+from retr.evaluation.two_afc.records import FORMAT
 from retr.evaluation.two_afc.summary import EPSILONS, summarise_triplets
 from retr.evaluation.two_afc.summary_curves import score_curves
 from retr.evaluation.two_afc.summary_rows import Rows
@@ -28,10 +28,10 @@ def only(lines):
 
 def test_scores_before_any_attack():
     rows = [
-        clean(1.0, 2.0, triplet="a", preference=0.25, group="blur"),  # left, with 75 %
-        clean(2.0, 1.0, triplet="b", preference=0.25, group="blur"),  # right, with 25 %
-        clean(1.0, 1.0, triplet="c", preference=0.0, group="jpeg"),  # a draw
-        clean(1.0, 2.0, triplet="d", preference=0.5, group="jpeg"),  # people are split evenly
+        clean(1.0, 2.0, query="a", preference=0.25, group="blur"),  # left, with 75 %
+        clean(2.0, 1.0, query="b", preference=0.25, group="blur"),  # right, with 25 %
+        clean(1.0, 1.0, query="c", preference=0.0, group="jpeg"),  # a draw
+        clean(1.0, 2.0, query="d", preference=0.5, group="jpeg"),  # people are split evenly
     ]
     line = only(summarise_triplets(records(*rows)).metrics)
     assert line.score == (0.75 + 0.25 + 0.5 + 0.5) / 4
@@ -48,7 +48,7 @@ def test_flips_are_counted_apart_where_metric_and_people_agree_and_where_not():
     sizes = [{"rmse": 1.0, "psnr": 48.0, "changed_001": 0.2}, {"rmse": 3.0, "psnr": 40.0, "changed_001": 0.6}]
     rows = []
     for name, right, left, size in (("a", 0.0, 3.0, 0), ("b", 0.0, 3.0, 1), ("c", 0.0, 1.5, 1), ("d", 1.0, 3.0, 0)):
-        own = {"triplet": name, "preference": right}
+        own = {"query": name, "preference": right}
         rows += [clean(**own), trial(left, 2.0, **own, **sizes[size], smallest_eps=0.01 if left > 2 else None)]
     line = only(summarise_triplets(records(*rows)).attacks)
     agree, disagree = line.agree, line.disagree
@@ -72,7 +72,7 @@ def test_flips_are_counted_apart_where_metric_and_people_agree_and_where_not():
 def test_draws_and_undecided_samples_are_in_neither_group():
     rows = []
     for name, left, preference in (("a", 2.0, 0.0), ("b", 1.0, 0.5)):
-        own = {"triplet": name, "preference": preference}
+        own = {"query": name, "preference": preference}
         rows += [clean(left, 2.0, **own), trial(3.0, 2.0, clean_left=left, **own)]
     line = only(summarise_triplets(records(*rows)).attacks)
     assert (line.agree.samples, line.disagree.samples) == (0, 0)
@@ -83,7 +83,7 @@ def test_draws_and_undecided_samples_are_in_neither_group():
 def test_settings_goals_movers_and_sources_are_lines_of_their_own():
     own = [clean(), trial(3.0, 2.0), trial(3.0, 2.0, setting="PGD ε 0.01"), trial(3.0, 2.0, goal="reverse")]
     own += [trial(3.0, 2.0, moves="reference"), trial(3.0, 2.0, source="lpips-alex"), trial(3.0, 2.0, eps=None)]
-    other = [{**row, "metric": "ssim", "title": "SSIM"} for row in own]
+    other = [{**row, "system": "ssim", "title": "SSIM"} for row in own]
     summary = summarise_triplets(records(*own, *other))
     assert len(summary.attacks) == 12
     assert len(summary.metrics) == 2
@@ -97,10 +97,10 @@ def test_the_cost_of_a_transfer_counts_where_it_was_made():
 
 def test_certified_scores_ask_for_a_larger_radius_and_weigh_by_people():
     rows = [
-        clean(triplet="a", preference=0.2, radius_sound=EPSILONS[0], radius_all=0.01),  # not larger: does not count
-        clean(triplet="b", preference=0.2, radius_sound=EPSILONS[1] + 1e-9),
-        clean(triplet="c", preference=0.2),  # withheld
-        clean(triplet="d", **RIGHT, radius_sound=9.0),  # certified, and nobody agrees
+        clean(query="a", preference=0.2, radius_sound=EPSILONS[0], radius_all=0.01),  # not larger: does not count
+        clean(query="b", preference=0.2, radius_sound=EPSILONS[1] + 1e-9),
+        clean(query="c", preference=0.2),  # withheld
+        clean(query="d", **RIGHT, radius_sound=9.0),  # certified, and nobody agrees
     ]
     found = {line.form: line for line in summarise_triplets(records(*rows)).certified}
     assert set(found) == {"sound", "all"}
@@ -114,9 +114,9 @@ def test_certified_scores_ask_for_a_larger_radius_and_weigh_by_people():
 def test_the_published_form_says_what_share_of_it_is_proved():
     radius = {"radius_published": 1.0}
     rows = [
-        clean(triplet="a", **radius, published_holds=True),
-        clean(triplet="b", **radius, published_holds=False),
-        clean(triplet="c", radius_published=0.0, published_holds=False),
+        clean(query="a", **radius, published_holds=True),
+        clean(query="b", **radius, published_holds=False),
+        clean(query="c", radius_published=0.0, published_holds=False),
     ]
     line = only(summarise_triplets(records(*rows)).certified)
     assert (line.form, line.proved) == ("published", 0.5)
@@ -130,11 +130,11 @@ def test_the_sizes_are_those_that_the_run_was_asked_for():
 
 
 def test_the_worst_of_all_attacks_counts_each_image_where_it_lies():
-    rows = [clean(triplet="a"), clean(triplet="b"), clean(triplet="c", **RIGHT)]
+    rows = [clean(query="a"), clean(query="b"), clean(query="c", **RIGHT)]
     far, near = {"l2": 0.4}, {"l2": 0.1}
-    rows += [trial(3.0, 2.0, triplet="a", **far), trial(1.5, 2.0, triplet="a", **near)]
-    rows += [trial(3.0, 2.0, triplet="b", **near, attack="stadv", setting="stAdv", source="ssim")]
-    rows += [trial(3.0, 2.0, triplet="c", **RIGHT, **near)]  # was wrong before: gains nothing
+    rows += [trial(3.0, 2.0, query="a", **far), trial(1.5, 2.0, query="a", **near)]
+    rows += [trial(3.0, 2.0, query="b", **near, attack="stadv", setting="stAdv", source="ssim")]
+    rows += [trial(3.0, 2.0, query="c", **RIGHT, **near)]  # was wrong before: gains nothing
     line = only(summarise_triplets(records(*rows), epsilons=(0.05, 0.2, 0.5)).worst)
     assert line.scores == (None, pytest.approx(1 / 3), 0.0)
     assert line.unbounded == 0.0
@@ -144,10 +144,10 @@ def test_fgsm_and_pgd_are_compared_at_one_eps_on_the_same_samples():
     fgsm = {"attack": "fgsm", "setting": "FGSM", "eps": 0.025}
     rows = []
     for name, smallest, wins in (("a", 0.01, True), ("b", 0.02, True), ("c", None, True), ("d", None, False)):
-        own: dict[str, Any] = {"triplet": name}
+        own: dict[str, Any] = {"query": name}
         rows += [clean(**own), trial(3.0 if wins else 1.5, 2.0, **own)]
         rows.append(trial(3.0 if smallest else 1.5, 2.0, **own, **fgsm, smallest_eps=smallest))
-    rows += [clean(triplet="e"), trial(3.0, 2.0, triplet="e")]  # no FGSM
+    rows += [clean(query="e"), trial(3.0, 2.0, query="e")]  # no FGSM
     line = only(summarise_triplets(records(*rows)).equal_eps)
     assert (line.fgsm.count, line.pgd.count, line.pgd.of) == (1, 3, 4)
     short = [row | {"eps": 0.01} if row["attack"] == "fgsm" else row for row in rows]
@@ -156,8 +156,8 @@ def test_fgsm_and_pgd_are_compared_at_one_eps_on_the_same_samples():
 
 def test_shifts_are_shares_of_their_bound():
     moved = {"goal": "embedding", "moves": "reference"}
-    rows = [clean(triplet="a"), trial(1.0, 2.0, triplet="a", shift=1.0, shift_limit=2.0, **moved)]
-    rows += [clean(triplet="b"), trial(1.0, 2.0, triplet="b", shift=3.0, shift_limit=4.0, **moved)]
+    rows = [clean(query="a"), trial(1.0, 2.0, query="a", shift=1.0, shift_limit=2.0, **moved)]
+    rows += [clean(query="b"), trial(1.0, 2.0, query="b", shift=3.0, shift_limit=4.0, **moved)]
     line = only(summarise_triplets(records(*rows)).shifts)
     assert line.used is not None
     assert (line.shift.p50, line.used.p50, line.used.most, line.broken) == (2.0, 0.625, 0.75, 0)
@@ -189,7 +189,7 @@ def test_recorded_alarms_and_broken_bounds_count_too():
 
 def test_a_whole_run_is_plain_json():
     made = benchmark(triplets=6)
-    check_table(made.table)
+    FORMAT.check(made.table)
     text = json.dumps(summarise_triplets(made).as_json(), allow_nan=False)
     assert json.loads(text)["alarms"] == 0
 
@@ -208,7 +208,7 @@ def test_no_attack_leaves_less_than_the_certified_score(seed, eps):
     rows = []
     for number in range(8):
         radius = float(rng.uniform(0, 2))
-        own = {"triplet": f"{number}", "preference": float(rng.choice([0.0, 0.2, 0.7, 1.0]))}
+        own = {"query": f"{number}", "preference": float(rng.choice([0.0, 0.2, 0.7, 1.0]))}
         rows.append(clean(**own, radius_sound=radius))
         for _ in range(3):
             size = float(rng.uniform(0, 3))
