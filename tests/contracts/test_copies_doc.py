@@ -10,7 +10,6 @@ import pytest
 import retr
 from retr.evaluation.copies import summary as copy_summary
 from retr.evaluation.copies.bench import CHECKS
-from retr.evaluation.copies.records import SCHEMA
 from retr.evaluation.systems import baselines
 from retr.images import copy_edits
 
@@ -27,11 +26,6 @@ def test_tables_of_the_code_are_on_the_page(module: ModuleType) -> None:
     table = rows(module.__doc__)
     assert len(table) >= 3
     assert [row for row in table if row not in rows(PAGE)] == []
-
-
-def test_the_columns_of_the_records_are_those_of_the_schema() -> None:
-    stated = rows(PAGE.split("\n## Records", 1)[1])[1:]
-    assert stated == [f"| `{field.name}` | {field.metadata[b'meaning'].decode()} |" for field in SCHEMA]
 
 
 def test_the_number_of_checks() -> None:
