@@ -188,7 +188,8 @@ def write_table(path: Path, table: pa.Table) -> None:
 def first_contradiction(wrong: Mapping[str, npt.NDArray[np.bool_]]) -> str | None:
     """The first row that some check finds wrong, and why; None where there is none."""
     found = [(int(rows.argmax()), why) for why, rows in wrong.items() if rows.any()]
-    return f"{min(found)[0]} contradicts itself: {min(found)[1]}" if found else None
+    place, why = min(found, key=lambda one: one[0], default=(0, ""))
+    return f"{place} contradicts itself: {why}" if found else None
 
 
 def filled(table: pa.Table, values: Mapping[str, Any]) -> pa.Table:

@@ -22,6 +22,7 @@ from retr.core.errors import IntegrityError, ModelError, UsageError
 from retr.core.units import Radius
 from retr.embedding.model_file import load_model, save_model
 from retr.evaluation.copies import bench as copy_bench
+from retr.evaluation.copies import queries
 from retr.evaluation.copies.bench import CopyResult, run_copy_bench
 from retr.evaluation.copies.plan import CopyPlan
 from retr.evaluation.copies.records import FORMAT, SCHEMA
@@ -99,12 +100,45 @@ def table_of(result: CopyResult) -> list[dict[str, Any]]:
     return FORMAT.read(result.records).table.to_pylist()
 
 
+class Mortal(Silent):
+    """Progress that ends a run after so many queries."""
+
+    def __init__(self, queries: int) -> None:
+        super().__init__()
+        self.left = queries
+
+    def advance(self, count: int = 1) -> None:
+        if self.phases[-1] == "queries":
+            self.left -= count
+            if self.left <= 0:
+                raise KeyboardInterrupt
+
+
+def test_a_run_that_was_killed_ends_as_one_in_peace(
+    plan: CopyPlan, result: CopyResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SEARCH_BATCH", 5)
+    before = {path.parent for path in plan.out.glob("*/run.json")}
+    with pytest.raises(KeyboardInterrupt):
+        run_copy_bench(plan, Mortal(12))
+    (unfinished,) = {path.parent for path in plan.out.glob("*/run.json")} - before
+    assert len(list((unfinished / "parts").iterdir())) == 3
+    progress = Mortal(10**6)
+    resumed = run_copy_bench(replace(plan, resume=True), progress)
+    assert resumed.records.parent == unfinished
+    own = ("run", "seconds")
+    bare = [[{k: v for k, v in row.items() if k not in own} for row in table_of(one)] for one in (resumed, result)]
+    assert bare[0] == bare[1]
+    asked = len({(row["query"], row["edit"]) for row in table_of(result)})
+    assert 10**6 - progress.left == asked - 15
+
+
 class TestCounts:
     def test_every_item_under_every_family_and_half_of_the_negatives(self, result: CopyResult) -> None:
         rows = table_of(result)
         assert len(rows) == ITEMS * len(FAMILIES) + 6
         assert {f.family: f.queries for f in result.summary.systems[0].families} == dict.fromkeys(FAMILIES, ITEMS)
-        assert {row["family"] for row in rows} == {*FAMILIES, "none"}
+        assert {row["edit"] for row in rows} == {*FAMILIES, "none"}
 
     def test_what_is_stored(self, result: CopyResult) -> None:
         stored = result.summary.systems[0].stored
@@ -116,7 +150,7 @@ class TestCounts:
         assert result.summary.negatives == {"setting": 6, "measuring": 6, "present": 0, "refused": 0, "known_copies": 0}
         threshold = result.summary.systems[0].stored["thresholds"][0]
         assert (threshold["source"], threshold["samples"]) == ("calibrated", 6)
-        negatives = {row["query"] for row in table_of(result) if row["family"] == "none"}
+        negatives = {row["query"] for row in table_of(result) if row["edit"] == "none"}
         first = {row["first_path"] for row in table_of(result)}
         assert negatives
         assert not negatives & first
@@ -135,7 +169,7 @@ class TestCounts:
             replace(plan, thresholds="none")
 
     def test_numbers_are_those_of_the_records(self, result: CopyResult) -> None:
-        rows = [row for row in table_of(result) if row["family"] == "two"]
+        rows = [row for row in table_of(result) if row["edit"] == "two"]
         line = next(f for f in result.summary.systems[0].families if f.family == "two")
         found = [row for row in rows if row["rank"] == 1]
         assert line.scores.recall == len(found) / ITEMS
@@ -178,7 +212,7 @@ class TestLaws:
     def test_a_query_answered_alone_gets_the_recorded_radius(self, result: CopyResult) -> None:
         from retr.retrieval.engine import Engine
 
-        row = next(row for row in table_of(result) if row["family"] == "identity")
+        row = next(row for row in table_of(result) if row["edit"] == "identity")
         pixels = np.asarray(Image.open(row["query"]).convert("RGB")).astype(np.float64) / 255.0
         answer = Engine.open(result.index, device="cpu").answer(pixels, k=1, certify=True)
         assert answer.matches[0].top1 is not None
@@ -201,16 +235,16 @@ class TestSeedsAndReuse:
 
     def test_another_seed_draws_other_edits_and_other_halves(self, plan: CopyPlan, result: CopyResult) -> None:
         other = run_copy_bench(replace(plan, seed=1, families=("jpeg",)), Silent())
-        quality = [[r["parameters"] for r in table_of(x) if r["family"] == "jpeg"] for x in (result, other)]
+        quality = [[r["parameters"] for r in table_of(x) if r["edit"] == "jpeg"] for x in (result, other)]
         assert quality[0] != quality[1]
         assert other.index != result.index
 
     def test_fewer_queries_are_drawn_from_every_folder(self, plan: CopyPlan) -> None:
         drawn = run_copy_bench(replace(plan, queries=7, families=("identity", "jpeg")), Silent())
-        rows = [row for row in table_of(drawn) if row["family"] == "jpeg"]
+        rows = [row for row in table_of(drawn) if row["edit"] == "jpeg"]
         assert len(rows) == 7
         assert sum("/gallery/a/" in row["query"] for row in rows) == 5
-        others = [row for row in table_of(drawn) if row["family"] == "identity"]
+        others = [row for row in table_of(drawn) if row["edit"] == "identity"]
         assert {row["query"] for row in rows} != {row["query"] for row in others}
 
     def test_an_unfinished_index_is_made_anew(self, plan: CopyPlan, result: CopyResult) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,12 +56,51 @@ def folder(tmp_path_factory):
 
 def plan(folder, **changes):
     given = {"model": "block-means:4", "k": 3, "split": 2, "rmse": (2.0, 80.0), "l2": (1.0,), "steps": 15, "workers": 1}
-    return KnnPlan(gallery=folder, **(given | changes))
+    return KnnPlan(gallery=folder, **(given | {"out": folder.parent / "runs"} | changes))
 
 
 @pytest.fixture(scope="module")
 def result(folder):
     return run_knn(plan(folder, attack=True), Silent())
+
+
+class Killed(Exception):  # noqa: N818 - as in the other audits
+    """Something ended the process."""
+
+
+class Mortal(Silent):
+    """Progress that ends a run after so many queries of it."""
+
+    def __init__(self, queries):
+        self.left, self.asking = queries, False
+
+    def phase(self, title, total):
+        self.asking = title == "queries"
+
+    def advance(self, count=1):
+        self.left -= count if self.asking else 0
+        if self.asking and self.left <= 0 < count:
+            raise Killed
+
+
+def test_a_run_that_was_killed_ends_as_one_in_peace(folder, result, tmp_path):
+    asked = plan(folder, attack=True, batch=2, out=tmp_path)
+    with pytest.raises(Killed):
+        run_knn(asked, Mortal(4))
+    (unfinished,) = tmp_path.iterdir()
+    assert len(list((unfinished / "parts").iterdir())) == 1
+    resumed = run_knn(replace(asked, resume=True), Silent())
+    assert resumed.records.parent == unfinished
+    peace = run_knn(replace(asked, out=tmp_path / "peace"), Silent())
+
+    def bare(rows):
+        return [replace(row, attacked=tuple(replace(one, measured={}) for one in row.attacked)) for row in rows]
+
+    assert bare(resumed.rows) == bare(peace.rows)
+    assert summarise_knn(resumed) == summarise_knn(peace)
+    assert not (unfinished / "parts").exists()
+    with pytest.raises(UsageError, match="another plan: steps was 15 and is 16"):
+        run_knn(plan(folder, attack=True, steps=16, batch=2, out=tmp_path, resume=True), Mortal(2))
 
 
 def test_certified_is_at_most_attacked_and_nothing_breaks(result):

@@ -91,7 +91,7 @@ def state(out: Path) -> tuple[list[dict], dict[str, bytes]]:
     """The records, but for what must differ, and every other file that is left."""
     rows = FORMAT.read(out / "records.parquet").table.to_pylist()
     kept = [{name: value for name, value in row.items() if name not in ("run", "seconds")} for row in rows]
-    own = ("audit.json", "records.parquet")
+    own = ("run.json", "records.parquet")
     files = {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
     return kept, {name: data for name, data in files.items() if name not in own}
 

@@ -45,7 +45,7 @@ def test_json_keeps_standard_output_to_itself(index, tmp_path):
     assert outcome.exit_code == 0
     assert json.loads(outcome.stdout)["records"] == str(tmp_path / "a" / "records.parquet")
     assert (tmp_path / "p.html").is_file()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["audit.json", "records.parquet"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["records.parquet", "run.json"]
 
 
 def test_systems_side_by_side_and_a_transfer(index, tmp_path):

@@ -59,7 +59,7 @@ def test_self_edits_at_budgets(index, tmp_path):
             assert (row["l2"] if row["norm"] == "l2" else row["linf"]) <= row["eps"]
             assert row["within_top1"] == (row["l2"] < row["radius_top1"])
             assert row["command"] == "retr attack-eval"
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["audit.json", "records.parquet"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["records.parquet", "run.json"]
 
 
 def test_at_multiples_of_the_radius_nothing_falls_inside_and_much_outside(index, tmp_path):
@@ -130,7 +130,7 @@ def test_what_is_kept(index, tmp_path, keep, images):
         sample=2, edits=("identity",), attacks=("pgd-linf",), budgets=(1.0,), steps=2, keep=keep, out=tmp_path / "a"
     )
     result = run_attack_eval(engine, plan)
-    files = [p for p in (tmp_path / "a").rglob("*") if p.is_file() and p.name not in ("records.parquet", "audit.json")]
+    files = [p for p in (tmp_path / "a").rglob("*") if p.is_file() and p.name not in ("records.parquet", "run.json")]
     assert len(files) == images
     assert {str(p.relative_to(tmp_path / "a")) for p in files} == {
         r[column] for r in rows(result) for column in ("image", "clean_image") if r["image"]

@@ -52,7 +52,7 @@ def rows(result):
 
 
 def test_killed_at_any_moment_it_ends_as_in_peace(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "support"), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent.parent / "support"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(HERE / "audit_under_fire.py"), str(tmp_path), "4"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_a_run_stopped_in_the_middle_repeats_nothing(index, tmp_path):
     plan = replace(PLAN, out=tmp_path / "a", command="as typed")
     with pytest.raises(Killed):
         run_attack_eval(engine, plan, progress=stop_after(3))
-    with pytest.raises(UsageError, match="--resume"):
+    with pytest.raises(UsageError, match="resume it"):
         run_attack_eval(engine, plan)
     seen = []
     again = replace(plan, resume=True, command="as typed, with --resume")
@@ -94,7 +94,7 @@ def test_another_plan_or_another_index_is_refused(make_index, index, tmp_path):
         run_attack_eval(engine, replace(plan, steps=2))
     with pytest.raises(UsageError, match="queries and systems changed"):
         run_attack_eval(make_index(12)[0], plan)
-    (tmp_path / "a" / "audit.json").write_text("{}")
+    (tmp_path / "a" / "run.json").write_text("{}")
     with pytest.raises(IntegrityError, match="cannot be read"):
         run_attack_eval(engine, plan)
 
