@@ -16,8 +16,9 @@ from retr.images.views import VIEW_SETS
 from retr.indexer.build import IndexOptions, IndexReport, build_index
 from retr.indexer.gallery import open_gallery
 from retr.indexer.info import describe_index, list_rejects
+from retr.indexer.integrity import check_content
 from retr.indexer.lock import writer_lock
-from retr.indexer.snapshot import read_current, require_current, verify_files
+from retr.indexer.snapshot import read_current, require_current
 
 
 def run(corpus: Path | str, index: Path, **options) -> IndexReport:
@@ -73,7 +74,7 @@ def test_a_changed_file_replaces_its_old_content(corpus, tmp_path):
     draw(corpus / "c" / "05.png", 5)
     back = run(corpus, tmp_path / "index")
     assert (back.indexed, back.replaced, back.rows) == (1, 1, 22)
-    assert verify_files(tmp_path / "index", require_current(tmp_path / "index")) > 0
+    assert check_content(tmp_path / "index", require_current(tmp_path / "index"), everything=True).read > 0
 
 
 def test_content_that_comes_back_is_live_again(tmp_path):
@@ -85,7 +86,7 @@ def test_content_that_comes_back_is_live_again(tmp_path):
         assert (report.indexed, report.rows, report.items) == (1, 1, 1)
     names = [segment.id for segment in require_current(tmp_path / "index").segments]
     assert len(set(names)) == 3
-    assert verify_files(tmp_path / "index", require_current(tmp_path / "index")) == 12
+    assert check_content(tmp_path / "index", require_current(tmp_path / "index"), everything=True).read == 12
 
 
 def test_new_files_are_added_and_gone_files_stay_until_pruned(corpus, tmp_path):

@@ -20,8 +20,9 @@ from retr.indexer import staging as stage
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.gallery import open_gallery
 from retr.indexer.info import describe_index
+from retr.indexer.integrity import check_content
 from retr.indexer.row_codes import ROW_CODES, decode, find_code
-from retr.indexer.snapshot import Snapshot, parse_snapshot, read_snapshot, require_current, verify_files
+from retr.indexer.snapshot import Snapshot, parse_snapshot, read_snapshot, require_current
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import query_files
 
@@ -110,7 +111,7 @@ def test_an_index_holds_the_decoded_rows_and_is_exact_about_them(corpus, tmp_pat
     engine = Engine.open(tmp_path / "coded")
     assert (engine.channels[0].store.take(np.arange(44)) == expected).all()
     assert report.rows == 44
-    assert verify_files(tmp_path / "coded", engine.gallery.snapshot) > 3
+    assert check_content(tmp_path / "coded", engine.gallery.snapshot, everything=True).read > 3
     exact = expected.astype(np.float64)
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     for outcome in query_files(engine, [str(corpus / "b" / "01.png"), str(corpus / "c" / "05.png")]):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from retr.core.errors import UsageError
-from retr.indexer.corpus import path_to_text, read_corpus, text_to_path
+from retr.indexer.sources import path_to_text, read_corpus, text_to_path
 
 NOWHERE = Path("/nowhere")
 
