@@ -102,6 +102,9 @@ def index(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Forget images of this folder that are gone.")] = False,
+    prune_all: Annotated[
+        bool, typer.Option("--prune-all", help="Forget them even if they are most of it, or the folder is empty.")
+    ] = False,
     max_pixels: Annotated[int | None, typer.Option(help="Refuse larger images [default: the decode policy's].")] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
@@ -128,6 +131,7 @@ def index(
         resume=resume,
         restart=restart,
         prune=prune,
+        prune_all=prune_all,
         device=device,
     )
     try:
@@ -197,6 +201,8 @@ def query(
     if proving and budget is None:
         raise UsageError(f"--unit {unit} needs --eps")
     engine = Engine.open(_index_path(index), device=device, threshold=threshold)
+    if not engine.gallery.content.complete:
+        print(f"retr: {_index_path(index)}: {engine.gallery.content}", file=sys.stderr)
     paths = _paths(images)
     outcomes = query_files(engine, paths, k=k, certify=proving, eps=budget, unit=unit_name)
     refused, withheld, records = 0, [], []

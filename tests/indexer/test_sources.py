@@ -145,6 +145,6 @@ def test_a_file_that_is_no_tar_and_a_damaged_one_are_told_apart(tree):
     with pytest.raises(UsageError, match="cannot be read as an uncompressed tar"):
         list(shard_entries(tree / "a.png"))
     shard = shard_of(tree / "cut.tar", ("a.jpg", "b.jpg"))
-    shard.write_bytes(shard.read_bytes()[:1030])
+    shard.write_bytes(shard.read_bytes()[:600])
     with pytest.raises(IntegrityError, match="damaged tar shard"):
         list(shard_entries(shard))
