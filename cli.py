@@ -102,6 +102,9 @@ def index(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Forget images of this folder that are gone.")] = False,
+    prune_all: Annotated[
+        bool, typer.Option("--prune-all", help="Forget them even if they are most of it, or the folder is empty.")
+    ] = False,
     max_pixels: Annotated[int | None, typer.Option(help="Refuse larger images [default: the decode policy's].")] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
@@ -128,6 +131,7 @@ def index(
         resume=resume,
         restart=restart,
         prune=prune,
+        prune_all=prune_all,
         device=device,
     )
     try:
@@ -185,7 +189,7 @@ def query(
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does."""
     from .core.units import check_unit
-    from .indexer.corpus import path_to_text
+    from .indexer.sources import path_to_text
     from .reports.emit import check_format, emit
     from .reports.query_table import print_answer
     from .retrieval.engine import Engine
@@ -197,6 +201,8 @@ def query(
     if proving and budget is None:
         raise UsageError(f"--unit {unit} needs --eps")
     engine = Engine.open(_index_path(index), device=device, threshold=threshold)
+    if not engine.gallery.content.complete:
+        print(f"retr: {_index_path(index)}: {engine.gallery.content}", file=sys.stderr)
     paths = _paths(images)
     outcomes = query_files(engine, paths, k=k, certify=proving, eps=budget, unit=unit_name)
     refused, withheld, records = 0, [], []
@@ -879,7 +885,7 @@ def bench_knn(
 
 
 def _corpus_paths(source: str, index: Path) -> list[str]:
-    from .indexer.corpus import read_corpus, text_to_path
+    from .indexer.sources import read_corpus, text_to_path
 
     return [str(text_to_path(path)) for path in read_corpus(source, exclude=index).paths]
 

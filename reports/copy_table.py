@@ -15,7 +15,7 @@ from .progress import ProgressBar
 
 
 class Result(Protocol):
-    """What is printed; ``evaluation.copies.bench.CopyResult`` is one."""
+    """What is printed; ``evaluation.copy_bench.CopyResult`` is one."""
 
     @property
     def run(self) -> str:

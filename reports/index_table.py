@@ -17,8 +17,13 @@ def print_run(report: Mapping[str, Any]) -> None:
     table.add_row("seen", f"{report['seen']} files = {counts}")
     if report["recovered"]:
         table.add_row("recovered", f"{report['recovered']} of them from before the interruption")
-    if report["replaced"] or report["pruned"]:
-        table.add_row("forgotten", f"{report['replaced']} older contents, {report['pruned']} files that are gone")
+    forgotten = {
+        "older contents": report["replaced"],
+        "files that are gone": report["pruned"],
+        "files that are no images any more": report["dropped"],
+    }
+    if any(forgotten.values()):
+        table.add_row("forgotten", ", ".join(f"{count} {what}" for what, count in forgotten.items() if count))
     table.add_row("gallery", f"{report['items']} items in {report['rows']} rows")
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
@@ -36,7 +41,7 @@ def _shares(seconds: Mapping[str, float]) -> str:
 def print_info(info: Mapping[str, Any]) -> None:
     """What an index holds."""
     table = Table(title=f"{info['index']}  snapshot {info['snapshot']}", show_header=False, title_justify="left")
-    for key in ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "verified"):
+    for key in ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "content"):
         if info.get(key) is not None:
             table.add_row(key.replace("_", " "), str(info[key]))
     table.add_row("decode policy", info["policy_digest"][:16])

@@ -15,8 +15,9 @@ import numpy as np
 
 from ...core.errors import UsageError
 from ...core.files import canonical_json, digest_json, write_atomically
-from ...indexer.corpus import path_to_text
-from ..shared.images import Entry, halves, in_order, list_entries, listing_digest
+from ...core.parallel import in_order
+from ...indexer.sources import Entry, list_entries, path_to_text
+from ..shared.images import halves, listing_digest
 from ..shared.provenance import Provenance
 from ..shared.run_folder import RunFolder, open_run
 from ..systems.baselines import check_hash, hash_system

@@ -21,11 +21,11 @@ from ...attacks.media import Pixels
 from ...attacks.target import Sees
 from ...core.errors import ImageRejected, UsageError
 from ...core.files import digest_json, sha256_bytes
+from ...core.parallel import in_order
 from ...images.decode import load
 from ...images.policy import DecodePolicy
-from ...indexer.corpus import text_to_path
+from ...indexer.sources import text_to_path
 from ...retrieval.answer import Answer, Match
-from ..shared.images import in_order
 from .baselines import HASHES, Words, check_hash, pack, why_uncertified
 from .hash_target import Hashed, HashTarget, Ints, to_levels
 from .index_system import Item, Kind

@@ -59,10 +59,10 @@ class TwoAFCPlan:
     """A whole benchmark.
 
     Attributes:
-        data: data sets, as ``data.open_data`` takes them.
+        data: data sets, as ``two_afc_data.open_data`` takes them.
         metrics: specs of metrics.
         choice: which triplets.
-        attacks: words of ``settings.FAMILIES``.
+        attacks: words of ``two_afc_settings.FAMILIES``.
         levels: numbers that the settings may depend on.
         moves: what the attacks change; what each setting's paper changes where empty.
         transfer_from: metric that transferred attacks are made on; None for none.

@@ -130,7 +130,7 @@ class AttackLine:
 
 @dataclass(frozen=True)
 class CertifiedLine:
-    """Certified 2AFC score of one metric in one form; see ``summary`` for the forms.
+    """Certified 2AFC score of one metric in one form; see ``two_afc_summary`` for the forms.
 
     Attributes:
         scores: at each ε, the score of judgements whose radius is larger; the others count 0.

@@ -8,7 +8,7 @@ import pytest
 
 from retr.core.errors import UsageError
 from retr.evaluation.copies.known_copies import KnownCopies, read_known_copies
-from retr.evaluation.shared.images import Entry
+from retr.indexer.sources import Entry
 
 
 def entries(*names: str) -> list[Entry]:

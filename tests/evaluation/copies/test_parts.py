@@ -11,11 +11,13 @@ import pytest
 from drawn import draw
 
 from retr.core.errors import UsageError
+from retr.core.parallel import in_order
 from retr.core.statistics import wilson
 from retr.evaluation.copies.queries import Item, choose_items
 from retr.evaluation.copies.summary import average_precision
-from retr.evaluation.shared.images import Entry, halves, in_order, list_entries, listing_digest
+from retr.evaluation.shared.images import halves, listing_digest
 from retr.images.policy import DecodePolicy
+from retr.indexer.sources import Entry, list_entries
 
 POLICY = DecodePolicy()
 
