@@ -455,9 +455,10 @@ def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] 
 
     from .reports.emit import check_format, emit
     from .reports.train_table import TrainProgress, print_training
+    from .training.context import RunContext
     from .training.loop import run_training
     from .training.options import parse_settings
-    from .training.recipes import RunContext, build_recipe, plan_and_options
+    from .training.recipes import build_recipe, plan_and_options
 
     chosen = check_format(form)
     plan, options = plan_and_options(recipe, {**numbers, **parse_settings(words or ())})

@@ -22,7 +22,7 @@ from .copies_evaluation import Held, evaluate_copies
 from .copies_loss import CopiesLoss, Margins, copies_loss, nearest_others
 from .data import ImageStore, open_store
 from .hard_groups import HardGroups, find_neighbours
-from .recipes import RunContext
+from .context import RunContext
 from .starts import averaged_weights, load_shallower
 
 _THRESHOLDS: dict[Score, float] = {"cosine": 0.4, "euclidean": 8.0}

@@ -21,7 +21,7 @@ from .data import ImageStore, open_store
 from .distill_jitter import JITTERS, jittered
 from .distill_loss import LOSSES, relative_losses, rmse
 from .epochs import Epochs
-from .recipes import RunContext
+from .context import RunContext
 from .starts import load_start, read_start
 from .students import Student, parse_student
 from .teacher import Teacher, as_images, at_size, load_teacher, stored_targets

@@ -18,7 +18,7 @@ from ..datasets.layouts import load_triplets
 from ..datasets.nights import MIN_VOTES
 from ..embedding.model_file import save_model
 from .epochs import Epochs
-from .recipes import RunContext
+from .context import RunContext
 from .starts import load_start, read_start
 from .students import Student, parse_student
 from .teacher import as_images

@@ -24,7 +24,8 @@ from retr.training.distill_loss import relative_losses, rmse, rmse_losses
 from retr.training.epochs import Epochs
 from retr.training.loop import run_training
 from retr.training.plan import TrainPlan
-from retr.training.recipes import RunContext, build_recipe, plan_and_options
+from retr.training.context import RunContext
+from retr.training.recipes import build_recipe, plan_and_options
 from retr.training.starts import load_start, read_start
 from retr.training.students import parse_student, student_from_json
 from retr.training.teacher import Teacher, load_teacher, orthogonal_projection, stored_targets

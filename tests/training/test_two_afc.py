@@ -22,7 +22,8 @@ from retr.core.units import to_l2
 from retr.embedding.model_file import load_model, read_header
 from retr.training.loop import run_training
 from retr.training.plan import TrainPlan
-from retr.training.recipes import RunContext, build_recipe, plan_and_options
+from retr.training.context import RunContext
+from retr.training.recipes import build_recipe, plan_and_options
 from retr.training.students import parse_student
 from retr.training.two_afc import TwoAFCOptions, TwoAFCRecipe, build_two_afc
 from retr.training.two_afc_certify import Judgements, figures, judge
