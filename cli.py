@@ -50,7 +50,7 @@ BatchOption = Annotated[int | None, typer.Option("--batch", help="Items in a bat
 RateOption = Annotated[float | None, typer.Option("--lr", help="Highest learning rate [default: the recipe's].")]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="32, bf16 or tf32 [default: 32].")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
-MinutesOption = Annotated[float | None, typer.Option("--minutes", help="Stop cleanly after so long; see --resume.")]
+MinutesOption = Annotated[float | None, typer.Option("--minutes", help="Be done after so long, evaluation included; see --resume.")]
 HoldoutOption = Annotated[
     int | None, typer.Option("--holdout", help="Images kept for evaluation [default: a tenth, at most 1000].")
 ]
@@ -451,7 +451,10 @@ def _numbers_of_plan(
 
 def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] | None, form: str) -> None:
     """Train one recipe and print how it ended."""
+    import time
     from dataclasses import asdict
+
+    began = time.monotonic()
 
     from .reports.emit import check_format, emit
     from .reports.train_table import TrainProgress, print_training
@@ -474,7 +477,7 @@ def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] 
         )
         built = build_recipe(recipe, options, context)
     with shown:
-        result = run_training(built, plan, folder=run.folder, resume=run.resume, observer=shown)
+        result = run_training(built, plan, folder=run.folder, resume=run.resume, observer=shown, began=began)
     if result.process:  # torchrun started several; the first one speaks for all
         raise typer.Exit(130 if result.stopped == "interrupted" else 0)
     report = {"schema": "retr.training-run/1", **asdict(result), "folder": str(result.folder)}
