@@ -810,7 +810,7 @@ def bench_2afc(
     if result.alarms:
         print(f"retr: {result.alarms} soundness alarms; see {result.path}", file=sys.stderr)
         raise typer.Exit(1)
-    if result.rejected:
+    if result.rejected or result.absent:
         raise typer.Exit(REJECTED)
 
 

@@ -199,7 +199,7 @@ def told_apart(systems: Sequence[System]) -> list[System]:
 
 def _with_digits(system: EngineSystem) -> str:
     channels = system.engine.channels
-    return "+".join(f"{channel.embedder.name}@{channel.embedder.digest[:6]}" for channel in channels)
+    return "+".join(f"{channel.name.partition('@')[0]}@{channel.embedder.digest[:6]}" for channel in channels)
 
 
 def _calibrated_index(

@@ -103,8 +103,8 @@ class TripletRecords:
     Attributes:
         table: see :data:`SCHEMA`.
         facts: ``run``, ``command``, ``versions``, ``seed``, ``policy_digest``; ``plan`` (what was asked), ``metrics``,
-            ``data`` (what was read, kept, skipped and rejected), ``left_out`` (attacks that a metric cannot be given,
-            with the reason).
+            ``data`` (what was read, kept, skipped and rejected), ``left_out`` (metrics that cannot be loaded, and
+            attacks that one cannot be given, with the reason).
     """
 
     table: pa.Table

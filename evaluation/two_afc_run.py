@@ -23,12 +23,12 @@ from .trials import worker_threads
 from .two_afc_certificates import certify_triplets
 from .two_afc_data import chunks, open_data
 from .two_afc_folder import Folder, Part, open_folder
-from .two_afc_metric import Array, System, check_side, load_system
+from .two_afc_metric import Array, System, check_side
 from .two_afc_plan import TwoAFCPlan
 from .two_afc_records import TripletRecords, nearer, read_triplet_records
 from .two_afc_rows import Radii, Row, View
 from .two_afc_targets import planes
-from .two_afc_tasks import Task, check_different, find_source, plan_tasks
+from .two_afc_tasks import LeftOut, Task, check_different, find_source, load_systems, plan_tasks
 from .two_afc_trials import Trials
 
 _VALUES_PER_BATCH = 3_000_000
@@ -64,6 +64,7 @@ class TwoAFCResult:
         path: the Parquet file.
         records: its content.
         rejected: triplets that could not be used: (data set, what is wrong, with triplet and file).
+        absent: metrics that could not be loaded here: (metric, what is missing), once for every setting left out.
         alarms: certificates that an attack broke; 0 unless something is wrong with retr.
         seconds: computed, in all sittings.
     """
@@ -72,6 +73,7 @@ class TwoAFCResult:
     path: Path
     records: TripletRecords
     rejected: tuple[tuple[str, str], ...]
+    absent: tuple[tuple[str, str], ...]
     alarms: int
     seconds: float
 
@@ -85,19 +87,20 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lamb
 
     Raises:
         UsageError: there is nothing to judge, a metric cannot take the images, or the folder is in use.
-        ModelError: a metric cannot be loaded, or gives what is no number.
+        ModelError: no metric can be loaded, or one gives what is no number.
     """
     policy = DecodePolicy()
     data = [(spec, open_data(spec, plan.choice, policy=policy)) for spec in plan.data]
-    systems = [load_system(spec, device=plan.device) for spec in plan.metrics]
-    source = find_source(plan, systems)
+    found, missing = load_systems(plan)
+    systems = list(found.values())
+    source, stranded = find_source(plan, found)
     judges = systems if source is None or source in systems else [*systems, source]
     check_different(judges)
     for system in judges:
         for side in {triplets.side for _, triplets in data}:
             check_side(system, side)
     tasks, left_out = plan_tasks(plan, systems, source)
-    facts = _facts(plan, data, judges, policy, left_out)
+    facts = _facts(plan, data, judges, policy, [*missing, *stranded, *left_out])
     folder = open_folder(plan.out, facts, resume=plan.resume)
     pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
     try:
@@ -110,7 +113,8 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lamb
     records = read_triplet_records(folder.records)
     alarms = sum(records.table["alarm"].to_pylist())
     rejected = tuple((name, why) for name, why in facts["rejected"])
-    return TwoAFCResult(folder.path, folder.records, records, rejected, alarms, facts["seconds"])
+    absent = tuple((one["metric"], one["why"]) for one in (*missing, *stranded))
+    return TwoAFCResult(folder.path, folder.records, records, rejected, absent, alarms, facts["seconds"])
 
 
 class _Sitting:
@@ -233,7 +237,7 @@ def _facts(
     data: Sequence[tuple[str, LazyTriplets]],
     systems: Sequence[System],
     policy: DecodePolicy,
-    left_out: Sequence[dict[str, str]],
+    left_out: Sequence[LeftOut],
 ) -> dict[str, Any]:
     metrics = [system.describe() for system in systems]
     described = {

@@ -24,6 +24,7 @@ from .data import ImageStore, open_store
 from .hard_groups import HardGroups, find_neighbours
 from .context import RunContext
 from .starts import averaged_weights, load_shallower
+from .students import named
 
 _THRESHOLDS: dict[Score, float] = {"cosine": 0.4, "euclidean": 8.0}
 """Fixed, not learned: a learned angle runs away to 0, the embedding to one direction, and the cone to a ball."""
@@ -60,7 +61,7 @@ class CopiesOptions:
         gallery_edits: share of steps whose gallery rows are edited too, as the rows of stored views are.
         source_side: side at which images are cached, before edits; at least ``image``.
         start: folder of a run of this recipe whose averaged weights to begin with; its network may have fewer blocks.
-        name: of the model in its file.
+        name: of the model in its file; "" for ``copies-`` and the first digits of its digest.
     """
 
     image: int = RETR_S.image
@@ -83,7 +84,7 @@ class CopiesOptions:
     gallery_edits: float = 0.0
     source_side: int = 96
     start: Path | None = None
-    name: str = "retr_s"
+    name: str = ""
 
     def __post_init__(self) -> None:
         for field in ("epsilon", "temperature", "threshold"):
@@ -197,6 +198,7 @@ class CopiesRecipe:
         self._settle(network)
         blueprint = retr_blueprint(self.options.architecture, self.options.score)
         embedder = NetworkEmbedder(network.fold(), blueprint, name=self.options.name, spec=str(path))
+        embedder.name = self.options.name or named(self.name, embedder)
         card = {"purpose": "finding edited copies of images, with certified radii", "recipe": self.name}
         save_model(embedder, path, card, training=training_record)
 

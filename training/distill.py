@@ -23,7 +23,7 @@ from .distill_loss import LOSSES, relative_losses, rmse
 from .epochs import Epochs
 from .context import RunContext
 from .starts import load_start, read_start
-from .students import Student, parse_student
+from .students import Student, named, parse_student
 from .teacher import Teacher, as_images, at_size, load_teacher, stored_targets
 
 EVALUATED = 512
@@ -150,6 +150,7 @@ class DistillRecipe:
     def export(self, network: nn.Module, path: Path, training_record: Mapping[str, Any]) -> None:
         """Write the model file."""
         embedder = self.student.shipped(network, self.options.score, path)
+        embedder.name = named(self.name, embedder)
         teacher = self.teacher.embedder.spec
         card = {"purpose": f"a certified student of {teacher}", "loss": self.options.loss, "teacher": teacher}
         save_model(embedder, path, card, training=training_record)

@@ -20,7 +20,7 @@ from ..embedding.model_file import save_model
 from .epochs import Epochs
 from .context import RunContext
 from .starts import load_start, read_start
-from .students import Student, parse_student
+from .students import Student, named, parse_student
 from .teacher import as_images
 from .two_afc_certify import figures, judge
 from .two_afc_data import TripletPixels, open_triplets
@@ -159,7 +159,9 @@ class TwoAFCRecipe:
             "purpose": "perceptual similarity as people judge it",
             "certificate": CERTIFICATES[self.options.published],
         }
-        save_model(self.student.shipped(network, "cosine", path), path, card, training=training_record)
+        embedder = self.student.shipped(network, "cosine", path)
+        embedder.name = named(self.name, embedder)
+        save_model(embedder, path, card, training=training_record)
 
     def _margin(self) -> float:
         """In the units of the loss: embedding units (L ≤ 1, so pixels of the S×S reference), or cosines."""

@@ -279,6 +279,16 @@ class TestBaselines:
         with pytest.raises(UsageError, match="given twice"):
             run_copy_bench(twice, Silent())
 
+    def test_two_runs_of_one_architecture_are_two_channels(self, plan: CopyPlan, tmp_path: Path) -> None:
+        student = parse_student("retr_s:image=16,widths=16+32,depths=1+1,dim=16")
+        files = [str(tmp_path / f"{seed}.safetensors") for seed in range(2)]
+        for seed, file in enumerate(files):
+            save_model(student.shipped(student.network(seed), "cosine"), Path(file), {}, training={})
+        result = run_copy_bench(replace(plan, models=tuple(files), families=("identity",)), Silent())
+        names = [f"{load_model(Path(f)).name}@{load_model(Path(f)).digest[:6]}" for f in files]
+        assert [line.system for line in result.summary.systems] == ["+".join(names)]
+        assert [one["channel"] for one in result.summary.systems[0].stored["thresholds"]] == names
+
     @pytest.mark.parametrize("name", list(baselines.HASHES))
     def test_hashes_find_what_is_hardly_changed(self, plan: CopyPlan, name: str) -> None:
         pytest.importorskip(baselines.HASHES[name].package, reason="an optional package: pip install 'retr[baselines]'")

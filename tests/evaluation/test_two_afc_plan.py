@@ -20,6 +20,7 @@ from retr.evaluation.two_afc_plan import parse_radii, plan_of
 from retr.evaluation.two_afc_run import view_of
 from retr.evaluation.two_afc_settings import FAMILIES, Levels, settings_of
 from retr.evaluation.two_afc_targets import Attacked, target_of
+from retr.reports.two_afc_table import left_out as lines_left_out
 
 BLOCKS = "retr:block-means:16"
 
@@ -48,8 +49,32 @@ def test_a_metric_that_gives_no_number_is_named_and_leaves_no_folder(drawn: Path
 
 
 def test_a_source_that_cannot_be_loaded_says_what_else_there_is(drawn: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="--transfer-from st-lpips-alex, or none"):
+    with pytest.raises(ModelError, match="another metric, such as st-lpips-alex"):
         small_run(drawn, lambda _: tmp_path, attacks=("transfer-stadv",), transfer_from="python:no_module.there")
+
+
+def test_a_metric_that_cannot_be_loaded_costs_itself_and_not_the_run(drawn: Path, tmp_path: Path) -> None:
+    absent = "python:no_module.there"
+    result = small_run(
+        drawn, lambda _: tmp_path, metrics=(absent, "l2"), attacks=("fgsm", "transfer-stadv"), transfer_from=absent
+    )
+    assert {row["metric"] for row in result.records.table.to_pylist()} == {"l2"}
+    assert {row["attack"] for row in result.records.table.to_pylist()} == {"none", "fgsm"}
+    left_out = result.records.facts["left_out"]
+    assert [(one["metric"], one["setting"]) for one in left_out] == [(absent, ""), (absent, "transfer-stadv")]
+    assert all("cannot import no_module" in one["why"] for one in left_out)
+    assert [metric for metric, _ in result.absent] == [absent, absent]
+    assert [line.split(" (")[0] for line in lines_left_out(result.records.facts)] == [
+        f"left out: {absent}",
+        f"left out on {absent}",
+    ]
+
+
+def test_a_benchmark_of_no_metric_is_none(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot import"):
+        small_run(drawn, lambda _: tmp_path, metrics=("python:no_module.there", "python:nor.this"))
+    with pytest.raises(UsageError, match="unknown metric"):
+        small_run(drawn, lambda _: tmp_path, metrics=("l2", "no-such-metric"))
 
 
 @pytest.mark.parametrize("metric", [BLOCKS, "ssim"])
