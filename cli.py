@@ -50,7 +50,9 @@ BatchOption = Annotated[int | None, typer.Option("--batch", help="Items in a bat
 RateOption = Annotated[float | None, typer.Option("--lr", help="Highest learning rate [default: the recipe's].")]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="32, bf16 or tf32 [default: 32].")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
-MinutesOption = Annotated[float | None, typer.Option("--minutes", help="Be done after so long, evaluation included; see --resume.")]
+MinutesOption = Annotated[
+    float | None, typer.Option("--minutes", help="Be done after so long, evaluation included; see --resume.")
+]
 HoldoutOption = Annotated[
     int | None, typer.Option("--holdout", help="Images kept for evaluation [default: a tenth, at most 1000].")
 ]

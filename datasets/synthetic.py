@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -155,16 +154,6 @@ def make_triplet(photo: Pixels, recipe: Recipe, *, side: int) -> Triplet[Pixels]
         raise RowError("no-effect", f"{recipe.kind} leaves no order on this photo", file=recipe.photo)
     left, right = (far, near) if recipe.right_is_nearer else (near, far)
     return Triplet(recipe.name, reference, left, right, float(recipe.right_is_nearer), group=recipe.kind)
-
-
-def recipe_of(name: str, *, seed: int) -> dict[str, Any]:
-    """Plain JSON: how the triplet of this name is made.
-
-    Raises:
-        UsageError: for a name that no synthetic triplet has.
-    """
-    kind, _, photo = name.partition("/")
-    return asdict(draw(photo, find_pairings((kind,))[0], seed=seed))
 
 
 def _chosen(photos: Sequence[str], kind: Pairing, count: int, seed: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Records of a copy benchmark: one Parquet row per query and system, sealed by a digest, checked when read."""
+"""Records of a copy benchmark: one Parquet row per query and system, sealed by a digest."""
 
 from __future__ import annotations
 
@@ -92,26 +92,6 @@ def write_copy_records(path: Path, rows: Sequence[Mapping[str, Any]], facts: Map
     part.replace(path)
     sync_directory(path.parent)
     return CopyRecords(table, json.loads(body))
-
-
-def read_copy_records(path: Path) -> CopyRecords:
-    """Read records that are as they were written, and agree with themselves.
-
-    Raises:
-        IntegrityError: the file is unreadable, holds something else, was changed, or contradicts itself.
-    """
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise IntegrityError(f"{path} cannot be read as records: {error}") from error
-    metadata = table.schema.metadata or {}
-    if metadata.get(b"schema") != SCHEMA_NAME.encode():
-        raise IntegrityError(f"{path} does not hold {SCHEMA_NAME}")
-    facts = metadata.get(b"facts", b"").decode()
-    if metadata.get(b"sha256", b"").decode() != _digest(table, facts):
-        raise IntegrityError(f"{path} was changed after it was written: its rows do not match their SHA-256")
-    check_table(table)
-    return CopyRecords(table, json.loads(facts))
 
 
 def _digest(table: pa.Table, facts: str) -> str:

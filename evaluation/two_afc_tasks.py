@@ -85,9 +85,7 @@ def check_different(systems: Sequence[System]) -> None:
         raise UsageError(f"two of the metrics are the same one, {twice[0]}")
 
 
-def plan_tasks(
-    plan: TwoAFCPlan, systems: Sequence[System], source: System | None
-) -> tuple[list[Task], list[LeftOut]]:
+def plan_tasks(plan: TwoAFCPlan, systems: Sequence[System], source: System | None) -> tuple[list[Task], list[LeftOut]]:
     """Attacks to run, and those that a metric cannot be given, with the reason.
 
     Raises:

@@ -17,12 +17,12 @@ from ..core.types import Score
 from ..embedding.model_file import save_model
 from ..embedding.network import NetworkEmbedder, describe_tensors
 from ..embedding.retr_network import RETR_S, RetrArchitecture, RetrNetwork, retr_blueprint
+from .context import RunContext
 from .copies_edits import EditChances, edit_batch, to_input
 from .copies_evaluation import Held, evaluate_copies
 from .copies_loss import CopiesLoss, Margins, copies_loss, nearest_others
 from .data import ImageStore, open_store
 from .hard_groups import HardGroups, find_neighbours
-from .context import RunContext
 from .starts import averaged_weights, load_shallower
 from .students import named
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from ..core.errors import UsageError
 from ..core.types import Score
 from ..embedding.model_file import save_model
+from .context import RunContext
 from .data import ImageStore, open_store
 from .distill_jitter import JITTERS, jittered
 from .distill_loss import LOSSES, relative_losses, rmse
 from .epochs import Epochs
-from .context import RunContext
 from .starts import load_start, read_start
 from .students import Student, named, parse_student
 from .teacher import Teacher, as_images, at_size, load_teacher, stored_targets

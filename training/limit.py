@@ -21,8 +21,8 @@ class OutOfTime(Exception):  # noqa: N818 - what happened, no error
 class TimeLimit:
     """When to stop, so that what comes last is done when the time is over.
 
-    The end of a run is an evaluation, model files and a checkpoint. It is taken to need as long as the longest of each so
-    far; an evaluation that would go on after the limit all the same is cut off between two batches.
+    The end of a run is an evaluation, model files and a checkpoint. It is taken to need as long as the longest of each
+    so far; an evaluation that would go on after the limit all the same is cut off between two batches.
 
     Args:
         minutes: None for no limit.

@@ -17,8 +17,8 @@ from ..core.units import to_l2
 from ..datasets.layouts import load_triplets
 from ..datasets.nights import MIN_VOTES
 from ..embedding.model_file import save_model
-from .epochs import Epochs
 from .context import RunContext
+from .epochs import Epochs
 from .starts import load_start, read_start
 from .students import Student, named, parse_student
 from .teacher import as_images

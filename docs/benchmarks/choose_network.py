@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from retr.embedding.retr_network import flops, parameter_count
+from retr.training.context import RunContext
 from retr.training.copies_recipe import CopiesRecipe
 from retr.training.loop import run_training
-from retr.training.context import RunContext
 from retr.training.recipes import build_recipe, plan_and_options
 from retr.training.report import Unwatched
 

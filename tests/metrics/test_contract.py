@@ -136,7 +136,9 @@ class MetricContract:
         self, metric: Metric, pair: Pair, change: Callable[[Tensor], Tensor]
     ) -> None:
         for which, images in enumerate([(change(pair[0]), pair[1]), (pair[0], change(pair[1]))]):
-            with pytest.raises(UsageError, match=rf"takes pixels in \[0, 1\], and the {('first', 'second')[which]} batch"):
+            with pytest.raises(
+                UsageError, match=rf"takes pixels in \[0, 1\], and the {('first', 'second')[which]} batch"
+            ):
                 metric.distance(*images)
 
     def test_its_spec_rebuilds_it(self, metric: Metric, pair: Pair) -> None:

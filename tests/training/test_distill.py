@@ -17,6 +17,7 @@ import retr
 from retr.core.errors import IntegrityError, ModelError, UsageError
 from retr.embedding.model_file import load_model, read_header
 from retr.embedding.registry import load_embedder
+from retr.training.context import RunContext
 from retr.training.data import open_store
 from retr.training.distill import DistillOptions, DistillRecipe, build_distill
 from retr.training.distill_jitter import JITTERS, Jitter, jittered
@@ -24,7 +25,6 @@ from retr.training.distill_loss import relative_losses, rmse, rmse_losses
 from retr.training.epochs import Epochs
 from retr.training.loop import run_training
 from retr.training.plan import TrainPlan
-from retr.training.context import RunContext
 from retr.training.recipes import build_recipe, plan_and_options
 from retr.training.starts import load_start, read_start
 from retr.training.students import parse_student, student_from_json

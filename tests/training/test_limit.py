@@ -56,8 +56,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return ours
 
 
-def run(recipe: Timed, folder: Path, watcher: Watcher | None = None, *, began: float = 0.0, **changes: Any) -> TrainReport:
-    usual = {"steps": 500, "batch": 16, "log_every": 1, "evaluate_every": 0, "checkpoint_every": 0, "accelerator": "cpu"}
+def run(
+    recipe: Timed, folder: Path, watcher: Watcher | None = None, *, began: float = 0.0, **changes: Any
+) -> TrainReport:
+    usual = {
+        "steps": 500,
+        "batch": 16,
+        "log_every": 1,
+        "evaluate_every": 0,
+        "checkpoint_every": 0,
+        "accelerator": "cpu",
+    }
     plan = TrainPlan(**{**usual, "minutes": 1.0, **changes})
     return loop.run_training(recipe, plan, folder=folder, resume=False, observer=watcher or Watcher(), began=began)
 

@@ -20,9 +20,9 @@ from retr.core.errors import UsageError
 from retr.core.types import UpperBound
 from retr.core.units import to_l2
 from retr.embedding.model_file import load_model, read_header
+from retr.training.context import RunContext
 from retr.training.loop import run_training
 from retr.training.plan import TrainPlan
-from retr.training.context import RunContext
 from retr.training.recipes import build_recipe, plan_and_options
 from retr.training.students import parse_student
 from retr.training.two_afc import TwoAFCOptions, TwoAFCRecipe, build_two_afc
