@@ -91,13 +91,26 @@ def synthetic(
     if side < SMALLEST_SIDE:
         raise UsageError(f"synthetic triplets have sides of at least {SMALLEST_SIDE} pixels, got {side}")
     folder = folder.resolve()
-    photos = [path.relative_to(folder).as_posix() for path in walk_files(folder) if is_image_name(path)]
+    photos = _photos(folder)
     recipes = plan(photos, count=count, kinds=find_pairings(kinds), seed=seed)
     places = tuple(Place(recipe.name, recipe.kind, float(recipe.right_is_nearer)) for recipe in recipes)
     digest = digest_json([LAYOUT, VERSION, side, [asdict(recipe) for recipe in recipes]])
     source = {"layout": LAYOUT, "version": VERSION, "seed": seed, "photos": len(photos), "sha256": digest}
     make = partial(_made, folder, recipes, side, policy or DecodePolicy())
     return LazyTriplets(LAYOUT, "all", side, places, digest, source, make, tuple(range(len(recipes))))
+
+
+def count_possible(folder: Path, kinds: tuple[str, ...] = ()) -> int:
+    """How many triplets a folder's photographs give: one of each kind from each.
+
+    Raises:
+        UsageError: for an unknown kind.
+    """
+    return len(_photos(folder.resolve())) * len(find_pairings(kinds))
+
+
+def _photos(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in walk_files(folder) if is_image_name(path)]
 
 
 def plan(photos: Sequence[str], *, count: int, kinds: Sequence[Pairing], seed: int) -> tuple[Recipe, ...]:

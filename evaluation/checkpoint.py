@@ -197,7 +197,7 @@ def open_folder(plan: AuditPlan) -> Checkpoint:
     if folder is not None and held:
         if not plan.resume:
             what = "the records of an audit" if (folder / RECORDS).exists() else "an unfinished audit"
-            raise UsageError(f"{folder} already holds {what}; go on with it by --resume, or choose another folder")
+            raise UsageError(f"{folder} already holds {what}; resume it, or choose another folder")
         return Checkpoint(folder, _same_plan(folder, plan))
     run = new_run_id()
     folder = folder or HOME / run

@@ -139,7 +139,7 @@ def _check_enough(plan: CopyPlan, count: int) -> None:
     if count < needed:
         raise UsageError(
             f"{plan.negatives} gives {count} negatives; a false-match rate of {plan.fpr:g} over {len(plan.models)} "
-            f"channel(s) needs {needed}, half of them to set the thresholds; give more, or raise --fpr"
+            f"channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
         )
 
 

@@ -128,10 +128,10 @@ def open_folder(path: Path, facts: Mapping[str, Any], *, resume: bool) -> Folder
     """
     given = json.loads(canonical_json(dict(facts)))
     if (path / RECORDS).exists():
-        raise UsageError(f"{path} already holds records; choose another folder with --out")
+        raise UsageError(f"{path} already holds records; choose another folder")
     if (path / STATE).exists():
         if not resume:
-            raise UsageError(f"{path} holds an unfinished run; go on with it by --resume, or choose another folder")
+            raise UsageError(f"{path} holds an unfinished run; resume it, or choose another folder")
         return Folder(path, _same(path / STATE, given))
     for name in (PARTS, IMAGES):
         if (path / name).exists():

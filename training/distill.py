@@ -63,7 +63,7 @@ class DistillOptions:
 
     def __post_init__(self) -> None:
         if not self.teacher:
-            raise UsageError("distill needs a teacher: --teacher timm:NAME, dreamsim, open_clip:NAME or a model file")
+            raise UsageError("distill needs a teacher: timm:NAME, dreamsim, open_clip:NAME or a model file")
         if not (math.isfinite(self.teacher_cache) and self.teacher_cache >= 0):
             raise UsageError(f"teacher_cache is a number of GiB of at least 0, got {self.teacher_cache}")
         if self.side < 0:
@@ -99,7 +99,7 @@ class DistillRecipe:
         train, held_out = store.split(self.seed, context.holdout_of(len(store)))
         self.held_out = held_out[:EVALUATED]
         if len(self.held_out) < 2:
-            raise UsageError(f"{len(store)} images leave {len(held_out)} for evaluation; distill needs --holdout 2")
+            raise UsageError(f"{len(store)} images leave {len(held_out)} for evaluation; distill needs a holdout of 2")
         self.epochs = Epochs(train, batch=context.plan.batch, seed=self.seed)
         self.network: nn.Module = student.network(self.seed)
         self._kept: tuple[Tensor, Tensor] | None = None

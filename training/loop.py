@@ -176,7 +176,7 @@ class _Run:
         if not self.checkpoint_path.exists():
             return None
         if not resume:
-            raise UsageError(f"{self.folder} holds a run already; go on with --resume, or name another folder")
+            raise UsageError(f"{self.folder} holds a run already; resume it, or name another folder")
         header, tensors = read_checkpoint(self.checkpoint_path)
         self.plan.require_same(header.get("plan") or {})
         for what in ("recipe", "options"):
@@ -224,7 +224,7 @@ class _Run:
         if self.progress.skipped_in_row >= SKIPS_IN_ROW:
             raise ModelError(
                 f"no finite loss or gradient in {SKIPS_IN_ROW} steps in a row, up to step {self.progress.step}; "
-                f"lower --lr (now {self.plan.lr}), or go on from the last checkpoint with --precision 32"
+                f"lower lr (now {self.plan.lr}), or go on from the last checkpoint with precision 32"
             )
 
     def _export_best(self, score: float | None) -> None:
@@ -274,7 +274,7 @@ def open_accelerator(plan: TrainPlan) -> Accelerator:
         UsageError: where there is no GPU, or another number of processes than the plan expects.
     """
     if plan.accelerator == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device is there; use --accelerator cpu, or auto")
+        raise UsageError("no CUDA device is there; use accelerator cpu, or auto")
     # Autocast is ours (step.Forward), so that the loss stays float32 and two runs in a process may differ.
     # A network may hold a parameter without effect (the q of the published SLL layers); DDP waits for it unless told.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)

@@ -67,7 +67,7 @@ def test_a_run_stopped_in_the_middle_repeats_nothing(index, tmp_path):
     plan = replace(PLAN, out=tmp_path / "a", command="as typed")
     with pytest.raises(Killed):
         run_attack_eval(engine, plan, progress=stop_after(3))
-    with pytest.raises(UsageError, match="--resume"):
+    with pytest.raises(UsageError, match="resume it"):
         run_attack_eval(engine, plan)
     seen = []
     again = replace(plan, resume=True, command="as typed, with --resume")

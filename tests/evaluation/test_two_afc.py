@@ -325,7 +325,7 @@ def test_the_same_seed_gives_the_same_records_and_a_resumed_run_too(run: Run, tm
 
     with pytest.raises(KeyboardInterrupt):
         run(stop, **told, out=tmp_path / "out")
-    with pytest.raises(UsageError, match="--resume"):
+    with pytest.raises(UsageError, match="resume it"):
         run(**told, out=tmp_path / "out")
     with pytest.raises(UsageError, match="other plan"):
         run(**{**told, "attacks": ("square-l2",)}, out=tmp_path / "out", resume=True)

@@ -61,7 +61,9 @@ def test_a_metric_that_cannot_be_loaded_costs_itself_and_not_the_run(drawn: Path
     assert {row["metric"] for row in result.records.table.to_pylist()} == {"l2"}
     assert {row["attack"] for row in result.records.table.to_pylist()} == {"none", "fgsm"}
     left_out = result.records.facts["left_out"]
-    assert [(one["metric"], one["setting"]) for one in left_out] == [(absent, ""), (absent, "transfer-stadv")]
+    assert [one["metric"] for one in left_out] == [absent, absent]
+    assert left_out[0]["setting"] == ""
+    assert left_out[1]["setting"].startswith("stAdv")
     assert all("cannot import no_module" in one["why"] for one in left_out)
     assert [metric for metric, _ in result.absent] == [absent, absent]
     assert [line.split(" (")[0] for line in lines_left_out(result.records.facts)] == [
@@ -139,20 +141,20 @@ def test_presets_say_what_is_not_said() -> None:
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"data": ()}, "at least one --data"),
-        ({"metrics": ("l2", "l2")}, "names l2 twice"),
+        ({"data": ()}, "at least one data set"),
+        ({"metrics": ("l2", "l2")}, "name l2 twice"),
         ({"attacks": ("pdg",)}, "no attack setting is called pdg"),
-        ({"attacks": ("transfer-stadv",)}, "--transfer-from"),
-        ({"moves": ("left",)}, "--moves takes reference"),
-        ({"medium": "jpeg"}, "--medium takes float, png"),
-        ({"keep": "some"}, "--keep takes"),
-        ({"levels": Levels(l2=(0.0,))}, "--l2 takes"),
-        ({"certified": (float("nan"),)}, "--eps takes"),
+        ({"attacks": ("transfer-stadv",)}, "transfer_from"),
+        ({"moves": ("left",)}, "moves takes reference"),
+        ({"medium": "jpeg"}, "medium takes float, png"),
+        ({"keep": "some"}, "keep takes"),
+        ({"levels": Levels(l2=(0.0,))}, "l2 takes"),
+        ({"certified": (float("nan"),)}, "certified takes"),
         ({"levels": Levels(steps=0)}, "at least 1"),
         ({"choice": Choice(seed=-1)}, "seed"),
         ({"data": ("nowhere:x",)}, "neither a folder nor LAYOUT:FOLDER"),
         ({"data": ("synthetic:/nowhere",)}, "not a folder"),
-        ({"choice": Choice(limit=0)}, "--limit"),
+        ({"choice": Choice(limit=0)}, "limit must"),
         ({"choice": Choice(split="test", side=SIDE)}, "no split"),
         ({"metrics": ("fsimx",)}, "unknown metric"),
         ({"metrics": ("fsimc",), "choice": Choice(side=8)}, "8"),

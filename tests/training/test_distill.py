@@ -188,7 +188,7 @@ def test_an_epoch_sees_every_row_once_and_another_order_next_time() -> None:
     assert len(set(first.tolist())) == len(set(second.tolist())) == 6
     assert not np.array_equal(first, second)
     assert np.array_equal(Epochs(np.arange(10, 17), batch=3, seed=1).at(3), epochs.at(3))
-    with pytest.raises(UsageError, match="lower --batch"):
+    with pytest.raises(UsageError, match="lower batch"):
         Epochs(np.arange(2), batch=3, seed=1)
 
 
