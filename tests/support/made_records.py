@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from retr.evaluation.records import SCHEMA
-from retr.evaluation.summary_lines import BudgetLine
+from retr.evaluation.robustness.records import SCHEMA
+from retr.evaluation.robustness.summary_lines import BudgetLine
 
 WIDTH, HEIGHT = 40, 25
 VALUES = 3 * WIDTH * HEIGHT
