@@ -50,7 +50,9 @@ BatchOption = Annotated[int | None, typer.Option("--batch", help="Items in a bat
 RateOption = Annotated[float | None, typer.Option("--lr", help="Highest learning rate [default: the recipe's].")]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="32, bf16 or tf32 [default: 32].")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
-MinutesOption = Annotated[float | None, typer.Option("--minutes", help="Stop cleanly after so long; see --resume.")]
+MinutesOption = Annotated[
+    float | None, typer.Option("--minutes", help="Be done after so long, evaluation included; see --resume.")
+]
 HoldoutOption = Annotated[
     int | None, typer.Option("--holdout", help="Images kept for evaluation [default: a tenth, at most 1000].")
 ]
@@ -457,13 +459,17 @@ def _numbers_of_plan(
 
 def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] | None, form: str) -> None:
     """Train one recipe and print how it ended."""
+    import time
     from dataclasses import asdict
+
+    began = time.monotonic()
 
     from .reports.emit import check_format, emit
     from .reports.train_table import TrainProgress, print_training
+    from .training.context import RunContext
     from .training.loop import run_training
     from .training.options import parse_settings
-    from .training.recipes import RunContext, build_recipe, plan_and_options
+    from .training.recipes import build_recipe, plan_and_options
 
     chosen = check_format(form)
     plan, options = plan_and_options(recipe, {**numbers, **parse_settings(words or ())})
@@ -479,7 +485,7 @@ def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] 
         )
         built = build_recipe(recipe, options, context)
     with shown:
-        result = run_training(built, plan, folder=run.folder, resume=run.resume, observer=shown)
+        result = run_training(built, plan, folder=run.folder, resume=run.resume, observer=shown, began=began)
     if result.process:  # torchrun started several; the first one speaks for all
         raise typer.Exit(130 if result.stopped == "interrupted" else 0)
     report = {"schema": "retr.training-run/1", **asdict(result), "folder": str(result.folder)}
@@ -812,7 +818,7 @@ def bench_2afc(
     if result.alarms:
         print(f"retr: {result.alarms} soundness alarms; see {result.path}", file=sys.stderr)
         raise typer.Exit(1)
-    if result.rejected:
+    if result.rejected or result.absent:
         raise typer.Exit(REJECTED)
 
 

@@ -11,7 +11,7 @@ import torch
 from ..core.errors import UsageError
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_ROWS, VIEW_SETS
-from .models import describe_channel
+from .models import describe_channel, told_apart
 from .row_codes import find_code
 from .snapshot import ChannelSpec, Snapshot
 from .writer import SEGMENT_ROWS
@@ -138,7 +138,7 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     if current is None:
         views = options.views or "none"
         rows, specs = options.rows or VIEW_ROWS[views], options.models or DEFAULT_MODELS
-        channels = tuple(describe_channel(spec, options.pretrained, rows=rows) for spec in specs)
+        channels = told_apart([describe_channel(spec, options.pretrained, rows=rows) for spec in specs])
         _check_channels(channels)
         policy = options.policy or DecodePolicy()
         return Snapshot(policy.as_json(), policy.digest, views, channels)
@@ -159,9 +159,9 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
 
 def _check_channels(channels: Sequence[ChannelSpec]) -> None:
     """Several channels are ranked by their margins in pixels, which only a proved constant can give (THEORY T9)."""
-    names = [channel.name for channel in channels]
+    digests = [channel.model_digest for channel in channels]
     uncertified = [channel.name for channel in channels if not channel.certified]
     if len(channels) > 1 and uncertified:
         raise UsageError(f"{uncertified[0]} is uncertified: it can only be the one channel of an index")
-    if len(set(names)) < len(names):
-        raise UsageError(f"the same model is named twice: {', '.join(names)}")
+    if len(set(digests)) < len(digests):
+        raise UsageError(f"the same model is named twice: {', '.join(channel.name for channel in channels)}")

@@ -156,15 +156,18 @@ def print_two_afc(result: Result, summary: TripletSummary, console: Console | No
 
 
 def left_out(facts: Mapping[str, Any]) -> list[str]:
-    """Attacks that a metric was not given, by reason."""
+    """Metrics that could not be loaded, and attacks that one was not given, by reason."""
     by: dict[tuple[str, str], list[str]] = {}
     for one in facts.get("left_out", ()):
         by.setdefault((one["metric"], one["why"]), []).append(one["setting"])
-    return [f"left out on {metric} ({why}): {_settings(len(names))}" for (metric, why), names in by.items()]
+    return [_left_out(metric, why, names) for (metric, why), names in by.items()]
 
 
-def _settings(count: int) -> str:
-    return "1 setting" if count == 1 else f"{count} settings"
+def _left_out(metric: str, why: str, settings: Sequence[str]) -> str:
+    if not any(settings):
+        return f"left out: {metric} ({why})"
+    count = "1 setting" if len(settings) == 1 else f"{len(settings)} settings"
+    return f"left out on {metric} ({why}): {count}"
 
 
 def _finding(finding: Finding, *, several: bool) -> str:

@@ -253,4 +253,4 @@ def _require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         sizes = f"{needed / 2**30:.1f} GiB and {folder} has {free / 2**30:.1f} GiB free"
-        raise UsageError(f"the cache needs {sizes}; name another --cache")
+        raise UsageError(f"the cache needs {sizes}; name another folder for it")

@@ -147,7 +147,7 @@ def _check_enough(plan: CopyPlan, count: int) -> None:
     if count < needed:
         raise UsageError(
             f"{plan.negatives} gives {count} negatives; a false-match rate of {plan.fpr:g} over {len(plan.models)} "
-            f"channel(s) needs {needed}, half of them to set the thresholds; give more, or raise --fpr"
+            f"channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
         )
 
 
@@ -207,7 +207,7 @@ def told_apart(systems: Sequence[System]) -> list[System]:
 
 def _with_digits(system: EngineSystem) -> str:
     channels = system.engine.channels
-    return "+".join(f"{channel.embedder.name}@{channel.embedder.digest[:6]}" for channel in channels)
+    return "+".join(f"{channel.name.partition('@')[0]}@{channel.embedder.digest[:6]}" for channel in channels)
 
 
 def _calibrated_index(

@@ -20,7 +20,7 @@ from ...images.views import VIEW_SETS
 from ...indexer.build import IndexOptions, build_index
 from ...indexer.embed import embed_batch
 from ...indexer.gallery import open_gallery
-from ...indexer.models import describe_channel, open_model
+from ...indexer.models import describe_channel, open_model, told_apart
 from ...indexer.options import choose_device
 from ...indexer.prepare import Prepared, Recipe, Refused, prepare_entry
 from ...indexer.snapshot import ChannelSpec, require_current
@@ -74,7 +74,7 @@ def open_index(
         distractors: what is stored beside it.
         progress: told how far it is.
     """
-    channels = tuple(describe_channel(spec, pretrained=True, rows=plan.stored_rows) for spec in models)
+    channels = told_apart([describe_channel(spec, pretrained=True, rows=plan.stored_rows) for spec in models])
     path = plan.out / f"index-{_key(plan, channels, gallery, distractors)[:16]}"
     if (path / MARK).exists():
         return replace(_read_mark(path), reused=True)

@@ -118,24 +118,24 @@ class CopyPlan:
 def _check_numbers(plan: CopyPlan) -> None:
     budgets = plan.epsilons
     if not budgets or not all(math.isfinite(e) and e > 0 for e in budgets):
-        raise UsageError(f"--epsilons takes numbers above 0, got {', '.join(map(str, budgets)) or 'none'}")
+        raise UsageError(f"epsilons takes numbers above 0, got {', '.join(map(str, budgets)) or 'none'}")
     if list(budgets) != sorted(set(budgets)):
-        raise UsageError(f"--epsilons must rise, each once, got {', '.join(f'{e:g}' for e in budgets)}")
+        raise UsageError(f"epsilons must rise, each once, got {', '.join(f'{e:g}' for e in budgets)}")
     if plan.queries is not None and plan.queries < 1:
-        raise UsageError(f"--queries must be at least 1 (0 on the command line for all), got {plan.queries}")
+        raise UsageError(f"queries must be at least 1, or None for all, got {plan.queries}")
     if not 0.0 < plan.fpr < 1.0:
-        raise UsageError(f"--fpr must lie between 0 and 1, got {plan.fpr}")
+        raise UsageError(f"fpr must lie between 0 and 1, got {plan.fpr}")
     for name in ("workers", "batch_size"):
         if getattr(plan, name) < 1:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(plan, name)}")
+            raise UsageError(f"{name} must be at least 1, got {getattr(plan, name)}")
     if plan.seed < 0:
-        raise UsageError(f"--seed must be at least 0, got {plan.seed}")
+        raise UsageError(f"seed must be at least 0, got {plan.seed}")
 
 
 def _check_names(plan: CopyPlan) -> None:
-    for option, names in (("--families", plan.families), ("--model", plan.models)):
+    for parameter, names in (("families", plan.families), ("models", plan.models)):
         if not names or len(set(names)) < len(names):
-            raise UsageError(f"{option} needs one name or more, each once, got {', '.join(names) or 'none'}")
+            raise UsageError(f"{parameter} needs one name or more, each once, got {', '.join(names) or 'none'}")
     for name in plan.families:
         find_family(name)
     if plan.views not in VIEW_SETS:
@@ -148,16 +148,16 @@ def _check_names(plan: CopyPlan) -> None:
     if len(set(plan.baselines)) < len(plan.baselines):
         raise UsageError(f"a baseline is named twice: {', '.join(plan.baselines)}")
     if len(plan.models) == 1 and plan.models[0] in plan.baselines:
-        raise UsageError(f"{plan.models[0]} is the model itself; leave it out of --baseline")
+        raise UsageError(f"{plan.models[0]} is the model itself; leave it out of the baselines")
 
 
 def _check_places(plan: CopyPlan) -> None:
     if plan.known_copies is not None and plan.negatives is None:
-        raise UsageError("--known-copies is about negatives; give --negatives too")
+        raise UsageError("known_copies is about negatives; give negatives too")
     if plan.gallery == "-":
         raise UsageError("a benchmark reads its gallery more than once: give a folder or a list file, not -")
     home = Path(plan.gallery).resolve()
     if plan.out.resolve().is_relative_to(home) and home.is_dir():
-        raise UsageError(f"{plan.out} lies inside the gallery {plan.gallery}; name another folder with -o")
+        raise UsageError(f"{plan.out} lies inside the gallery {plan.gallery}; name another folder to write to")
     if plan.out.exists() and not plan.out.is_dir():
-        raise UsageError(f"{plan.out} is a file; -o names a folder")
+        raise UsageError(f"{plan.out} is a file, and a folder is needed")

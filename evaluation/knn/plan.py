@@ -92,18 +92,18 @@ class KnnPlan:
 
     def __post_init__(self) -> None:
         counts = {
-            "--k": self.k,
-            "--batch-size": self.batch,
-            "--workers": self.workers,
-            "--limit": 1 if self.limit is None else self.limit,
+            "k": self.k,
+            "batch": self.batch,
+            "workers": self.workers,
+            "limit": 1 if self.limit is None else self.limit,
         }
-        counts |= {"--steps": self.steps, "--restarts": self.restarts}
-        for option, value in counts.items():
+        counts |= {"steps": self.steps, "restarts": self.restarts}
+        for name, value in counts.items():
             if value < 1:
-                raise UsageError(f"{option} must be at least 1, got {value}")
-        for option, levels in (("--rmse", self.rmse), ("--l2", self.l2)):
+                raise UsageError(f"{name} must be at least 1, got {value}")
+        for name, levels in (("rmse", self.rmse), ("l2", self.l2)):
             if not all(math.isfinite(level) and level > 0 for level in levels):
-                raise UsageError(f"{option} takes finite sizes above 0, got {', '.join(f'{x:g}' for x in levels)}")
+                raise UsageError(f"{name} takes finite sizes above 0, got {', '.join(f'{x:g}' for x in levels)}")
 
     def as_json(self) -> dict[str, Any]:
         """All that the records depend on, in plain values."""

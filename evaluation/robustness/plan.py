@@ -132,7 +132,7 @@ def _check_amounts(plan: AuditPlan) -> None:
     if len(set(levels)) != len(levels):
         raise UsageError("a budget is given twice")
     if plan.sample is not None and plan.sample < 1:
-        raise UsageError(f"--sample must be at least 1, got {plan.sample}")
+        raise UsageError(f"sample must be at least 1, got {plan.sample}")
     if plan.seconds is not None and not plan.seconds > 0:
         raise UsageError(f"a time limit must be above 0 seconds, got {plan.seconds}")
     if plan.seed < 0 or plan.batch_size < 1 or plan.gallery < 0:
@@ -155,6 +155,6 @@ def _check_names(plan: AuditPlan) -> None:
         if goal not in GOALS:
             raise UsageError(f"no goal is called {goal!r}; choose from {', '.join(GOALS)}")
     if plan.keep not in ("none", "alarms", "all"):
-        raise UsageError(f"--keep takes none, alarms or all, got {plan.keep!r}")
+        raise UsageError(f"keep takes none, alarms or all, got {plan.keep!r}")
     if plan.truth is not None and plan.self_edits:
-        raise UsageError("--truth speaks of query files, and none are given")
+        raise UsageError("truth speaks of query files, and none are given")

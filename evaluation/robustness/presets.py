@@ -76,5 +76,5 @@ def choose_preset(*, quick: bool, full: bool) -> Preset:
         UsageError: both were given.
     """
     if quick and full:
-        raise UsageError("--quick and --full exclude each other")
+        raise UsageError("quick and full exclude each other")
     return "quick" if quick else "full" if full else "usual"

@@ -106,31 +106,6 @@ class BudgetLine:
     alarms: int
     success: float
 
-    @property
-    def clean1(self) -> float:
-        """Recall@1 before any attack."""
-        return self.clean.first.value
-
-    @property
-    def clean10(self) -> float:
-        """Recall@10 before any attack."""
-        return self.clean.top10.value
-
-    @property
-    def attacked1(self) -> float:
-        """Recall@1 under the worst of all attacks."""
-        return self.attacked.first.value
-
-    @property
-    def attacked10(self) -> float:
-        """Recall@10 under the worst of all attacks."""
-        return self.attacked.top10.value
-
-    @property
-    def certified1(self) -> float:
-        """Certified recall@1; 0 without certificates."""
-        return 0.0 if self.certified is None else self.certified.first.value
-
 
 @dataclass(frozen=True)
 class Norms:
@@ -271,11 +246,6 @@ class Summary:
     def clean1(self) -> float:
         """Recall@1 of the first system before any attack."""
         return self.systems[0].clean.first.value
-
-    @property
-    def clean10(self) -> float:
-        """Recall@10 of the first system before any attack."""
-        return self.systems[0].clean.top10.value
 
     @property
     def radius(self) -> RadiusLine | None:

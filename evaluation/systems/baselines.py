@@ -141,7 +141,7 @@ class HashSystem:
         n = len(nearest)
         beyond = n - math.ceil((1 - Fraction(str(fpr))) * (n + 1))
         if beyond < 0:
-            raise UsageError(f"{n} negatives cannot support a false-match rate of {fpr:g}; give more, or raise --fpr")
+            raise UsageError(f"{n} negatives cannot support a false-match rate of {fpr:g}; give more, or raise fpr")
         return replace(self, limit=int(nearest[beyond]) - 1, samples=n)
 
     def find(self, images: Sequence[Pixels]) -> list[Found]:

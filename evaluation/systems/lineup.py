@@ -188,10 +188,10 @@ def check_lineup(lineup: Lineup, plan: AuditPlan) -> None:
     for entrant in lineup.all:
         _check_system(entrant.system, plan)
     if lineup.transfer is not None and not lineup.judges:
-        raise UsageError("a transfer is judged by other systems than the one it is made on; name one in --systems")
+        raise UsageError("a transfer is judged by other systems than the one it is made on; name one of them too")
     policies = {entrant.system.describe()["policy_digest"] for entrant in lineup.all}
     if len(policies) > 1:
-        raise UsageError("these systems decode images differently (index them with the same --max-pixels)")
+        raise UsageError("these systems decode images differently (index them under one decode policy)")
 
 
 def _check_system(system: System, plan: AuditPlan) -> None:
@@ -204,7 +204,7 @@ def _check_system(system: System, plan: AuditPlan) -> None:
         )
     if plan.at_radius and not system.certified:
         reason = system.engine.why_uncertified() if isinstance(system, EngineSystem) else f"{system.name} has none"
-        raise UsageError(f"--at-radius needs certified radii, and {reason}")
+        raise UsageError(f"at_radius needs certified radii, and {reason}")
     if isinstance(system, EngineSystem):
         _check_engine(system.name, system.engine, plan)
 
@@ -217,7 +217,7 @@ def check_words(words: Sequence[str], plan: AuditPlan) -> None:
     """
     for name in filter(is_hash, words):
         if plan.at_radius:
-            raise UsageError(f"--at-radius needs certified radii, and {name} has none")
+            raise UsageError(f"at_radius needs certified radii, and {name} has none")
         if "embedding" in plan.goals and not plan.every_goal:
             raise UsageError(f"{name} is a hash and has no embedding to move: leave out the goal embedding, or {name}")
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import UsageError
-from ...datasets.layouts import LAYOUTS, load_triplets
+from ...datasets.layouts import load_triplets
 from ...datasets.nights import MIN_VOTES
 from ...datasets.pixels import LazyTriplets, open_images
+from ...datasets.specs import AUTO, NAMES, read_spec
 from ...datasets.synthetic import COUNT, LAYOUT, synthetic
 from ...images.policy import DecodePolicy
 
-NAMES = (LAYOUT, *LAYOUTS)
 _DEFAULT_SIDE = 64
 
 
@@ -50,16 +50,15 @@ def open_data(spec: str, choice: Choice, *, policy: DecodePolicy) -> LazyTriplet
         UsageError: for an unknown layout, a folder of another one, or a choice that it does not offer.
     """
     if choice.limit is not None and choice.limit < 1:
-        raise UsageError(f"--limit must be at least 1, got {choice.limit}")
-    layout, _, rest = spec.partition(":")
-    if layout == LAYOUT and rest:
-        return _made(Path(rest), choice, policy)
-    known = layout in LAYOUTS and bool(rest)
-    if not known and not Path(spec).is_dir():
-        raise UsageError(f"--data {spec!r} is neither a folder nor LAYOUT:FOLDER with {', '.join(NAMES)}")
+        raise UsageError(f"limit must be at least 1, got {choice.limit}")
+    layout, folder = read_spec(spec)
+    if layout == LAYOUT:
+        return _made(folder, choice, policy)
+    if layout == AUTO and not folder.is_dir():
+        raise UsageError(f"{spec!r} is neither a folder nor LAYOUT:FOLDER with {', '.join(NAMES)}")
     data = load_triplets(
-        Path(rest if known else spec),
-        layout=layout if known else "auto",
+        folder,
+        layout=layout,
         split=choice.split,
         kinds=choice.kinds,
         min_votes=MIN_VOTES,

@@ -131,7 +131,7 @@ def choose_device(device: str) -> Device:
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"unknown device {device!r}; choose auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch sees no GPU")
+        raise UsageError("device cuda: torch sees no GPU")
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 

@@ -162,29 +162,29 @@ def parse_radii(option: str, text: str | None) -> tuple[float, ...]:
 
 def _check_words(plan: TwoAFCPlan) -> None:
     if not plan.data or not plan.metrics:
-        raise UsageError("a 2AFC benchmark needs at least one --data and one --metric")
-    for kind, words in (("--data", plan.data), ("--metric", plan.metrics)):
+        raise UsageError("a 2AFC benchmark needs at least one data set and one metric")
+    for kind, words in (("data", plan.data), ("metrics", plan.metrics)):
         if len(set(words)) != len(words):
-            raise UsageError(f"{kind} names {next(word for word in words if words.count(word) > 1)} twice")
-    for words, known, option in (
-        (plan.moves, MOVES, "--moves"),
-        ((plan.medium,), ("float", "png"), "--medium"),
-        ((plan.keep,), ("none", "alarms", "all"), "--keep"),
+            raise UsageError(f"{kind} name {next(word for word in words if words.count(word) > 1)} twice")
+    for words, known, name in (
+        (plan.moves, MOVES, "moves"),
+        ((plan.medium,), ("float", "png"), "medium"),
+        ((plan.keep,), ("none", "alarms", "all"), "keep"),
     ):
         for word in words:
             if word not in known:
-                raise UsageError(f"{option} takes {', '.join(known)}, got {word!r}")
+                raise UsageError(f"{name} takes {', '.join(known)}, got {word!r}")
     transfers = [word for word in plan.attacks if word in TRANSFERS]
     if transfers and not plan.transfer_from:
-        raise UsageError(f"{', '.join(transfers)}: made on which metric? Name it with --transfer-from")
+        raise UsageError(f"{', '.join(transfers)}: made on which metric? Name it: transfer_from")
     settings_of(plan.attacks, plan.levels)
 
 
 def _check_numbers(plan: TwoAFCPlan) -> None:
     levels = plan.levels
-    for option, radii in (("--l2", levels.l2), ("--linf", levels.linf), ("--eps", plan.certified)):
+    for name, radii in (("l2", levels.l2), ("linf", levels.linf), ("certified", plan.certified)):
         if not radii or len(set(radii)) != len(radii) or not all(math.isfinite(r) and r > 0 for r in radii):
-            raise UsageError(f"{option} takes different numbers above 0, got {', '.join(map(str, radii)) or 'none'}")
+            raise UsageError(f"{name} takes different numbers above 0, got {', '.join(map(str, radii)) or 'none'}")
     if min(levels.steps, levels.restarts, levels.queries, levels.radii, levels.bends, plan.batch_size) < 1:
         raise UsageError(f"steps, starts, queries and the batch size must be at least 1, got {levels}")
     if plan.choice.seed < 0:

@@ -23,12 +23,12 @@ from ..shared.records import Records, Row
 from ..shared.run_folder import RunFolder, open_run
 from .certificates import certify_triplets
 from .data import chunks, open_data
-from .metric import Array, System, check_side, load_system
+from .metric import Array, System, check_side
 from .plan import TwoAFCPlan
 from .records import FORMAT, nearer
 from .rows import Radii, View
 from .targets import planes
-from .tasks import Task, check_different, find_source, plan_tasks
+from .tasks import LeftOut, Task, check_different, find_source, load_systems, plan_tasks
 from .trials import IMAGES, Trials
 
 Bytes = npt.NDArray[np.uint8]
@@ -62,6 +62,7 @@ class TwoAFCResult:
         path: the Parquet file.
         records: its content.
         rejected: triplets that could not be used: (data set, what is wrong, with triplet and file).
+        absent: metrics that could not be loaded here: (metric, what is missing), once for every setting left out.
         alarms: certificates that an attack broke; 0 unless something is wrong with retr.
         seconds: computed, in all sittings.
     """
@@ -70,6 +71,7 @@ class TwoAFCResult:
     path: Path
     records: Records
     rejected: tuple[tuple[str, str], ...]
+    absent: tuple[tuple[str, str], ...]
     alarms: int
     seconds: float
 
@@ -83,12 +85,13 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lamb
 
     Raises:
         UsageError: there is nothing to judge, a metric cannot take the images, or the folder is in use.
-        ModelError: a metric cannot be loaded, or gives what is no number.
+        ModelError: no metric can be loaded, or one gives what is no number.
     """
     policy = DecodePolicy()
     data = [(spec, open_data(spec, plan.choice, policy=policy)) for spec in plan.data]
-    systems = [load_system(spec, device=plan.device) for spec in plan.metrics]
-    source = find_source(plan, systems)
+    found, missing = load_systems(plan)
+    systems = list(found.values())
+    source, stranded = find_source(plan, found)
     judges = systems if source is None or source in systems else [*systems, source]
     check_different(judges)
     for system in judges:
@@ -116,14 +119,15 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lamb
             if not place.done:
                 place.abandon()
             raise
-        _finish(place, next(iter(told.values())), left_out)
+        _finish(place, next(iter(told.values())), [*missing, *stranded, *left_out])
     records = FORMAT.read(place.records)
     alarms = sum(records.table["alarm"].to_pylist())
     rejected = tuple((name, why) for name, why in records.facts["rejected"])
-    return TwoAFCResult(place.folder, place.records, records, rejected, alarms, records.facts["seconds"])
+    absent = tuple((one["metric"], one["why"]) for one in (*missing, *stranded))
+    return TwoAFCResult(place.folder, place.records, records, rejected, absent, alarms, records.facts["seconds"])
 
 
-def _finish(place: RunFolder, told: Provenance, left_out: Sequence[dict[str, str]]) -> None:
+def _finish(place: RunFolder, told: Provenance, left_out: Sequence[LeftOut]) -> None:
     """Join the parts, with what was left out.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...core.errors import ModelError, UsageError
@@ -21,22 +21,56 @@ class Task:
     transfer: bool
 
 
-def find_source(plan: TwoAFCPlan, systems: Sequence[System]) -> System | None:
-    """The metric that transfers are made on, loaded once where it is one of those judged.
+LeftOut = dict[str, str]
+"""``metric``, ``setting`` ("" where the metric is left out altogether) and ``why``."""
+
+
+def load_systems(plan: TwoAFCPlan) -> tuple[dict[str, System], list[LeftOut]]:
+    """The metrics of a plan by the words that name them, and those that cannot be loaded here, with the reason.
+
+    A package or a file of weights that is missing costs one metric and not the run; a metric that does not exist, or a
+    model that was changed, ends it.
 
     Raises:
-        UsageError, ModelError: it cannot be loaded; with what else there is to do.
+        UsageError, IntegrityError: as ``load_metric``.
+        ModelError: not one of the metrics can be loaded.
+    """
+    systems: dict[str, System] = {}
+    missing: list[LeftOut] = []
+    for spec in plan.metrics:
+        try:
+            systems[spec] = load_system(spec, device=plan.device)
+        except ModelError as error:
+            if len(plan.metrics) == 1 + len(missing):
+                raise
+            missing.append({"metric": spec, "setting": "", "why": str(error)})
+    return systems, missing
+
+
+def find_source(plan: TwoAFCPlan, systems: Mapping[str, System]) -> tuple[System | None, list[LeftOut]]:
+    """The metric that transfers are made on, loaded once where it is one of those judged; or the transfers left out.
+
+    Args:
+        plan: the benchmark.
+        systems: what is judged, by the words that name it.
+
+    Raises:
+        UsageError: for a metric that does not exist.
+        ModelError: it cannot be loaded, and the plan holds no other attack.
     """
     if not plan.transfers or plan.transfer_from is None:
-        return None
-    for system, spec in zip(systems, plan.metrics, strict=True):
+        return None, []
+    for spec, system in systems.items():
         if plan.transfer_from in (spec, system.spec):
-            return system
+            return system, []
     try:
         source = load_system(plan.transfer_from, device=plan.device)
     except ModelError as error:
-        raise type(error)(f"{error}; or transfer from another one: --transfer-from st-lpips-alex, or none") from error
-    return next((system for system in systems if system.spec == source.spec), source)
+        why = f"{error}; or transfer from another metric, such as st-lpips-alex"
+        if not plan.settings:
+            raise type(error)(why) from error
+        return None, [{"metric": plan.transfer_from, "setting": one.label, "why": why} for one in plan.transfers]
+    return next((system for system in systems.values() if system.spec == source.spec), source), []
 
 
 def check_different(systems: Sequence[System]) -> None:
@@ -51,9 +85,7 @@ def check_different(systems: Sequence[System]) -> None:
         raise UsageError(f"two of the metrics are the same one, {twice[0]}")
 
 
-def plan_tasks(
-    plan: TwoAFCPlan, systems: Sequence[System], source: System | None
-) -> tuple[list[Task], list[dict[str, str]]]:
+def plan_tasks(plan: TwoAFCPlan, systems: Sequence[System], source: System | None) -> tuple[list[Task], list[LeftOut]]:
     """Attacks to run, and those that a metric cannot be given, with the reason.
 
     Raises:
@@ -70,7 +102,7 @@ def plan_tasks(
         else:
             left_out.append({"metric": system.spec, "setting": setting.label, "why": why})
     if source is not None and not any(task.transfer for task in tasks):
-        raise UsageError(f"--transfer-from {source.spec}: {left_out[-1]['why']}; choose another metric")
+        raise UsageError(f"no transfer can be made on {source.spec}: {left_out[-1]['why']}; choose another metric")
     return tasks, left_out
 
 

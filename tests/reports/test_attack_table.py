@@ -70,7 +70,7 @@ def test_several_systems_stand_side_by_side_with_their_attacks():
     for system in MADE:
         assert f"{system.name}: {system.kind}, model {system.model}" in text
         assert len([line for line in text.splitlines() if line.startswith(f"│ {system.name} ")]) == 3
-    share = next(line for line in THREE.budgets if line.system == "pdq" and line.budget == 3.0).attacked1
+    share = next(line for line in THREE.budgets if line.system == "pdq" and line.budget == 3.0).attacked.first.value
     rows = [line for line in text.splitlines() if line.startswith("│ pdq  ")]
     assert f"{100 * share:.1f} %" in rows[0]
     assert "Side by side: recall@1" in text

@@ -13,10 +13,10 @@ from PIL import Image
 import retr
 from retr.core.errors import UsageError
 from retr.embedding.model_file import load_model
+from retr.training.context import RunContext
 from retr.training.copies_recipe import CopiesOptions, build_copies
 from retr.training.loop import run_training
 from retr.training.plan import TrainPlan
-from retr.training.recipes import RunContext
 
 SMALL = {"image": 16, "patch": 2, "widths": (12, 48), "depths": (1, 1), "dim": 32, "source_side": 24}
 

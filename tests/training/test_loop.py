@@ -206,7 +206,7 @@ class TestResume:
 
     def test_a_run_is_not_overwritten(self, tmp_path: Path) -> None:
         trained(tmp_path)
-        with pytest.raises(UsageError, match="--resume"):
+        with pytest.raises(UsageError, match="resume it"):
             trained(tmp_path)
 
     def test_a_finished_run_stays_as_it_is(self, tmp_path: Path) -> None:

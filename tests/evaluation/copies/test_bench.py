@@ -314,6 +314,16 @@ class TestBaselines:
         with pytest.raises(UsageError, match="given twice"):
             run_copy_bench(twice, Silent())
 
+    def test_two_runs_of_one_architecture_are_two_channels(self, plan: CopyPlan, tmp_path: Path) -> None:
+        student = parse_student("retr_s:image=16,widths=16+32,depths=1+1,dim=16")
+        files = [str(tmp_path / f"{seed}.safetensors") for seed in range(2)]
+        for seed, file in enumerate(files):
+            save_model(student.shipped(student.network(seed), "cosine"), Path(file), {}, training={})
+        result = run_copy_bench(replace(plan, models=tuple(files), families=("identity",)), Silent())
+        names = [f"{load_model(Path(f)).name}@{load_model(Path(f)).digest[:6]}" for f in files]
+        assert [line.system for line in result.summary.systems] == ["+".join(names)]
+        assert [one["channel"] for one in result.summary.systems[0].stored["thresholds"]] == names
+
     @pytest.mark.parametrize("name", list(baselines.HASHES))
     def test_hashes_find_what_is_hardly_changed(self, plan: CopyPlan, name: str) -> None:
         pytest.importorskip(baselines.HASHES[name].package, reason="an optional package: pip install 'retr[baselines]'")
@@ -445,20 +455,20 @@ class TestBadInput:
             ({"gallery": "-"}, "more than once"),
             ({"gallery": "nowhere"}, "no such corpus"),
             ({"families": ("melt",)}, "no edit family is called 'melt'"),
-            ({"families": ()}, "--families needs"),
-            ({"queries": 0}, "--queries must be at least 1"),
-            ({"epsilons": ()}, "--epsilons takes numbers"),
-            ({"epsilons": (2.0, 1.0)}, "--epsilons must rise, each once, got 2, 1"),
-            ({"fpr": 1.5}, "--fpr must lie"),
+            ({"families": ()}, "families needs"),
+            ({"queries": 0}, "queries must be at least 1"),
+            ({"epsilons": ()}, "epsilons takes numbers"),
+            ({"epsilons": (2.0, 1.0)}, "epsilons must rise, each once, got 2, 1"),
+            ({"fpr": 1.5}, "fpr must lie"),
             ({"fpr": 1e-3}, "12 negatives; a false-match rate of 0.001 over 1 channel.* needs 1998"),
             ({"views": "all"}, "unknown view set 'all'"),
             ({"distractor_views": "all"}, "unknown view set 'all' for distractors; choose none, flip, .*same"),
             ({"rows": "int3"}, "int3"),
             ({"baselines": ("block-means",)}, "block-means is the model itself"),
             ({"models": ("nonsense",)}, "unknown model 'nonsense'"),
-            ({"workers": 0}, "--workers must be at least 1"),
-            ({"seed": -1}, "--seed must be at least 0"),
-            ({"known_copies": Path("pairs.csv"), "negatives": None}, "--known-copies is about negatives"),
+            ({"workers": 0}, "workers must be at least 1"),
+            ({"seed": -1}, "seed must be at least 0"),
+            ({"known_copies": Path("pairs.csv"), "negatives": None}, "known_copies is about negatives"),
             ({"known_copies": Path("nowhere.csv")}, "nowhere.csv cannot be read"),
         ],
     )

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from made_records import LOST, PER_RMSE, audit, clean, table, trial
+from made_records import LOST, PER_RMSE, audit, certified_first, clean, table, trial
 
 from retr.evaluation.robustness.columns import Columns
 from retr.evaluation.robustness.curves import curves
@@ -29,8 +29,18 @@ def test_pointwise_worst_case_is_over_attacks_media_and_smaller_budgets():
         trial(3.0, query="c.jpg", attacked_top10=False, attacked_first=False, attacked_verdict="not-a-copy"),
     )
     small, large = summary.budgets
-    assert (small.budget, small.attacked1, small.attacked10, small.certified1) == (1.0, 0.75, 1.0, 1.0)
-    assert (large.budget, large.attacked1, large.attacked10, large.certified1) == (3.0, 0.25, 0.75, 0.0)
+    assert (small.budget, small.attacked.first.value, small.attacked.top10.value, certified_first(small)) == (
+        1.0,
+        0.75,
+        1.0,
+        1.0,
+    )
+    assert (large.budget, large.attacked.first.value, large.attacked.top10.value, certified_first(large)) == (
+        3.0,
+        0.25,
+        0.75,
+        0.0,
+    )
     assert large.attacked.verdict is not None
     assert (large.attacked.verdict.count, large.attacked.verdict.of) == (3, 4)
     assert (large.clean.first.low, large.clean.first.high) == pytest.approx((0.5101, 1.0), abs=1e-4)
@@ -43,7 +53,7 @@ def test_certified_means_right_and_proved_beyond_the_budget():
         for query, radius in zip(CASES, radii, strict=True)
     ]
     summary = summarise(table(*rows, trial(0.5), trial(1.0), trial(2.0)))
-    assert [line.certified1 for line in summary.budgets] == [0.5, 0.25, 0.25]
+    assert [certified_first(line) for line in summary.budgets] == [0.5, 0.25, 0.25]
     assert summary.budgets[0].certified is not None
     assert summary.budgets[0].certified.top10.value == 0.5
     radius = summary.radius
@@ -56,7 +66,7 @@ def test_certified_means_right_and_proved_beyond_the_budget():
 def test_without_certificates_there_is_no_certified_column_and_no_radius():
     summary = four(trial(1.0), radius_top1=None, radius_verdict=None)
     assert summary.budgets[0].certified is None
-    assert summary.budgets[0].certified1 == 0.0
+    assert certified_first(summary.budgets[0]) == 0.0
     assert summary.radius is None
     assert not summary.systems[0].certified
     assert summary.tightness == ()
@@ -65,7 +75,7 @@ def test_without_certificates_there_is_no_certified_column_and_no_radius():
 def test_a_minimal_attack_counts_where_its_image_lies():
     minimal = {"minimal": True, "budget": 3.0, "attack": "ddn", "query": "a.jpg"}
     summary = four(trial(1.5, **minimal, **LOST), *(trial(b, query="b.jpg") for b in (1.0, 2.0, 3.0)))
-    assert [line.attacked1 for line in summary.budgets] == [1.0, 0.75, 0.75]
+    assert [line.attacked.first.value for line in summary.budgets] == [1.0, 0.75, 0.75]
     lines = [line for line in summary.attacks if line.attack == "ddn"]
     assert [(line.budget, line.success_float) for line in lines] == [(1.0, 0.0), (2.0, 1.0), (3.0, 1.0)]
     assert [line.attempts for line in lines] == [1, 1, 1]
@@ -81,14 +91,14 @@ def test_an_attack_without_a_ball_counts_where_its_image_lies(norm):
         trial(1.0, query="b.jpg"),
         trial(2.0, query="b.jpg"),
     )
-    assert [line.attacked1 for line in summary.budgets] == [1.0, 0.75]
+    assert [line.attacked.first.value for line in summary.budgets] == [1.0, 0.75]
 
 
 def test_budgets_in_decibels_come_from_the_smallest_ball():
     loud = {"unit": "psnr", "budget": 30.0}
     summary = four(trial(8.0, query="a.jpg", **loud, **LOST), trial(2.5, query="b.jpg", unit="psnr", budget=40.0))
     assert [line.budget for line in summary.budgets] == [40.0, 30.0]
-    assert [line.attacked1 for line in summary.budgets] == [1.0, 0.75]
+    assert [line.attacked.first.value for line in summary.budgets] == [1.0, 0.75]
 
 
 def test_tightness_is_radius_by_smallest_break_and_names_the_finder():
@@ -129,7 +139,7 @@ def test_moving_a_wrong_first_item_breaks_its_certificate_too():
     summary = summarise(table(clean(**wrong), trial(4.0, **{**LOST, **wrong})))
     assert summary.tightness[0].ratios is not None
     assert summary.tightness[0].ratios.p50 == pytest.approx(0.5)
-    assert summary.budgets[0].clean1 == summary.budgets[0].attacked1 == 0.0
+    assert summary.budgets[0].clean.first.value == summary.budgets[0].attacked.first.value == 0.0
 
 
 def test_strangers_have_a_verdict_and_no_recall():
@@ -150,7 +160,7 @@ def test_strangers_have_a_verdict_and_no_recall():
     assert line.clean.verdict.value == 1.0
     assert line.attacked.verdict is not None
     assert line.attacked.verdict.value == 0.5
-    assert line.attacked1 == 1.0
+    assert line.attacked.first.value == 1.0
     assert summary.systems[0].strangers == 1
 
 
@@ -168,8 +178,8 @@ def test_systems_transfers_and_edits_are_kept_apart():
         )
     )
     assert [(line.name, line.queries) for line in summary.systems] == [("index", 2), ("pdq", 1)]
-    assert [(line.system, line.attacked1) for line in summary.budgets] == [("index", 0.5), ("pdq", 0.0)]
-    assert [(line.edit, line.attacked1) for line in summary.edit_budgets] == [
+    assert [(line.system, line.attacked.first.value) for line in summary.budgets] == [("index", 0.5), ("pdq", 0.0)]
+    assert [(line.edit, line.attacked.first.value) for line in summary.edit_budgets] == [
         ("jpeg", 1.0),
         ("crop", 0.0),
         ("jpeg", 0.0),
@@ -241,10 +251,10 @@ def test_a_whole_audit_is_consistent_and_plain():
     assert json.loads(json.dumps(summary.as_json(), allow_nan=False))["systems"][2]["name"] == "pdq"
     lines = {(line.system, line.budget): line for line in summary.budgets}
     for line in [*summary.budgets, *summary.edit_budgets]:
-        assert line.certified1 <= line.attacked1 <= line.clean1 <= line.clean10
-        assert line.attacked.first.low <= line.attacked1 <= line.attacked.first.high
+        assert certified_first(line) <= line.attacked.first.value <= line.clean.first.value <= line.clean.top10.value
+        assert line.attacked.first.low <= line.attacked.first.value <= line.attacked.first.high
     for attack in summary.attacks:
-        assert attack.attacked.first.value >= lines[attack.system, attack.budget].attacked1
+        assert attack.attacked.first.value >= lines[attack.system, attack.budget].attacked.first.value
     for curve in curves(Columns.of(records), "rmse"):
         for budget in (0.5, 1.0, 2.0, 3.0):
             line = lines[curve.system, budget]

@@ -343,5 +343,5 @@ def test_a_transfer_needs_a_judge(index, tmp_path):
 def test_unlike_decoding_is_refused(index, backwards, tmp_path):
     engine, _ = index
     other = replace(backwards, policy=replace(backwards.policy, max_pixels=1_000_000))
-    with pytest.raises(UsageError, match="--max-pixels"):
+    with pytest.raises(UsageError, match="one decode policy"):
         run_attack_eval(engine, replace(PLAN, out=tmp_path / "a"), lineup=lineup_of(engine, ("other", other)))

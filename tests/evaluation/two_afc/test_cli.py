@@ -47,6 +47,16 @@ def test_an_alarm_ends_with_1(drawn: Path, tmp_path: Path, monkeypatch: pytest.M
     assert "soundness alarm" in outcome.output
 
 
+def test_a_metric_that_cannot_be_loaded_ends_with_3(drawn: Path, tmp_path: Path) -> None:
+    clean = ["--preset", "clean", "--attacks", "", "--metric", "python:no_module.there"]
+    outcome = bench(drawn, tmp_path / "out", *clean, "--format", "json")
+    assert outcome.exit_code == 3, outcome.output
+    (left_out,) = json.loads(outcome.stdout)["left_out"]
+    assert (left_out["metric"], left_out["setting"]) == ("python:no_module.there", "")
+    outcome = bench(drawn, tmp_path / "again", *clean)
+    assert "left out: python:no_module.there" in " ".join(outcome.stdout.split())
+
+
 def test_a_photo_that_cannot_be_read_ends_with_3(drawn: Path, tmp_path: Path) -> None:
     photos = draw_photos(tmp_path, 3)
     (photos / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n")

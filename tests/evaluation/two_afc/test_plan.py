@@ -20,6 +20,7 @@ from retr.evaluation.two_afc.plan import parse_radii, plan_of
 from retr.evaluation.two_afc.run import view_of
 from retr.evaluation.two_afc.settings import FAMILIES, Levels, settings_of
 from retr.evaluation.two_afc.targets import Attacked, target_of
+from retr.reports.two_afc_table import left_out as lines_left_out
 
 BLOCKS = "retr:block-means:16"
 
@@ -48,8 +49,34 @@ def test_a_metric_that_gives_no_number_is_named_and_leaves_no_folder(drawn: Path
 
 
 def test_a_source_that_cannot_be_loaded_says_what_else_there_is(drawn: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="--transfer-from st-lpips-alex, or none"):
+    with pytest.raises(ModelError, match="another metric, such as st-lpips-alex"):
         small_run(drawn, lambda _: tmp_path, attacks=("transfer-stadv",), transfer_from="python:no_module.there")
+
+
+def test_a_metric_that_cannot_be_loaded_costs_itself_and_not_the_run(drawn: Path, tmp_path: Path) -> None:
+    absent = "python:no_module.there"
+    result = small_run(
+        drawn, lambda _: tmp_path, metrics=(absent, "l2"), attacks=("fgsm", "transfer-stadv"), transfer_from=absent
+    )
+    assert {row["metric"] for row in result.records.table.to_pylist()} == {"l2"}
+    assert {row["attack"] for row in result.records.table.to_pylist()} == {"none", "fgsm"}
+    left_out = result.records.facts["left_out"]
+    assert [one["metric"] for one in left_out] == [absent, absent]
+    assert left_out[0]["setting"] == ""
+    assert left_out[1]["setting"].startswith("stAdv")
+    assert all("cannot import no_module" in one["why"] for one in left_out)
+    assert [metric for metric, _ in result.absent] == [absent, absent]
+    assert [line.split(" (")[0] for line in lines_left_out(result.records.facts)] == [
+        f"left out: {absent}",
+        f"left out on {absent}",
+    ]
+
+
+def test_a_benchmark_of_no_metric_is_none(drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot import"):
+        small_run(drawn, lambda _: tmp_path, metrics=("python:no_module.there", "python:nor.this"))
+    with pytest.raises(UsageError, match="unknown metric"):
+        small_run(drawn, lambda _: tmp_path, metrics=("l2", "no-such-metric"))
 
 
 @pytest.mark.parametrize("metric", [BLOCKS, "ssim"])
@@ -114,20 +141,20 @@ def test_presets_say_what_is_not_said() -> None:
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"data": ()}, "at least one --data"),
-        ({"metrics": ("l2", "l2")}, "names l2 twice"),
+        ({"data": ()}, "at least one data set"),
+        ({"metrics": ("l2", "l2")}, "name l2 twice"),
         ({"attacks": ("pdg",)}, "no attack setting is called pdg"),
-        ({"attacks": ("transfer-stadv",)}, "--transfer-from"),
-        ({"moves": ("left",)}, "--moves takes reference"),
-        ({"medium": "jpeg"}, "--medium takes float, png"),
-        ({"keep": "some"}, "--keep takes"),
-        ({"levels": Levels(l2=(0.0,))}, "--l2 takes"),
-        ({"certified": (float("nan"),)}, "--eps takes"),
+        ({"attacks": ("transfer-stadv",)}, "transfer_from"),
+        ({"moves": ("left",)}, "moves takes reference"),
+        ({"medium": "jpeg"}, "medium takes float, png"),
+        ({"keep": "some"}, "keep takes"),
+        ({"levels": Levels(l2=(0.0,))}, "l2 takes"),
+        ({"certified": (float("nan"),)}, "certified takes"),
         ({"levels": Levels(steps=0)}, "at least 1"),
         ({"choice": Choice(seed=-1)}, "seed"),
         ({"data": ("nowhere:x",)}, "neither a folder nor LAYOUT:FOLDER"),
         ({"data": ("synthetic:/nowhere",)}, "not a folder"),
-        ({"choice": Choice(limit=0)}, "--limit"),
+        ({"choice": Choice(limit=0)}, "limit must"),
         ({"choice": Choice(split="test", side=SIDE)}, "no split"),
         ({"metrics": ("fsimx",)}, "unknown metric"),
         ({"metrics": ("fsimc",), "choice": Choice(side=8)}, "8"),
