@@ -154,7 +154,8 @@ def test_the_wheel_holds_the_package_its_licence_and_nothing_else(tmp_path: Path
     modules = {name for name in names if ".dist-info/" not in name}
     folders = {"retr" + "".join(f"/{part}" for part in name.split(".")[1:]) for name in package_folders()}
     assert {"retr/py.typed", "retr/cli.py", "retr/__main__.py"} <= modules
-    weights = {f"retr/{path.relative_to(ROOT)}" for path in (ROOT / "embedding" / "weights").glob("*")}
-    assert {str(Path(name).parent) for name in modules - weights} == folders
-    assert {name for name in modules if not name.endswith(".py")} == {"retr/py.typed", *weights}
+    data = (ROOT / "embedding" / "weights", ROOT / "reports" / "templates")
+    files = {f"retr/{path.relative_to(ROOT)}" for folder in data for path in folder.glob("*")}
+    assert {str(Path(name).parent) for name in modules - files} == folders
+    assert {name for name in modules if not name.endswith(".py")} == {"retr/py.typed", *files}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
