@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,9 @@ from ..indexer.vectors import Float32
 from .channel import Float64
 from .conformal import set_offsets, set_thresholds
 from .engine import Engine
+from .index_source import IndexSource
 from .nearness import best_levels, best_scores
+from .probe import Query, embed
 from .query import to_float
 
 THRESHOLDS = ("local", "global")
@@ -32,7 +35,7 @@ def check_thresholds(name: str) -> bool:
         UsageError: neither ``local`` nor ``global``.
     """
     if name not in THRESHOLDS:
-        raise UsageError(f"--thresholds takes {' or '.join(THRESHOLDS)}, got {name!r}")
+        raise UsageError(f"thresholds are {' or '.join(THRESHOLDS)}, not {name!r}")
     return name == "local"
 
 
@@ -85,7 +88,7 @@ def calibrate(
         IndexStateError: no index, an empty one, or an unfinished run in it.
     """
     if not 0.0 < fpr < 1.0:
-        raise UsageError(f"--fpr must lie between 0 and 1, got {fpr}")
+        raise UsageError(f"fpr must lie between 0 and 1, got {fpr}")
     require_current(index)
     with writer_lock(index):
         _check_ready(index)
@@ -118,6 +121,7 @@ class Nearness:
 
     def __init__(self, engine: Engine, gaps: Sequence[Float32] | None) -> None:
         self._engine, self._gaps = engine, gaps
+        self._source = IndexSource(engine.channels, engine.gallery.table)
         self._scores: list[Float64] = []
         self._levels: list[Float64] = []
 
@@ -134,12 +138,27 @@ class Nearness:
 
     def see(self, images: Sequence[Float64]) -> None:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
-        embedded = [[channel.embed_query(pixels).z for channel in self._engine.channels] for pixels in images]
-        by_channel = list(zip(self._engine.channels, zip(*embedded, strict=True), strict=True))
-        self._scores.append(np.stack([best_scores(channel, zs) for channel, zs in by_channel], axis=1))
+        queries = [embed(self._engine.channels, pixels) for pixels in images]
+        columns = [self._column(queries, number) for number in range(len(self._engine.channels))]
+        scores, levels = zip(*columns, strict=True)
+        self._scores.append(np.stack(scores, axis=1))
         if self._gaps is not None:
-            levels = [best_levels(c, gaps, zs) for (c, zs), gaps in zip(by_channel, self._gaps, strict=True)]
             self._levels.append(np.stack(levels, axis=1))
+
+    def _column(self, queries: Sequence[Query], number: int) -> tuple[Float64, Float64]:
+        """(b,) of one channel, the score of the nearest row, and the least offset that accepts.
+
+        −1 or inf, and inf, for an image that nothing is near to.
+        """
+        channel, source = self._engine.channels[number], self._source
+        usable = [place for place, query in enumerate(queries) if query.refusals[number] is None]
+        probes = [queries[place].probes[number] for place in usable]
+        scores = np.full(len(queries), -1.0 if channel.score == "cosine" else math.inf)
+        levels = np.full(len(queries), math.inf)
+        scores[usable] = best_scores(source, probes)
+        if self._gaps is not None:
+            levels[usable] = best_levels(source, self._gaps[number], probes)
+        return scores, levels
 
     def thresholds(self, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
         """One for each channel; writes the gaps that they need.
@@ -164,13 +183,12 @@ def _look_at(
     near: Nearness, engine: Engine, paths: Sequence[str], advance: Callable[[], None]
 ) -> tuple[int, list[str]]:
     """How many files were refused, and which were left out because their pixels are stored."""
-    stored = set(np.asarray(engine.gallery.catalog["pixels_sha256"].to_pylist(), dtype=object)[engine.gallery.live])
     refused, present = 0, []
     for path in paths:
         image = _load(engine, path)
         if image is None:
             refused += 1
-        elif image.pixels_sha256 in stored:
+        elif engine.gallery.table.holds(image.pixels_sha256):
             present.append(path)
         else:
             near.see([to_float(image)])

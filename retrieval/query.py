@@ -56,10 +56,17 @@ def query_files(
     for batch in _batches(loaded, batch_size):
         images = [image for _, image in batch if isinstance(image, DecodedImage)]
         budgets = [None if eps is None else to_l2(eps, unit, image.pixels.size) for image in images]
-        answers = iter(engine.answer_many([to_float(i) for i in images], k=k, certify=certify, eps_l2=budgets))
+        pixels = [to_float(image) for image in images]
+        answers = iter(engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=_asked(eps, unit)))
         for path, image in batch:
             refused = image if isinstance(image, ImageRejected) else None
             yield Outcome(path, None if refused else next(answers), refused)
+
+
+def _asked(eps: float | None, unit: Unit) -> str | None:
+    """The budget as it was given."""
+    words = {"l2": "ℓ2 {!r}", "rmse": "RMSE {!r}", "psnr": "PSNR {!r} dB"}
+    return None if eps is None else words[unit].format(eps)
 
 
 def to_float(image: DecodedImage) -> Float64:
