@@ -23,7 +23,7 @@ from ..datasets.rows import RejectedRow
 from ..embedding.registry import load_embedder
 from ..images.policy import DecodePolicy
 from ..retrieval.channel import QueryEmbedding
-from ..retrieval.rank import Proof, proof_of
+from ..retrieval.probe import bounds_of
 from .knn_gallery import LabelledGallery, embed_gallery, open_labelled
 from .knn_plan import Budget, KnnPlan
 from .knn_search import Neighbours, neighbours, vote_radius
@@ -186,9 +186,9 @@ def _clean(plan: KnnPlan, gallery: LabelledGallery, image: LabelledImage, pixels
     channel = gallery.channel
     embedded, found = _look(gallery, pixels.astype(np.float64) / 255.0)
     if found is None:
-        why = channel.why_refused(embedded.z)
+        why = channel.why_refused(embedded)
         return KnnRow(image.name, image.label, None, 0, None, pixels.size, NOTHING, why)
-    proof: Proof | None = proof_of(embedded, channel, pixels.size)
+    proof = bounds_of(embedded, channel.score, pixels.size)
     label, votes = found.vote(plan.k)
     return KnnRow(
         name=image.name,
@@ -205,7 +205,7 @@ def _clean(plan: KnnPlan, gallery: LabelledGallery, image: LabelledImage, pixels
 def _look(gallery: LabelledGallery, pixels: Pixels) -> tuple[QueryEmbedding, Neighbours | None]:
     """Embed and rank along the certified path; no neighbours where the query cannot be compared."""
     embedded = gallery.channel.embed_query(pixels)
-    refused = gallery.channel.why_refused(embedded.z)
+    refused = gallery.channel.why_refused(embedded)
     return embedded, None if refused else neighbours(gallery, embedded.z)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from decimal import ROUND_FLOOR, Context
 from typing import Any
 
 from ..certificates.proof import Certificate
 from ..certificates.verdicts import verdict_at
+from ..core.rounded import budget_text, radius_text
 from ..core.units import Radius
 from ..indexer.gallery import Gallery
 from ..indexer.snapshot import Threshold
@@ -101,8 +101,9 @@ class Answering:
     def _too_near(self, ranking: Ranking, eps: float) -> str:
         """Why a verdict does not hold at the budget; what is proved is rounded down, what was asked is not rounded."""
         reach = Radius(max(ranking.copy or 0.0, ranking.nothing or 0.0), self.query.values)
-        proved = f"RMSE {_rounded_down(reach.rmse)}" if self.asked else f"ℓ2 {_rounded_down(reach.l2)}"
-        return f"{ranking.point_verdict} is proved only up to {proved}, and {self.asked or f'ℓ2 {eps!r}'} was asked for"
+        proved = f"RMSE {radius_text(reach.rmse)} (ℓ2 {radius_text(reach.l2)})"
+        asked = self.asked or f"ℓ2 {budget_text(eps)}"
+        return f"{ranking.point_verdict} is proved only up to {proved}, and {asked} was asked for"
 
     def _radius(self, l2: float | None) -> Radius | None:
         return None if l2 is None else Radius(l2, self.query.values)
@@ -165,11 +166,6 @@ def _missing(ranking: Ranking) -> str | None:
 def _point_verdict(ranking: Ranking) -> str | None:
     """What the threshold says; of rows that were not scanned it says nothing, and one of them might accept."""
     return None if _missing(ranking) and ranking.point_verdict != "copy" else ranking.point_verdict
-
-
-def _rounded_down(radius: float) -> str:
-    """Three digits, none of them too large."""
-    return f"{Context(prec=3, rounding=ROUND_FLOOR).create_decimal_from_float(max(radius, 0.0)).normalize():f}"
 
 
 def _describe(name: str, threshold: Threshold | None) -> dict[str, Any]:

@@ -151,7 +151,7 @@ class Nearness:
         −1 or inf, and inf, for an image that nothing is near to.
         """
         channel, source = self._engine.channels[number], self._source
-        usable = [place for place, query in enumerate(queries) if query.refusals[number] is None]
+        usable = [place for place, query in enumerate(queries) if query.probes[number].refused is None]
         probes = [queries[place].probes[number] for place in usable]
         scores = np.full(len(queries), -1.0 if channel.score == "cosine" else math.inf)
         levels = np.full(len(queries), math.inf)

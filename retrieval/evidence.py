@@ -43,19 +43,31 @@ class Rows:
 
     def take(self, places: Ids) -> Rows:
         """Some of them, in that order."""
-        limits = None if self.limits is None else self.limits[places]
-        some = (one[places] for one in (self.ids, self.keys, self.firsts, self.numbers, self.scores, self.distances))
-        return Rows(*some, limits)
+        return Rows(
+            self.ids[places],
+            self.keys[places],
+            self.firsts[places],
+            self.numbers[places],
+            self.scores[places],
+            self.distances[places],
+            None if self.limits is None else self.limits[places],
+        )
 
     @staticmethod
     def stack(parts: Sequence[Rows]) -> Rows:
         """One after the other."""
         if len(parts) == 1:
             return parts[0]
-        names = ("ids", "keys", "firsts", "numbers", "scores", "distances")
-        columns = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
         limits = [part.limits for part in parts if part.limits is not None]
-        return Rows(*columns, np.concatenate(limits) if limits else None)
+        return Rows(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.firsts for part in parts]),
+            np.concatenate([part.numbers for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.distances for part in parts]),
+            np.concatenate(limits) if limits else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

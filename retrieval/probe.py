@@ -39,7 +39,8 @@ class Probe:
         z: (d,) float64, not normalised.
         score: how rows are compared.
         threshold: what channels are compared by, and every row's threshold unless it is ``local``; None for none.
-        bounds: None for an uncertified channel.
+        bounds: None for an uncertified channel, and where it is refused.
+        refused: why it cannot be compared with any row; None where it can.
     """
 
     channel: int
@@ -49,6 +50,7 @@ class Probe:
     threshold: float | None
     local: bool
     bounds: Bounds | None
+    refused: str | None = None
 
     @property
     def name(self) -> Name:
@@ -75,19 +77,17 @@ class Query:
     Attributes:
         height, width: as decoded; radii are in its pixels.
         embedded: per probe, what was embedded.
-        refusals: per probe, why it cannot be compared with any row; None where it can.
     """
 
     height: int
     width: int
     embedded: tuple[QueryEmbedding, ...]
     probes: tuple[Probe, ...]
-    refusals: tuple[str | None, ...]
 
     @property
     def refused(self) -> str | None:
         """Why there is no answer: no probe may be left out, or there would be no proof of what it sees."""
-        return next((why for why in self.refusals if why), None)
+        return next((probe.refused for probe in self.probes if probe.refused), None)
 
     @property
     def values(self) -> int:
@@ -103,14 +103,13 @@ def embed(channels: Sequence[Channel], pixels: Float64, views: Sequence[QueryVie
         pixels: (H, W, 3) float64 in [0, 1].
         views: of the query; every row is compared with each of them.
     """
-    embedded, probes, refusals = [], [], []
+    embedded, probes = [], []
     for number, channel in enumerate(channels):
         for view, one in zip(views, channel.embed_views(pixels, views), strict=True):
             embedded.append(one)
             probes.append(probe_of(one, channel, number, values=pixels.size, view=view.name))
-            refusals.append(channel.why_refused(one))
     height, width = pixels.shape[:2]
-    return Query(height, width, tuple(embedded), tuple(probes), tuple(refusals))
+    return Query(height, width, tuple(embedded), tuple(probes))
 
 
 def probe_of(query: QueryEmbedding, channel: Channel, number: int, *, values: int, view: str = "original") -> Probe:
@@ -124,8 +123,9 @@ def probe_of(query: QueryEmbedding, channel: Channel, number: int, *, values: in
         view: name of the view.
     """
     threshold = None if channel.threshold is None else channel.threshold.value
-    bounds = bounds_of(query, channel.score, values)
-    return Probe(number, view, query.z, channel.score, threshold, channel.is_local, bounds)
+    refused = channel.why_refused(query)
+    bounds = None if refused else bounds_of(query, channel.score, values)
+    return Probe(number, view, query.z, channel.score, threshold, channel.is_local, bounds, refused)
 
 
 def bounds_of(query: QueryEmbedding, score: Score, values: int) -> Bounds | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import ImageRejected
+from ..core.rounded import budget_text
 from ..core.units import Unit, to_l2
 from ..images.decode import DecodedImage, load
 from .answer import Answer
@@ -65,8 +66,8 @@ def query_files(
 
 def _asked(eps: float | None, unit: Unit) -> str | None:
     """The budget as it was given."""
-    words = {"l2": "ℓ2 {!r}", "rmse": "RMSE {!r}", "psnr": "PSNR {!r} dB"}
-    return None if eps is None else words[unit].format(eps)
+    words = {"l2": "ℓ2 {}", "rmse": "RMSE {}", "psnr": "PSNR {} dB"}
+    return None if eps is None else words[unit].format(budget_text(eps))
 
 
 def to_float(image: DecodedImage) -> Float64:
