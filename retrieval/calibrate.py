@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from .conformal import set_offsets, set_thresholds
 from .engine import Engine
 from .index_source import IndexSource
 from .nearness import best_levels, best_scores
-from .probe import Query, embed
+from .probe import embed
 from .query import to_float
 
 THRESHOLDS = ("local", "global")
@@ -138,27 +137,12 @@ class Nearness:
 
     def see(self, images: Sequence[Float64]) -> None:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
-        queries = [embed(self._engine.channels, pixels) for pixels in images]
-        columns = [self._column(queries, number) for number in range(len(self._engine.channels))]
-        scores, levels = zip(*columns, strict=True)
-        self._scores.append(np.stack(scores, axis=1))
+        queries = [embed(self._engine.channels, pixels).probes for pixels in images]
+        by_channel = list(zip(*queries, strict=True))
+        self._scores.append(np.stack([best_scores(self._source, probes) for probes in by_channel], axis=1))
         if self._gaps is not None:
-            self._levels.append(np.stack(levels, axis=1))
-
-    def _column(self, queries: Sequence[Query], number: int) -> tuple[Float64, Float64]:
-        """(b,) of one channel, the score of the nearest row, and the least offset that accepts.
-
-        −1 or inf, and inf, for an image that nothing is near to.
-        """
-        channel, source = self._engine.channels[number], self._source
-        usable = [place for place, query in enumerate(queries) if query.probes[number].refused is None]
-        probes = [queries[place].probes[number] for place in usable]
-        scores = np.full(len(queries), -1.0 if channel.score == "cosine" else math.inf)
-        levels = np.full(len(queries), math.inf)
-        scores[usable] = best_scores(source, probes)
-        if self._gaps is not None:
-            levels[usable] = best_levels(source, self._gaps[number], probes)
-        return scores, levels
+            pairs = zip(by_channel, self._gaps, strict=True)
+            self._levels.append(np.stack([best_levels(self._source, gaps, probes) for probes, gaps in pairs], axis=1))
 
     def thresholds(self, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
         """One for each channel; writes the gaps that they need.

@@ -23,29 +23,30 @@ _LEAST_STEP = 1e-3
 
 
 def best_scores(source: Source, probes: Sequence[Probe]) -> Float64:
-    """(b,) the score of the nearest row: a cosine, or a distance.
+    """(b,) the score of the nearest row: a cosine, or a distance. −1 or inf for a probe that nothing is near to.
 
     Exact, as the verdict is: a float32 shortlist alone could miss the nearest row.
 
     Args:
         source: holds the rows of the probes' channel.
-        probes: that its channel does not refuse.
+        probes: refused ones are near to nothing.
     """
-    return np.array([one.value for one in _settled(source, probes, _decide_best)])
+    nowhere = np.array([-1.0 if probe.score == "cosine" else math.inf for probe in probes])
+    return _settled(source, probes, _decide_best, nowhere)
 
 
 def best_levels(source: Source, gaps: Float32, probes: Sequence[Probe]) -> Float64:
     """(b,) the least offset of a local threshold that would accept, over all rows: nearness less half of the gap.
 
-    Angles in radians (cosine) or distances. −inf for a stored row itself, which every offset accepts. Exact but for
-    rounding.
+    Angles in radians (cosine) or distances. −inf for a stored row itself, which every offset accepts; inf for a probe
+    that nothing is near to. Exact but for rounding.
 
     Args:
         source: holds the rows of the probes' channel, numbered from 0.
         gaps: (rows,) of ``indexer.gaps``.
-        probes: that its channel does not refuse.
+        probes: refused ones are near to nothing.
     """
-    return np.array([one.value for one in _settled(source, probes, partial(_decide_level, gaps))])
+    return _settled(source, probes, partial(_decide_level, gaps), np.full(len(probes), math.inf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,12 @@ class _Found:
     wishes: tuple[Ask, ...] = ()
 
 
-def _settled(source: Source, probes: Sequence[Probe], decision: Callable[..., _Found]) -> list[_Found]:
-    first = propose([source], probes, SHORTLIST)
-    return [until_settled([source], [one], decision) for one in first]
+def _settled(source: Source, probes: Sequence[Probe], decision: Callable[..., _Found], nowhere: Float64) -> Float64:
+    usable = [place for place, probe in enumerate(probes) if probe.refused is None]
+    first = propose([source], [probes[place] for place in usable], SHORTLIST)
+    found = nowhere.copy()
+    found[usable] = [until_settled([source], [one], decision).value for one in first]
+    return found
 
 
 def _decide_best(evidence: Sequence[Evidence], *, growth: float) -> _Found:

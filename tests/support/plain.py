@@ -17,6 +17,7 @@ from retr.indexer.items import Items
 from retr.indexer.snapshot import Threshold
 from retr.indexer.vectors import Ids, RowStore
 from retr.retrieval.channel import Channel, Float64
+from retr.retrieval.conformal import set_thresholds
 from retr.retrieval.decide import decide
 from retr.retrieval.evidence import Evidence
 from retr.retrieval.index_source import IndexSource
@@ -75,14 +76,14 @@ def group_of(item: RankedItem) -> int:
 
 def part_of(channels: Sequence[Channel], start: int, stop: int) -> IndexSource:
     """Some consecutive rows as a source of their own."""
-    ids = np.arange(start, stop)
-    cut = []
-    for channel in channels:
-        rows = np.ascontiguousarray(channel.store.take(ids))
-        store = RowStore((rows,), (0, len(ids)), channel.store.dim, channel.score)
-        gaps = None if channel.gaps is None else channel.gaps[ids]
-        cut.append(replace(channel, store=store, groups=channel.groups[ids], gaps=gaps))
-    return source_of(cut, start)
+    return source_of([_picked(channel, np.arange(start, stop)) for channel in channels], start)
+
+
+def _picked(channel: Channel, ids: Ids) -> Channel:
+    rows = np.ascontiguousarray(channel.store.take(ids))
+    store = RowStore((rows,), (0, len(ids)), channel.store.dim, channel.score)
+    gaps = None if channel.gaps is None else channel.gaps[ids]
+    return replace(channel, store=store, groups=channel.groups[ids], gaps=gaps)
 
 
 @dataclass(frozen=True)
@@ -112,17 +113,7 @@ class Renumbered:
 
 def scattered(channels: Sequence[Channel], ids: Ids) -> Renumbered:
     """These rows, wherever they lie, as a source."""
-    picked = [
-        replace(
-            channel,
-            store=RowStore(
-                (np.ascontiguousarray(channel.store.take(ids)),), (0, len(ids)), channel.store.dim, channel.score
-            ),
-            groups=channel.groups[ids],
-            gaps=None if channel.gaps is None else channel.gaps[ids],
-        )
-        for channel in channels
-    ]
+    picked = [_picked(channel, ids) for channel in channels]
     return Renumbered(source_of(picked), ids)
 
 
@@ -160,3 +151,8 @@ def rank(
     counts = [first] * len(channels) if isinstance(first, int) else first
     pieces = [propose(sources, [one], count)[0] for one, count in zip(probes(channels, list(zs)), counts, strict=True)]
     return until_settled(sources, pieces, partial(decide, k=k, certify=certify)).ranking
+
+
+def one_threshold(scores: Float64, *, cosine: bool, fpr: float) -> Threshold:
+    """That of a single channel; scores (n,)."""
+    return set_thresholds(scores[:, None], cosine=[cosine], fpr=fpr)[0]
