@@ -17,7 +17,9 @@ from ..indexer.writer import Writer
 from .channel import Float64
 from .conformal import set_offsets, set_thresholds
 from .engine import Engine
+from .index_source import IndexSource
 from .nearness import best_levels, best_scores
+from .probe import embed
 from .query import to_float
 
 THRESHOLDS = ("local", "global")
@@ -31,7 +33,7 @@ def check_thresholds(name: str) -> bool:
         UsageError: neither ``local`` nor ``global``.
     """
     if name not in THRESHOLDS:
-        raise UsageError(f"--thresholds takes {' or '.join(THRESHOLDS)}, got {name!r}")
+        raise UsageError(f"thresholds are {' or '.join(THRESHOLDS)}, not {name!r}")
     return name == "local"
 
 
@@ -84,7 +86,7 @@ def calibrate(
         IndexStateError: no index, an empty one, or an unfinished run in it.
     """
     if not 0.0 < fpr < 1.0:
-        raise UsageError(f"--fpr must lie between 0 and 1, got {fpr}")
+        raise UsageError(f"fpr must lie between 0 and 1, got {fpr}")
     with Writer(index) as writer:
         engine = Engine.open(index)
         if engine.gallery.items == 0:
@@ -107,6 +109,7 @@ class Nearness:
 
     def __init__(self, engine: Engine, gaps: Sequence[Float32] | None) -> None:
         self._engine, self._gaps = engine, gaps
+        self._source = IndexSource(engine.channels, engine.gallery.table)
         self._scores: list[Float64] = []
         self._levels: list[Float64] = []
 
@@ -123,12 +126,12 @@ class Nearness:
 
     def see(self, images: Sequence[Float64]) -> None:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
-        embedded = [[channel.embed_query(pixels).z for channel in self._engine.channels] for pixels in images]
-        by_channel = list(zip(self._engine.channels, zip(*embedded, strict=True), strict=True))
-        self._scores.append(np.stack([best_scores(channel, zs) for channel, zs in by_channel], axis=1))
+        queries = [embed(self._engine.channels, pixels).probes for pixels in images]
+        by_channel = list(zip(*queries, strict=True))
+        self._scores.append(np.stack([best_scores(self._source, probes) for probes in by_channel], axis=1))
         if self._gaps is not None:
-            levels = [best_levels(c, gaps, zs) for (c, zs), gaps in zip(by_channel, self._gaps, strict=True)]
-            self._levels.append(np.stack(levels, axis=1))
+            pairs = zip(by_channel, self._gaps, strict=True)
+            self._levels.append(np.stack([best_levels(self._source, gaps, probes) for probes, gaps in pairs], axis=1))
 
     def thresholds(self, writer: Writer, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
         """One for each channel; ``writer``, of this index, stores the gaps that they need.
@@ -152,13 +155,12 @@ def _look_at(
     near: Nearness, engine: Engine, paths: Sequence[str], advance: Callable[[], None]
 ) -> tuple[int, list[str]]:
     """How many files were refused, and which were left out because their pixels are stored."""
-    stored = set(np.asarray(engine.gallery.catalog["pixels_sha256"].to_pylist(), dtype=object)[engine.gallery.live])
     refused, present = 0, []
     for path in paths:
         image = _load(engine, path)
         if image is None:
             refused += 1
-        elif image.pixels_sha256 in stored:
+        elif engine.gallery.table.holds(image.pixels_sha256):
             present.append(path)
         else:
             near.see([to_float(image)])

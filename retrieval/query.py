@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import ImageRejected
+from ..core.rounded import budget_text
 from ..core.units import Radius, Unit
 from ..images.decode import DecodedImage, load
 from .answer import Answer
@@ -57,11 +58,18 @@ def query_files(
         images = [image for _, image in batch if isinstance(image, DecodedImage)]
         asked = [None if eps is None else Radius.asked(eps, unit, image.pixels.size) for image in images]
         budgets = [None if one is None else one.l2 for one in asked]
-        found = engine.answer_many([to_float(i) for i in images], k=k, certify=certify, eps_l2=budgets)
+        pixels = [to_float(image) for image in images]
+        found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=_asked(eps, unit))
         answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
             refused = image if isinstance(image, ImageRejected) else None
             yield Outcome(path, None if refused else next(answers), refused)
+
+
+def _asked(eps: float | None, unit: Unit) -> str | None:
+    """The budget as it was given."""
+    words = {"l2": "ℓ2 {}", "rmse": "RMSE {}", "psnr": "PSNR {} dB"}
+    return None if eps is None else words[unit].format(budget_text(eps))
 
 
 def to_float(image: DecodedImage) -> Float64:

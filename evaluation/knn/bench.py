@@ -24,7 +24,7 @@ from ...embedding.contract import Embedder
 from ...embedding.registry import load_embedder
 from ...images.policy import DecodePolicy
 from ...retrieval.channel import QueryEmbedding
-from ...retrieval.rank import Proof, proof_of
+from ...retrieval.probe import bounds_of
 from ..shared.provenance import describe_run
 from ..shared.run_folder import RunFolder, open_run
 from .gallery import LabelledGallery, embed_gallery, open_labelled
@@ -175,9 +175,9 @@ def _clean(plan: KnnPlan, gallery: LabelledGallery, image: LabelledImage, pixels
     channel = gallery.channel
     embedded, found = _look(gallery, pixels.astype(np.float64) / 255.0)
     if found is None:
-        why = channel.why_refused(embedded.z)
+        why = channel.why_refused(embedded)
         return KnnRow(image.name, image.label, None, 0, None, pixels.shape[:2], NOTHING, why)
-    proof: Proof | None = proof_of(embedded, channel, pixels.size)
+    proof = bounds_of(embedded, channel.score, pixels.size)
     label, votes = found.vote(plan.k)
     return KnnRow(
         name=image.name,
@@ -194,7 +194,7 @@ def _clean(plan: KnnPlan, gallery: LabelledGallery, image: LabelledImage, pixels
 def _look(gallery: LabelledGallery, pixels: Pixels) -> tuple[QueryEmbedding, Neighbours | None]:
     """Embed and rank along the certified path; no neighbours where the query cannot be compared."""
     embedded = gallery.channel.embed_query(pixels)
-    refused = gallery.channel.why_refused(embedded.z)
+    refused = gallery.channel.why_refused(embedded)
     return embedded, None if refused else neighbours(gallery, embedded.z)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...retrieval.rank import Proof
+from ...retrieval.probe import Bounds
 from .search import Neighbours
 
 
@@ -32,7 +32,7 @@ NOTHING = Retrieved(False, False, 0.0, None, None)
 """Of a query that cannot be compared with any row."""
 
 
-def retrieve(found: Neighbours, label: int, k: int, proof: Proof | None) -> Retrieved:
+def retrieve(found: Neighbours, label: int, k: int, proof: Bounds | None) -> Retrieved:
     """Judge the ranking of one query.
 
     Args:

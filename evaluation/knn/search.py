@@ -21,8 +21,8 @@ from ...certificates.ranking import pair_radii
 from ...certificates.rounding import norm_bounds
 from ...certificates.shortlist import unseen_radius
 from ...retrieval.channel import Float64
-from ...retrieval.rank import Proof
-from ...retrieval.shortlist import distance_bounds
+from ...retrieval.distances import distance_bounds
+from ...retrieval.probe import Bounds
 from .gallery import LabelledGallery
 
 LISTED = 256
@@ -54,7 +54,7 @@ class Neighbours:
         places = np.flatnonzero(hits) + 1
         return float((np.cumsum(hits)[places - 1] / places).mean()) if places.size else 0.0
 
-    def radius(self, label: int, proof: Proof, *, k: int, needed: int) -> float:
+    def radius(self, label: int, proof: Bounds, *, k: int, needed: int) -> float:
         """Certified ℓ2 radius, in pixels, of "at least ``needed`` of the first k rows have this label".
 
         0 where it is not so, capped where no image is so far, or the query would lose its direction.
@@ -69,26 +69,36 @@ class Neighbours:
                 return min(found, proof.cap)
             count = min(4 * count, len(self.order))
 
-    def _listed(self, label: int, proof: Proof, count: int, needed: int) -> _Listed:
+    def _listed(self, label: int, proof: Bounds, count: int, needed: int) -> _Listed:
         rows, labels = self.gallery.rows[self.order[:count]], self.labels[:count]
         mine = np.flatnonzero(labels == label)
         views = mine[: needed + _SPARE_ROWS]
-        radii = np.stack([_pairs(self.gallery, rows[view], rows, proof) for view in views])  # V count
+        radii = np.stack([self._pairs(rows[view], rows, proof) for view in views])  # V count
         radii[np.arange(len(views)), views] = np.inf
         own = labels == label
         return _Listed(radii[:, ~own], radii[:, own], labels[~own], self._floors(rows[views], proof, count))
 
-    def _floors(self, views: Float64, proof: Proof, count: int) -> Float64:
+    def _pairs(self, row: Float64, rivals: Float64, proof: Bounds) -> Float64:
+        return pair_radii(
+            self.z,
+            row,
+            rivals,
+            score=self.gallery.channel.score,
+            lipschitz=proof.lipschitz,
+            forward_error=proof.forward_error,
+        )
+
+    def _floors(self, views: Float64, proof: Bounds, count: int) -> Float64:
         """(V,) what every row that is not listed leaves to each view; inf where all are listed."""
         channel = self.gallery.channel
         if count == len(self.order):
             return np.full(len(views), np.inf)
         next_row = self.gallery.rows[self.order[count : count + 1]]
-        nearest = float(distance_bounds(channel, self.z, next_row)[0][0])
+        nearest = float(distance_bounds(self.z, next_row, channel.score)[0][0])
         # The order is that of computed scores: a later row may be nearer by what rounding does to them.
         nearest = math.sqrt(max(0.0, nearest * nearest - 1e-12)) if channel.score == "cosine" else nearest * (1 - 1e-12)
         z_low = float(norm_bounds(self.z)[0])
-        own = distance_bounds(channel, self.z, views)[1]
+        own = distance_bounds(self.z, views, channel.score)[1]
         return np.array(
             [
                 unseen_radius(
@@ -143,18 +153,7 @@ def winner(labels: Sequence[int]) -> tuple[int, int]:
     return label, votes[label]
 
 
-def vote_radius(found: Neighbours, proof: Proof, k: int) -> float:
+def vote_radius(found: Neighbours, proof: Bounds, k: int) -> float:
     """Certified radius of the vote's winner; 0 where it has no majority of the k, which nothing is proved about."""
     label, votes = found.vote(k)
     return found.radius(label, proof, k=k, needed=majority(k)) if votes >= majority(k) else 0.0
-
-
-def _pairs(gallery: LabelledGallery, row: Float64, rivals: Float64, proof: Proof) -> Float64:
-    return pair_radii(
-        proof.z,
-        row,
-        rivals,
-        score=gallery.channel.score,
-        lipschitz=proof.lipschitz,
-        forward_error=proof.forward_error,
-    )

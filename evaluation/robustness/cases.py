@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 
 from ...attacks.media import Bytes
 from ...core.errors import ImageRejected, UsageError
@@ -146,7 +145,7 @@ def _load(engine: Engine, source: Source, skipped: Skipped) -> DecodedImage | No
     if stored is not None and image.pixels_sha256 != stored:
         skipped.add(source.path, "changed since it was indexed")
         return None
-    if source.stranger and pc.index(engine.gallery.catalog["pixels_sha256"], image.pixels_sha256).as_py() >= 0:
+    if source.stranger and engine.gallery.table.holds(image.pixels_sha256):
         skipped.add(source.path, "a negative that the index holds")
         return None
     return image

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ...core.units import Radius
 from ...indexer.gaps import gaps_of, read_gaps
+from ...indexer.items import NO_KEYS
 from ...indexer.snapshot import Threshold
 from ...indexer.writer import Writer
 from ...retrieval.answer import Answer
@@ -130,12 +131,6 @@ class EngineSystem:
         """SHA-256 of the pixels of each row's item."""
         return self.engine.gallery.catalog["pixels_sha256"].to_pylist()
 
-    @cached_property
-    def _first_row(self) -> npt.NDArray[np.int64]:
-        groups = self.engine.gallery.groups
-        _, first = np.unique(groups[groups >= 0], return_index=True)
-        return np.flatnonzero(groups >= 0)[first]
-
     def calibrate(self, negatives: Iterable[Sequence[Pixels]], *, fpr: float) -> EngineSystem:
         """As ``retrieval.calibrate``: thresholds set together, for the false-match rate of the union (THEORY T9).
 
@@ -164,7 +159,7 @@ class EngineSystem:
 
     def group_of(self, item: str) -> int:
         """The engine's number of an item."""
-        return int(self.engine.gallery.groups[self.items.index(item)])
+        return int(self.engine.gallery.table.numbers(np.array([item], dtype=NO_KEYS.dtype))[0])
 
     def find(self, images: Sequence[Pixels]) -> list[Found]:
         """Certified answers with k = 1."""
@@ -180,7 +175,7 @@ class EngineSystem:
         accepted = answer.point_verdict == "copy" if self.verdicts else None
         first_accepted = first.accepted if self.verdicts else None
         return Found(
-            item=self.items[int(self._first_row[first.group])],
+            item=self.engine.gallery.table.keys(np.array([first.group]))[0].decode(),
             path=first.path,
             view=first.view,
             channel=first.channel,

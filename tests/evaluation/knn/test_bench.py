@@ -27,7 +27,7 @@ from retr.evaluation.knn.target import VoteTarget
 from retr.indexer.vectors import RowStore
 from retr.reports.knn_table import knn_json, knn_rows, print_knn
 from retr.retrieval.channel import Channel
-from retr.retrieval.rank import Proof
+from retr.retrieval.probe import Bounds
 
 ONE = UpperBound(1.0, "test")
 
@@ -188,7 +188,7 @@ def test_rows_that_are_not_listed_change_no_radius(score, k, monkeypatch):
         monkeypatch.setattr(knn_search, "LISTED", listed)
         for seed in range(12):
             gallery, z = made(seed, score=score, labels=2)
-            found, proof = neighbours(gallery, z), Proof(z, ONE, 1e-12, 10.0)
+            found, proof = neighbours(gallery, z), Bounds(ONE, 1e-12, 10.0)
             radii = [vote_radius(found, proof, k), *(found.radius(label, proof, k=k, needed=1) for label in (0, 1))]
             assert proof_of_all.setdefault(seed, radii) == radii
     assert sum(radii[0] > 0 for radii in proof_of_all.values()) > 6
