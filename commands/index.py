@@ -1,0 +1,78 @@
+"""``retr index``: make or update an index."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import REJECTED, DeviceOption, FormatOption, index_path
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: retr index ./corpus -o my-index")
+def index(
+    corpus: Annotated[
+        str, typer.Argument(help="A folder (recursive), a file that lists paths, or - for standard input.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Embedder; repeat for several channels [default: block-means]. See: retr models list."),
+    ] = None,
+    views: Annotated[str | None, typer.Option(help="Stored views per image: none, flip, light or standard.")] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="How rows are stored: float32, float16 or int8 [default: as the views ask].")
+    ] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained/--no-pretrained", help="Published weights for timm: models.")
+    ] = True,
+    workers: Annotated[int, typer.Option(help="Decoding threads.")] = os.cpu_count() or 2,
+    batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 64,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget images of this folder that are gone.")] = False,
+    max_pixels: Annotated[int | None, typer.Option(help="Refuse larger images [default: the decode policy's].")] = None,
+    device: DeviceOption = "auto",
+    form: FormatOption = "table",
+) -> None:
+    """Index a corpus of images. Unchanged files of an earlier run are not embedded again."""
+    from dataclasses import asdict, replace
+
+    from ..images.policy import DecodePolicy
+    from ..indexer.build import IndexOptions, build_index
+    from ..reports.emit import check_format, emit
+    from ..reports.index_table import print_run
+    from ..reports.progress import ProgressBar
+
+    chosen = check_format(form)
+    policy = DecodePolicy() if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels)
+    options = IndexOptions(
+        models=tuple(model) if model else None,
+        views=views,
+        rows=rows,
+        policy=policy if max_pixels is not None else None,
+        pretrained=pretrained,
+        workers=workers,
+        batch_size=batch_size,
+        resume=resume,
+        restart=restart,
+        prune=prune,
+        device=device,
+    )
+    try:
+        with ProgressBar("indexing", "images") as bar:
+            report = asdict(build_index(corpus, index_path(output), options, bar))
+    except KeyboardInterrupt:
+        print("retr: interrupted; what was done is kept: go on with --resume", file=sys.stderr)
+        raise
+    print_run(report) if chosen == "table" else emit([{"schema": "retr.index-run/1", **report}], chosen, one=True)
+    if report["rejected"]:
+        print("some inputs were rejected; see them with: retr info --rejects", file=sys.stderr)
+        raise typer.Exit(REJECTED)
