@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .commands import (
     attack_eval,
@@ -22,22 +23,32 @@ from .commands import (
     query,
     train,
 )
-from .core.errors import RetrError
+from .commands.output import note
+from .core.errors import Interrupted, RetrError
+
+
+class _Stoppable(TyperGroup):
+    """Makes Ctrl-C an error like any other, before the parser ends the program without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+
 
 app = typer.Typer(
     name="retr",
+    cls=_Stoppable,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Find copies of images, and prove how far an adversary would have to change a query to change the answer.",
 )
 for command in (index, info, query, calibrate, attack_eval, bench_copies, bench_2afc, bench_knn):
     app.add_typer(command.app)
-app.add_typer(models.app, name="models")
-app.add_typer(train.app, name="train")
-app.add_typer(data.app, name="data")
-app.add_typer(metrics.app, name="metrics")
+for name, group in {"models": models, "train": train, "data": data, "metrics": metrics}.items():
+    app.add_typer(group.app, name=name)
 
 
 @app.callback(invoke_without_command=True)
@@ -54,15 +65,23 @@ def main() -> None:
     # Before torch and FAISS start their threads: idle ones shall sleep. Spinning ones make a query of 10 ms take 150 ms
     # as soon as another process wants a core.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot write a letter gets its number. Formats for programs are UTF-8 everywhere.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app()
     except RetrError as error:
-        print(f"retr: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _end("interrupted", Interrupted.exit_code)
     except BrokenPipeError:
         # The reader of our output has left; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        print(f"retr: {error}", file=sys.stderr)
-        sys.exit(1)
+    except (OSError, MemoryError) as error:
+        _end(str(error) or "out of memory", 1)
+
+
+def _end(sentence: str, code: int) -> None:
+    note(sentence)
+    sys.exit(code)

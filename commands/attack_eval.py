@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..core.errors import UsageError
-from .options import REJECTED, DeviceOption, FormatOption, IndexOption, corpus_paths, index_path, numbers_of, words_of
+from ..core.names import shown
+from .inputs import corpus_paths
+from .options import (
+    REJECTED,
+    DeviceOption,
+    FormatOption,
+    IndexOption,
+    KeepOption,
+    index_path,
+    numbers_of,
+    words_of,
+)
+from .output import command_line, note, say, say_all, stoppable
 
 app = typer.Typer()
 
@@ -79,7 +90,7 @@ def attack_eval(
     seed: Annotated[int, typer.Option(help="Seed of samples, edits and starts.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for records and images [default: retr-audit/RUN].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished audit of the same plan.")] = False,
-    keep: Annotated[str, typer.Option(help="Which adversarial images to keep: none, alarms or all.")] = "alarms",
+    keep: KeepOption = "alarms",
     page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
@@ -94,13 +105,13 @@ def attack_eval(
     from ..evaluation.thumbnails import thumbnails
     from ..reports.attack_table import audit_json, print_audit
     from ..reports.audit_page import write_audit_page
-    from ..reports.emit import check_format, emit
+    from ..reports.audit_rows import audit_rows
     from ..reports.progress import ProgressBar, audit_progress
     from ..retrieval.engine import Engine
 
     if queries is not None and self_edits:
         raise UsageError("--self-edits makes its own queries; leave QUERIES out")
-    chosen, names = check_format(form), words_of(systems)
+    names = words_of(systems)
     home = first_index(names, index_path(index))
     given = {
         "queries": tuple(corpus_paths(queries, home)) if queries is not None else (),
@@ -122,13 +133,13 @@ def attack_eval(
         "resume": resume,
         "keep": keep,
         "gallery": 0 if keep == "none" else SHOWN,
-        "command": " ".join(["retr", *sys.argv[1:]]),
+        "command": command_line(),
     }
     engine = Engine.open(home, device=device)
     plan = plan_of(choose_preset(quick=quick, full=full), given, items=engine.gallery.items)
     check_words([*names, *([transfer_from] if transfer_from else [])], plan)
     place = open_folder(plan)
-    try:
+    with stoppable(f"what was done is in {place.folder}: go on with --resume"):
         lineup = open_lineup(
             names,
             engine,
@@ -138,19 +149,22 @@ def attack_eval(
             watch=lambda title: ProgressBar(title, "images"),
         )
         for name, count in lineup.holes().items():
-            print(f"retr: {name} does not hold {count} of the {engine.gallery.items} items", file=sys.stderr)
+            note(f"{name} does not hold {count} of the {engine.gallery.items} items")
         with audit_progress() as progress:
             result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
-    except KeyboardInterrupt:
-        print(f"retr: interrupted; what was done is in {place.folder}: go on with --resume", file=sys.stderr)
-        raise
     report = page or result.folder / "audit.html"
     records, pictures = read_records(result.records), thumbnails(lineup, engine)
     write_audit_page(report, result.summary, records, root=result.folder, thumbnail=pictures)
-    print_audit(result) if chosen == "table" else emit([audit_json(result)], chosen, one=True)
-    print(f"page: {report}", file=sys.stdout if chosen == "table" else sys.stderr)
+    if form in ("csv", "parquet"):
+        say_all(audit_rows(audit_json(result)), form, print)
+    else:
+        say(audit_json(result), form, lambda _: print_audit(result))
+    if form == "table":
+        print(f"page: {shown(str(report))}")
+    else:
+        note(f"page: {report}")
     if result.summary.alarms:
-        print(f"retr: {result.summary.alarms} soundness alarms; see {result.records}", file=sys.stderr)
+        note(f"{result.summary.alarms} soundness alarms; see {result.records}")
         raise typer.Exit(1)
     if set(result.skipped) - {OUT_OF_TIME}:
         raise typer.Exit(REJECTED)

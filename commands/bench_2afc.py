@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import REJECTED, DeviceOption, FormatOption, words_of
+from .options import REJECTED, DeviceOption, FormatOption, KeepOption, words_of
+from .output import command_line, note, say, say_all, stoppable
 
 app = typer.Typer()
 
@@ -47,7 +47,7 @@ def bench_2afc(
     restarts: Annotated[int | None, typer.Option(help="Random starts, where the papers name none.")] = None,
     loss_queries: Annotated[int | None, typer.Option(help="Evaluations for attacks that see no gradient.")] = None,
     medium: Annotated[str, typer.Option(help="Saved image that is counted: float or png (8 bits).")] = "float",
-    keep: Annotated[str, typer.Option(help="Which adversarial images to keep: none, alarms or all.")] = "alarms",
+    keep: KeepOption = "alarms",
     seed: Annotated[int, typer.Option(help="Seed of samples, synthetic triplets and random starts.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Triplets attacked at a time.")] = 16,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for records and images.")] = Path("retr-2afc"),
@@ -61,12 +61,10 @@ def bench_2afc(
     from ..evaluation.two_afc_plan import parse_radii, plan_of
     from ..evaluation.two_afc_run import run_two_afc
     from ..evaluation.two_afc_summary import summarise_triplets
-    from ..reports.emit import check_format, emit
     from ..reports.progress import audit_progress
     from ..reports.two_afc_page import write_two_afc_page
     from ..reports.two_afc_table import print_two_afc, two_afc_json, two_afc_rows
 
-    chosen = check_format(form)
     given = {
         "data": tuple(data),
         "metrics": tuple(metric),
@@ -81,7 +79,7 @@ def bench_2afc(
         "resume": resume,
         "batch_size": batch_size,
         "device": device,
-        "command": " ".join(["retr", *sys.argv[1:]]),
+        "command": command_line(),
     }
     levels = {
         "l2": parse_radii("--l2", l2),
@@ -91,23 +89,17 @@ def bench_2afc(
         "queries": loss_queries,
     }
     plan = plan_of(preset, given, levels)
-    try:
-        with audit_progress() as progress:
-            result = run_two_afc(plan, progress=progress)
-    except KeyboardInterrupt:
-        print(f"retr: interrupted; what was done is in {out}: go on with --resume", file=sys.stderr)
-        raise
+    with stoppable(f"what was done is in {out}: go on with --resume"), audit_progress() as progress:
+        result = run_two_afc(plan, progress=progress)
     summary, report = summarise_triplets(result.records), page or result.folder / "2afc.html"
     write_two_afc_page(report, summary, result.records)
-    print(f"retr: page: {report}", file=sys.stderr)
-    if chosen == "table":
-        print_two_afc(result, summary)
-    elif chosen == "json":
-        emit([two_afc_json(result, summary)], chosen, one=True)
+    note(f"page: {report}")
+    if form == "json":
+        say(two_afc_json(result, summary), form, print)
     else:
-        emit(two_afc_rows(summary), chosen)
+        say_all(two_afc_rows(summary), form, lambda _: print_two_afc(result, summary))
     if result.alarms:
-        print(f"retr: {result.alarms} soundness alarms; see {result.path}", file=sys.stderr)
+        note(f"{result.alarms} soundness alarms; see {result.path}")
         raise typer.Exit(1)
     if result.rejected:
         raise typer.Exit(REJECTED)

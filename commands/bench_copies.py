@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import DeviceOption, FormatOption, ThresholdsOption, numbers_of, words_of
+from .options import (
+    CORES,
+    DeviceOption,
+    FormatOption,
+    ModelsOption,
+    RowsOption,
+    ThresholdsOption,
+    numbers_of,
+    words_of,
+)
+from .output import command_line, note, say, say_all, stoppable
 
 app = typer.Typer()
 
@@ -31,11 +39,9 @@ def bench_copies(
         Path | None,
         typer.Option(help="CSV (image,copy_of): negatives with a copy in the gallery, to leave out; see the guide."),
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Embedder; repeat for several channels.")] = None,
+    model: ModelsOption = None,
     views: Annotated[str, typer.Option(help="Views stored per gallery item; as for retr index.")] = "none",
-    rows: Annotated[
-        str | None, typer.Option(help="How rows are stored: float32, float16 or int8 [default: as the views ask].")
-    ] = None,
+    rows: RowsOption = None,
     distractor_views: Annotated[str, typer.Option(help="Views stored per distractor; same: as --views.")] = "none",
     queries: Annotated[int, typer.Option(help="Items queried per family, stratified over folders; 0: all.")] = 500,
     families: Annotated[str, typer.Option(help="Edit families, comma-separated, or all; see the guide.")] = "all",
@@ -49,7 +55,7 @@ def bench_copies(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of indexes and records.")] = Path(
         "retr-copies"
     ),
-    workers: Annotated[int, typer.Option(help="Threads that decode, edit and search.")] = os.cpu_count() or 2,
+    workers: Annotated[int, typer.Option(help="Threads that decode, edit and search.")] = CORES,
     batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 32,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
@@ -60,9 +66,7 @@ def bench_copies(
     from ..images.copy_edits import FAMILIES
     from ..indexer.options import DEFAULT_MODELS
     from ..reports.copy_table import CopyProgress, copy_json, copy_rows, print_copies
-    from ..reports.emit import check_format, emit
 
-    chosen = check_format(form)
     plan = CopyPlan(
         gallery=gallery,
         distractors=tuple(distractors or ()),
@@ -83,14 +87,14 @@ def bench_copies(
         workers=workers,
         batch_size=batch_size,
         device=device,
-        command=" ".join(["retr", *sys.argv[1:]]),
+        command=command_line(),
     )
-    with CopyProgress("copies", "images") as bar:
+    with stoppable(f"the indexes made so far are in {output}"), CopyProgress("copies", "images") as bar:
         result = run_copy_bench(plan, bar)
-    if chosen == "table":
-        print_copies(result)
+    if form == "json":
+        say(copy_json(result), form, print)
     else:
-        emit([copy_json(result)] if chosen == "json" else copy_rows(result), chosen, one=chosen == "json")
+        say_all(copy_rows(result), form, lambda _: print_copies(result))
     if result.summary.refuted:
-        print(f"retr: {result.summary.refuted} claims refuted by brute force; see {result.records}", file=sys.stderr)
+        note(f"{result.summary.refuted} claims refuted by brute force; see {result.records}")
         raise typer.Exit(1)

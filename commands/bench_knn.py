@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import REJECTED, FormatOption, numbers_of
+from .options import CORES, REJECTED, FormatOption, WorkersOption, numbers_of
+from .output import note, say, say_all
 
 app = typer.Typer()
 
@@ -34,7 +33,7 @@ def bench_knn(
     restarts: Annotated[int, typer.Option(help="Random starts of an attack.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of split, sample and random starts.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Queries attacked at once.")] = 16,
-    workers: Annotated[int, typer.Option(help="Decoding threads.")] = os.cpu_count() or 2,
+    workers: WorkersOption = CORES,
     form: FormatOption = "table",
 ) -> None:
     """Classify labelled images by their nearest neighbours: accuracy and recall, proved and attacked; 1 on any alarm.
@@ -46,10 +45,8 @@ def bench_knn(
     from ..evaluation.knn_summary import summarise_knn
     from ..evaluation.two_afc_plan import parse_radii
     from ..reports.copy_table import CopyProgress
-    from ..reports.emit import check_format, emit
     from ..reports.knn_table import knn_json, knn_rows, print_knn
 
-    chosen = check_format(form)
     plan = KnnPlan(
         gallery=gallery,
         queries=queries,
@@ -71,12 +68,12 @@ def bench_knn(
     with CopyProgress("k-NN", "images") as bar:
         result = run_knn(plan, bar)
     summary = summarise_knn(result)
-    if chosen == "table":
-        print_knn(result, summary)
+    if form == "json":
+        say(knn_json(result, summary), form, print)
     else:
-        emit([knn_json(result, summary)] if chosen == "json" else knn_rows(result), chosen, one=chosen == "json")
+        say_all(knn_rows(result), form, lambda _: print_knn(result, summary))
     if summary.alarms:
-        print(f"retr: attacks broke {summary.alarms} certificates", file=sys.stderr)
+        note(f"attacks broke {summary.alarms} certificates")
         raise typer.Exit(1)
     if result.rejected:
         raise typer.Exit(REJECTED)

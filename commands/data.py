@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .options import FormatOption
+from .output import say, say_all
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: which can be read, and how to get them.")
 
@@ -16,10 +17,8 @@ def data_list(form: FormatOption = "table") -> None:
     """List the data sets that can be read."""
     from ..datasets.catalogue import list_data
     from ..reports.data_table import print_data_list
-    from ..reports.emit import check_format, emit
 
-    chosen, rows = check_format(form), list_data()
-    print_data_list(rows) if chosen == "table" else emit(rows, chosen)
+    say_all(list_data(), form, print_data_list)
 
 
 @app.command("info", epilog="Example: retr data info bapps")
@@ -30,7 +29,6 @@ def data_info(
     """Say how to get a data set, and how it must lie on disk. Nothing is fetched."""
     from ..datasets.catalogue import info
     from ..reports.data_table import print_data_info
-    from ..reports.emit import check_format, emit
 
-    chosen, facts = check_format(form), info(name)
-    print_data_info(facts) if chosen == "table" else emit([facts.as_json()], chosen, one=True)
+    facts = info(name)
+    say(facts.as_json(), form, lambda _: print_data_info(facts))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import REJECTED, DeviceOption, FormatOption, index_path
+from .options import (
+    CORES,
+    REJECTED,
+    DeviceOption,
+    FormatOption,
+    ModelsOption,
+    PretrainedOption,
+    RowsOption,
+    WorkersOption,
+    index_path,
+)
+from .output import note, say, stoppable
 
 app = typer.Typer()
 
@@ -22,18 +31,11 @@ def index(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Embedder; repeat for several channels [default: block-means]. See: retr models list."),
-    ] = None,
+    model: ModelsOption = None,
     views: Annotated[str | None, typer.Option(help="Stored views per image: none, flip, light or standard.")] = None,
-    rows: Annotated[
-        str | None, typer.Option(help="How rows are stored: float32, float16 or int8 [default: as the views ask].")
-    ] = None,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained/--no-pretrained", help="Published weights for timm: models.")
-    ] = True,
-    workers: Annotated[int, typer.Option(help="Decoding threads.")] = os.cpu_count() or 2,
+    rows: RowsOption = None,
+    pretrained: PretrainedOption = True,
+    workers: WorkersOption = CORES,
     batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 64,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")] = False,
@@ -47,11 +49,9 @@ def index(
 
     from ..images.policy import DecodePolicy
     from ..indexer.build import IndexOptions, build_index
-    from ..reports.emit import check_format, emit
     from ..reports.index_table import print_run
     from ..reports.progress import ProgressBar
 
-    chosen = check_format(form)
     policy = DecodePolicy() if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels)
     options = IndexOptions(
         models=tuple(model) if model else None,
@@ -66,13 +66,9 @@ def index(
         prune=prune,
         device=device,
     )
-    try:
-        with ProgressBar("indexing", "images") as bar:
-            report = asdict(build_index(corpus, index_path(output), options, bar))
-    except KeyboardInterrupt:
-        print("retr: interrupted; what was done is kept: go on with --resume", file=sys.stderr)
-        raise
-    print_run(report) if chosen == "table" else emit([{"schema": "retr.index-run/1", **report}], chosen, one=True)
-    if report["rejected"]:
-        print("some inputs were rejected; see them with: retr info --rejects", file=sys.stderr)
+    with stoppable("what was done is kept: go on with --resume"), ProgressBar("indexing", "images") as bar:
+        report = build_index(corpus, index_path(output), options, bar)
+    say({"schema": "retr.index-run/1", **asdict(report)}, form, print_run)
+    if report.rejected:
+        note("some inputs were rejected; see them with: retr info --rejects")
         raise typer.Exit(REJECTED)

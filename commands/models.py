@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ..core.errors import UsageError
-from .options import FormatOption
+from .options import FormatOption, PretrainedOption
+from .output import say, say_all
 
 app = typer.Typer(no_args_is_help=True, help="List, show, prove and convert embedding models.")
 
@@ -19,28 +20,22 @@ def models_list(form: FormatOption = "table") -> None:
     from dataclasses import asdict
 
     from ..embedding.registry import list_models
-    from ..reports.emit import check_format, emit
     from ..reports.model_table import print_models
 
-    chosen, rows = check_format(form), [asdict(model) for model in list_models()]
-    print_models(rows) if chosen == "table" else emit(rows, chosen)
+    say_all([asdict(model) for model in list_models()], form, print_models)
 
 
 @app.command("show", epilog="Example: retr models show block-means")
 def models_show(
     spec: Annotated[str, typer.Argument(help="A model, as for --model: a name or a file.")],
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained/--no-pretrained", help="Published weights for timm: models.")
-    ] = True,
+    pretrained: PretrainedOption = True,
     form: FormatOption = "table",
 ) -> None:
     """Show what a model is and what is proved of it."""
     from ..embedding.describe import describe_model
-    from ..reports.emit import check_format, emit
     from ..reports.model_table import print_model
 
-    chosen, facts = check_format(form), describe_model(spec, pretrained=pretrained)
-    print_model(facts) if chosen == "table" else emit([facts], chosen, one=True)
+    say(describe_model(spec, pretrained=pretrained), form, print_model)
 
 
 @app.command("prove", epilog="Example: retr models prove lipsim.safetensors")
@@ -50,11 +45,9 @@ def models_prove(
 ) -> None:
     """Prove a model file's constant again, layer by layer; exits with 5 where header or weights were changed."""
     from ..embedding.describe import prove_file
-    from ..reports.emit import check_format, emit
     from ..reports.model_table import print_proof
 
-    chosen, facts = check_format(form), prove_file(file)
-    print_proof(facts) if chosen == "table" else emit([facts], chosen, one=True)
+    say(prove_file(file), form, print_proof)
 
 
 @app.command("convert", epilog="Example: retr models convert model.ckpt-1.pth lipsim.safetensors")
@@ -69,14 +62,11 @@ def models_convert(
     """Convert a published checkpoint to a model file with a proved bound."""
     from ..embedding.convert import convert_checkpoint
     from ..embedding.describe import describe_model
-    from ..reports.emit import check_format, emit
     from ..reports.model_table import print_model
 
-    chosen = check_format(form)
     if output.suffix != ".safetensors":
         raise UsageError(f"a model file ends in .safetensors, got {output}")
     if q not in ("published", "right"):
         raise UsageError(f"--q takes published or right, got {q!r}")
     convert_checkpoint(checkpoint, output, q=q)  # type: ignore[arg-type]
-    facts = describe_model(str(output))
-    print_model(facts) if chosen == "table" else emit([facts], chosen, one=True)
+    say(describe_model(str(output)), form, print_model)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import REJECTED, DeviceOption, FormatOption
+from ..core.errors import Interrupted
+from .options import CORES, REJECTED, DeviceOption, FormatOption, WorkersOption
+from .output import note, say
 
 app = typer.Typer(no_args_is_help=True, help="Train certified embedders: copies, distill, 2afc.")
 
@@ -29,12 +29,10 @@ HoldoutOption = Annotated[
     int | None, typer.Option("--holdout", help="Images kept for evaluation [default: a tenth, at most 1000].")
 ]
 CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder for decoded images [default: RUN/cache].")]
-WorkersOption = Annotated[int, typer.Option("--workers", help="Decoding threads.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Any other number of the plan or the recipe; repeat for several."),
 ]
-CORES = os.cpu_count() or 2
 
 
 @app.command("copies", epilog="Example: retr train copies ./photos -o run --steps 4000 --precision bf16")
@@ -153,13 +151,11 @@ def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] 
     """Train one recipe and print how it ended."""
     from dataclasses import asdict
 
-    from ..reports.emit import check_format, emit
     from ..reports.train_table import TrainProgress, print_training
     from ..training.loop import run_training
     from ..training.options import parse_settings
     from ..training.recipes import RunContext, build_recipe, plan_and_options
 
-    chosen = check_format(form)
     plan, options = plan_and_options(recipe, {**numbers, **parse_settings(words or ())})
     shown = TrainProgress()
     with shown.decoding:
@@ -177,13 +173,9 @@ def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] 
     if result.process:  # torchrun started several; the first one speaks for all
         raise typer.Exit(130 if result.stopped == "interrupted" else 0)
     report = {"schema": "retr.training-run/1", **asdict(result), "folder": str(result.folder)}
-    print_training(report) if chosen == "table" else emit([report], chosen, one=True)
+    say(report, form, print_training)
     if result.stopped == "interrupted":
-        print("retr: interrupted; a checkpoint is written: go on with --resume", file=sys.stderr)
-        raise typer.Exit(130)
+        raise Interrupted("interrupted; a checkpoint is written: go on with --resume")
     if result.rejected:
-        print(
-            f"retr: {result.rejected} files are no acceptable image; {run.folder}/training.json counts them by reason",
-            file=sys.stderr,
-        )
+        note(f"{result.rejected} files are no acceptable image; {run.folder}/training.json counts them by reason")
         raise typer.Exit(REJECTED)

@@ -11,6 +11,10 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from ..core.errors import ImageRejected, UsageError
 
+_LONGEST = 4096
+"""Bytes of the longest path of any system; a list without a shorter line is no list."""
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff")
+
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
@@ -70,30 +74,53 @@ def _from_folder(root: Path, exclude: Path) -> Corpus:
 
 
 def _from_list(data: bytes, base: Path, name: str) -> Corpus:
-    separator = b"\0" if b"\0" in data else b"\n"
-    lines = [line.rstrip(b"\r") if separator == b"\n" else line for line in data.split(separator)]
-    listed = [path_to_text(os.path.abspath(base / os.fsdecode(line))) for line in lines if line.strip()]
-    if any(len(line) > 4096 for line in lines) or data[:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1"):
-        raise UsageError(f"{name} is not a list of paths (to index single images, pipe their paths to: retr index -)")
+    listed = [path_to_text(path) for path in read_list(data, base, name=name)]
     unique = tuple(dict.fromkeys(listed))
     return Corpus(root=None, paths=unique, repeated=len(listed) - len(unique))
 
 
+def read_list(data: bytes, base: Path, *, name: str) -> list[str]:
+    """The paths of a list, in its order.
+
+    Args:
+        data: paths separated by NUL if there is one, else by line ends; empty ones are left out.
+        base: the folder that they are relative to.
+        name: of the list, for errors.
+
+    Returns:
+        Absolute paths. A path that no file can have is one of them: reading it says what is wrong with it.
+
+    Raises:
+        UsageError: this is an image or a blob, and no list.
+    """
+    lines = split_list(data)
+    if data.startswith(_IMAGES) or (lines and min(map(len, lines)) > _LONGEST):
+        raise UsageError(f"{name} is not a list of paths (to index single images, pipe their paths to: retr index -)")
+    return [os.path.abspath(base / os.fsdecode(line)) for line in lines]
+
+
+def split_list(data: bytes) -> list[bytes]:
+    """Names separated by NUL if there is one, else by line ends; empty ones are left out."""
+    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    return [line for line in lines if line.strip()]
+
+
 def path_to_text(path: str | os.PathLike[str]) -> str:
-    """The path as text that Parquet and JSON can hold: itself, or a ``file://`` URI if its bytes are not UTF-8."""
-    text = os.fspath(path)
+    """The path as text that Parquet and JSON can hold: itself, or a ``file://`` URI if its bytes are not UTF-8.
+
+    A relative path becomes absolute where it needs a URI. The text does not depend on the locale.
+    """
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return Path(text).as_uri()
-    return text
+        return os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        return Path(os.path.abspath(path)).as_uri()
 
 
 def text_to_path(text: str) -> Path:
-    """Inverse of :func:`path_to_text`."""
+    """Inverse of :func:`path_to_text`, up to relative paths that needed a URI."""
     if text.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(urlsplit(text).path)))
-    return Path(text)
+    return Path(os.fsdecode(text.encode(errors="surrogateescape")))
 
 
 def file_stamp(path: Path) -> tuple[int, int] | None:
