@@ -23,4 +23,8 @@ def test_calibrate_then_query(retr, corpus, tmp_path):
     assert "calibrated" in retr("info", folder).out.decode()
     (tmp_path / "absent" / "bad.png").write_bytes(b"")
     assert retr("calibrate", folder, tmp_path / "absent", "--fpr", 0.1).code == 3
+    (tmp_path / "absent" / "bad.png").unlink()
+    option = retr("calibrate", tmp_path / "absent", "-i", folder, "--fpr", 0.1, "--format", "csv")
+    assert (option.code, option.rows[0]["thresholds.0.channel"]) == (0, "block-means:4")
+    assert "an index and one source" in one_line(retr("calibrate", folder, tmp_path / "absent", "-i", folder), 2)
     assert "at least 999 are needed" in one_line(retr("calibrate", folder, tmp_path / "absent"), 2)

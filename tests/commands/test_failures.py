@@ -69,3 +69,12 @@ def test_the_reader_of_the_output_may_leave(corpus, index):
     command = f"'{sys.executable}' -m retr query {corpus}/*.png -i {index} --format jsonl | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_an_interrupted_system_call_and_lack_of_memory_are_sentences(retr, index, monkeypatch):
+    for error, says in ((OSError(28, "No space left on device"), "No space left"), (MemoryError(), "out of memory")):
+        def fails(*_, why=error, **__):
+            raise why
+
+        monkeypatch.setattr("retr.indexer.info.describe_index", fails)
+        assert says in one_line(retr("info", index), 1)

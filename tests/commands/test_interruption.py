@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from command_line import one_line
 from drawn import draw
 
@@ -41,3 +42,24 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
     assert done.code == 0
     assert (done.json["seen"], done.json["indexed"], done.json["rows"]) == (4000, 4000, 4000)
     assert done.json["recovered"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place", "says"),
+    [
+        (["query", "IMAGE", "-i", "INDEX"], "retr.retrieval.query.load", "retr: interrupted"),
+        (["info", "INDEX"], "retr.indexer.info.describe_index", "retr: interrupted"),
+        (["models", "list"], "retr.embedding.registry.list_models", "retr: interrupted"),
+        (["calibrate", "INDEX", "CORPUS"], "retr.retrieval.calibrate.calibrate", "the index is as it was"),
+        (["index", "CORPUS", "-o", "NEW"], "retr.indexer.build.build_index", "go on with --resume"),
+    ],
+)
+def test_ctrl_c_ends_every_command_with_one_sentence(
+    retr, corpus, index, tmp_path, monkeypatch, arguments, place, says
+):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, stopped)
+    named = {"IMAGE": corpus / "03.png", "CORPUS": corpus, "INDEX": index, "NEW": tmp_path / "new"}
+    assert says in one_line(retr(*(named.get(word, word) for word in arguments)), 130)

@@ -116,6 +116,7 @@ def test_names_in_a_locale_that_has_no_letters(corpus, tmp_path):
 
 def test_control_characters_of_a_name_never_reach_the_terminal(retr, corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "500")  # names in full
     red = "c/e\x1b[31mred\x9b.png"
     Path("c").mkdir()
     Path(red).write_bytes((corpus / "03.png").read_bytes())
@@ -127,5 +128,6 @@ def test_control_characters_of_a_name_never_reach_the_terminal(retr, corpus, tmp
     for done in outcomes:
         raw = done.out.decode() + done.err
         assert not [char for char in raw if (char < " " and char != "\n") or "\x7f" <= char < "\xa0"]
+    assert r"bad\x1b]0;title\x07.png" in outcomes[1].out.decode()
     assert r"e\x1b[31mred\x9b.png" in outcomes[2].out.decode()
     assert asked(outcomes[3])[1] == red
