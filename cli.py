@@ -69,7 +69,7 @@ def main() -> None:
         # A terminal that cannot write a letter gets its number. Formats for programs are UTF-8 everywhere.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        app(prog_name="retr")
     except RetrError as error:
         _end(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -28,6 +28,9 @@ MinutesOption = Annotated[float | None, typer.Option("--minutes", help="Stop cle
 HoldoutOption = Annotated[
     int | None, typer.Option("--holdout", help="Images kept for evaluation [default: a tenth, at most 1000].")
 ]
+JudgedOption = Annotated[
+    int | None, typer.Option("--holdout", help="Held-out triplets that an evaluation looks at [default: 500].")
+]
 CacheOption = Annotated[Path | None, typer.Option("--cache", help="Folder for decoded images [default: RUN/cache].")]
 SetOption = Annotated[
     list[str] | None,
@@ -104,7 +107,7 @@ def train_two_afc(
     seed: SeedOption = 0,
     minutes: MinutesOption = None,
     resume: ResumeOption = False,
-    holdout: HoldoutOption = None,
+    holdout: JudgedOption = None,
     cache: CacheOption = None,
     workers: WorkersOption = CORES,
     device: DeviceOption = "auto",

@@ -100,7 +100,7 @@ def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A record as one row of scalars.
 
     Nested objects become dotted columns (``seconds.embed``), lists of objects are numbered from 0
-    (``channels.0.name``), and lists of scalars are joined by ``"; "``.
+    (``channels.0.name``), lists of scalars are joined by ``"; "``, and an empty list is empty.
     """
     flat: dict[str, Any] = {}
     for key, value in record.items():
@@ -117,16 +117,14 @@ def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _flat_list(name: str, values: Sequence[Any]) -> dict[str, Any]:
     if any(isinstance(value, Mapping | list | tuple) for value in values):
         return flatten({str(number): value for number, value in enumerate(values)}, f"{name}.")
-    return flatten({name: "; ".join("" if value is None else str(value) for value in values)})
+    return flatten({name: "; ".join("" if value is None else str(value) for value in values) if values else None})
 
 
 def _csv_parts(rows: Iterable[dict[str, Any]], columns: Columns | None) -> Iterator[str]:
-    if columns is None:
-        rows = list(rows)
-    header = list(columns) if columns else _keys(rows)
+    header = list(columns) if columns else _keys(rows := list(rows))
     titles = _csv_lines([], header, titles=True)
     for row in rows:  # nothing is written before there is something to say
-        yield titles + _csv_lines([row], header)
+        yield titles + _csv_lines([{key: row[key] for key in row if columns or key in header}], header)
         titles = ""
     yield titles
 
@@ -152,5 +150,8 @@ def to_parquet(rows: list[dict[str, Any]], columns: Columns | None = None) -> by
     return sink.getvalue()
 
 
-def _keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(itertools.chain.from_iterable(rows)))
+def _keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every key, but for those that stand for an object or a list which is empty here and has columns elsewhere."""
+    keys = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
+    parents = {key[:at] for key in keys for at, char in enumerate(key) if char == "."}
+    return [key for key in keys if key not in parents or any(row.get(key) is not None for row in rows)]

@@ -73,6 +73,7 @@ def test_the_reader_of_the_output_may_leave(corpus, index):
 
 def test_an_interrupted_system_call_and_lack_of_memory_are_sentences(retr, index, monkeypatch):
     for error, says in ((OSError(28, "No space left on device"), "No space left"), (MemoryError(), "out of memory")):
+
         def fails(*_, why=error, **__):
             raise why
 

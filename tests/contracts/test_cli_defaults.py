@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,15 @@ import typer
 
 from retr.cli import app
 from retr.commands import options
-from retr.evaluation.presets import PLAIN, plan_of
+from retr.datasets.synthetic import LAYOUT
+from retr.evaluation.plan import AuditPlan
+from retr.evaluation.presets import plan_of
+from retr.evaluation.two_afc_data import _DEFAULT_SIDE
+from retr.evaluation.two_afc_plan import CERTIFIED_LEVELS
 from retr.indexer.options import DEFAULT_MODELS
+from retr.training.plan import TrainPlan
+from retr.training.recipes import RunContext
+from retr.training.two_afc import JUDGED
 
 
 def parameters(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -37,6 +45,32 @@ def test_the_models_of_an_index() -> None:
     assert " and ".join(DEFAULT_MODELS) == options.DEFAULT_MODELS
     for command in ("index", "bench-copies"):
         assert said(command, "--model") == options.DEFAULT_MODELS
+
+
+@pytest.mark.parametrize("option", ["sample", "attacks", "goals", "budgets", "steps", "restarts", "loss-queries"])
+def test_the_plan_of_an_audit(option: str) -> None:
+    value = getattr(AuditPlan(), option.replace("-", "_"))
+    values = value if isinstance(value, tuple) else (value,)
+    words = ",".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)
+    assert said("attack-eval", f"--{option}") == words
+
+
+def test_the_time_limit_of_a_plain_audit() -> None:
+    assert said("attack-eval", "--seconds") == f"{plan_of('usual', {}, items=100).seconds:g} for a plain attack-eval"
+
+
+def test_the_benchmark_of_triplets() -> None:
+    assert said("bench-2afc", "--eps") == ",".join(f"{255 * level:g}" for level in CERTIFIED_LEVELS) + "/255"
+    assert said("bench-2afc", "--side") == f"as they lie; {LAYOUT}: {_DEFAULT_SIDE}"
+
+
+def test_a_training_run() -> None:
+    plan = TrainPlan(steps=1, batch=1)
+    assert said("train copies", "--precision") == plan.precision
+    context = RunContext(sources=(), cache=Path(), workers=1, plan=plan)
+    assert [context.holdout_of(images) for images in (50, 20_000)] == [5, 1000]
+    assert said("train copies", "--holdout") == said("train distill", "--holdout") == "a tenth, at most 1000"
+    assert said("train 2afc", "--holdout") == f"{JUDGED}"
 
 
 def test_a_default_is_said_once() -> None:
