@@ -206,6 +206,16 @@ def test_an_untrained_network_is_not_the_papers():
     assert beside(summarise_triplets(rows), rows.facts) == ()
 
 
-@pytest.mark.parametrize(("eps", "word"), [(36 / 255, "36/255"), (1.0, "1"), (0.5, "0.5"), (1 / 255, "1/255"), (0.0352, "0.0352"), (0.14117647, "0.14117647")])
+@pytest.mark.parametrize(
+    ("eps", "word"),
+    [
+        (36 / 255, "36/255"),
+        (1.0, "1"),
+        (0.5, "0.5"),
+        (1 / 255, "1/255"),
+        (0.0352, "0.0352"),
+        (0.14117647, "0.14117647"),
+    ],
+)
 def test_sizes_are_written_as_the_paper_writes_its_own(eps, word):
     assert size(eps) == word
