@@ -23,18 +23,19 @@ from .commands import (
     query,
     train,
 )
-from .commands.output import note
-from .core.errors import Interrupted, RetrError
+from .commands.output import INTERRUPTED, note
+from .core.errors import RetrError
 
 
 class _Stoppable(TyperGroup):
-    """Makes Ctrl-C an error like any other, before the parser ends the program without a word."""
+    """Says a word about Ctrl-C, which the parser would take for the end without one."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Interrupted("interrupted") from None
+            note("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 app = typer.Typer(
@@ -73,7 +74,7 @@ def main() -> None:
     except RetrError as error:
         _end(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _end("interrupted", Interrupted.exit_code)
+        _end("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has left; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from ..core.errors import Interrupted
+import typer
+
 from ..core.names import shown
 
 T = TypeVar("T")
+
+INTERRUPTED = 130
+"""Exit code: the user stopped it."""
 
 
 def command_line() -> str:
@@ -53,4 +57,5 @@ def stoppable(kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; {kept}") from None
+        note(f"interrupted; {kept}")
+        raise typer.Exit(INTERRUPTED) from None

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..core.errors import Interrupted
 from .options import CORES, REJECTED, DeviceOption, FormatOption, WorkersOption
-from .output import note, say
+from .output import INTERRUPTED, note, say
 
 app = typer.Typer(no_args_is_help=True, help="Train certified embedders: copies, distill, 2afc.")
 
@@ -174,11 +173,12 @@ def _train(recipe: str, run: _Run, numbers: dict[str, object], words: list[str] 
     with shown:
         result = run_training(built, plan, folder=run.folder, resume=run.resume, observer=shown)
     if result.process:  # torchrun started several; the first one speaks for all
-        raise typer.Exit(130 if result.stopped == "interrupted" else 0)
+        raise typer.Exit(INTERRUPTED if result.stopped == "interrupted" else 0)
     report = {"schema": "retr.training-run/1", **asdict(result), "folder": str(result.folder)}
     say(report, form, print_training)
     if result.stopped == "interrupted":
-        raise Interrupted("interrupted; a checkpoint is written: go on with --resume")
+        note("interrupted; a checkpoint is written: go on with --resume")
+        raise typer.Exit(INTERRUPTED)
     if result.rejected:
         note(f"{result.rejected} files are no acceptable image; {run.folder}/training.json counts them by reason")
         raise typer.Exit(REJECTED)

@@ -7,8 +7,7 @@ RetrError
 │   └── WeightsUnavailable  1  weights must be fetched and cannot be
 ├── IndexStateError         1  no index, an unfinished run, or another writer
 ├── IntegrityError          5  bytes differ from their digest, or model and index do not belong together
-├── CertificateWithheld     4  --require-certificate was given and no certificate can be
-└── Interrupted           130  the user stopped it; the message says what was kept
+└── CertificateWithheld     4  --require-certificate was given and no certificate can be
 """
 
 from __future__ import annotations
@@ -68,9 +67,3 @@ class CertificateWithheld(RetrError):  # noqa: N818 - withholding is an answer
     """A certificate was required and cannot be given; the message is the reason."""
 
     exit_code: ClassVar[int] = 4
-
-
-class Interrupted(RetrError):  # noqa: N818 - stopping is the user's decision
-    """The user stopped a command; the message says what was kept and how to go on."""
-
-    exit_code: ClassVar[int] = 130

@@ -121,7 +121,11 @@ def _flat_list(name: str, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _csv_parts(rows: Iterable[dict[str, Any]], columns: Columns | None) -> Iterator[str]:
-    header = list(columns) if columns else _keys(rows := list(rows))
+    if columns is None:
+        rows = list(rows)
+        header = _keys(rows)
+    else:
+        header = list(columns)
     titles = _csv_lines([], header, titles=True)
     for row in rows:  # nothing is written before there is something to say
         yield titles + _csv_lines([{key: row[key] for key in row if columns or key in header}], header)

@@ -66,7 +66,8 @@ class AuditProgress(ProgressBar):
     def __call__(self, state: AuditState) -> None:
         """Show a new state."""
         alarms = f", [red]{state.alarms} alarms[/red]" if state.alarms else ""
-        self.bar.update(self.task, total=state.total, completed=state.done, description=f"{escape(shown(state.doing))}{alarms}")
+        doing = f"{escape(shown(state.doing))}{alarms}"
+        self.bar.update(self.task, total=state.total, completed=state.done, description=doing)
 
 
 class AuditState(Protocol):
