@@ -97,12 +97,12 @@ def attack_eval(
 ) -> None:
     """Attack queries, and hold every certificate against what was found; exits with 1 on any soundness alarm."""
     from ..core.units import check_unit
-    from ..evaluation.attack_eval import OUT_OF_TIME, run_attack_eval
-    from ..evaluation.checkpoint import open_folder
-    from ..evaluation.lineup import check_words, first_index, open_lineup
-    from ..evaluation.presets import choose_preset, plan_of
-    from ..evaluation.records import read_records
-    from ..evaluation.thumbnails import thumbnails
+    from ..evaluation.robustness.attack_eval import OUT_OF_TIME, run_attack_eval
+    from ..evaluation.robustness.checkpoint import open_folder
+    from ..evaluation.robustness.presets import choose_preset, plan_of
+    from ..evaluation.robustness.records import read_records
+    from ..evaluation.robustness.thumbnails import thumbnails
+    from ..evaluation.systems.lineup import check_words, first_index, open_lineup
     from ..reports.attack_table import audit_json, print_audit
     from ..reports.audit_page import write_audit_page
     from ..reports.audit_rows import audit_rows

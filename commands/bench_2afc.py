@@ -57,10 +57,10 @@ def bench_2afc(
     form: FormatOption = "table",
 ) -> None:
     """Let metrics judge triplets, attack them as the papers did, and hold certificates; exits with 1 on any alarm."""
-    from ..evaluation.two_afc_data import Choice
-    from ..evaluation.two_afc_plan import parse_radii, plan_of
-    from ..evaluation.two_afc_run import run_two_afc
-    from ..evaluation.two_afc_summary import summarise_triplets
+    from ..evaluation.two_afc.data import Choice
+    from ..evaluation.two_afc.plan import parse_radii, plan_of
+    from ..evaluation.two_afc.run import run_two_afc
+    from ..evaluation.two_afc.summary import summarise_triplets
     from ..reports.progress import audit_progress
     from ..reports.two_afc_page import write_two_afc_page
     from ..reports.two_afc_table import print_two_afc, two_afc_json, two_afc_rows

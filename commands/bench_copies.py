@@ -61,8 +61,8 @@ def bench_copies(
     form: FormatOption = "table",
 ) -> None:
     """Find edited copies of your own images among distractors: recall, clean and certified, family by family."""
-    from ..evaluation.copy_bench import run_copy_bench
-    from ..evaluation.copy_plan import CopyPlan
+    from ..evaluation.copies.bench import run_copy_bench
+    from ..evaluation.copies.plan import CopyPlan
     from ..images.copy_edits import FAMILIES
     from ..indexer.options import DEFAULT_MODELS
     from ..reports.copy_table import CopyProgress, copy_json, copy_rows, print_copies

@@ -40,10 +40,10 @@ def bench_knn(
 
     Formats other than table and json give one row per query.
     """
-    from ..evaluation.knn import run_knn
-    from ..evaluation.knn_plan import KnnPlan
-    from ..evaluation.knn_summary import summarise_knn
-    from ..evaluation.two_afc_plan import parse_radii
+    from ..evaluation.knn.bench import run_knn
+    from ..evaluation.knn.plan import KnnPlan
+    from ..evaluation.knn.summary import summarise_knn
+    from ..evaluation.two_afc.plan import parse_radii
     from ..reports.copy_table import CopyProgress
     from ..reports.knn_table import knn_json, knn_rows, print_knn
 

@@ -13,8 +13,8 @@ from rich.markup import escape
 
 from ..core.names import shown
 from ..core.rounded import budget_text
-from ..evaluation.intervals import Share
-from ..evaluation.summary_lines import AttackLine, BudgetLine, MultipleLine, Rates, Summary
+from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, MultipleLine, Rates, Summary
+from ..evaluation.shared.intervals import Share
 from .audit_words import amount, attack_name, edit_name, goals, radii, shifts, tightness, warnings
 from .kinds import BOUNDS, COUNT, NAME, RADIUS, RATE, SECONDS, SHARE, measured
 from .table import Column, Row, Rule, Table

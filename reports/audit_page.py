@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from ..core.files import write_atomically
 from ..core.rounded import lower_text, radius_text
-from ..evaluation.columns import Columns
-from ..evaluation.curves import Axis, Curve, curves
-from ..evaluation.intervals import Share
-from ..evaluation.summary_lines import BudgetLine, Summary
-from ..evaluation.tightness import PROMISES as PROMISE_NAMES
+from ..evaluation.robustness.curves import Axis, Curve, curves
+from ..evaluation.robustness.summary_lines import BudgetLine, Summary
+from ..evaluation.robustness.tightness import PROMISES as PROMISE_NAMES
+from ..evaluation.shared.columns import Columns
+from ..evaluation.shared.intervals import Share
 from .audit_page_figures import accuracy_figure, end_of_axis, radius_figures, shift_figures, tightness_figures
 from .audit_page_gallery import gallery
 from .audit_page_tables import (

@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from ..core.rounded import lower_text, upper_text
-from ..evaluation.columns import Columns
-from ..evaluation.intervals import Quantiles
-from ..evaluation.summary_lines import AttackLine, BudgetLine, EditLine, Norms, Summary
-from ..evaluation.tightness import TightnessLine
+from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, EditLine, Norms, Summary
+from ..evaluation.robustness.tightness import TightnessLine
+from ..evaluation.shared.columns import Columns
+from ..evaluation.shared.intervals import Quantiles
 from .attack_table import Runs, questions, runs_of
 from .audit_words import PROMISES, broken, edit_name, level, source_name
 from .html_tags import Html

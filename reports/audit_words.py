@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.rounded import budget_text, lower_text, nearest_text, psnr_text, radius_text, upper_text
-from ..evaluation.columns import ball_order
-from ..evaluation.intervals import Quantiles
-from ..evaluation.shifts import ShiftLine
-from ..evaluation.summary_lines import AttackLine, EditLine, RadiusLine, Summary
-from ..evaluation.tightness import TightnessLine
+from ..evaluation.robustness.shifts import ShiftLine
+from ..evaluation.robustness.summary_lines import AttackLine, EditLine, RadiusLine, Summary
+from ..evaluation.robustness.tightness import TightnessLine
+from ..evaluation.shared.columns import ball_order
+from ..evaluation.shared.intervals import Quantiles
 
 PROMISES = {"top1": "first place", "topk": "first ten", "verdict": "verdict", "lipschitz": "Lipschitz bound"}
 """What certificates and their alarms are called."""

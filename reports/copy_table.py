@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from ..core.names import shown
 from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, upper_text
-from ..evaluation.copy_summary import CopySummary, NegativeLine, Scores, SystemLine
+from ..evaluation.copies.summary import CopySummary, NegativeLine, Scores, SystemLine
 from .kinds import COUNT, NAME, PERCENT, measured, percent
 from .progress import ProgressBar
 from .table import Column, Table

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.names import shown
 from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, psnr_text, radius_text, upper_text
-from ..evaluation.intervals import Share
+from ..evaluation.shared.intervals import Share
 from .table import THIN, Kind
 
 

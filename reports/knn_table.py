@@ -15,9 +15,9 @@ from ..core.names import shown
 from ..core.rounded import lower_text, radius_text, upper_text
 from ..core.units import Radius
 from ..datasets.rows import RejectedRow
-from ..evaluation.intervals import Share
-from ..evaluation.knn import KnnResult, KnnRow
-from ..evaluation.knn_summary import BudgetLine, KnnSummary
+from ..evaluation.knn.bench import KnnResult, KnnRow
+from ..evaluation.knn.summary import BudgetLine, KnnSummary
+from ..evaluation.shared.intervals import Share
 from .kinds import COUNT, NAME, PERCENT
 from .table import Column, Row, Table
 from .terminal import drawn

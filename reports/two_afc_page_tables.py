@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..core.rounded import lower_text, upper_text
-from ..evaluation.two_afc_summary_lines import MetricLine, TripletSummary
-from ..evaluation.two_afc_summary_rows import Rows
+from ..evaluation.two_afc.summary_lines import MetricLine, TripletSummary
+from ..evaluation.two_afc.summary_rows import Rows
 from .audit_page_tables import first_alarms, moved_too_far, versions
 from .html_tags import Html
 from .kinds import ALARMS, COUNT, HEAT, MARKUP, NAME, NAMED, RATE, SHARE, WORD, WRAPPED, percent, radius

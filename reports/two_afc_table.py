@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..core.names import shown
-from ..evaluation.two_afc_findings import Finding, findings
-from ..evaluation.two_afc_records import TripletRecords
-from ..evaluation.two_afc_summary_lines import AttackLine, CertifiedLine, Flips, TripletSummary
+from ..evaluation.two_afc.findings import Finding, findings
+from ..evaluation.two_afc.records import TripletRecords
+from ..evaluation.two_afc.summary_lines import AttackLine, CertifiedLine, Flips, TripletSummary
 from .kinds import COUNT, NAME, NAMED, RATE, SHARE, WHOLE, WORD, WRAPPED, measured, percent, radius
 from .paper_figures import Beside, beside
 from .table import Column, Kind, Table

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.rounded import budget_text, nearest_text, percent_text
-from ..evaluation.two_afc_summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
+from ..evaluation.two_afc.summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
 from .kinds import measured
 from .paper_figures import pgd_steps, transfer_name
 

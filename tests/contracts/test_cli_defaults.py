@@ -13,10 +13,10 @@ import typer
 from retr.cli import app
 from retr.commands import options
 from retr.datasets.synthetic import LAYOUT
-from retr.evaluation.plan import AuditPlan
-from retr.evaluation.presets import plan_of
-from retr.evaluation.two_afc_data import _DEFAULT_SIDE
-from retr.evaluation.two_afc_plan import CERTIFIED_LEVELS
+from retr.evaluation.robustness.plan import AuditPlan
+from retr.evaluation.robustness.presets import plan_of
+from retr.evaluation.two_afc.data import _DEFAULT_SIDE
+from retr.evaluation.two_afc.plan import CERTIFIED_LEVELS
 from retr.indexer.options import DEFAULT_MODELS
 from retr.training.plan import TrainPlan
 from retr.training.recipes import RunContext

@@ -8,11 +8,11 @@ from typing import Any
 from retr.certificates.proof import Certificate
 from retr.core.types import UpperBound
 from retr.core.units import Radius
-from retr.evaluation.copy_summary import CopySummary, FamilyLine, NegativeLine, Scores, SystemLine
-from retr.evaluation.intervals import share_of, wilson
-from retr.evaluation.knn import Attacked, KnnResult, KnnRow
-from retr.evaluation.knn_plan import KnnPlan
-from retr.evaluation.label_retrieval import Retrieved
+from retr.evaluation.copies.summary import CopySummary, FamilyLine, NegativeLine, Scores, SystemLine
+from retr.evaluation.knn.bench import Attacked, KnnResult, KnnRow
+from retr.evaluation.knn.label_retrieval import Retrieved
+from retr.evaluation.knn.plan import KnnPlan
+from retr.evaluation.shared.intervals import share_of, wilson
 from retr.retrieval.answer import Answer, Match
 
 LIPSCHITZ, SLACK, UPPER95 = 1.00000000004, 1.2345e-10, 0.00312
