@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -109,3 +111,13 @@ def test_a_negative_that_is_held_is_told(index, tmp_path):
     outcome = run("-i", index, *QUICK, "--negatives", tmp_path / "list", "--out", tmp_path / "a")
     assert outcome.exit_code == 3
     assert "a negative that the index holds" in outcome.stdout
+
+
+def test_csv_is_the_lines_of_the_tables(index, tmp_path):
+    outcome = run("-i", index, *QUICK, "--out", tmp_path / "a", "--format", "csv")
+    assert outcome.exit_code == 0, outcome.output
+    rows = list(csv.DictReader(io.StringIO(outcome.stdout)))
+    assert {row["part"] for row in rows} >= {"budgets", "attacks", "systems"}
+    [line] = [row for row in rows if row["part"] == "budgets"]
+    assert (line["budget"], line["unit"], line["queries"]) == ("2.0", "rmse", "2")
+    assert not [cell for row in rows for cell in row.values() if cell[:1] in ("{", "[")]

@@ -172,7 +172,7 @@ class TestRefusals:
         Path(items[1].path).unlink()
         Image.fromarray(scene(99, (20, 20))).save(items[4].path)
         with pytest.raises(
-            UsageError, match=r"cannot hash 2 of 6 items: .*01\.png: vanished; .*04\.png: changed since"
+            UsageError, match=r"cannot hash 2 of 6 items: .*01\.png: not-found; .*04\.png: changed since"
         ):
             open_hash("phash", items, policy=POLICY)
         for item in items:
