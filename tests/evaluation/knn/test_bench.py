@@ -266,7 +266,7 @@ def test_budgets_and_refusals(folder):
 
 def test_the_command_line(folder, tmp_path):
     words = ["bench-knn", str(folder), "--model", "block-means:4", "--k", "1", "--split", "1", "--limit", "2"]
-    words += ["--workers", "1", "--rmse", "1", "--l2", "36/255", "--format"]
+    words += ["--workers", "1", "--rmse", "1", "--l2", "36/255", "-o", str(tmp_path / "runs"), "--format"]
     outcome = CliRunner().invoke(app, [*words, "json"])
     assert outcome.exit_code == 0
     body = json.loads(outcome.stdout)
