@@ -1,4 +1,4 @@
-"""A certified network of a few hundred numbers, for tests of what is done with models; its bound is proved at once."""
+"""A certified network of a few hundred numbers whose bound takes milliseconds to prove, for tests of what uses models."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import torch
 
 from retr.embedding.model_file import save_model
 from retr.embedding.network import NetworkEmbedder
-from retr.embedding.retr_network import RetrArchitecture, RetrNetwork, retr_blueprint
+from retr.embedding.sll_network import SLLArchitecture, SLLNetwork, sll_blueprint
+
+SHAPE = SLLArchitecture(image=16, channels=6, convs=1, conv_inner=4, pools=1, pool=4, denses=1, dense_inner=16, dim=8)
 
 
 def save_toy(path: Path, *, seed: int = 0) -> Path:
-    """The shipped networks' layers on images of 16 pixels, giving 10 numbers, with random weights."""
-    shape = RetrArchitecture(image=16, patch=2, widths=(16, 32), depths=(1, 1), dim=10)
-    network = RetrNetwork(shape, generator=torch.Generator().manual_seed(seed)).eval()
+    """Convolutions and dense layers on images of 16 pixels, with random weights, as a model file."""
+    network = SLLNetwork(SHAPE, generator=torch.Generator().manual_seed(seed)).eval()
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(NetworkEmbedder(network.fold(), retr_blueprint(shape, "cosine"), name="toy", spec="toy"), path, {})
+    save_model(NetworkEmbedder(network.fold(), sll_blueprint(SHAPE, "cosine"), name="toy", spec="toy"), path, {})
     return path
