@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from drawn import draw
+from toy_model import save_toy
 
 from retr.indexer.snapshot import read_current
 
@@ -29,23 +30,28 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def under_fire(corpus: Path, work: Path, *arguments: str) -> dict:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_toy(tmp_path_factory.mktemp("model") / "toy.safetensors")
+
+
+def under_fire(corpus: Path, model: Path, work: Path, *arguments: str) -> dict:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "support"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(HERE / "indexer_under_fire.py"), str(corpus), str(work), *arguments]
+    command = [sys.executable, str(HERE / "indexer_under_fire.py"), str(corpus), str(model), str(work), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_killed_at_twenty_random_moments(corpus, tmp_path):
-    result = under_fire(corpus, tmp_path, "random", "20", "1")
+def test_killed_at_twenty_random_moments(corpus, model, tmp_path):
+    result = under_fire(corpus, model, tmp_path, "random", "20", "1")
     assert result["killed"] == 20  # of a few more: some had finished a moment before
     assert result["different"] == []
 
 
-def test_killed_around_durable_steps(corpus, tmp_path):
+def test_killed_around_durable_steps(corpus, model, tmp_path):
     """Before and after syncs, renames and links: where a half-written state could be made to last."""
-    result = under_fire(corpus, tmp_path, "syscalls", "5")
+    result = under_fire(corpus, model, tmp_path, "syscalls", "5")
     assert result["killed"] >= 15
     assert result["different"] == []
 
