@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
 from ..attacks.projections import Norm
+from ..core.numerics import round_down, round_up
 from ..core.units import to_l2
 from .plan import AuditPlan
 from .retrieval_target import Aim
@@ -18,20 +20,20 @@ def budget_of(prepared: Prepared, task: Task, plan: AuditPlan) -> float | None:
     """The level in the attack's norm; None where it is a multiple of a radius that is not there.
 
     An ℓ∞ attack gets the ball that the ℓ2 ball just contains, an ℓ0 attack as many pixels as may change from black to
-    white inside it, at least one.
+    white inside it, at least one. All are rounded down: no attack leaves the ball that its success is counted for.
     """
     if plan.at_radius:
         radius = prepared.radius(task.goal)
         l2 = None if radius is None or radius.l2 == 0 else task.level * radius.l2
     else:
-        l2 = to_l2(task.level, plan.unit, prepared.values)
+        l2 = to_l2(task.level, plan.unit, prepared.values, inside=True)
     return None if l2 is None else _in_norm(l2, task.attack.norm, prepared.values)
 
 
 def _in_norm(l2: float, norm: Norm, values: int) -> float:
     if norm == "linf":
-        return l2 / math.sqrt(values)
-    return float(max(1, math.floor(l2 * l2 / 3.0))) if norm == "l0" else l2
+        return round_down(l2 / round_up(math.sqrt(values)))
+    return float(max(1, math.floor(Fraction(l2) ** 2 / 3))) if norm == "l0" else l2
 
 
 def reach_of(eps: float, norm: Norm, values: int) -> float:

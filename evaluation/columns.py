@@ -93,14 +93,17 @@ class Columns:
         return np.nan_to_num(self[name])
 
 
-def size_in_l2(columns: Columns, budget: float, unit: str) -> Floats:
-    """A budget as the l2 norm it allows in each row; NaN where it is a multiple of a radius that is not there."""
+def size_in_l2(columns: Columns, budget: float, unit: str, *, inside: bool = False) -> Floats:
+    """A budget as the l2 norm it allows in each row; NaN where it is a multiple of a radius that is not there.
+
+    Rounded up, as what is proved must cover it, or down, as what an attack did must be ``inside`` it.
+    """
     if unit == RADIUS:
         own = np.where(columns["goal"] == "verdict", columns["radius_verdict"], columns["radius_top1"])
         own = np.where(columns["goal"] == "rank10", columns["radius_top10"], own)
         return budget * own
     sizes, place = np.unique(columns.values, return_inverse=True)
-    return np.asarray([to_l2(budget, unit, int(n)) for n in sizes])[place]  # type: ignore[arg-type]
+    return np.asarray([to_l2(budget, unit, int(n), inside=inside) for n in sizes])[place]  # type: ignore[arg-type]
 
 
 def ball_order(budget: float, unit: str) -> float:
@@ -115,7 +118,7 @@ def within(columns: Columns, budget: float, unit: str) -> Bools:
     """
     budgets, place = np.unique(columns["budget"], return_inverse=True)
     smaller = np.asarray([ball_order(b, unit) <= ball_order(budget, unit) for b in budgets], dtype=np.bool_)
-    return (smaller[place] & ~run_once(columns)) | (columns["l2"] <= size_in_l2(columns, budget, unit))
+    return (smaller[place] & ~run_once(columns)) | (columns["l2"] <= size_in_l2(columns, budget, unit, inside=True))
 
 
 def run_once(columns: Columns) -> Bools:
@@ -124,8 +127,16 @@ def run_once(columns: Columns) -> Bools:
 
 
 def in_rmse(l2: npt.NDArray[np.float64], values: Floats) -> Floats:
-    """Norms as root mean square changes in 8-bit levels."""
+    """Norms as root mean square changes in 8-bit levels, to nearest."""
     return 255.0 * l2 / np.sqrt(values)
+
+
+def radii_in_rmse(l2: npt.NDArray[np.float64], values: Floats) -> Floats:
+    """Certified radii as root mean square changes in 8-bit levels, rounded down."""
+    found = in_rmse(l2, values)
+    for _ in range(3):  # the square root, the product and the quotient err by at most half a unit each
+        found = np.nextafter(found, -np.inf)
+    return np.maximum(found, 0.0)
 
 
 def _words(column: pa.ChunkedArray) -> tuple[np.ndarray, Ints]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from .columns import RADIUS, Bools, Columns, Floats, in_rmse, run_once, size_in_l2
+from .columns import RADIUS, Bools, Columns, Floats, in_rmse, radii_in_rmse, run_once, size_in_l2
 from .tightness import Promise
 
 Axis = Literal["rmse", "l2"]
@@ -79,7 +79,8 @@ def _curve(clean: Columns, trials: Columns, promise: Promise, right: Bools, lost
     broken = [smallest[case] for case in answered["case"].tolist() if case in smallest]
     radii = None
     if not np.isnan(clean[f"radius_{promise}"]).all():
-        radii = np.sort(_on(axis, answered.radius(f"radius_{promise}"), answered.values))
+        l2 = answered.radius(f"radius_{promise}")
+        radii = np.sort(l2 if axis == "l2" else radii_in_rmse(l2, answered.values))
     return Curve(
         system=str(clean.first("system")),
         promise=promise,
@@ -100,9 +101,5 @@ def _distance(trials: Columns, axis: Axis) -> Floats:
         here = (trials["budget"] == budget) & ~run_once(trials)
         rows = trials.where(here)
         if len(rows) and rows.first("unit") != RADIUS:
-            l2[here] = np.minimum(l2[here], size_in_l2(rows, budget, str(rows.first("unit"))))
-    return _on(axis, l2, trials.values)
-
-
-def _on(axis: Axis, l2: Floats, values: Floats) -> Floats:
-    return l2 if axis == "l2" else in_rmse(l2, values)
+            l2[here] = np.minimum(l2[here], size_in_l2(rows, budget, str(rows.first("unit")), inside=True))
+    return l2 if axis == "l2" else in_rmse(l2, trials.values)

@@ -258,7 +258,7 @@ def _attempt(
     subjects = [
         Subject(
             pixels=query.pixels,
-            eps=budget.l2(query.pixels.size),
+            eps=budget.l2(query.pixels.size, inside=True),
             seed=int(digest_json(["knn", plan.seed, query.row.name, str(budget)])[:8], 16),
             stem=f"{place:04d}",
         )

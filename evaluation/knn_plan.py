@@ -26,9 +26,9 @@ class Budget:
     unit: BudgetUnit
     amount: float
 
-    def l2(self, values: int) -> float:
-        """In pixels, for an image of so many values."""
-        return to_l2(self.amount, self.unit, values)
+    def l2(self, values: int, *, inside: bool = False) -> float:
+        """In pixels, for an image of so many values: what covers it, or what stays ``inside`` it."""
+        return to_l2(self.amount, self.unit, values, inside=inside)
 
     def __str__(self) -> str:
         if self.unit == "rmse":

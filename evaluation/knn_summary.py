@@ -66,8 +66,7 @@ class KnnSummary:
 def summarise_knn(result: KnnResult) -> KnnSummary:
     """Count."""
     rows, k = result.rows, result.plan.k
-    # Rounding down takes a radius of 0 below it.
-    radii = [max(0.0, Radius(row.radius, row.values).rmse) for row in rows if row.correct and row.radius is not None]
+    radii = [Radius(row.radius, row.values).rmse for row in rows if row.correct and row.radius is not None]
     reasons = [row.withheld for row in rows if row.withheld]
     return KnnSummary(
         queries=len(rows),

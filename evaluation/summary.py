@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from .columns import RADIUS, Bools, Columns, ball_order, in_rmse, run_once, size_in_l2, within
+from ..core.units import psnr_of
+from .columns import RADIUS, Bools, Columns, ball_order, radii_in_rmse, run_once, size_in_l2, within
 from .curves import right_verdict
 from .intervals import quantiles_of, share_of
 from .shifts import shift_lines
@@ -134,10 +135,10 @@ def _radius_line(clean: Columns, name: str) -> RadiusLine | None:
     if np.isnan(answered[name]).all():
         return None
     l2 = answered.radius(name)
-    spread = quantiles_of(in_rmse(l2, answered.values))
+    spread = quantiles_of(radii_in_rmse(l2, answered.values))
     assert spread is not None, "some radius is a number"
-    psnr = None if spread.p50 == 0 else -20.0 * math.log10(spread.p50 / 255.0)
-    return RadiusLine(len(answered), float(np.median(l2)), spread.p50, psnr, spread)
+    # RMSE/255 is ℓ2/√n, for n = 255² too.
+    return RadiusLine(len(answered), float(np.median(l2)), spread.p50, psnr_of(spread.p50, 255**2), spread)
 
 
 def _attacked_certificates(images: Columns) -> int:

@@ -135,7 +135,7 @@ def _row(result: KnnResult, row: KnnRow) -> dict[str, Any]:
         "votes": row.votes,
         "correct": row.correct,
         "radius": row.radius,
-        "radius_rmse": None if row.radius is None else max(0.0, Radius(row.radius, row.values).rmse),
+        "radius_rmse": None if row.radius is None else Radius(row.radius, row.values).rmse,
         "first": found.first,
         "among": found.among,
         "average_precision": found.average_precision,

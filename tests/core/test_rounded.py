@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retr.core.rounded import (
@@ -32,7 +32,6 @@ TINY, HUGE = 5e-324, 1.7976931348623157e308
 @example(TINY, 1, 2)
 @example(HUGE, 1, 0)
 @example(-TINY, 3, 0)
-@settings(max_examples=500)
 def test_a_lower_bound_is_printed_at_or_below_and_an_upper_bound_at_or_above(
     x: float, digits: int, decimals: int | None
 ) -> None:
