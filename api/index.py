@@ -129,6 +129,11 @@ class Index:
         self._engine = Engine.open(path, device=device, threshold=threshold)
 
     @property
+    def engine(self) -> Engine:
+        """The opened engine below."""
+        return self._engine
+
+    @property
     def snapshot(self) -> str:
         """Id of the snapshot that answers."""
         return self._engine.snapshot
@@ -278,7 +283,9 @@ class Index:
         with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
             paths = [str(text_to_path(path)) for path in read_corpus(name, exclude=self.path).paths]
             told.start(len(paths), 0)
-            found = set_thresholds(self.path, paths, fpr=fpr, shares=shares, local=local, advance=lambda: told.advance(1))
+            found = set_thresholds(
+                self.path, paths, fpr=fpr, shares=shares, local=local, advance=lambda: told.advance(1)
+            )
         self._threshold = None  # the stored one counts now
         self._reopen()
         return found

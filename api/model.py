@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.numerics import round_up
 from ..core.rounded import upper_text
 from ..core.types import Score, UpperBound
 from ..embedding.contract import Embedder
@@ -61,6 +62,7 @@ class Model(nn.Module):
     def __init__(self, embedder: Embedder, *, device: str = "cpu") -> None:
         super().__init__()
         self._embedder, self._device = embedder, torch.device(device)
+        self.eval()
 
     @property
     def name(self) -> str:
@@ -93,6 +95,11 @@ class Model(nn.Module):
         return self._embedder.digest
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights are, and its images must be."""
+        return self._device
+
+    @property
     def lipschitz(self) -> UpperBound | None:
         """Proved bound on the constant of g (ℓ2 → ℓ2), with its method; None where nothing is proved."""
         return self._embedder.lipschitz
@@ -114,6 +121,15 @@ class Model(nn.Module):
     def bound(self, h: int, w: int) -> UpperBound | None:
         """Proved constant of f for images of h × w pixels, L·ρ: ‖f(x) − f(y)‖₂ ≤ L·ρ·‖x − y‖₂."""
         return None if self.lipschitz is None else self.lipschitz.times(self.rho(h, w))
+
+    def forward_error(self, h: int, w: int) -> UpperBound | None:
+        """Proved bound on ‖computed f(x) − f(x)‖₂ for h × w pixels in [0, 1], in float64 on a CPU; None if unknown."""
+        own = self._embedder.rounding(torch.float64)
+        if own is None or self.lipschitz is None:
+            return None
+        resize = self._resize(h, w).rounding
+        value = round_up(own.value + round_up(self.lipschitz.value * resize.value))
+        return UpperBound(value, f"{own.method}; {resize.method}")
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed a batch, differentiably.
