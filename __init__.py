@@ -2,8 +2,8 @@
 
     import retr
 
-    index = retr.build("photos", "my-index")
-    answer = index.query("photo.jpg", certify=True)
+    index = retr.build("corpus", "my-index")
+    answer = index.query("img.png", certify=True)
 
 Every name below is loaded when it is first used, so that ``import retr`` is quick. See docs/api.md.
 """

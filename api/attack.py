@@ -138,7 +138,7 @@ def attack(
     >>> import torch, retr
     >>> from torch import nn
     >>> mine = nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten())
-    >>> shelf = ["photos/000.png", "photos/001.png", "photos/002.png"]
+    >>> shelf = ["corpus/000.jpg", "corpus/001.png", "corpus/002.webp"]
     >>> found = retr.attack(mine, shelf[:1], references=shelf, eps=100, steps=20)[0]
     >>> found.success, found.exact.distance.rmse <= 100
     (True, True)
