@@ -185,7 +185,7 @@ def query(
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does."""
     from .core.units import check_unit
-    from .indexer.corpus import path_to_text
+    from .indexer.sources import path_to_text
     from .reports.emit import check_format, emit
     from .reports.query_table import print_answer
     from .retrieval.engine import Engine
@@ -879,7 +879,7 @@ def bench_knn(
 
 
 def _corpus_paths(source: str, index: Path) -> list[str]:
-    from .indexer.corpus import read_corpus, text_to_path
+    from .indexer.sources import read_corpus, text_to_path
 
     return [str(text_to_path(path)) for path in read_corpus(source, exclude=index).paths]
 

@@ -23,9 +23,10 @@ import numpy as np
 from ..core.errors import UsageError
 from ..core.files import digest_json
 from ..images.edits import Pixels
+from ..images.names import is_image_name
 from ..images.policy import DecodePolicy
 from .distortions import PAIRINGS, Pairing, find_pairings
-from .files import is_image_name, walk_files
+from .files import walk_files
 from .pixels import LazyTriplets, Place, check_side, decode_image, resized
 from .rows import RowError
 from .triplets import Triplet

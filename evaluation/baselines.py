@@ -27,8 +27,10 @@ from PIL import Image
 
 from ..core.errors import ImageRejected, ModelError, UsageError
 from ..core.files import digest_json
+from ..core.parallel import in_order
 from ..images.policy import DecodePolicy
-from .copy_corpus import Entry, in_order, listing_digest
+from ..indexer.sources import Entry
+from .copy_corpus import listing_digest
 from .copy_system import Found, Pixels
 
 Words = npt.NDArray[np.uint64]

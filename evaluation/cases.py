@@ -15,7 +15,7 @@ from ..core.errors import ImageRejected, UsageError
 from ..core.files import digest_json
 from ..images.decode import DecodedImage, load
 from ..images.edits import EDITS
-from ..indexer.corpus import text_to_path
+from ..indexer.sources import text_to_path
 from ..retrieval.engine import Engine
 from .plan import AuditPlan
 from .truth import Groups, truth_from_csv, truth_from_stems

@@ -15,10 +15,11 @@ import numpy as np
 
 from ..core.errors import UsageError
 from ..core.files import canonical_json, digest_json, write_atomically
-from ..indexer.corpus import path_to_text
+from ..core.parallel import in_order
+from ..indexer.sources import Entry, list_entries, path_to_text
 from .baselines import check_hash, hash_system
 from .copy_check import claims_hold
-from .copy_corpus import Entry, halves, in_order, list_entries, listing_digest
+from .copy_corpus import halves, listing_digest
 from .copy_index import BenchIndex, Phases, index_facts, open_index
 from .copy_plan import CopyPlan
 from .copy_queries import (

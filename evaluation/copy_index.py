@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from ..core.errors import ImageRejected, IntegrityError
+from ..core.errors import IntegrityError
 from ..core.files import canonical_json, digest_json, write_atomically
-from ..embedding.contract import Embedder
+from ..core.parallel import in_order
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
-from ..indexer import staging as stage
 from ..indexer.build import IndexOptions, build_index
-from ..indexer.catalog import CatalogRow, RejectRow, as_dict, item_id, mark_duplicates
 from ..indexer.embed import embed_batch
 from ..indexer.gallery import open_gallery
-from ..indexer.lock import writer_lock
 from ..indexer.models import describe_channel, open_model
 from ..indexer.options import choose_device
-from ..indexer.prepare import Prepared, Recipe, Refused, resize_views
-from ..indexer.snapshot import ChannelSpec, Snapshot, commit, require_current
-from ..indexer.thresholds import leave_one_out
-from .copy_corpus import Entry, in_order, listing_digest
+from ..indexer.prepare import Prepared, Recipe, Refused, prepare_entry
+from ..indexer.snapshot import ChannelSpec, require_current
+from ..indexer.sources import Entry
+from ..indexer.writer import SEGMENT_ROWS, Writer
+from .copy_corpus import listing_digest
 from .copy_plan import CopyPlan
 
 MARK = "benchmark.json"
 """Written last: an index without it is unfinished and made anew."""
-COMMIT_ROWS = 65_536
 
 
 class Phases(Protocol):
@@ -114,7 +114,7 @@ def _build(
         workers=plan.workers,
         batch_size=plan.batch_size,
         device=plan.device,
-        segment_rows=COMMIT_ROWS,
+        segment_rows=SEGMENT_ROWS,
     )
     progress.phase("indexing the gallery", len(gallery))
     report = build_index(plan.gallery, path, options, _Indexing(progress))
@@ -150,99 +150,30 @@ class _Indexing:
 
 
 def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progress: Phases) -> int:
-    """Store more images as one segment, with the plan's distractor views; returns how many were refused."""
-    with writer_lock(index):
-        snapshot = require_current(index)
+    """Store more images as one segment, with the plan's distractor views; returns how many were refused.
+
+    What the index holds already stays as it is.
+    """
+    refused = 0
+    with Writer(index, segment_rows=sys.maxsize) as writer:
+        snapshot, new = writer.snapshot, {entry.name: entry for entry in entries}
+        places = writer.held.find(list(new))
         device = choose_device(IndexOptions(device=plan.device))
         embedders = tuple(open_model(index, channel, device=device) for channel in snapshot.channels)
         policy = DecodePolicy.from_json(dict(snapshot.policy))
         recipe = Recipe(policy, VIEW_SETS[plan.stored_distractor_views], tuple({e.input_size for e in embedders}))
-        dims, rows = [c.dim for c in snapshot.channels], [c.rows for c in snapshot.channels]
-        staging = stage.begin(index / "staging", {"parent": snapshot.id}, dims, rows)
-        prepared = in_order(lambda entry: _prepare(entry, recipe), entries, workers=plan.workers)
-        for batch in _batches(prepared, plan.batch_size):
-            _store(staging, batch, embedders, recipe)
+        absent = [entry for entry, place in zip(new.values(), places, strict=True) if place < 0]
+        progress.advance(len(entries) - len(absent))
+        prepared = in_order(partial(prepare_entry, recipe=recipe), absent, workers=plan.workers)
+        while batch := list(islice(prepared, plan.batch_size)):
+            files = [one for one in batch if isinstance(one, Prepared)]
+            stored = writer.append(
+                embed_batch(files, embedders, recipe), [one for one in batch if isinstance(one, Refused)]
+            )
+            refused += len(stored.rejects)
             progress.advance(len(batch))
-        refused = len(staging.rejects)
-        _commit(index, snapshot, staging)
+        writer.commit()
     return refused
-
-
-def _batches(prepared: Iterator[Prepared | Refused], size: int) -> Iterator[list[Prepared | Refused]]:
-    batch: list[Prepared | Refused] = []
-    for one in prepared:
-        batch.append(one)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _prepare(entry: Entry, recipe: Recipe) -> Prepared | Refused:
-    image = entry.attempt(recipe.policy)
-    if isinstance(image, ImageRejected):
-        return Refused(entry.name, image)
-    return Prepared(
-        path=entry.name,
-        bytes_sha256=image.bytes_sha256,
-        pixels_sha256=image.pixels_sha256,
-        byte_count=image.byte_count,
-        mtime_ns=entry.mtime_ns,
-        width=image.width,
-        height=image.height,
-        format=image.format,
-        inputs=resize_views(image, recipe),
-        decode_s=0.0,
-        resize_s=0.0,
-    )
-
-
-def _store(
-    staging: stage.Staging, batch: Sequence[Prepared | Refused], embedders: Sequence[Embedder], recipe: Recipe
-) -> None:
-    embedded = embed_batch([one for one in batch if isinstance(one, Prepared)], embedders, recipe)
-    refused = [*(one for one in batch if isinstance(one, Refused)), *embedded.refused]
-    rows = [as_dict(_row(file, view)) for file, view in embedded.kept]
-    staging.append(rows, embedded.vectors, [as_dict(_reject(one)) for one in refused])
-
-
-def _row(file: Prepared, view: str) -> CatalogRow:
-    return CatalogRow(
-        id=item_id(file.path, file.bytes_sha256),
-        path=file.path,
-        bytes_sha256=file.bytes_sha256,
-        pixels_sha256=file.pixels_sha256,
-        bytes=file.byte_count,
-        mtime_ns=file.mtime_ns,
-        width=file.width,
-        height=file.height,
-        format=file.format,
-        view=view,
-    )
-
-
-def _reject(one: Refused) -> RejectRow:
-    return RejectRow(one.path, one.why.stage, one.why.reason, one.why.detail, one.why.byte_count)
-
-
-def _commit(index: Path, snapshot: Snapshot, staging: stage.Staging) -> None:
-    catalog = open_gallery(index, snapshot).catalog
-    known: dict[str, str] = {}
-    for digest, name in zip(catalog["pixels_sha256"].to_pylist(), catalog["id"].to_pylist(), strict=True):
-        known.setdefault(digest, name)
-    segment = stage.seal(staging, index, mark_duplicates(staging.rows, known), place=len(snapshot.segments))
-    grown = replace(snapshot, segments=(*snapshot.segments, segment), parent=snapshot.id, created="")
-    commit(index, replace(grown, channels=_provisional(index, grown)))
-    stage.discard(index / "staging")
-
-
-def _provisional(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
-    """Thresholds from the gallery itself, for benchmarks without negatives."""
-    gallery = open_gallery(index, snapshot)
-    originals = gallery.originals()
-    pairs = zip(snapshot.channels, gallery.stores, strict=True)
-    return tuple(replace(c, threshold=leave_one_out(store, gallery.groups, originals)) for c, store in pairs)
 
 
 def index_facts(bench: BenchIndex) -> dict[str, object]:

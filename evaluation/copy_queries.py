@@ -11,9 +11,11 @@ import numpy as np
 
 from ..core.errors import ImageRejected
 from ..core.files import digest_json
+from ..core.parallel import in_order
 from ..images.copy_edits import FAMILIES, edited
 from ..images.policy import DecodePolicy
-from .copy_corpus import Entry, halves, in_order
+from ..indexer.sources import Entry
+from .copy_corpus import halves
 from .copy_plan import CopyPlan
 from .copy_system import Pixels
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from ..core.units import Radius
 from ..indexer.gaps import gaps_of, read_gaps
-from ..indexer.snapshot import Threshold, commit, read_snapshot
+from ..indexer.snapshot import Threshold
+from ..indexer.writer import Writer
 from ..retrieval.answer import Answer
 from ..retrieval.calibrate import Nearness
 from ..retrieval.channel import Float64
@@ -147,7 +148,9 @@ class EngineSystem:
         near = Nearness.of(engine, local=self.local)
         for batch in negatives:
             near.see(Queries(batch))
-        return replace(self, engine=with_thresholds(engine, near.thresholds(fpr=fpr)), verdicts=True)
+        with Writer(engine.path) as writer:
+            found = near.thresholds(writer, fpr=fpr)
+            return replace(self, engine=with_thresholds(engine, found, writer), verdicts=True)
 
     def stored_thresholds(self) -> list[dict[str, Any]]:
         """The channels' thresholds as JSON."""
@@ -156,7 +159,8 @@ class EngineSystem:
     def with_stored(self, thresholds: Sequence[dict[str, Any]]) -> EngineSystem:
         """Itself with thresholds of :meth:`stored_thresholds`."""
         found = [Threshold(**one) for one in thresholds]
-        return replace(self, engine=with_thresholds(self.engine, found), verdicts=True)
+        with Writer(self.engine.path) as writer:
+            return replace(self, engine=with_thresholds(self.engine, found, writer), verdicts=True)
 
     def group_of(self, item: str) -> int:
         """The engine's number of an item."""
@@ -204,11 +208,10 @@ def _verdict_radius(answer: Answer, accepted: bool | None) -> Radius | None:
     return proved or Radius(0.0, 3 * answer.width * answer.height)
 
 
-def with_thresholds(engine: Engine, thresholds: Sequence[Threshold]) -> Engine:
+def with_thresholds(engine: Engine, thresholds: Sequence[Threshold], writer: Writer) -> Engine:
     """The same index, opened with these thresholds, which become its own."""
     snapshot = engine.gallery.snapshot
-    channels = tuple(replace(c, threshold=t) for c, t in zip(snapshot.channels, thresholds, strict=True))
-    done = commit(engine.path, replace(snapshot, channels=channels, parent=snapshot.id, created=""))
+    done = writer.set_thresholds(thresholds, on=snapshot.id)
     gaps = [None if t.gaps is None else gaps_of(snapshot, read_gaps(engine.path, t.gaps)) for t in thresholds]
     parts = zip(engine.channels, thresholds, gaps, strict=True)
     opened = tuple(replace(channel, threshold=threshold, gaps=own) for channel, threshold, own in parts)
@@ -217,5 +220,6 @@ def with_thresholds(engine: Engine, thresholds: Sequence[Threshold]) -> Engine:
 
 def open_system(path: Path, snapshot: str, *, device: str) -> EngineSystem:
     """Open an index as a system, at the snapshot it was built with: thresholds of earlier runs are put aside."""
-    commit(path, read_snapshot(path, snapshot))
+    with Writer(path) as writer:
+        writer.restore(snapshot)
     return EngineSystem(Engine.open(path, device=device))

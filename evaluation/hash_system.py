@@ -21,12 +21,12 @@ from ..attacks.media import Pixels
 from ..attacks.target import Sees
 from ..core.errors import ImageRejected, UsageError
 from ..core.files import digest_json, sha256_bytes
+from ..core.parallel import in_order
 from ..images.decode import load
 from ..images.policy import DecodePolicy
-from ..indexer.corpus import text_to_path
+from ..indexer.sources import text_to_path
 from ..retrieval.answer import Answer, Match
 from .baselines import HASHES, Words, check_hash, pack, why_uncertified
-from .copy_corpus import in_order
 from .hash_target import Hashed, HashTarget, Ints, to_levels
 from .retrieval_target import Aim, Goal
 from .systems import Item, Kind

@@ -13,6 +13,7 @@ import torch
 
 from ..core.errors import UsageError
 from ..core.numerics import norm
+from ..core.parallel import in_order
 from ..datasets.labelled import LabelledImage, LabelledSet
 from ..datasets.pixels import check_side, decode_image, resized
 from ..datasets.rows import RejectedRow, RowError
@@ -23,7 +24,6 @@ from ..images.resize import resize_operator
 from ..indexer.embed import FLAT, forward
 from ..indexer.vectors import Float32, RowStore
 from ..retrieval.channel import Channel, Float64, check_rows
-from .copy_corpus import in_order
 
 _BATCH = 32
 _T = TypeVar("_T")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
-from .copy_corpus import Entry
+from ..indexer.sources import Entry
 
 COLUMNS = ("image", "copy_of")
 """Of the CSV file; further ones, such as how the two are related, are for people."""

@@ -21,9 +21,9 @@ import torch
 from ..core.errors import RetrError, UsageError
 from ..core.files import write_atomically
 from ..indexer.build import build_index
-from ..indexer.corpus import text_to_path
 from ..indexer.options import IndexOptions
 from ..indexer.options import Progress as IndexProgress
+from ..indexer.sources import text_to_path
 from ..retrieval.engine import Engine
 from .hash_system import is_hash, open_hash
 from .plan import AuditPlan

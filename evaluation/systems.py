@@ -71,7 +71,7 @@ class Item:
 
     Attributes:
         id: of its first file.
-        path: that file, as the catalog writes it (``indexer.corpus.text_to_path`` reads it).
+        path: that file, as the catalog writes it (``indexer.sources.text_to_path`` reads it).
         pixels_sha256: digest of its decoded pixels.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow.compute as pc
 
 from ..core.files import sha256_bytes
-from ..indexer.corpus import text_to_path
+from ..indexer.sources import text_to_path
 from ..retrieval.engine import Engine
 from .lineup import Lineup
 from .systems import EngineSystem

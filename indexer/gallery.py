@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ..core.errors import IntegrityError
 from .catalog import ROW_SCHEMA, read_catalog
+from .integrity import ContentCheck, check_content
 from .row_codes import ROW_CODES
 from .snapshot import Snapshot
 from .vectors import RowStore, check_size, open_rows
@@ -26,6 +27,7 @@ class Gallery:
         stores: the rows of each channel.
         live: (rows,) False for tombstoned rows.
         groups: (rows,) item number; rows of files with the same pixels share it; −1 for tombstoned rows.
+        content: what is known of the bytes behind all of this.
     """
 
     snapshot: Snapshot
@@ -33,6 +35,7 @@ class Gallery:
     stores: tuple[RowStore, ...]
     live: npt.NDArray[np.bool_]
     groups: npt.NDArray[np.int64]
+    content: ContentCheck
 
     @property
     def items(self) -> int:
@@ -58,8 +61,10 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
         rows: False leaves the stores out: only the sizes of their files are checked, nothing is decoded.
 
     Raises:
-        IntegrityError: a file is missing, has the wrong size, or holds codes that no row has.
+        IntegrityError: a file is missing, has the wrong size, differs from its SHA-256 (as far as
+            ``integrity.check_content`` reads), or holds codes that no row has.
     """
+    content = check_content(index, snapshot)
     catalog = _read_catalogs(index, snapshot)
     if catalog.num_rows != snapshot.rows:
         raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
@@ -67,7 +72,7 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
     if not rows:
         _check_sizes(index, snapshot)
-    return Gallery(snapshot, catalog, stores, live, _groups(catalog, live))
+    return Gallery(snapshot, catalog, stores, live, _groups(catalog, live), content)
 
 
 def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:

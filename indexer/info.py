@@ -8,8 +8,8 @@ from typing import Any
 
 from .catalog import read_rejects
 from .gallery import Gallery, open_gallery
-from .gaps import gaps_of, read_gaps
-from .snapshot import Snapshot, require_current, verify_files
+from .integrity import check_content
+from .snapshot import Snapshot, require_current
 
 
 def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
         IntegrityError: a file is missing, has the wrong size or (verify) the wrong bytes.
     """
     snapshot = require_current(index)
-    checked = verify_files(index, snapshot) + _verify_gaps(index, snapshot) if verify else None
+    checked = check_content(index, snapshot, everything=True) if verify else None
     gallery = open_gallery(index, snapshot, rows=False)
     return {
         "schema": "retr.info/1",
@@ -41,16 +41,9 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
         "policy_digest": snapshot.policy_digest,
         "bytes_per_item": _bytes_per_item(gallery),
         "channels": [asdict(channel) for channel in snapshot.channels],
-        "verified": None if checked is None else f"{checked} files match their SHA-256",
+        "content": str(checked or gallery.content),
+        "verified": None if checked is None else f"{checked.files} files match their SHA-256",
     }
-
-
-def _verify_gaps(index: Path, snapshot: Snapshot) -> int:
-    """Read the gaps of local thresholds, which checks them; how many files they are."""
-    digests = {channel.threshold.gaps for channel in snapshot.channels if channel.threshold is not None}
-    for digest in digests - {None}:
-        gaps_of(snapshot, read_gaps(index, str(digest)))
-    return len(digests - {None})
 
 
 def _live_paths(gallery: Gallery) -> list[str]:

@@ -10,11 +10,10 @@ import numpy as np
 
 from ..core.errors import ImageRejected, IndexStateError, UsageError
 from ..images.decode import DecodedImage, load
-from ..indexer.gaps import measure_gaps, write_gaps
-from ..indexer.lock import writer_lock
-from ..indexer.snapshot import Threshold, commit, require_current
-from ..indexer.staging import unfinished_plan
+from ..indexer.gaps import measure_gaps
+from ..indexer.snapshot import Threshold
 from ..indexer.vectors import Float32
+from ..indexer.writer import Writer
 from .channel import Float64
 from .conformal import set_offsets, set_thresholds
 from .engine import Engine
@@ -86,26 +85,16 @@ def calibrate(
     """
     if not 0.0 < fpr < 1.0:
         raise UsageError(f"--fpr must lie between 0 and 1, got {fpr}")
-    require_current(index)
-    with writer_lock(index):
-        _check_ready(index)
+    with Writer(index) as writer:
         engine = Engine.open(index)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
         near = Nearness.of(engine, local=local)
         refused, present = _look_at(near, engine, paths, advance)
-        found = near.thresholds(fpr=fpr, shares=shares)
-        snapshot = engine.gallery.snapshot
-        channels = tuple(replace(c, threshold=t) for c, t in zip(snapshot.channels, found, strict=True))
-        done = commit(index, replace(snapshot, channels=channels, parent=snapshot.id, created=""))
+        found = near.thresholds(writer, fpr=fpr, shares=shares)
+        done = writer.set_thresholds(found, on=engine.gallery.snapshot.id)
     named = tuple((channel.name, threshold) for channel, threshold in zip(engine.channels, found, strict=True))
     return Calibration(done.id, near.count, refused, tuple(present), named)
-
-
-def _check_ready(index: Path) -> None:
-    """A new snapshot under an unfinished run would make it begin anew."""
-    if unfinished_plan(index / "staging") is not None:
-        raise IndexStateError(f"{index} holds an unfinished run; finish it first with: retr index CORPUS --resume")
 
 
 class Nearness:
@@ -141,8 +130,8 @@ class Nearness:
             levels = [best_levels(c, gaps, zs) for (c, zs), gaps in zip(by_channel, self._gaps, strict=True)]
             self._levels.append(np.stack(levels, axis=1))
 
-    def thresholds(self, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
-        """One for each channel; writes the gaps that they need.
+    def thresholds(self, writer: Writer, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
+        """One for each channel; ``writer``, of this index, stores the gaps that they need.
 
         Raises:
             UsageError: as :func:`calibrate`.
@@ -153,9 +142,8 @@ class Nearness:
         if self._gaps is None:
             return found
         offsets = set_offsets(np.concatenate(self._levels), found, shares=shares)
-        path, snapshot = self._engine.path, self._engine.gallery.snapshot
         return tuple(
-            replace(threshold, offset=offset, gaps=write_gaps(path, snapshot, gaps))
+            replace(threshold, offset=offset, gaps=writer.keep_gaps(gaps))
             for threshold, offset, gaps in zip(found, offsets, self._gaps, strict=True)
         )
 

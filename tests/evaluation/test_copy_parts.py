@@ -11,11 +11,13 @@ import pytest
 from drawn import draw
 
 from retr.core.errors import UsageError
-from retr.evaluation.copy_corpus import Entry, halves, in_order, list_entries, listing_digest
+from retr.core.parallel import in_order
+from retr.evaluation.copy_corpus import halves, listing_digest
 from retr.evaluation.copy_queries import Item, choose_items
 from retr.evaluation.copy_summary import average_precision
 from retr.evaluation.intervals import wilson
 from retr.images.policy import DecodePolicy
+from retr.indexer.sources import Entry, list_entries
 
 POLICY = DecodePolicy()
 

@@ -24,7 +24,7 @@ from retr.evaluation.retrieval_target import Aim
 from retr.evaluation.systems import Item, System, gallery_items
 from retr.images.decode import load
 from retr.images.policy import DecodePolicy
-from retr.indexer.corpus import path_to_text
+from retr.indexer.sources import path_to_text
 
 POLICY = DecodePolicy()
 COUNT = 10

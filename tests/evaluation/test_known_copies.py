@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from retr.core.errors import UsageError
-from retr.evaluation.copy_corpus import Entry
 from retr.evaluation.known_copies import KnownCopies, read_known_copies
+from retr.indexer.sources import Entry
 
 
 def entries(*names: str) -> list[Entry]:

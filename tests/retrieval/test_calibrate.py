@@ -209,7 +209,7 @@ def test_what_cannot_be_calibrated(corpus, index, tmp_path):
     with pytest.raises(IndexStateError, match="no index"):
         calibrate(tmp_path / "nowhere", paths, fpr=0.1)
     (tmp_path / "none").mkdir()
-    build_index(str(tmp_path / "none"), tmp_path / "empty", IndexOptions(), Quiet())
+    build_index(str(tmp_path / "none"), tmp_path / "empty", IndexOptions(prune_all=True), Quiet())
     with pytest.raises(IndexStateError, match="holds no images"):
         calibrate(tmp_path / "empty", paths, fpr=0.1)
     begin(index / "staging", {"parent": before.id}, [48]).close()

@@ -314,7 +314,7 @@ def test_a_damaged_file_of_gaps_is_refused(index, tmp_path):
     file = gaps_file(index, str(threshold.gaps))
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     for look in (lambda: Engine.open(index), lambda: describe_index(index, verify=True)):
-        with pytest.raises(IntegrityError, match="does not match the SHA-256"):
+        with pytest.raises(IntegrityError, match="does not match"):
             look()
     file.unlink()
     with pytest.raises(IntegrityError, match="cannot be read"):
