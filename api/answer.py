@@ -76,10 +76,12 @@ class Answer(room.Answer):
         ]
 
 
-def answer_of(found: room.Answer, query: str) -> Answer:
-    """The engine's answer, with the name of what was asked."""
-    matches = tuple(Match(**_values(match)) for match in found.matches)
-    return Answer(**{**_values(found), "matches": matches}, query=query)
+def answer_of(found: room.Answer, query: str, asked: Radius | None = None) -> Answer:
+    """The engine's answer, with the name of the query and the budget as it was given."""
+    own: dict[str, Any] = {"matches": tuple(Match(**_values(match)) for match in found.matches)}
+    if found.eps is not None and asked is not None:
+        own["eps"] = asked
+    return Answer(**{**_values(found), **own}, query=query)
 
 
 def _values(record: room.Answer | room.Match) -> dict[str, Any]:

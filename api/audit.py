@@ -19,7 +19,7 @@ from ..evaluation.presets import PRESETS, plan_of
 from ..evaluation.records import read_records
 from ..evaluation.summary_lines import Summary
 from ..evaluation.thumbnails import thumbnails
-from ..indexer.corpus import read_corpus, text_to_path
+from ..indexer.sources import read_corpus, text_to_path
 from ..reports.audit_page import write_audit_page
 from .index import Index
 from .index import open as open_index

@@ -17,7 +17,7 @@ from ..images.decode import decode, load
 from ..images.orientation import upright
 from ..images.policy import DecodePolicy
 from ..images.quiet import quiet
-from ..indexer.corpus import path_to_text
+from ..indexer.sources import path_to_text
 
 Float64 = npt.NDArray[np.float64]
 ImageLike = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.floating]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final, overload
 
+import pyarrow.compute as pc
+
 from ..core.errors import ImageRejected, UsageError
-from ..core.units import Unit, check_unit, to_l2
+from ..core.units import Radius, Unit, check_unit
 from ..images.policy import DecodePolicy
 from ..indexer.build import build_index
-from ..indexer.corpus import read_corpus, text_to_path
+from ..indexer.held import read_held
 from ..indexer.info import describe_index, list_rejects
 from ..indexer.options import IndexOptions, IndexReport
+from ..indexer.sources import path_to_text, read_corpus, text_to_path
+from ..indexer.writer import Writer
+from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
@@ -27,6 +32,8 @@ from .words import speaks_of_parameters
 QUERIES_AT_ONCE = 16
 VALUES_AT_ONCE = 48_000_000
 """Values of query images searched for together, at most."""
+Removable = str | os.PathLike[str] | Match
+"""What names an item: its path, or a match."""
 
 
 @speaks_of_parameters
@@ -76,7 +83,7 @@ def build(
         IndexStateError: an unfinished run and neither ``resume`` nor ``restart``, or another writer.
     """
     options = IndexOptions(
-        models=None if models is None else tuple(map(os.fspath, models)),
+        models=None if models is None else tuple(os.fspath(model) for model in models),
         views=views,
         rows=rows,
         policy=None if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels),
@@ -255,6 +262,46 @@ class Index:
         return report
 
     @speaks_of_parameters
+    def remove(self, items: Removable | Sequence[Removable] = (), *, ids: Sequence[str] = ()) -> int:
+        """Take images out of this index. Other files with the same pixels stay, unless they are named too.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.remove(index.query("img.png").matches[0])
+        1
+
+        Args:
+            items: paths of indexed files, or matches of an answer; one, or several.
+            ids: items by the id that a match has.
+
+        Returns:
+            How many were taken out. The object answers from the new snapshot.
+
+        Raises:
+            UsageError: the index holds no such item; then nothing is taken out.
+            IndexStateError: an unfinished run, or another writer.
+        """
+        several = [items] if isinstance(items, str | os.PathLike | Match) else list(items)
+        named = [*ids, *(item.id for item in several if isinstance(item, Match))]
+        paths = [path_to_text(os.path.abspath(item)) for item in several if not isinstance(item, Match)]
+        with Writer(self.path) as writer:
+            count = writer.remove(ids=named, paths=paths)
+            writer.commit()
+        self._reopen()
+        return count
+
+    def duplicates(self) -> list[tuple[str, ...]]:
+        """Groups of files that hold the same pixels, by path; each group is one item of the gallery.
+
+        >>> import retr
+        >>> retr.open("my-index").duplicates()
+        []
+        """
+        table = read_held(self.path, self._engine.gallery.snapshot).table
+        groups = table.group_by("pixels_sha256", use_threads=False).aggregate([("path", "list"), ("path", "count")])
+        return [tuple(group) for group in groups.filter(pc.field("path_count") > 1)["path_list"].to_pylist()]
+
+    @speaks_of_parameters
     def calibrate(
         self,
         negatives: Source,
@@ -316,9 +363,11 @@ class Index:
     def _answers(self, pictures: Sequence[Picture], asked: _Asked) -> Iterator[Answer]:
         for batch in _batches(pictures):
             pixels = [picture.pixels for picture in batch]
-            budgets = [asked.l2(picture) for picture in batch]
-            found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=budgets)
-            yield from (answer_of(answer, picture.name) for answer, picture in zip(found, batch, strict=True))
+            budgets = [asked.budget(picture) for picture in batch]
+            l2 = [None if budget is None else budget.l2 for budget in budgets]
+            found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2)
+            for answer, picture, budget in zip(found, batch, budgets, strict=True):
+                yield answer_of(answer, picture.name, budget)
 
     def _answered_or_rejected(self, images: Sequence[ImageLike], asked: _Asked) -> list[Answer | ImageRejected]:
         outcomes = [_read_or_rejected(image, self._engine.policy) for image in images]
@@ -329,15 +378,18 @@ class Index:
         self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold)
 
 
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """What is asked of every image of a query."""
 
-    def __init__(self, k: int, certify: bool, eps: float | None, unit: Unit) -> None:
-        self.k, self.certify, self._eps, self._unit = k, certify, eps, unit
+    k: int
+    certify: bool
+    eps: float | None
+    unit: Unit
 
-    def l2(self, picture: Picture) -> float | None:
+    def budget(self, picture: Picture) -> Radius | None:
         """The budget for an image of this size."""
-        return None if self._eps is None else to_l2(self._eps, self._unit, picture.pixels.size)
+        return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.pixels.size)
 
 
 def _read_or_rejected(image: ImageLike, policy: DecodePolicy) -> Picture | ImageRejected:
