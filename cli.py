@@ -558,12 +558,12 @@ def attack_eval(
 ) -> None:
     """Attack queries, and hold every certificate against what was found; exits with 1 on any soundness alarm."""
     from .core.units import check_unit
-    from .evaluation.attack_eval import OUT_OF_TIME, run_attack_eval
-    from .evaluation.checkpoint import open_folder
-    from .evaluation.lineup import check_words, first_index, open_lineup
-    from .evaluation.presets import choose_preset, plan_of
-    from .evaluation.records import read_records
-    from .evaluation.thumbnails import thumbnails
+    from .evaluation.robustness.attack_eval import OUT_OF_TIME, run_attack_eval
+    from .evaluation.robustness.checkpoint import open_folder
+    from .evaluation.robustness.presets import choose_preset, plan_of
+    from .evaluation.robustness.records import read_records
+    from .evaluation.robustness.thumbnails import thumbnails
+    from .evaluation.systems.lineup import check_words, first_index, open_lineup
     from .reports.attack_table import audit_json, print_audit
     from .reports.audit_page import write_audit_page
     from .reports.emit import check_format, emit
@@ -669,8 +669,8 @@ def bench_copies(
     form: FormatOption = "table",
 ) -> None:
     """Find edited copies of your own images among distractors: recall, clean and certified, family by family."""
-    from .evaluation.copy_bench import run_copy_bench
-    from .evaluation.copy_plan import CopyPlan
+    from .evaluation.copies.bench import run_copy_bench
+    from .evaluation.copies.plan import CopyPlan
     from .images.copy_edits import FAMILIES
     from .indexer.options import DEFAULT_MODELS
     from .reports.copy_table import CopyProgress, copy_json, copy_rows, print_copies
@@ -754,10 +754,10 @@ def bench_2afc(
     form: FormatOption = "table",
 ) -> None:
     """Let metrics judge triplets, attack them as the papers did, and hold certificates; exits with 1 on any alarm."""
-    from .evaluation.two_afc_data import Choice
-    from .evaluation.two_afc_plan import parse_radii, plan_of
-    from .evaluation.two_afc_run import run_two_afc
-    from .evaluation.two_afc_summary import summarise_triplets
+    from .evaluation.two_afc.data import Choice
+    from .evaluation.two_afc.plan import parse_radii, plan_of
+    from .evaluation.two_afc.run import run_two_afc
+    from .evaluation.two_afc.summary import summarise_triplets
     from .reports.emit import check_format, emit
     from .reports.progress import audit_progress
     from .reports.two_afc_page import write_two_afc_page
@@ -837,10 +837,10 @@ def bench_knn(
 
     Formats other than table and json give one row per query.
     """
-    from .evaluation.knn import run_knn
-    from .evaluation.knn_plan import KnnPlan
-    from .evaluation.knn_summary import summarise_knn
-    from .evaluation.two_afc_plan import parse_radii
+    from .evaluation.knn.bench import run_knn
+    from .evaluation.knn.plan import KnnPlan
+    from .evaluation.knn.summary import summarise_knn
+    from .evaluation.two_afc.plan import parse_radii
     from .reports.copy_table import CopyProgress
     from .reports.emit import check_format, emit
     from .reports.knn_table import knn_json, knn_rows, print_knn

@@ -25,7 +25,7 @@ from ..core.errors import UsageError
 from ..core.rounded import budget_text, upper_text
 from ..core.types import Score
 from ..core.units import check_unit, to_l2
-from ..evaluation.aims import in_norm, reach_of
+from ..evaluation.robustness.aims import in_norm, reach_of
 from ..images.policy import DecodePolicy
 from .attack_losses import Game, Loss, farthest_of, nearest_of, own_of
 from .images import ImageLike, Picture, is_many, read_image, read_images, to_bytes

@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from ..core.errors import UsageError
 from ..core.units import check_unit
-from ..evaluation.attack_eval import AuditResult, run_attack_eval
-from ..evaluation.checkpoint import open_folder
-from ..evaluation.lineup import check_words, open_lineup
-from ..evaluation.presets import PRESETS, plan_of
-from ..evaluation.records import read_records
-from ..evaluation.summary_lines import Summary
-from ..evaluation.thumbnails import thumbnails
+from ..evaluation.robustness.attack_eval import AuditResult, run_attack_eval
+from ..evaluation.robustness.checkpoint import open_folder
+from ..evaluation.robustness.presets import PRESETS, plan_of
+from ..evaluation.robustness.records import read_records
+from ..evaluation.robustness.summary_lines import Summary
+from ..evaluation.robustness.thumbnails import thumbnails
+from ..evaluation.systems.lineup import check_words, open_lineup
 from ..indexer.sources import read_corpus, text_to_path
 from ..reports.audit_page import write_audit_page
 from .index import Index

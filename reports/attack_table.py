@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..evaluation.intervals import Share
-from ..evaluation.summary_lines import AttackLine, BudgetLine, EditLine, MultipleLine, Rates, Summary
+from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, EditLine, MultipleLine, Rates, Summary
+from ..evaluation.shared.intervals import Share
 from .audit_words import amount, attack_name, bounds, goals, interval, percent, radii, shifts, tightness, warnings
 
 _WIDE = 110

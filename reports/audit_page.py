@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..core.files import write_atomically
-from ..evaluation.columns import Columns
-from ..evaluation.curves import Axis, curves
-from ..evaluation.intervals import Share
-from ..evaluation.summary_lines import BudgetLine, Summary
-from ..evaluation.tightness import PROMISES as PROMISE_NAMES
+from ..evaluation.robustness.curves import Axis, curves
+from ..evaluation.robustness.summary_lines import BudgetLine, Summary
+from ..evaluation.robustness.tightness import PROMISES as PROMISE_NAMES
+from ..evaluation.shared.columns import Columns
+from ..evaluation.shared.intervals import Share
 from .audit_page_figures import (
     accuracy_figure,
     end_of_axis,

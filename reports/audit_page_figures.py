@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..evaluation.columns import Columns, ball_order
-from ..evaluation.curves import Axis, Curve
-from ..evaluation.intervals import Share
-from ..evaluation.shifts import ShiftLine
-from ..evaluation.summary_lines import BudgetLine, Rates, Summary
-from ..evaluation.tightness import Promise, broken_promises
+from ..evaluation.robustness.curves import Axis, Curve
+from ..evaluation.robustness.shifts import ShiftLine
+from ..evaluation.robustness.summary_lines import BudgetLine, Rates, Summary
+from ..evaluation.robustness.tightness import Promise, broken_promises
+from ..evaluation.shared.columns import Columns, ball_order
+from ..evaluation.shared.intervals import Share
 from .audit_words import PROMISES, largest_shifts, level, percent
 from .html_tags import Content, Html, tag
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart

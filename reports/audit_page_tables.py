@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..evaluation.columns import Columns
-from ..evaluation.intervals import Quantiles, Share
-from ..evaluation.summary_lines import AttackLine, BudgetLine, EditLine, Norms, Rates, Summary
+from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, EditLine, Norms, Rates, Summary
+from ..evaluation.shared.columns import Columns
+from ..evaluation.shared.intervals import Quantiles, Share
 from .audit_words import PROMISES, attack_name, bounds, broken, level, percent, source_name
 from .html_tables import count, grid, group, heading, row
 from .html_tags import Content, Html, join, tag

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..evaluation.columns import ball_order
-from ..evaluation.intervals import Share
-from ..evaluation.shifts import ShiftLine
-from ..evaluation.summary_lines import AttackLine, RadiusLine, Summary
-from ..evaluation.tightness import TightnessLine
+from ..evaluation.robustness.shifts import ShiftLine
+from ..evaluation.robustness.summary_lines import AttackLine, RadiusLine, Summary
+from ..evaluation.robustness.tightness import TightnessLine
+from ..evaluation.shared.columns import ball_order
+from ..evaluation.shared.intervals import Share
 
 PROMISES = {"top1": "first place", "topk": "first ten", "verdict": "verdict", "lipschitz": "Lipschitz bound"}
 """What certificates and their alarms are called."""

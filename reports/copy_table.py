@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from ..evaluation.copy_summary import CopySummary, NegativeLine, Scores, SystemLine
+from ..evaluation.copies.summary import CopySummary, NegativeLine, Scores, SystemLine
 from .attack_table import percent
 from .progress import ProgressBar
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..core.units import Radius
-from ..evaluation.knn import KnnResult, KnnRow
-from ..evaluation.knn_summary import BudgetLine, KnnSummary
+from ..evaluation.knn.bench import KnnResult, KnnRow
+from ..evaluation.knn.summary import BudgetLine, KnnSummary
 from .copy_table import share
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..core.files import write_atomically
-from ..evaluation.two_afc_findings import findings, learned
-from ..evaluation.two_afc_records import TripletRecords
-from ..evaluation.two_afc_summary_curves import score_curves
-from ..evaluation.two_afc_summary_lines import AttackLine, TripletSummary
-from ..evaluation.two_afc_summary_rows import Rows
+from ..evaluation.two_afc.findings import findings, learned
+from ..evaluation.two_afc.records import TripletRecords
+from ..evaluation.two_afc.summary_curves import score_curves
+from ..evaluation.two_afc.summary_lines import AttackLine, TripletSummary
+from ..evaluation.two_afc.summary_rows import Rows
 from .audit_page import POLICY, when
 from .audit_page_figures import figure, legend, panels
 from .html_tables import count

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation.intervals import wilson
-from ..evaluation.two_afc_summary_curves import ScoreCurve
-from ..evaluation.two_afc_summary_lines import ShiftLine, TripletSummary
-from ..evaluation.two_afc_summary_rows import Rows
+from ..evaluation.shared.intervals import wilson
+from ..evaluation.two_afc.summary_curves import ScoreCurve
+from ..evaluation.two_afc.summary_lines import ShiftLine, TripletSummary
+from ..evaluation.two_afc.summary_rows import Rows
 from .audit_page_figures import figure
 from .html_tags import Html, tag
 from .svg import Frame, chart, x_axis, y_axis

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.two_afc_findings import Finding
-from ..evaluation.two_afc_summary_lines import Flips, MetricLine, TripletSummary
-from ..evaluation.two_afc_summary_rows import Rows
+from ..evaluation.two_afc.findings import Finding
+from ..evaluation.two_afc.summary_lines import Flips, MetricLine, TripletSummary
+from ..evaluation.two_afc.summary_rows import Rows
 from .audit_page_tables import alarm_count, shared
 from .html_tables import count, grid, group, heading, row
 from .html_tags import Content, Html, join, tag

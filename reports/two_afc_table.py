@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..evaluation.two_afc_findings import Finding, findings
-from ..evaluation.two_afc_records import TripletRecords
-from ..evaluation.two_afc_summary_lines import AttackLine, Flips, TripletSummary
+from ..evaluation.two_afc.findings import Finding, findings
+from ..evaluation.two_afc.records import TripletRecords
+from ..evaluation.two_afc.summary_lines import AttackLine, Flips, TripletSummary
 from .paper_figures import beside
 from .two_afc_words import (
     FORM_NAMES,

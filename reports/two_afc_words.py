@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..evaluation.two_afc_summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
+from ..evaluation.two_afc.summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
 from .paper_figures import pgd_steps, transfer_name
 
 FORM_NAMES: dict[Form, str] = {"sound": "sound", "published": "published", "all": "all three move"}

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from retr.evaluation.records import read_records
+from retr.evaluation.robustness.records import read_records
 
 ATTACKS = (
     ("apgd-l2", "apgd-linf"),

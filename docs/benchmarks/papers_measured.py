@@ -20,10 +20,10 @@ from papers_records import EPSILONS, Merged, Sample, key, read, samples
 
 from retr.core.errors import RetrError, UsageError
 from retr.core.files import write_atomically
-from retr.evaluation.intervals import Share
-from retr.evaluation.two_afc_findings import findings
-from retr.evaluation.two_afc_summary_lines import AttackLine, Flips, WorstLine
-from retr.evaluation.two_afc_summary_rows import Rows
+from retr.evaluation.shared.intervals import Share
+from retr.evaluation.two_afc.findings import findings
+from retr.evaluation.two_afc.summary_lines import AttackLine, Flips, WorstLine
+from retr.evaluation.two_afc.summary_rows import Rows
 from retr.reports.two_afc_words import FORM_NAMES, MOVE_NAMES, paper_eps, plus_minus, size, transfer_heads, transfers
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"

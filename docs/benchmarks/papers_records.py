@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from retr.core.errors import UsageError
-from retr.evaluation.two_afc_records import CLEAN, TripletRecords, nearer, read_triplet_records
-from retr.evaluation.two_afc_summary import summarise_triplets
-from retr.evaluation.two_afc_summary_lines import AttackLine, TripletSummary
-from retr.evaluation.two_afc_summary_rows import Rows
+from retr.evaluation.two_afc.records import CLEAN, TripletRecords, nearer, read_triplet_records
+from retr.evaluation.two_afc.summary import summarise_triplets
+from retr.evaluation.two_afc.summary_lines import AttackLine, TripletSummary
+from retr.evaluation.two_afc.summary_rows import Rows
 
 EPSILONS = (36 / 255, 72 / 255, 108 / 255, 255 / 255)
 """ℓ2 radii at which LipSim's code certifies."""

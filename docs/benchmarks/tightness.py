@@ -18,8 +18,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from retr.evaluation.records import read_records
-from retr.evaluation.summary import summarise
+from retr.evaluation.robustness.records import read_records
+from retr.evaluation.robustness.summary import summarise
 
 
 def main() -> None:

@@ -8,9 +8,10 @@ from types import ModuleType
 import pytest
 
 import retr
-from retr.evaluation import baselines, copy_summary
-from retr.evaluation.copy_bench import CHECKS
-from retr.evaluation.copy_records import SCHEMA
+from retr.evaluation.copies import summary as copy_summary
+from retr.evaluation.copies.bench import CHECKS
+from retr.evaluation.copies.records import SCHEMA
+from retr.evaluation.systems import baselines
 from retr.images import copy_edits
 
 ROOT = Path(retr.__file__).parent

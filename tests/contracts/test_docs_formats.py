@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 
 import retr
-from retr.evaluation.knn import Attacked, KnnResult, KnnRow
-from retr.evaluation.knn_plan import KnnPlan
-from retr.evaluation.knn_summary import summarise_knn
-from retr.evaluation.label_retrieval import NOTHING
-from retr.evaluation.records import SCHEMA
-from retr.evaluation.two_afc_records import SCHEMA as TRIPLETS
+from retr.evaluation.knn.bench import Attacked, KnnResult, KnnRow
+from retr.evaluation.knn.label_retrieval import NOTHING
+from retr.evaluation.knn.plan import KnnPlan
+from retr.evaluation.knn.summary import summarise_knn
+from retr.evaluation.robustness.records import SCHEMA
+from retr.evaluation.two_afc.records import SCHEMA as TRIPLETS
 from retr.indexer.catalog import REJECT_SCHEMA, ROW_SCHEMA
 from retr.indexer.snapshot import ChannelSpec, SegmentInfo, Snapshot, Threshold
 from retr.reports.knn_table import knn_json, knn_rows

@@ -15,11 +15,11 @@ from made_triplets import FACTS, MADE, benchmark, clean, records, trial
 from small_two_afc import draw_photos, small_run
 
 import retr
-from retr.evaluation.two_afc_data import Choice
-from retr.evaluation.two_afc_plan import TwoAFCPlan
-from retr.evaluation.two_afc_records import TripletRecords, write_triplet_records
-from retr.evaluation.two_afc_settings import Levels
-from retr.evaluation.two_afc_summary import summarise_triplets
+from retr.evaluation.two_afc.data import Choice
+from retr.evaluation.two_afc.plan import TwoAFCPlan
+from retr.evaluation.two_afc.records import TripletRecords, write_triplet_records
+from retr.evaluation.two_afc.settings import Levels
+from retr.evaluation.two_afc.summary import summarise_triplets
 
 SCRIPTS = Path(retr.__file__).parent / "docs" / "benchmarks"
 SPECS = [made.metric for made in MADE]

@@ -7,8 +7,8 @@ import pytest
 from made_records import LOST, MADE, PER_RMSE, audit, clean, table, trial
 from rich.console import Console
 
-from retr.evaluation.summary import summarise
-from retr.evaluation.summary_lines import Summary
+from retr.evaluation.robustness.summary import summarise
+from retr.evaluation.robustness.summary_lines import Summary
 from retr.reports.attack_table import audit_json, print_audit
 
 RADIUS = {"radius_top1": 2.5 * PER_RMSE, "radius_verdict": 2.5 * PER_RMSE}

@@ -10,7 +10,7 @@ import pytest
 from made_records import LOST, PER_RMSE, audit, clean, table, trial
 from PIL import Image
 
-from retr.evaluation.summary import summarise
+from retr.evaluation.robustness.summary import summarise
 from retr.reports.audit_page import audit_page, write_audit_page
 from retr.reports.audit_page_images import difference, read_picture, thumbnail_picture
 

@@ -13,9 +13,9 @@ import pytest
 from made_triplets import benchmark, clean, records, trial
 from rich.console import Console
 
-from retr.evaluation.two_afc_findings import findings
-from retr.evaluation.two_afc_records import TripletRecords
-from retr.evaluation.two_afc_summary import summarise_triplets
+from retr.evaluation.two_afc.findings import findings
+from retr.evaluation.two_afc.records import TripletRecords
+from retr.evaluation.two_afc.summary import summarise_triplets
 from retr.reports.paper_figures import FIGURES, beside
 from retr.reports.two_afc_page import two_afc_page, write_two_afc_page
 from retr.reports.two_afc_table import print_two_afc, two_afc_json, two_afc_rows

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from retr.evaluation.records import SCHEMA
+from retr.evaluation.robustness.records import SCHEMA
 
 WIDTH, HEIGHT = 40, 25
 VALUES = 3 * WIDTH * HEIGHT

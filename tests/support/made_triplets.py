@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from retr.evaluation.two_afc_records import SCHEMA, TripletRecords, to_table
+from retr.evaluation.two_afc.records import SCHEMA, TripletRecords, to_table
 
 SIDE = 64
 VALUES = 3 * SIDE * SIDE

@@ -20,13 +20,13 @@ from retr.attacks.registry import find_attack
 from retr.core.types import Score, UpperBound
 from retr.core.units import Radius
 from retr.embedding.contract import Embedder
-from retr.evaluation.attack_eval import run_attack_eval
-from retr.evaluation.judging import alarms, top1_radius, verdict_radius
-from retr.evaluation.plan import AuditPlan
-from retr.evaluation.records import read_records
-from retr.evaluation.retrieval_target import Aim, Goal
-from retr.evaluation.rows import TOP
-from retr.evaluation.systems import System
+from retr.evaluation.robustness.attack_eval import run_attack_eval
+from retr.evaluation.robustness.judging import alarms, top1_radius, verdict_radius
+from retr.evaluation.robustness.plan import AuditPlan
+from retr.evaluation.robustness.records import read_records
+from retr.evaluation.robustness.rows import TOP
+from retr.evaluation.systems.index_system import System
+from retr.evaluation.systems.retrieval_target import Aim, Goal
 from retr.images.decode import load
 from retr.images.policy import DecodePolicy
 from retr.indexer.build import IndexOptions, build_index
