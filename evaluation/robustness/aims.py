@@ -27,10 +27,11 @@ def budget_of(prepared: Prepared, task: Task, plan: AuditPlan) -> float | None:
         l2 = None if radius is None or radius.l2 == 0 else task.level * radius.l2
     else:
         l2 = to_l2(task.level, plan.unit, prepared.values, inside=True)
-    return None if l2 is None else _in_norm(l2, task.attack.norm, prepared.values)
+    return None if l2 is None else in_norm(l2, task.attack.norm, prepared.values)
 
 
-def _in_norm(l2: float, norm: Norm, values: int) -> float:
+def in_norm(l2: float, norm: Norm, values: int) -> float:
+    """An ℓ2 budget in the norm of an attack, as :func:`budget_of` says."""
     if norm == "linf":
         return round_down(l2 / round_up(math.sqrt(values)))
     return float(max(1, math.floor(Fraction(l2) ** 2 / 3))) if norm == "l0" else l2
