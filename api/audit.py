@@ -13,9 +13,9 @@ import pyarrow as pa
 from ..core.errors import UsageError
 from ..core.units import check_unit
 from ..evaluation.robustness.attack_eval import AuditResult, run_attack_eval
-from ..evaluation.robustness.checkpoint import open_folder
+from ..evaluation.robustness.audit_run import open_folder
 from ..evaluation.robustness.presets import PRESETS, plan_of
-from ..evaluation.robustness.records import read_records
+from ..evaluation.robustness.records import FORMAT
 from ..evaluation.robustness.summary_lines import Summary
 from ..evaluation.robustness.thumbnails import thumbnails
 from ..evaluation.systems.lineup import check_words, open_lineup
@@ -55,7 +55,7 @@ class Audit:
 
     def table(self) -> pa.Table:
         """The records."""
-        return read_records(self.records)
+        return FORMAT.read(self.records).table
 
     def __repr__(self) -> str:
         held = f"{self.summary.certificates} certificates attacked, {self.alarms} broken"

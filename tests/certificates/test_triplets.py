@@ -106,7 +106,7 @@ def half_space(z, prey, other, score):
 )  # candidates 2.6e-6 apart, 2.7 from the reference: both lose more than usual, one more than the other
 @settings(max_examples=30, deadline=None)
 def test_the_reference_alone_is_t1_with_two_rows(seed):
-    """Neither says more than is true, and neither loses more than rounding: of ‖z‖, or of squared distances, by width."""
+    """Neither says more than is true, and neither loses more than rounding of ‖z‖, or of squared distances."""
     for score in SCORES:
         z, prey, other = drawn(seed, score=score)
         reach = triplet_reach(z, prey, other, score=score, moving="reference")

@@ -2,7 +2,8 @@
 
 Usage: indexer_under_fire.py CORPUS MODEL WORK random KILLS SEED | syscalls STEP
 MODEL is a small network: what is under fire is the indexer, and a child that embeds for a second is killed while it
-embeds. Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the reference.
+embeds. Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the
+reference.
 """
 
 from __future__ import annotations
