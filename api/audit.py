@@ -170,7 +170,7 @@ SHOWN = 12
 
 def _audit(result: AuditResult, pictures: Any) -> Audit:
     page = result.folder / "audit.html"
-    write_audit_page(page, result.summary, read_records(result.records), root=result.folder, thumbnail=pictures)
+    write_audit_page(page, result.summary, FORMAT.read(result.records).table, root=result.folder, thumbnail=pictures)
     return Audit(result.folder, result.records, page, result.summary, result.skipped_paths, result.seconds)
 
 
