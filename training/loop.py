@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from ..core.errors import ModelError, UsageError
 from ..core.files import canonical_json, write_atomically
 from .batches import Batches, count_views
 from .checkpoint import NAME, Progress, Trainee, read_checkpoint, restore, save_checkpoint
+from .devices import open_accelerator
 from .interrupt import Interrupt
 from .limit import OutOfTime, TimeLimit
 from .logs import Logs
@@ -61,7 +61,9 @@ def run_training(
                 run.train(batches.take())
                 if run.due(plan.log_every):
                     run.log()
-                if run.due(plan.evaluate_every) or run.tries_evaluating():
+                if run.must_rehearse():
+                    run.rehearse()
+                elif run.due(plan.evaluate_every):
                     run.evaluate()
                 stop = run.asked_to_stop(interrupt)
                 if stop != "finished":
@@ -81,6 +83,7 @@ class _Run:
     ) -> None:
         self.recipe, self.plan, self.folder, self.limit = recipe, plan, folder, limit
         self.checkpoint_path = folder / NAME
+        self.written: dict[str, tuple[int, int]] = {}  # model file → the step it is of, and that of its figures
         begun = begun_as(recipe, plan)
         found = self._found(begun, resume=resume)
         self.accelerator = open_accelerator(plan)
@@ -136,9 +139,16 @@ class _Run:
                 self._judge()
         self.accelerator.wait_for_everyone()
 
-    def tries_evaluating(self) -> bool:
-        """Whether an evaluation is made out of turn, so that a run with a limit knows how long its last one takes."""
+    def must_rehearse(self) -> bool:
+        """Whether a run with a limit does now what its end will do, to know how long that takes."""
         return self.plan.minutes is not None and self._any(self.main and self.limit.asks_for_trial)
+
+    def rehearse(self) -> None:
+        """Write the last model as it is now, then evaluate."""
+        if self.main:
+            with self.limit.timing(LAST):
+                self._export(LAST)
+        self.evaluate()
 
     def checkpoint(self) -> None:
         """Everything that a resumed run needs."""
@@ -161,7 +171,7 @@ class _Run:
             self.observer.note(f"no time was left to evaluate step {self.progress.step}; {LAST} holds its weights")
         self.checkpoint()
         if self.main and stop != "interrupted":
-            self._export(LAST)
+            self._finish_last()
         return self._report(stop)
 
     def close(self) -> None:
@@ -234,7 +244,16 @@ class _Run:
             with self.limit.timing(BEST, LAST):
                 self._export(BEST)
 
+    def _finish_last(self) -> None:
+        """The last model file; a fold and a proof are not made twice of the same weights and figures."""
+        now = (self.progress.step, self.progress.evaluated)
+        if self.written.get(BEST) == now:
+            write_atomically(self.folder / LAST, (self.folder / BEST).read_bytes())
+        elif self.written.get(LAST) != now:
+            self._export(LAST)
+
     def _export(self, name: str) -> None:
+        self.written[name] = (self.progress.step, self.progress.evaluated)
         self.window.tick(self.progress)
         record = self._record()
         self.recipe.export(self.step.average.network, self.folder / name, record)
@@ -265,25 +284,3 @@ class _Run:
     def _any(self, flag: bool) -> bool:
         told = torch.tensor(float(flag), device=self.accelerator.device)
         return bool(torch.as_tensor(self.accelerator.reduce(told, reduction="sum")).item() > 0)
-
-
-def open_accelerator(plan: TrainPlan) -> Accelerator:
-    """The devices of the plan.
-
-    Raises:
-        UsageError: where there is no GPU, or another number of processes than the plan expects.
-    """
-    if plan.accelerator == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device is there; use accelerator cpu, or auto")
-    # Autocast is ours (step.Forward), so that the loss stays float32 and two runs in a process may differ.
-    # A network may hold a parameter without effect (the q of the published SLL layers); DDP waits for it unless told.
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    # Accelerate joins processes without a GPU only where it is told that the CPU is meant.
-    cpu = plan.accelerator == "cpu" or (plan.devices > 1 and not torch.cuda.is_available())
-    accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[unused])
-    if accelerator.num_processes != plan.devices:
-        raise UsageError(
-            f"{plan.devices} devices were asked for and {accelerator.num_processes} processes run; start one for each: "
-            f"torchrun --nproc-per-node {plan.devices} -m retr train …"
-        )
-    return accelerator

@@ -94,11 +94,12 @@ class TestReading:
         assert circle(edges) == []
 
 
-class TestPackage:
-    @pytest.fixture(scope="class")
-    def edges(self) -> Graph:
-        return graph(ROOT)
+@pytest.fixture(scope="module")
+def edges() -> Graph:
+    return graph(ROOT)
 
+
+class TestPackage:
     def test_every_room_is_read(self, edges: Graph) -> None:
         rooms = {name.split(".")[1] for name, found in edges.items() if found and name.count(".") == 2}
         assert {"core", "images", "embedding", "indexer", "retrieval", "evaluation", "training", "reports"} <= rooms

@@ -10,6 +10,7 @@ import pytest
 from tiny_recipe import TinyRecipe, Watcher
 from torch import Tensor, nn
 
+from retr.embedding.model_file import read_header
 from retr.training import limit, loop
 from retr.training.plan import TrainPlan
 from retr.training.report import TrainReport
@@ -75,8 +76,8 @@ def test_the_last_evaluation_and_the_files_are_part_of_the_time(clock: Clock, tm
     recipe, watcher = Timed(clock, call=2.0, file=3.0), Watcher()
     report = run(recipe, tmp_path, watcher)
     assert report.stopped == "minutes"
-    assert 58.0 <= clock.now <= 60.0 + 1.0  # a step is not cut short
-    # A trial after a quarter, of 8 seconds and a file of 3; then steps, until both and the last file just fit.
+    assert 56.0 <= clock.now <= 60.0 + 1.0  # a step is not cut short
+    # A rehearsal after a quarter, of 8 seconds and two files of 3; then steps, until all that just fits.
     assert watcher.evaluations == [15, report.steps]
     assert report.models == ("best.safetensors", "last.safetensors")
     assert watcher.notes == []
@@ -91,7 +92,7 @@ def test_opening_the_data_is_part_of_the_time(clock: Clock, tmp_path: Path) -> N
 def test_an_evaluation_that_does_not_fit_is_cut_off(clock: Clock, tmp_path: Path) -> None:
     recipe, watcher = Timed(clock, call=20.0, file=3.0), Watcher()
     report = run(recipe, tmp_path, watcher)
-    assert clock.now == 15.0 + 3 * 20.0 + 3.0  # the call that was begun, and the file
+    assert clock.now == 15.0 + 3.0 + 3 * 20.0  # the file, and the calls that were begun
     assert (report.steps, report.metrics, report.best) == (15, {}, None)
     assert report.models == ("last.safetensors",)
     assert "no time was left" in watcher.notes[-1]
@@ -108,6 +109,13 @@ def test_without_a_limit_nothing_is_tried_out_of_turn(clock: Clock, tmp_path: Pa
     watcher = Watcher()
     report = run(Timed(clock, call=20.0, file=3.0), tmp_path, watcher, minutes=None, steps=100)
     assert (report.stopped, watcher.evaluations) == ("finished", [100])
+
+
+def test_the_last_file_is_of_the_last_weights_and_figures(clock: Clock, tmp_path: Path) -> None:
+    report = run(Timed(clock, call=2.0, file=3.0), tmp_path)
+    record = read_header(tmp_path / "last.safetensors")["training"]
+    assert (record["steps_done"], record["evaluated_at_step"]) == (report.steps, report.steps)
+    assert record["metrics"] == report.metrics
 
 
 def test_no_time_at_all_is_one_step(clock: Clock, tmp_path: Path) -> None:
