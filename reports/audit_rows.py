@@ -15,5 +15,5 @@ def audit_rows(audit: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         audit: the audit as JSON, of ``attack_table.audit_json``.
     """
     for part, lines in audit.items():
-        if isinstance(lines, list):
+        if isinstance(lines, list | tuple):
             yield from ({"schema": SCHEMA, "run": audit["run"], "part": part, **line} for line in lines)

@@ -18,7 +18,8 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
     first = draw(corpus / "0000.png", 1)
     for number in range(1, 4000):
         os.link(first, corpus / f"{number:04}.png")
-    command = [sys.executable, "-m", "retr", "index", str(corpus), "-o", str(folder), "--batch-size", "8"]
+    words = ("index", corpus, "-o", folder, "--model", "block-means:4", "--batch-size", 8)
+    command = [sys.executable, "-m", "retr", *map(str, words)]
     # A shell starts background jobs with SIGINT ignored, and children inherit that.
     process = subprocess.Popen(
         command,
@@ -28,17 +29,17 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     journal = folder / "staging" / "journal.jsonl"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and not (journal.exists() and journal.stat().st_size):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert "Traceback" not in err
+    assert err == "retr: interrupted; what was done is kept: go on with --resume\n"
     assert not (folder / "CURRENT").exists()
     assert "--resume" in one_line(retr("query", first, "-i", folder), 1)
-    assert "--resume" in one_line(retr("index", corpus, "-o", folder), 1)
-    done = retr("index", corpus, "-o", folder, "--resume", "--format", "json")
+    assert "--resume" in one_line(retr(*words), 1)
+    done = retr(*words, "--resume", "--format", "json")
     assert done.code == 0
     assert (done.json["seen"], done.json["indexed"], done.json["rows"]) == (4000, 4000, 4000)
     assert done.json["recovered"] > 0

@@ -64,3 +64,19 @@ def test_a_required_certificate_that_is_given(retr, corpus, index):
     done = retr("query", corpus / "03.png", "-i", index, "--require-certificate", "--format", "json")
     assert (done.code, done.err) == (0, "")
     assert done.only["certificate"] is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--certify"], "RMSE 1"),
+        (["--eps", "0.0352"], "RMSE 0.0352"),
+        (["--eps", "0.1", "--unit", "l2"], "ℓ2 0.1"),
+        (["--eps", "61.25", "--unit", "psnr"], "PSNR 61.25 dB"),
+    ],
+)
+def test_the_table_says_the_verdict_first_and_the_budget_as_it_was_given(retr, corpus, index, words, asked):
+    lines = retr("query", corpus / "03.png", "-i", index, *words).lines
+    assert lines[0] == str(corpus / "03.png")
+    assert lines[1].startswith("verdict: copy of …/corpus/03.png, proved for every change up to RMSE ")
+    assert lines[1].endswith(f"; asked for: {asked}")

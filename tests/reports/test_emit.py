@@ -123,6 +123,6 @@ def test_declared_columns_have_their_types_whatever_is_there(capsysbinary):
 
 def test_an_audit_has_a_row_for_each_line_of_each_table():
     audit = {"schema": "retr.audit/2", "run": "r1", "budgets": [{"budget": 1.0}, {"budget": 2.0}], "seconds": 3.0}
-    audit["attacks"] = [{"attack": "pgd-l2"}]
+    audit["attacks"] = ({"attack": "pgd-l2"},)
     assert [(row["run"], row["part"]) for row in audit_rows(audit)] == [("r1", "budgets")] * 2 + [("r1", "attacks")]
     assert [row.get("budget") for row in audit_rows(audit)] == [1.0, 2.0, None]

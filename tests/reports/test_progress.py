@@ -22,5 +22,5 @@ def test_a_name_is_neither_markup_nor_obeyed():
     with bar:
         assert bar.bar.tasks[0].description == r"\[b]\x1b"
         bar(State(1, 2, "pgd on [/red]a\x1b[31m.png", 3))
-        assert bar.bar.tasks[0].description == r"pgd on \[/red]a\x1b\[31m.png, [red]3 alarms[/red]"
+        assert bar.bar.tasks[0].description == r"pgd on \[/red]a\x1b[31m.png, [red]3 alarms[/red]"
         bar.bar.get_renderable()
