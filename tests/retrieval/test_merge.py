@@ -69,7 +69,7 @@ def close(one: float | None, other: float | None) -> bool:
 
 
 def assert_same(one, other, channels) -> None:
-    """The same but for the last digits of T5 and T9, whose slack is the largest of the rows that happen to be listed."""
+    """The same but for last digits of T5 and T9: their slack is the largest of the rows that happen to be listed."""
     assert facts(one, channels) == facts(other, channels)
     assert (one.point_verdict, one.certified, one.scanned, one.total) == (
         other.point_verdict,
