@@ -81,7 +81,7 @@ class Answering:
         silent = _missing(ranking)
         if silent is not None:
             return silent
-        if self.certify and len(self.channels) > 1:
+        if self.certify and len(self.query.probes) > 1:
             return "several channels are ranked by their margins, and the gallery is too small to set thresholds"
         return why_uncertified(self.channels) or NOT_ASKED
 
@@ -142,8 +142,13 @@ class Answering:
             network=worst.network,
             resize=worst.resize,
             slack=slack,
-            limited_by=None if limit is None else str(self.gallery.describe(limit)["id"]),
+            limited_by=None if limit is None else self._id_of_item(limit),
         )
+
+    def _id_of_item(self, row: int) -> str:
+        """The id of the first row of the item that a row is of."""
+        [first] = self.gallery.table.first_rows(self.gallery.groups[[row]])
+        return str(self.gallery.describe(int(first))["id"])
 
 
 def why_uncertified(channels: tuple[Channel, ...]) -> str | None:

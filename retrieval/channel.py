@@ -157,7 +157,9 @@ class Channel:
             seen = [view.pick(x) for view in views]
             resizes = [resize_operator((one.shape[-2], one.shape[-1]), self.embedder.input_size) for one in seen]
             # Clamping is 1-Lipschitz: it changes no bound, and keeps the input where the network's rounding is known.
-            batch = torch.cat([r.apply(one).clamp(0.0, 1.0) for r, one in zip(resizes, seen, strict=True)])
+            parts = [r.apply(one).clamp(0.0, 1.0) for r, one in zip(resizes, seen, strict=True)]
+            # One alone keeps its layout in memory, and with it the last digits that every index so far was queried by.
+            batch = parts[0] if len(parts) == 1 else torch.cat(parts)
             zs = self.embedder.forward(batch if certified else batch.float().to(self.embedder.device))
         network, zs = self.embedder.lipschitz, zs.cpu().double().numpy()
         return [

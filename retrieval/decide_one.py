@@ -38,9 +38,7 @@ def decide_one(seen: Evidence, k: int, *, certify: bool, growth: float) -> Decis
     items = [_item(seen, int(place)) for place in places]
     if certify:
         judge = _Judge(seen, groups, firsts, k)
-        items = [
-            judge.certify(item, int(groups[p]), first=p == places[0]) for item, p in zip(items, places, strict=True)
-        ]
+        items = [judge.certify(item, int(p), first=p == places[0]) for item, p in zip(items, places, strict=True)]
     need = _needed(seen, places, items, k, certify=certify)
     if need > seen.unseen:
         far = max(need, growth * seen.unseen, 1e-6)

@@ -21,7 +21,7 @@ from ..indexer.snapshot import Threshold, require_current
 from ..indexer.vectors import choose_gpu
 from .answer import Answer
 from .answering import Answering, model_name, why_uncertified
-from .channel import Channel, Float64, check_rows
+from .channel import ORIGINAL, Channel, Float64, QueryView, check_rows
 from .index_source import IndexSource
 from .probe import Query, embed
 from .settle import settle_all
@@ -38,6 +38,7 @@ class Engine:
         channels: one per embedder.
         policy: how query images are decoded.
         parts: sources that hold the rows between them, numbered as in the catalog; empty for the opened index itself.
+        views: of the query, each of which every row is compared with (THEORY T10); several need thresholds.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Engine:
     channels: tuple[Channel, ...]
     policy: DecodePolicy
     parts: tuple[Source, ...] = ()
+    views: tuple[QueryView, ...] = (ORIGINAL,)
 
     @staticmethod
     def open(path: Path, *, device: str = "auto", threshold: float | None = None) -> Engine:
@@ -123,7 +125,7 @@ class Engine:
         budgets = eps_l2 if eps_l2 is not None else [None] * len(images)
         _check_budgets(budgets, len(images))
         began = time.perf_counter()
-        queries = [embed(self.channels, pixels) for pixels in images]
+        queries = [embed(self.channels, pixels, self.views) for pixels in images]
         share = (time.perf_counter() - began) / max(1, len(images))
         jobs = [
             Answering(self.gallery, self.channels, query, k, certify, eps, asked)

@@ -19,7 +19,7 @@ class RankedItem:
         row: global number of the row that decides for it; probe: place of the probe that row is compared with.
         score, distance: see ``answer.Match``.
         raw_top1: the top-1 radius before slack, for the record.
-        limited_by: first row of the rival item that limits top1; None where none does.
+        limited_by: a row of the rival item that limits top1, the first that is known; None where none does.
         accepted: whether the query, as it is, is a copy of this item; None without a threshold.
     """
 

@@ -55,25 +55,35 @@ def zs_of(channels, rng: np.random.Generator, noise: float) -> list[np.ndarray]:
     return [2.0 * (z + noise * rng.standard_normal(len(z))) for z in rows]
 
 
-def assert_same(one, other) -> None:
-    """The same but for the last digits of margins' errors, which depend on which rows of an item were listed."""
-    assert [(i.key, i.row, i.probe, i.score, i.distance, i.accepted) for i in one.items] == [
-        (i.key, i.row, i.probe, i.score, i.distance, i.accepted) for i in other.items
+def facts(found, channels) -> list[tuple]:
+    """What must be the same, bit for bit; items by name, wherever their rows lie."""
+    groups = channels[0].groups
+    return [
+        (i.key, i.row, i.probe, i.score, i.distance, i.accepted, None if i.limited_by is None else groups[i.limited_by])
+        for i in found.items
     ]
+
+
+def close(one: float | None, other: float | None) -> bool:
+    return one is other is None or (one is not None and one == pytest.approx(other, rel=1e-12, abs=1e-12))
+
+
+def assert_same(one, other, channels) -> None:
+    """The same but for last digits of T5 and T9: their slack is the largest of the rows that happen to be listed."""
+    assert facts(one, channels) == facts(other, channels)
     assert (one.point_verdict, one.certified, one.scanned, one.total) == (
         other.point_verdict,
         other.certified,
         other.scanned,
         other.total,
     )
-    for name in ("copy", "nothing"):
-        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-12, abs=1e-12)
+    assert close(one.copy, other.copy)
+    assert close(one.nothing, other.nothing)
     for mine, theirs in zip(one.items, other.items, strict=True):
-        for name in ("top1", "topk", "copy", "raw_top1"):
-            assert getattr(mine, name) == pytest.approx(getattr(theirs, name), rel=1e-12, abs=1e-12)
+        assert all(close(getattr(mine, name), getattr(theirs, name)) for name in ("top1", "topk", "copy", "raw_top1"))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(2, 4), st.sampled_from([1, 3, 20, 128]), st.sampled_from([1, 4, 60]), st.booleans())
 def test_one_probe_is_answered_alike_however_the_rows_are_split(seed, parts, first, k, local):
     rng = np.random.default_rng(seed)
@@ -81,10 +91,11 @@ def test_one_probe_is_answered_alike_however_the_rows_are_split(seed, parts, fir
         [z] = zs_of([channel], rng, rng.choice([0.0, 0.1, 1.0]))
         for certify in (True, False):
             whole = rank(channel, z, k, first=first, certify=certify)
-            assert rank(channel, z, k, first=first, certify=certify, sources=cut([channel], rng, parts)) == whole
+            parted = rank(channel, z, k, first=first, certify=certify, sources=cut([channel], rng, parts))
+            assert_same(parted, whole, [channel])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(2, 4), st.sampled_from([1, 3, 20, 128]), st.sampled_from([1, 4, 60]), st.booleans())
 def test_several_probes_are_answered_alike_however_the_rows_are_split(seed, parts, first, k, local):
     rng = np.random.default_rng(seed)
@@ -93,12 +104,10 @@ def test_several_probes_are_answered_alike_however_the_rows_are_split(seed, part
     for certify in (True, False):
         whole = rank(channels, zs, k, first=first, certify=certify)
         parted = rank(channels, zs, k, first=first, certify=certify, sources=cut(channels, rng, parts))
-        assert_same(parted, whole)
-        if whole.items and certify:
-            assert parted.items[0].limited_by == whole.items[0].limited_by
+        assert_same(parted, whole, channels)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(1, 4), st.one_of(st.integers(1, 30), st.floats(0.01, 2.5)))
 def test_no_row_that_is_not_listed_is_nearer_than_the_merged_bound(seed, parts, wanted):
     rng = np.random.default_rng(seed)
@@ -248,7 +257,7 @@ def test_settling_is_asking_until_nothing_is_needed():
     del asked[:]
     again = rank(channels, zs, 20, first=1, sources=[Watched(inner.channels, inner.items)])
     assert any(within for batch in asked[1:] for _, within, _ in batch)
-    assert_same(again, found)
+    assert_same(again, found, channels)
 
 
 def test_nothing_from_a_source_is_no_evidence_of_its_rows():
