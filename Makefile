@@ -72,7 +72,7 @@ marked = -m $(1) $$(grep -rl --include='test_*.py' 'pytest.mark.$(1)' tests)
 
 # A file at a time to each worker; then alone, what measures time.
 test: $(READY)
-	$(PYTEST) $(SPREAD) --dist=loadfile -m 'not docs and not alone'
+	$(PYTEST) $(SPREAD) --dist=loadfile --no-loadscope-reorder -m 'not docs and not alone'
 	$(PYTEST) $(call marked,alone)
 
 check: lint imports types docs test
