@@ -1,8 +1,8 @@
 """Runs the indexer in forked children and kills them; a program of its own, so that nothing forks after a thread began.
 
 Usage: indexer_under_fire.py CORPUS MODEL WORK random KILLS SEED | syscalls STEP
-MODEL is a small network: what is under fire is the indexer, and a child that embeds for a second is killed while it
-embeds. Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the reference.
+MODEL is a small network: the indexer is under fire, and a child that loads and embeds for seconds is killed there.
+Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the reference.
 """
 
 from __future__ import annotations
