@@ -3,6 +3,7 @@
 #   make demo    set up, draw a corpus, and run the main job on it
 #   make test    set up, and pass the tests
 #   make check   set up, lint, types, the import contract, the documentation's commands, and the tests
+#   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
 PYTHON ?= python3
 VENV   := .venv
@@ -11,12 +12,20 @@ READY  := $(VENV)/.ready
 
 # A slow connection is no error.
 export UV_HTTP_TIMEOUT ?= 300
+# Tests run on so many processes at once, a thread each.
+WORKERS ?= 2
+# Types are checked beside the tests, since that takes one thread; make --jobs=1 check does one thing after the other.
+ifneq (,$(filter check,$(MAKECMDGOALS)))
+ifeq (,$(filter -j%,$(MAKEFLAGS)))
+MAKEFLAGS += --jobs=2
+endif
+endif
 # The demo's index is the one it makes, whatever the caller's shell has set.
 unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check lint types imports docs constraints clean
+.PHONY: help set-up demo test check check-long lint types imports docs constraints clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -35,7 +44,13 @@ $(READY): pyproject.toml constraints.txt
 	@rm -f $@
 	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@: >$(VENV)/left-out
+	@command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { \
+	  echo 'There is no C++ compiler here, so pdqhash is left out, and the tests of that hash are skipped.'; \
+	  echo 'To have it (on Debian and Ubuntu: apt install g++ python3-dev): make clean, then this again.'; \
+	  echo 'pdqhash ; sys_platform == "none"' >$(VENV)/left-out; }
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	  --override $(VENV)/left-out --editable '.[dev]'
 	@touch $@
 
 # ---- the two commands of the README, and all of CI ----------------------------------------------------------
@@ -50,10 +65,17 @@ demo: $(READY)
 	$(call run,retr query img.png --certify)
 	$(call run,retr attack-eval)
 
-test: $(READY)
-	$(BIN)/python -m pytest -m 'not docs'
+PYTEST := $(BIN)/python -m pytest
+SPREAD := --numprocesses=$(WORKERS)
+# The files that hold tests so marked: to find them in this way is quicker than to import all of the tests.
+marked = -m $(1) $$(grep -rl --include='test_*.py' 'pytest.mark.$(1)' tests)
 
-check: lint types imports docs test
+# A file at a time to each worker; then alone, what measures time.
+test: $(READY)
+	$(PYTEST) $(SPREAD) --dist=loadfile --no-loadscope-reorder -m 'not docs and not alone'
+	$(PYTEST) $(call marked,alone)
+
+check: lint imports types docs test
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -66,9 +88,20 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 docs: $(READY)
-	$(BIN)/python -m pytest -m docs
+	$(PYTEST) $(SPREAD) --dist=load $(call marked,docs)
 
 # ---- now and then -------------------------------------------------------------------------------------------
+
+ROUNDS ?= 10
+SEED ?= $(shell $(PYTHON) -c 'import secrets; print(secrets.randbelow(10**6))')
+
+# In CI the examples are always the same; here they are others in every run, and a failure prints its seed.
+check-long: $(READY)
+	@seed=$(SEED); for round in $$(seq $(ROUNDS)); do \
+	  echo "round $$round of $(ROUNDS): SEED=$$seed ROUNDS=1 repeats it"; \
+	  $(PYTEST) $(SPREAD) --dist=worksteal -m hypothesis --hypothesis-profile=long --hypothesis-seed=$$seed || exit; \
+	  seed=$$((seed + 1)); \
+	done
 
 # Resolves the newest versions that fit together, for every platform and Python that retr supports.
 constraints: | $(READY)

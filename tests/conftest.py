@@ -28,6 +28,14 @@ ROOT = Path(__file__).resolve().parent.parent
 BAD_FILES = Path(__file__).resolve().parent / "images" / "bad_files.py"
 
 
+# Files that take longest are begun first, so that no worker is left with one of them when the others have done.
+LONG = ("tests/crash/", "tests/soundness/", "tests/evaluation/", "tests/test_cli.py", "tests/attacks/test_libraries.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((at for at, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """No test depends on what was drawn before it, in whatever order and by whichever worker tests are run."""

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,14 @@ class TestConstraints:
 
     def test_every_extra_of_the_plan_exists(self) -> None:
         assert {"gpu", "heif", "dev"} <= set(PYPROJECT["project"]["optional-dependencies"])
+
+    @pytest.mark.parametrize(
+        "requirement", [*map(Requirement, PYPROJECT["project"]["optional-dependencies"]["dev"])], ids=str
+    )
+    def test_what_tests_would_skip_without_is_installed(self, requirement: Requirement) -> None:
+        if requirement.name == "pdqhash" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+            pytest.skip("pdqhash is compiled where it is installed, and there is no C++ compiler")
+        assert requirement.specifier.contains(version(requirement.name))
 
 
 @pytest.fixture

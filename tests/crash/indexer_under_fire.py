@@ -1,9 +1,8 @@
 """Runs the indexer in forked children and kills them; a program of its own, so that nothing forks after a thread began.
 
 Usage: indexer_under_fire.py CORPUS MODEL WORK random KILLS SEED | syscalls STEP
-MODEL is a small network: what is under fire is the indexer, and a child that embeds for a second is killed while it
-embeds. Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the
-reference.
+MODEL is a small network: the indexer is under fire, and a child that loads and embeds for seconds is killed there.
+Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the reference.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ from pathlib import Path
 from drawn import Quiet
 
 from retr.indexer.build import IndexOptions, build_index
-from retr.indexer.integrity import check_content
-from retr.indexer.snapshot import require_current
+from retr.indexer.snapshot import require_current, verify_files
 
 OPTIONS = {"batch_size": 8, "segment_rows": 40, "workers": 2, "views": "flip"}
 
@@ -96,7 +94,7 @@ def main(corpus: str, model: str, work: str, mode: str, *numbers: str) -> None:
         if died:
             wait(run_child(corpus, model, index, resume=True))
         snapshot = require_current(index)
-        check_content(index, snapshot, everything=True)
+        verify_files(index, snapshot)
         if snapshot.id != expected or (index / "staging").exists():
             different.append(str(trial))
         shutil.rmtree(index)

@@ -1,4 +1,4 @@
-"""A certified network of a few hundred numbers, proved in milliseconds: for tests of what uses models."""
+"""A certified network of a few hundred numbers, whose bound is proved in milliseconds."""
 
 from __future__ import annotations
 

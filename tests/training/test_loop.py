@@ -196,7 +196,7 @@ class TestResume:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "training\n"
-        time.sleep(random.Random().uniform(0.1, 1.0))
+        time.sleep(random.Random(5).uniform(0.1, 1.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
