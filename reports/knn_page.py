@@ -97,12 +97,11 @@ def _figures(result: KnnResult, summary: KnnSummary) -> Iterator[Figure]:
 
 def _places(result: KnnResult, summary: KnnSummary) -> list[tuple[BudgetLine, float]]:
     """Budgets on an axis of RMSE, from the smallest; those in ℓ2 have a place only where all images are of one size."""
-    sizes = {row.values for row in result.rows}
-    same = sizes.pop() if len(sizes) == 1 else None
+    first, *others = {row.values for row in result.rows}
     found = [
-        (line, line.budget.amount if line.budget.unit == "rmse" else rmse_of(line.budget.amount, same))
+        (line, line.budget.amount if line.budget.unit == "rmse" else rmse_of(line.budget.amount, first))
         for line in summary.lines
-        if line.budget.unit == "rmse" or same
+        if line.budget.unit == "rmse" or not others
     ]
     return sorted(found, key=lambda pair: pair[1])
 

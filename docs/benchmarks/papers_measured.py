@@ -14,6 +14,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +285,7 @@ def others(sample: Sample) -> list[str]:
             name = f"{line.setting}; moved: {line.moves}"
             rows.append((name, sample.label[line.metric], *flips, n, before, line.score))
     columns = [Column("attack", NAME), METRIC, NUMBER, *shares(["flipped"]), Column("triplets", COUNT)]
-    return table([*columns, *shares(["natural", "attacked"], PERCENT)], sorted(rows, key=lambda row: row[0]))
+    return table([*columns, *shares(["natural", "attacked"], PERCENT)], sorted(rows, key=itemgetter(0)))
 
 
 def asked(sample: Sample) -> list[str]:
