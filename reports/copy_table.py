@@ -123,10 +123,10 @@ def _head(summary: CopySummary, line: SystemLine) -> str:
 
 
 def _tables(summary: CopySummary, main: SystemLine) -> Iterator[Table]:
-    yield _first_place(main, summary.epsilons)
+    yield first_place_table(main, summary.epsilons)
     if main.mean.verdict is not None:
-        yield _verdicts(main, summary)
-    yield _systems(summary)
+        yield verdict_table(main, summary)
+    yield system_table(summary)
 
 
 def _scores(line: SystemLine) -> Iterator[tuple[str, int | str, Scores]]:
@@ -142,7 +142,7 @@ def _percents(*heads: str) -> list[Column]:
     return [Column(head, PERCENT) for head in heads]
 
 
-def _first_place(line: SystemLine, epsilons: Sequence[float]) -> Table:
+def first_place_table(line: SystemLine, epsilons: Sequence[float]) -> Table:
     """Recall@1 by family."""
     columns = (Column("family", NAME), Column("n", COUNT), *_percents("clean", *map(budget_text, epsilons), "µAP"))
     rows = ((name, queries, one.recall, *one.certified, one.uap) for name, queries, one in _scores(line))
@@ -150,7 +150,7 @@ def _first_place(line: SystemLine, epsilons: Sequence[float]) -> Table:
     return Table(columns, tuple(rows), title)
 
 
-def _verdicts(line: SystemLine, summary: CopySummary) -> Table:
+def verdict_table(line: SystemLine, summary: CopySummary) -> Table:
     """Recall of the verdict by family."""
     columns = (Column("family", NAME), *_percents("clean", *map(budget_text, summary.epsilons)))
     rows = (
@@ -160,7 +160,7 @@ def _verdicts(line: SystemLine, summary: CopySummary) -> Table:
     return Table(columns, tuple(rows), title)
 
 
-def _systems(summary: CopySummary) -> Table:
+def system_table(summary: CopySummary) -> Table:
     """Means of all systems at two budgets."""
     low, high = _near(summary.epsilons, 1.0), _near(summary.epsilons, 3.0)
     names = [budget_text(summary.epsilons[place]) for place in (low, high)]

@@ -66,16 +66,17 @@ def print_knn(result: KnnResult, summary: KnnSummary) -> None:
     stored = sum(result.gallery.values())
     what = f"{summary.queries} queries, {stored} images of {len(result.gallery)} labels, k = {plan.k}"
     out.print(escape(shown(f"{result.model}: {what}")), highlight=False)
-    out.print(drawn(_clean(summary, plan.k)))
-    out.print(drawn(_budgets(summary, plan.k)))
-    for text in _remarks(summary, plan.k, result.rejected):
+    out.print(drawn(clean_table(summary, plan.k)))
+    out.print(drawn(budget_table(summary, plan.k)))
+    for text in remarks(summary, plan.k, result.rejected):
         out.print(escape(shown(text)), highlight=False)
     if plan.attack:
         colour = "red" if summary.alarms else "green"
         out.print(f"[{colour}]certificates broken by an attack: {summary.alarms}[/{colour}]", highlight=False)
 
 
-def _clean(summary: KnnSummary, k: int) -> Table:
+def clean_table(summary: KnnSummary, k: int) -> Table:
+    """Before any attack."""
     named = {
         f"the vote of {k} finds the label": summary.accuracy,
         f"its winner has more than half of {k}": summary.majority,
@@ -92,7 +93,8 @@ def _ends(share: Share) -> str:
     return f"{lower_text(100 * share.low, decimals=1)} to {upper_text(100 * share.high, decimals=1)}"
 
 
-def _budgets(summary: KnnSummary, k: int) -> Table:
+def budget_table(summary: KnnSummary, k: int) -> Table:
+    """At every size of change."""
     columns = (
         Column("size", NAME, attrgetter("budget")),
         Column("vote proved", PERCENT, attrgetter("certified.value")),
@@ -105,7 +107,8 @@ def _budgets(summary: KnnSummary, k: int) -> Table:
     return Table.of(columns, summary.lines, title=title)
 
 
-def _remarks(summary: KnnSummary, k: int, rejected: Sequence[RejectedRow]) -> Iterator[str]:
+def remarks(summary: KnnSummary, k: int, rejected: Sequence[RejectedRow]) -> Iterator[str]:
+    """What the tables do not say."""
     if summary.median_rmse is not None:
         yield f"median certified radius of right votes: RMSE {radius_text(summary.median_rmse, digits=3)}"
     if summary.recall_first.of and k > 1:

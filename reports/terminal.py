@@ -27,7 +27,8 @@ def drawn(table: Table, *, longest: int | None = None, whole: bool = True) -> Ri
         out.add_column(
             escape(column.head),
             justify="left" if column.kind.words else "right",
-            overflow="fold",
+            # A number is never folded; where there is no room, it is cut in sight of the reader.
+            overflow="fold" if folded or not whole else "ellipsis",
             no_wrap=whole and not folded,
             max_width=longest if place == 0 else None,
         )

@@ -161,10 +161,10 @@ def alarm_table(rows: Rows) -> Table:
     """The alarms one by one."""
     found = rows.where(rows.alarms)
     shown = [found.where(np.array([place])) for place in range(min(len(found), _MOST_ALARMS))]
-    names = {"data": "data", "triplet": "query", "attack": "setting"}
+    words = {"data": "data", "triplet": "query", "attack": "setting"}  # heading → column of the records
     columns = (
         Column("metric", NAMED, lambda one: one.first("title")),
-        *(Column(title, WRAPPED, lambda one, name=name: one.first(name)) for title, name in names.items()),
+        *(Column(head, WRAPPED, lambda one, name=name: one.first(name)) for head, name in words.items()),
         Column("moves", NAME, lambda one: one.first("moves")),
         Column("ℓ2 of the change", WORD, lambda one: upper_text(one.first("l2"), digits=6)),
         Column("certified ℓ2", WORD, _promised),

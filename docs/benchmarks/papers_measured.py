@@ -14,6 +14,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def share_of_row(share: Share | None, n: int) -> str:
     return percent(share.value) + ("" if share.of == n else f" (of {share.of:,})")
 
 
-def flip_rows(lines: Sequence[AttackLine], heads: Sequence[str], label: Mapping[str, str]) -> Iterator[Row]:
+def flip_rows(lines: Sequence[AttackLine], heads: Sequence[str], label: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
     """Flips where metric and people agree: a row for each metric, a column for each setting."""
     for metric in dict.fromkeys(line.metric for line in lines):
         found = {line.setting: line.agree.flipped for line in lines if line.metric == metric}
@@ -273,7 +274,7 @@ def others(sample: Sample) -> list[str]:
     """Every attack that no other table shows."""
     chosen = papers_settings(sample)
     sources = {line.source for line in sample.own.attacks}
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for line in sample.own.attacks:
         shown = is_black_box(line) or is_apgd(line) or line.goal == "embedding" or line.source is not None
         shown |= is_papers(line) and chosen[line.attack, line.goal] == line.setting
@@ -284,7 +285,7 @@ def others(sample: Sample) -> list[str]:
             name = f"{line.setting}; moved: {line.moves}"
             rows.append((name, sample.label[line.metric], *flips, n, before, line.score))
     columns = [Column("attack", NAME), METRIC, NUMBER, *shares(["flipped"]), Column("triplets", COUNT)]
-    return table([*columns, *shares(["natural", "attacked"], PERCENT)], sorted(rows, key=lambda row: row[0]))
+    return table([*columns, *shares(["natural", "attacked"], PERCENT)], sorted(rows, key=itemgetter(0)))
 
 
 def asked(sample: Sample) -> list[str]:

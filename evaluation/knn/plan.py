@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...core.errors import UsageError
+from ...core.rounded import budget_text
 from ...core.units import to_l2
 from ...datasets.labelled import LabelledSet, load_labelled, same_labels, split_labelled
 
@@ -32,10 +33,9 @@ class Budget:
 
     def __str__(self) -> str:
         if self.unit == "rmse":
-            return f"RMSE {self.amount:g}"
-        levels = 255.0 * self.amount
-        whole = abs(levels - round(levels)) < 1e-9
-        return f"l2 {round(levels)}/255" if whole else f"l2 {self.amount:g}"
+            return f"RMSE {budget_text(self.amount)}"
+        levels = round(255.0 * self.amount)
+        return f"l2 {levels}/255" if self.amount == levels / 255 else f"l2 {budget_text(self.amount)}"
 
 
 RMSE_LEVELS = (0.5, 1.0, 2.0, 3.0, 5.0)

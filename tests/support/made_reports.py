@@ -10,7 +10,8 @@ from retr.core.statistics import share_of, wilson
 from retr.core.types import UpperBound
 from retr.core.units import Radius
 from retr.evaluation.copies.summary import CopySummary, FamilyLine, NegativeLine, Scores, SystemLine
-from retr.evaluation.knn.bench import Attacked, KnnResult, KnnRow
+from retr.evaluation.knn.bench import KnnResult
+from retr.evaluation.knn.rows import Attacked, KnnRow
 from retr.evaluation.knn.label_retrieval import Retrieved
 from retr.evaluation.knn.plan import KnnPlan
 from retr.retrieval.answer import Answer, Match
@@ -120,6 +121,8 @@ def knn(
     return KnnResult(plan, "retr_s", "d" * 64, True, None, {"cat": 5, "dog": 5}, rows, (), {"embed": 1.0})
 
 
+SIZE_OF_ANOTHER: dict[str, Any] = {"values": 60_000}
+"""What a query of another size has otherwise."""
 INDEX_RUN: dict[str, Any] = {
     "index": "ix", "snapshot": "0001", "indexed": 12, "skipped": 3, "rejected": 2, "seen": 17, "recovered": 1,
     "replaced": 1, "pruned": 2, "items": 14, "rows": 28, "wall_s": 3.21, "seconds": {"decode": 1.0, "embed": 2.0},
@@ -177,8 +180,3 @@ TRAINING: dict[str, Any] = {
     "seconds": 65.4, "skipped": 1, "rejected": 2, "metrics": {"loss": 0.123456789, "recall": None}, "best": 0.98765432,
     "models": ["a.safetensors"],
 }  # fmt: skip
-
-
-def mixed_share() -> Any:
-    """9,999 of 10,000."""
-    return share_of([True] * 9_999 + [False])
