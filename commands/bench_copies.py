@@ -56,6 +56,9 @@ def bench_copies(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of indexes and records.")] = Path(
         "retr-copies"
     ),
+    page: Annotated[
+        Path | None, typer.Option(help="The HTML report [default: copies.html beside the records].")
+    ] = None,
     resume: RunResumeOption = False,
     workers: Annotated[int, typer.Option(help="Threads that decode, edit and search.")] = CORES,
     batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 32,
@@ -67,6 +70,7 @@ def bench_copies(
     from ..evaluation.copies.plan import CopyPlan
     from ..images.copy_edits import FAMILIES
     from ..indexer.options import DEFAULT_MODELS
+    from ..reports.copy_page import write_copy_page
     from ..reports.copy_table import CopyProgress, copy_json, copy_rows, print_copies
 
     plan = CopyPlan(
@@ -94,6 +98,9 @@ def bench_copies(
     )
     with stoppable(f"what was done is in {output}: go on with --resume"), CopyProgress("copies", "images") as bar:
         result = run_copy_bench(plan, bar)
+    report = page or result.records.with_name("copies.html")
+    write_copy_page(report, result.summary)
+    note(f"page: {report}")
     if form == "json":
         say(copy_json(result), form, print)
     else:

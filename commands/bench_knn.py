@@ -36,6 +36,7 @@ def bench_knn(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the runs and their records.")] = Path(
         "retr-knn"
     ),
+    page: Annotated[Path | None, typer.Option(help="The HTML report [default: knn.html beside the records].")] = None,
     resume: RunResumeOption = False,
     workers: WorkersOption = CORES,
     form: FormatOption = "table",
@@ -49,6 +50,7 @@ def bench_knn(
     from ..evaluation.knn.summary import summarise_knn
     from ..evaluation.two_afc.plan import parse_radii
     from ..reports.copy_table import CopyProgress
+    from ..reports.knn_page import write_knn_page
     from ..reports.knn_table import knn_json, knn_rows, print_knn
 
     plan = KnnPlan(
@@ -74,7 +76,9 @@ def bench_knn(
     )
     with stoppable(f"what was done is in {output}: go on with --resume"), CopyProgress("k-NN", "images") as bar:
         result = run_knn(plan, bar)
-    summary = summarise_knn(result)
+    summary, report = summarise_knn(result), page or result.records.with_name("knn.html")
+    write_knn_page(report, result, summary)
+    note(f"page: {report}")
     if form == "json":
         say(knn_json(result, summary), form, print)
     else:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..core.files import write_atomically
 from ..core.rounded import budget_text
-from ..evaluation.copy_summary import CopySummary, SystemLine
-from ..evaluation.intervals import Share
+from ..core.statistics import Share
+from ..evaluation.copies.summary import CopySummary, SystemLine
 from .audit_page import when
 from .copy_table import first_place_table, system_table, verdict_table
 from .kinds import COUNT, NAME, RATE, SHARE, bounds, count, percent

@@ -19,7 +19,7 @@ from .terminal import drawn, say
 
 
 class Result(Protocol):
-    """What is printed; ``evaluation.copy_bench.CopyResult`` is one."""
+    """What is printed; ``evaluation.copies.bench.CopyResult`` is one."""
 
     @property
     def run(self) -> str:

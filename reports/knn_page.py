@@ -12,7 +12,7 @@ from ..core.files import write_atomically
 from ..core.rounded import radius_text
 from ..core.units import Radius, rmse_of
 from ..evaluation.knn import KnnResult
-from ..evaluation.knn_summary import BudgetLine, KnnSummary
+from ..evaluation.knn.summary import BudgetLine, KnnSummary
 from .kinds import bounds, count, ends, percent
 from .knn_table import budget_table, clean_table, remarks
 from .pages import Figure, Key, page

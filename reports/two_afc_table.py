@@ -48,7 +48,7 @@ _COLOURS = {"holds": "green", "does not hold": "red", "not enough data": "yellow
 
 
 class Result(Protocol):
-    """What is printed; ``evaluation.two_afc_run.TwoAFCResult`` is one."""
+    """What is printed; ``evaluation.two_afc.run.TwoAFCResult`` is one."""
 
     @property
     def path(self) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import made_reports
 from read_page import Page
 
-from retr.evaluation.knn_summary import summarise_knn
+from retr.evaluation.knn.summary import summarise_knn
 from retr.reports.copy_page import copy_page, write_copy_page
 from retr.reports.knn_page import knn_page, write_knn_page
 

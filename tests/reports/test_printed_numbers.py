@@ -25,9 +25,9 @@ from made_records import VALUES, table
 from rich.console import Console
 
 from retr.core.units import Radius
-from retr.evaluation.knn_summary import summarise_knn
+from retr.evaluation.knn.summary import summarise_knn
 from retr.evaluation.summary import summarise
-from retr.evaluation.two_afc_summary import summarise_triplets
+from retr.evaluation.two_afc.summary import summarise_triplets
 from retr.reports.attack_table import print_audit
 from retr.reports.audit_page import audit_page
 from retr.reports.copy_table import print_copies

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from retr.certificates.proof import Certificate
-from retr.core.statistics import share_of, wilson
+from retr.core.statistics import wilson
 from retr.core.types import UpperBound
 from retr.core.units import Radius
 from retr.evaluation.copies.summary import CopySummary, FamilyLine, NegativeLine, Scores, SystemLine
 from retr.evaluation.knn.bench import KnnResult
-from retr.evaluation.knn.rows import Attacked, KnnRow
 from retr.evaluation.knn.label_retrieval import Retrieved
 from retr.evaluation.knn.plan import KnnPlan
+from retr.evaluation.knn.rows import Attacked, KnnRow
 from retr.retrieval.answer import Answer, Match
 
 LIPSCHITZ, SLACK, UPPER95 = 1.00000000004, 1.2345e-10, 0.00312
@@ -111,17 +111,21 @@ def knn(
             predicted="dog" if place % 3 == 2 else "cat",
             votes=2,
             radius=radius,
-            values=30_000,
+            shape=(100, 100),
             retrieved=Retrieved(True, True, 0.75, radius, radius),
             withheld=None,
-            attacked=tuple(Attacked(budget, place == 0, 0.5 if place == 0 else None, ()) for budget in plan.budgets),
+            attacked=tuple(
+                Attacked(budget, place == 0, 0.5 if place == 0 else None, (), {}) for budget in plan.budgets
+            ),
         )
         for place in range(queries)
     )
-    return KnnResult(plan, "retr_s", "d" * 64, True, None, {"cat": 5, "dog": 5}, rows, (), {"embed": 1.0})
+    return KnnResult(
+        plan, Path("records.parquet"), "retr_s", "d" * 64, True, None, {"cat": 5, "dog": 5}, rows, (), {"embed": 1.0}
+    )
 
 
-SIZE_OF_ANOTHER: dict[str, Any] = {"values": 60_000}
+SIZE_OF_ANOTHER: dict[str, Any] = {"shape": (100, 200)}
 """What a query of another size has otherwise."""
 INDEX_RUN: dict[str, Any] = {
     "index": "ix", "snapshot": "0001", "indexed": 12, "skipped": 3, "rejected": 2, "seen": 17, "recovered": 1,
