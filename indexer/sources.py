@@ -211,11 +211,16 @@ def read_list(data: bytes, base: Path, *, name: str) -> list[str]:
     Raises:
         UsageError: this is an image or a blob, and no list.
     """
-    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
-    lines = [line for line in lines if line.strip()]
+    lines = split_list(data)
     if data.startswith(_IMAGES) or (lines and min(map(len, lines)) > _LONGEST):
         raise UsageError(f"{name} is not a list of paths (to index single images, pipe their paths to: retr index -)")
     return [os.path.abspath(base / os.fsdecode(line)) for line in lines]
+
+
+def split_list(data: bytes) -> list[bytes]:
+    """Names separated by NUL if there is one, else by line ends; empty ones are left out."""
+    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    return [line for line in lines if line.strip()]
 
 
 def path_to_text(path: str | os.PathLike[str]) -> str:
