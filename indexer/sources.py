@@ -163,7 +163,19 @@ def _open_shard(path: Path) -> tarfile.TarFile:
     try:
         return tarfile.open(path, "r:")
     except (tarfile.TarError, OSError) as error:
+        if _begins_a_tar(path):
+            raise IntegrityError(f"{path} is a damaged tar shard: {error}; fetch it again") from error
         raise UsageError(f"{path} cannot be read as an uncompressed tar shard: {error}") from error
+
+
+def _begins_a_tar(path: Path) -> bool:
+    """Whether the first header is whole, checksum and all."""
+    try:
+        with path.open("rb") as handle:
+            tarfile.TarInfo.frombuf(handle.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+    except (tarfile.TarError, OSError):
+        return False
+    return True
 
 
 def _piece(path: Path, offset: int, size: int) -> bytes:
@@ -211,11 +223,16 @@ def read_list(data: bytes, base: Path, *, name: str) -> list[str]:
     Raises:
         UsageError: this is an image or a blob, and no list.
     """
-    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
-    lines = [line for line in lines if line.strip()]
+    lines = split_list(data)
     if data.startswith(_IMAGES) or (lines and min(map(len, lines)) > _LONGEST):
         raise UsageError(f"{name} is not a list of paths (to index single images, pipe their paths to: retr index -)")
     return [os.path.abspath(base / os.fsdecode(line)) for line in lines]
+
+
+def split_list(data: bytes) -> list[bytes]:
+    """Names separated by NUL if there is one, else by line ends; empty ones are left out."""
+    lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
+    return [line for line in lines if line.strip()]
 
 
 def path_to_text(path: str | os.PathLike[str]) -> str:
