@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.errors import IndexStateError
-from .held import Held
+from .held import Held, among
 from .sources import Corpus, text_to_path
 
 _SHOWN = 3
@@ -29,7 +29,7 @@ def files_gone(held: Held, corpus: Corpus) -> tuple[list[str], int]:
         return [], 0
     paths = held.table["path"]
     below = _below(paths, [corpus.root])
-    present = np.asarray(pc.is_in(paths, value_set=pa.array(corpus.paths, pa.string())), dtype=np.bool_)
+    present = among(paths, corpus.paths)
     unknown = _below(paths, [path for path, _ in corpus.unlistable])
     gone = paths.take(np.flatnonzero(below & ~present & ~unknown)).to_pylist()
     return gone, int(below.sum())
@@ -54,5 +54,6 @@ def _below(paths: pa.ChunkedArray, folders: Iterable[str]) -> npt.NDArray[np.boo
     found = np.zeros(len(paths), dtype=np.bool_)
     for folder in folders:
         for name in {folder, text_to_path(folder).as_uri()}:
-            found |= np.asarray(pc.starts_with(paths, name.rstrip("/") + "/"), dtype=np.bool_)
+            begins = pc.MatchSubstringOptions(name.rstrip("/") + "/")
+            found |= np.asarray(pc.call_function("starts_with", [paths], begins), dtype=np.bool_)
     return found

@@ -42,12 +42,12 @@ class Held:
     @property
     def rows(self) -> int:
         """Live rows."""
-        return pc.sum(self.table["rows"]).as_py() or 0
+        return int(np.asarray(self.table["rows"], dtype=np.int64).sum())
 
     @property
     def items(self) -> int:
         """Items as the search counts them: files with the same pixels are one."""
-        return pc.count_distinct(self.table["pixels_sha256"]).as_py()
+        return len(self.table["pixels_sha256"].unique())
 
     def find(self, paths: Sequence[str] | pa.Array) -> Places:
         """(n,) place of the item at each path, −1 where there is none."""
@@ -59,19 +59,19 @@ class Held:
 
     def located(self, paths: Iterable[str]) -> Places:
         """Places of the items at these paths, in row order; quicker than :meth:`find` for a few paths."""
-        return np.flatnonzero(_among(self.table["path"], paths))
+        return np.flatnonzero(among(self.table["path"], paths))
 
     def named(self, ids: Iterable[str]) -> Places:
         """Places of the items with these ids, in row order."""
-        return np.flatnonzero(_among(self.table["id"], ids))
+        return np.flatnonzero(among(self.table["id"], ids))
 
     def of_segments(self, names: Collection[str]) -> npt.NDArray[np.bool_]:
         """(items,) whether each lies in one of some segments."""
-        return _among(self.table["segment"].cast(pa.string()), names)
+        return among(self.table["segment"].cast(pa.string()), names)
 
     def first_by_pixels(self, digests: Iterable[str]) -> dict[str, str]:
         """pixels_sha256 → id of the first item with such pixels, of those that are asked for."""
-        mine = np.flatnonzero(_among(self.table["pixels_sha256"], digests))
+        mine = np.flatnonzero(among(self.table["pixels_sha256"], digests))
         found = self.table.select(["pixels_sha256", "id"]).take(mine[::-1]).to_pydict()
         return dict(zip(found["pixels_sha256"], found["id"], strict=True))  # of equal keys the last, the first item
 
@@ -116,7 +116,7 @@ def _live_items(index: Path, segment: SegmentInfo, gone: Collection[str]) -> pa.
     if catalog.num_rows != segment.rows:
         raise IntegrityError(f"{path} holds {catalog.num_rows} rows; the snapshot says {segment.rows}")
     items = _items(catalog, segment.id)
-    return items.filter(pa.array(~_among(items["id"], gone))) if gone else items
+    return items.filter(pa.array(~among(items["id"], gone))) if gone else items
 
 
 def _items(catalog: pa.Table, segment: str) -> pa.Table:
@@ -130,10 +130,11 @@ def _items(catalog: pa.Table, segment: str) -> pa.Table:
 
 
 def _places(column: pa.ChunkedArray, wanted: pa.Array) -> Places:
-    found = pc.index_in(wanted, value_set=column.combine_chunks() if len(column) else pa.array([], pa.string()))
+    found = pc.call_function("index_in", [wanted], pc.SetLookupOptions(value_set=column))
     return np.asarray(found.fill_null(-1), dtype=np.int64)
 
 
-def _among(column: pa.ChunkedArray, values: Iterable[str]) -> npt.NDArray[np.bool_]:
-    mask = pc.is_in(column, value_set=pa.array(list(values), pa.string()))
-    return np.array(mask, dtype=np.bool_)
+def among(column: pa.ChunkedArray, values: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """(rows,) whether each string of a column is one of some values."""
+    wanted = pc.SetLookupOptions(value_set=pa.array(list(values), pa.string()))
+    return np.asarray(pc.call_function("is_in", [column], wanted), dtype=np.bool_)

@@ -163,7 +163,19 @@ def _open_shard(path: Path) -> tarfile.TarFile:
     try:
         return tarfile.open(path, "r:")
     except (tarfile.TarError, OSError) as error:
+        if _begins_a_tar(path):
+            raise IntegrityError(f"{path} is a damaged tar shard: {error}; fetch it again") from error
         raise UsageError(f"{path} cannot be read as an uncompressed tar shard: {error}") from error
+
+
+def _begins_a_tar(path: Path) -> bool:
+    """Whether the first header is whole, checksum and all."""
+    try:
+        with path.open("rb") as handle:
+            tarfile.TarInfo.frombuf(handle.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+    except (tarfile.TarError, OSError):
+        return False
+    return True
 
 
 def _piece(path: Path, offset: int, size: int) -> bytes:

@@ -146,6 +146,8 @@ def resume(folder: Path, plan: Mapping[str, Any], dims: Sequence[int], rows: Seq
 
 def discard(folder: Path) -> None:
     """Drop an unfinished segment, if there is one. The plan goes first: without it nothing is ever resumed."""
+    if not folder.exists():
+        return
     (folder / "plan.json").unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +15,7 @@ import numpy as np
 from ..core.errors import IndexStateError, UsageError
 from ..core.files import canonical_json, write_atomically
 from . import staging as stage
-from .catalog import as_dict, mark_duplicates, read_rejects
+from .catalog import as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
 from .embed import Embedded
 from .gaps import write_gaps
 from .held import Places, read_held
@@ -30,8 +29,6 @@ from .vectors import Float32
 
 SEGMENT_ROWS = 65_536
 """Rows after which a segment is sealed and a new one begun."""
-_KEEPS_CONTENT = frozenset({"needs-heif-extra", "out-of-memory"})
-"""Rejects that say nothing about the file, as those of stage ``read`` do not: what was stored of it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +120,9 @@ class Writer:
             check_content(self.index, current)
         self.snapshot = current
         self.held = read_held(self.index, current)
+        self._known_rejects = {reject_key(row) for segment in current.segments for row in self._rejects_of(segment)}
         self._removed: set[int] = set()  # places of ``held``, until the next commit
         self._bad: set[str] = set()  # paths whose stored content is no longer there, until the next commit
-
-    @cached_property
-    def _known_rejects(self) -> set[tuple[Any, ...]]:
-        return {_reject_key(row) for segment in self.snapshot.segments for row in self._rejects_of(segment)}
 
     def _rejects_of(self, segment: SegmentInfo) -> list[dict[str, Any]]:
         folder = self.index / "segments" / segment.id
@@ -157,7 +151,7 @@ class Writer:
         self._begun = rejoined
         if plan is not None and self._resume:
             self._staging = stage.resume(self._folder, self._plan(), *self._shape())
-            self._bad.update(row["path"] for row in self._staging.rejects if _content_is_gone(row))
+            self._bad.update(row["path"] for row in self._staging.rejects if content_is_gone(row))
 
     def _unfinished_plan(self) -> dict[str, Any] | None:
         plan = stage.unfinished_plan(self._folder)
@@ -208,10 +202,10 @@ class Writer:
         rows = [as_dict(file.row(view)) for file, view in images.kept]
         rejects = [as_dict(one.row()) for one in [*refused, *images.refused]]
         self._make_room({row["path"] for row in rows}.union(row["path"] for row in rejects))
-        fresh = [row for row in rejects if _reject_key(row) not in self._known_rejects]
+        fresh = [row for row in rejects if reject_key(row) not in self._known_rejects]
         if rows or fresh:
             self._open_staging().append(rows, images.vectors, fresh)
-        self._bad.update(row["path"] for row in rejects if _content_is_gone(row))
+        self._bad.update(row["path"] for row in rejects if content_is_gone(row))
         return Stored(len({row["id"] for row in rows}), tuple(rejects))
 
     def _make_room(self, paths: set[str]) -> None:
@@ -324,7 +318,7 @@ class Writer:
         self.snapshot = commit(self.index, replace(grown, channels=renew_thresholds(self.index, grown)))
         self._committed, self.held = True, left
         if staging is not None:
-            self._known_rejects.update(map(_reject_key, staging.rejects))
+            self._known_rejects.update(map(reject_key, staging.rejects))
 
     def _tombstones(self, gone: Places) -> dict[str, tuple[str, ...]]:
         merged = {segment: set(ids) for segment, ids in self.snapshot.tombstones.items()}
@@ -337,12 +331,3 @@ def _all(places: Places, wanted: Sequence[str], what: str) -> Places:
     if len(places) < len(wanted):
         raise UsageError(f"{len(wanted) - len(places)} of {len(wanted)} items are not in the index by their {what}")
     return places
-
-
-def _reject_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["path"], row["error"], row["bytes"]
-
-
-def _content_is_gone(reject: Mapping[str, Any]) -> bool:
-    """Whether a reject tells that the file holds something else now than the image that was stored of it."""
-    return reject["stage"] != "read" and reject["error"] not in _KEEPS_CONTENT
