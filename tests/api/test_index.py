@@ -152,10 +152,11 @@ def test_what_people_see(index: retr.Index) -> None:
     assert repr(index).startswith("Index('my-index': 12 images, block-means+retr_s, snapshot ")
     answer = index.query("img.png", certify=True)
     assert "a copy, for every change within RMSE" in repr(answer)
-    evil = replace(answer, query="<script>", matches=(replace(answer.matches[0], path="a<b>&.png"),))
+    evil = replace(answer, query="<script>", matches=(replace(answer.matches[0], path="a<b>&\x1b[31m.png"),))
     page = evil._repr_html_()
     assert "<script>" not in page
-    assert "a&lt;b&gt;&amp;.png" in page
+    assert "a&lt;b&gt;&amp;\\x1b[31m.png" in page
+    assert "\x1b" not in page + repr(evil)
     assert answer.as_json()["query"] == "img.png"
 
 
