@@ -200,7 +200,7 @@ def _flipped(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
-FORGERIES: dict[str, Callable[[Path], None]] = {
+FORGERIES: dict[str, Callable[[Path], Any]] = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:100]),
     "flipped": _flipped,
     "no-object": lambda path: path.write_text("[]"),
