@@ -12,6 +12,8 @@ import pytest
 
 # As the command line does, and before torch is imported: idle OpenMP threads sleep instead of taking a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# No test reads a proof that another one has kept, and none writes into the cache of whoever runs them.
+os.environ["RETR_CACHE"] = "off"
 
 ROOT = Path(__file__).resolve().parent.parent
 BAD_FILES = Path(__file__).resolve().parent / "images" / "bad_files.py"
