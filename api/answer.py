@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
 
+from ..core.names import shown
 from ..core.rounded import nearest_text
 from ..core.units import Radius
 from ..reports.numbers import radius_inline
@@ -55,8 +56,8 @@ class Answer(room.Answer):
         """A small table for notebooks; radii are rounded down, and file names are escaped."""
         head = "".join(f'<th style="{STYLE}">{name}</th>' for name in ("#", "image", "score", *self._columns))
         rows = "".join(f"<tr>{''.join(map(_cell, self._row(match)))}</tr>" for match in self.matches)
-        facts = [f"<b>{escape(self.said)}</b>", f"{escape(self.query)}, {self.width}×{self.height}"]
-        facts += [f"no certificate: {escape(self.withheld)}"] if self.withheld else []
+        facts = [f"<b>{escape(self.said)}</b>", f"{escape(shown(self.query))}, {self.width}×{self.height}"]
+        facts += [f"no certificate: {escape(shown(self.withheld))}"] if self.withheld else []
         return f"<div>{'<br>'.join(facts)}<table><tr>{head}</tr>{rows}</table></div>"
 
     @property
@@ -70,7 +71,7 @@ class Answer(room.Answer):
         radii = {"copy within": match.copy, "first within": match.top1, "among k within": match.topk}
         return [
             str(match.rank),
-            match.path,
+            shown(match.path),
             nearest_text(match.score),
             *(_said(radii[name]) for name in self._columns),
         ]

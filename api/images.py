@@ -106,10 +106,9 @@ def _checked(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.floating]) -> Float6
     if not np.issubdtype(pixels.dtype, np.floating):
         raise UsageError(f"an array holds uint8 levels or floating values in [0, 1], {shown}")
     values = pixels.astype(np.float64)
-    if not (np.isfinite(values).all() and values.min() >= 0.0 and values.max() <= 1.0):
-        raise UsageError(
-            f"floating pixels lie in [0, 1], got {np.nanmin(values):g} to {np.nanmax(values):g}; divide levels by 255"
-        )
+    low, high = float(values.min()), float(values.max())  # NaN where there is one
+    if not (low >= 0.0 and high <= 1.0):
+        raise UsageError(f"floating pixels lie in [0, 1], got {low:g} to {high:g}; divide levels by 255")
     return values
 
 

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+CACHE = "RETR_CACHE"
+"""Environment variable: the folder of what is kept between runs, or ``off``."""
 
-def user_cache() -> Path:
-    """``$RETR_CACHE``, else ``retr`` in the system's folder of caches (``$XDG_CACHE_HOME``, ``~/.cache``). Not made."""
-    named = os.environ.get("RETR_CACHE")
-    if named:
-        return Path(named)
-    caches = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return (Path(caches) if caches else Path.home() / ".cache") / "retr"
+
+def user_cache() -> Path | None:
+    """The user's folder for what can be made again, not made yet; None where nothing shall be kept.
+
+    ``$RETR_CACHE``, else ``retr`` in what the platform has for it: ``$XDG_CACHE_HOME`` or ``~/.cache``,
+    ``~/Library/Caches``, ``%LOCALAPPDATA%``.
+    """
+    given = os.environ.get(CACHE)
+    if given:
+        return None if given == "off" else Path(given)
+    try:
+        return _usual() / "retr"
+    except RuntimeError:  # there is no home
+        return None
+
+
+def _usual() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return given if given.is_absolute() else Path.home() / ".cache"

@@ -60,7 +60,7 @@ def prove_file(path: Path) -> dict[str, Any]:
         IntegrityError: where header or weights were changed, naming what differs.
     """
     path = Path(path)
-    embedder = load_model(path)
+    embedder = load_model(path, anew=True)
     proof = embedder.proof
     assert proof is not None  # load_model refuses a file without one
     header = read_header(path)

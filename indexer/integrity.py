@@ -95,7 +95,7 @@ def check_content(
         index: the index folder; nothing is written to it.
         snapshot: one of its snapshots.
         everything: read every file now.
-        cache: folder where it is remembered what was read; None for the user's. It need not be writable.
+        cache: folder where it is remembered what was read; None for the user's, which may be none. It need not be writable.
 
     Raises:
         IntegrityError: naming the first file that is missing or differs.
@@ -169,13 +169,16 @@ def _settled(file: _File, began: int) -> bool:
 class _Memory:
     """What earlier openings of an index have read, in a file that only its user need be able to write."""
 
-    def __init__(self, index: Path, cache: Path) -> None:
+    def __init__(self, index: Path, cache: Path | None) -> None:
         self._index = str(index.resolve())
-        self._file = cache / "content" / f"{sha256_bytes(self._index.encode(errors='surrogateescape'))[:32]}.json"
+        name = f"{sha256_bytes(self._index.encode(errors='surrogateescape'))[:32]}.json"
+        self._file = None if cache is None else cache / "content" / name
         self._known = self._read()
         self._learned = False
 
     def _read(self) -> dict[str, list[Any]]:
+        if self._file is None:
+            return {}
         try:
             data = json.loads(self._file.read_bytes())
             return dict(data["files"]) if data["schema"] == _SCHEMA else {}
@@ -201,7 +204,7 @@ class _Memory:
 
     def write(self, files: Iterable[_File]) -> None:
         """Keep what is known of these files; a cache that cannot be written is done without."""
-        if not self._learned:
+        if not self._learned or self._file is None:
             return
         names = {file.name for file in files}
         kept: Mapping[str, Any] = {name: line for name, line in self._known.items() if name in names}

@@ -23,6 +23,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: a thread ea
 settings.register_profile("ci", derandomize=True, database=None, deadline=None, print_blob=True)
 settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("ci")
+# No test reads a proof that another one has kept, and none writes into the cache of whoever runs them.
+os.environ["RETR_CACHE"] = "off"
 
 ROOT = Path(__file__).resolve().parent.parent
 BAD_FILES = Path(__file__).resolve().parent / "images" / "bad_files.py"

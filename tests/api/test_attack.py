@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_a_broken_proof_would_be_seen(images: Tensor, monkeypatch: pytest.Monkey
 
 def test_a_module_is_put_into_evaluation_mode(images: Tensor) -> None:
     torch.manual_seed(0)
-    target = nn.Sequential(nn.BatchNorm2d(3), *pooled())
+    target = nn.Sequential(nn.BatchNorm2d(3), pooled())
     before = {name: value.clone() for name, value in target.state_dict().items()}
     retr.attack(target, images, references=images, eps=1, steps=2)
     assert not target.training
@@ -110,7 +111,7 @@ def test_a_module_is_put_into_evaluation_mode(images: Tensor) -> None:
         ({"steps": 0}, "≥ 1 step"),
     ],
 )
-def test_what_cannot_be_is_refused(images: Tensor, options: dict, words: str) -> None:
+def test_what_cannot_be_is_refused(images: Tensor, options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         retr.attack(pooled(), images, **options)
     assert "--" not in str(caught.value)

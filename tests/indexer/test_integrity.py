@@ -185,7 +185,9 @@ def test_a_file_changed_a_moment_ago_is_not_remembered(large: Path, monkeypatch:
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"schema":"retr.content/1","files":7}', b'{"schema":"other"}'])
 def test_a_damaged_memory_is_none(large: Path, content: bytes) -> None:
     check(large)
-    [memory] = (user_cache() / "content").iterdir()
+    cache = user_cache()
+    assert cache is not None
+    [memory] = (cache / "content").iterdir()
     memory.write_bytes(content)
     assert counts(check(large)) == (3, 0, 0)
     assert counts(check(large)) == (0, 3, 0)
