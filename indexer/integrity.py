@@ -95,7 +95,7 @@ def check_content(
         index: the index folder; nothing is written to it.
         snapshot: one of its snapshots.
         everything: read every file now.
-        cache: folder where it is remembered what was read; None for the user's, which may be none. It need not be writable.
+        cache: folder where it is remembered what was read, writable or not; None for the user's, if there is one.
 
     Raises:
         IntegrityError: naming the first file that is missing or differs.
