@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .api.answer import Answer, Match
     from .api.attack import attack
     from .api.audit import audit
+    from .api.check import Check, check
     from .api.index import Index, build, open  # noqa: A004 - as in gzip: retr.open
     from .api.metric import Metric, load_metric
     from .api.model import Model, load_model
@@ -32,10 +33,12 @@ __all__ = [
     "load_metric",
     "attack",
     "audit",
+    "check",
     "train",
     "Index",
     "Answer",
     "Match",
+    "Check",
     "Model",
     "Metric",
     "RetrError",
@@ -48,6 +51,8 @@ _HOMES = {
     "load_metric": "api.metric",
     "attack": "api.attack",
     "audit": "api.audit",
+    "check": "api.check",
+    "Check": "api.check",
     "train": "api.train",
     "Index": "api.index",
     "Answer": "api.answer",

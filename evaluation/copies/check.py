@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -32,37 +33,68 @@ def claims_hold(engine: Engine, pixels: Pixels, found: Found, item: int) -> bool
         found: its answer, with radii.
         item: number of the first item in the gallery.
     """
-    query = as_query(pixels)
-    if found.top1 is not None and not _below(found.top1.l2, _lead(engine, query, item)):
+    scan = Scan(engine, as_query(pixels))
+    if found.top1 is not None and not below(found.top1.l2, scan.rank(item, 1)):
         return False
     if found.verdict is None or found.accepted is None:
         return True
-    inside, deepest = _verdict(engine, query, item)
-    return _below(found.verdict.l2, inside if found.accepted else -deepest)
+    return below(found.verdict.l2, scan.inside(item) if found.accepted else -scan.inside())
 
 
-def _below(claimed: float, bound: float) -> bool:
+def below(claimed: float, bound: float) -> bool:
+    """Whether a claimed radius is at most the bound, but for the last digits."""
     return claimed <= max(0.0, bound) * (1.0 + _TOLERANCE) + _ABSOLUTE
 
 
-def _lead(engine: Engine, query: Float64, item: int) -> float:
-    """How far the query may move before another item can be first, in pixels: T1 with T3; with several channels T9.
+class Scan:
+    """What every row says of one query, in plain float64.
+
+    Args:
+        engine: an opened index whose channels are certified.
+        query: (H, W, 3) float64 in [0, 1].
+    """
+
+    def __init__(self, engine: Engine, query: Float64) -> None:
+        self._engine, self._query = engine, query
+        self._groups = engine.channels[0].groups
+
+    def rank(self, item: int, k: int) -> float:
+        """How far the query may move before k other items can be ahead of an item, in pixels: T1 to T3; T9."""
+        rivals = (self._groups >= 0) & (self._groups != item)
+        leads = _leads(self._engine, self._query, item)  # views rows
+        behind = np.full((len(leads), int(self._groups.max(initial=-1)) + 1), np.inf)  # views items
+        for view, lead in zip(behind, leads, strict=True):
+            np.minimum.at(view, self._groups[rivals], lead[rivals])
+        if k == 1:  # one view of the item stays ahead of everything
+            return float(behind.min(axis=1).max())
+        found = np.sort(np.delete(behind.max(axis=0), item))
+        return float(found[k - 1]) if len(found) >= k else math.inf
+
+    def inside(self, item: int | None = None) -> float:
+        """The largest signed T4/T5 distance over an item's rows, or over all, in pixels; positive inside "copy"."""
+        return float(self._verdicts[self._groups >= 0 if item is None else self._groups == item].max())
+
+    @cached_property
+    def _verdicts(self) -> Float64:
+        return np.max([_margins(one, self._query, verdict=True) for one in self._engine.channels], axis=0)
+
+
+def _leads(engine: Engine, query: Float64, item: int) -> Float64:
+    """How far the query may move before a row can pass an item, in pixels: (views, rows) by T1, (1, rows) by T9.
 
     With several channels each row of another item stays behind by half the lead of the item's margin, or by T1 against
-    one of the item's rows in the same channel.
+    one of the item's rows in the same channel. What holds is the least over the channels.
     """
     if len(engine.channels) == 1:
         z, scale = _embedded(engine.channels[0], query)
-        return float(_half_spaces(engine.channels[0], z, item).min(axis=1, initial=np.inf).max()) / scale
-    groups = engine.channels[0].groups
-    rivals = (groups >= 0) & (groups != item)
+        return _half_spaces(engine.channels[0], z, item) / scale
+    own = engine.channels[0].groups == item
     margins = [_margins(channel, query) for channel in engine.channels]
-    own, leads = max(float(one[groups == item].max()) for one in margins), [math.inf]
+    ahead, leads = max(float(one[own].max()) for one in margins), []
     for channel, margin in zip(engine.channels, margins, strict=True):
         z, scale = _embedded(channel, query)
-        within = _half_spaces(channel, z, item).max(axis=0) / scale
-        leads.append(np.maximum(0.5 * (own - margin), within)[rivals].min(initial=math.inf))
-    return float(min(leads))
+        leads.append(np.maximum(0.5 * (ahead - margin), _half_spaces(channel, z, item).max(axis=0) / scale))
+    return np.min(leads, axis=0, keepdims=True)
 
 
 def _half_spaces(channel: Channel, z: Float64, item: int) -> Float64:
@@ -80,13 +112,6 @@ def _half_spaces(channel: Channel, z: Float64, item: int) -> Float64:
         h = np.where(lead <= 0.0, lead, h)
         parts.append(np.where((groups == item) | (groups < 0), np.inf, h))
     return np.concatenate(parts, axis=1)
-
-
-def _verdict(engine: Engine, query: Float64, item: int) -> tuple[float, float]:
-    """The largest signed T4/T5 distance over the item's rows, and over all rows, in pixels."""
-    groups = engine.channels[0].groups
-    margins = np.max([_margins(channel, query, verdict=True) for channel in engine.channels], axis=0)
-    return float(margins[groups == item].max()), float(margins[groups >= 0].max())
 
 
 def _margins(channel: Channel, query: Float64, *, verdict: bool = False) -> Float64:
