@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.markup import escape
 
-from ..core.names import shown
 from ..evaluation.two_afc_findings import Finding, findings
 from ..evaluation.two_afc_records import TripletRecords
 from ..evaluation.two_afc_summary_lines import AttackLine, CertifiedLine, Flips, TripletSummary
@@ -145,21 +143,20 @@ def print_two_afc(result: Result, summary: TripletSummary, console: Console | No
     wide = out.width >= _WIDE
     for data in summary.data:
         head = f"run {summary.run}: {data}, {sample(summary, data)}, {len(of(summary, data))} metrics"
-        out.print(escape(shown(head)), highlight=False)
+        say(out, head)
         for table in _tables(summary, data, wide=wide, room=out.width):
             out.print(drawn(table, longest=_LONGEST_NAME))
     pairs = beside(summary, facts)
     if pairs:
         out.print(drawn(_papers(pairs), longest=_LONGEST_NAME))
     for finding in findings(summary):
-        out.print(_finding(finding, several=len(summary.data) > 1), highlight=False)
-    colour = "red" if summary.alarms else "green"
-    out.print(f"[{colour}]{alarm_text(summary)}[/{colour}]", highlight=False)
+        say(out, *_finding(finding, several=len(summary.data) > 1))
+    say(out, (alarm_text(summary), "red" if summary.alarms else "green"))
     for line in left_out(facts):
-        out.print(escape(shown(line)), highlight=False)
+        say(out, line)
     for why, number in Counter(why for _, why in result.rejected).items():
-        out.print(f"not usable: {number} × {escape(shown(why))}", highlight=False)
-    say(out, f"records: {result.path}  ({result.seconds:.0f} s)")
+        say(out, f"not usable: {number} × {why}")
+    say(out, f"records: {result.path}  ({result.seconds:.0f} s)", on_one_line=True)
 
 
 def left_out(facts: Mapping[str, Any]) -> list[str]:
@@ -174,11 +171,9 @@ def _settings(count: int) -> str:
     return "1 setting" if count == 1 else f"{count} settings"
 
 
-def _finding(finding: Finding, *, several: bool) -> str:
-    colour = _COLOURS[finding.verdict]
+def _finding(finding: Finding, *, several: bool) -> tuple[tuple[str, str], str]:
     where = f" [{finding.data}]" if several else ""
-    verdict = f"[{colour}]{finding.verdict}[/{colour}]"
-    return f"{verdict}: {escape(shown(finding.title + where))} ({escape(shown(finding.numbers))})"
+    return (finding.verdict, _COLOURS[finding.verdict]), f": {finding.title}{where} ({finding.numbers})"
 
 
 def _tables(summary: TripletSummary, data: str, *, wide: bool, room: int) -> Iterator[Table]:
