@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.markup import escape
 
-from ..core.names import shown
 from ..evaluation.two_afc.findings import Finding, findings
 from ..evaluation.two_afc.records import TripletRecords
 from ..evaluation.two_afc.summary_lines import AttackLine, CertifiedLine, Flips, TripletSummary
