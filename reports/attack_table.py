@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.markup import escape
 
-from ..core.names import shown
 from ..core.rounded import budget_text
 from ..core.statistics import Share
 from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, MultipleLine, Rates, Summary
@@ -79,17 +77,17 @@ def print_audit(result: Result, console: Console | None = None) -> None:
     """What an audit found: recall, verdicts and certificates by budget, edit and attack, and the alarms."""
     out, summary = console or Console(), result.summary
     for line in _head(summary):
-        out.print(escape(shown(line)), highlight=False)
+        say(out, line)
     for table in _tables(summary, out.width):
         out.print(drawn(table, longest=_LONGEST_NAME))
     for line in [*radii(summary), *tightness(summary), *shifts(summary)]:
-        out.print(escape(shown(line)), highlight=False)
+        say(out, line)
     for line in warnings(summary):
-        out.print(f"[yellow]weak attack?[/yellow] {escape(shown(line))}", highlight=False)
-    out.print(_alarms(summary), highlight=False)
+        say(out, ("weak attack?", "yellow"), f" {line}")
+    say(out, *_alarms(summary))
     for reason, number in sorted(result.skipped.items(), key=lambda pair: -pair[1]):
-        out.print(f"left out: {number} × {escape(shown(reason))}", highlight=False)
-    say(out, f"records: {result.records}  ({result.seconds:.0f} s)")
+        say(out, f"left out: {number} × {reason}")
+    say(out, f"records: {result.records}  ({result.seconds:.0f} s)", on_one_line=True)
 
 
 def _head(summary: Summary) -> Iterator[str]:
@@ -271,7 +269,8 @@ def runs_of(lines: Sequence[AttackLine]) -> list[Runs]:
     return [Runs(name, tuple(own)) for (_, name), own in found.items()]
 
 
-def _alarms(summary: Summary) -> str:
-    colour = "red" if summary.alarms else "green"
-    text = f"[{colour}]soundness alarms: {summary.alarms}[/{colour}] in {summary.certificates} attacked certificates"
-    return text + (" – a certificate was broken inside its radius" if summary.alarms else "")
+def _alarms(summary: Summary) -> Iterator[str | tuple[str, str]]:
+    yield f"soundness alarms: {summary.alarms}", "red" if summary.alarms else "green"
+    yield f" in {summary.certificates} attacked certificates"
+    if summary.alarms:
+        yield " – a certificate was broken inside its radius"

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.markup import escape
 
-from ..core.names import shown
 from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, upper_text
 from ..evaluation.copies.summary import CopySummary, NegativeLine, Scores, SystemLine
 from .kinds import COUNT, NAME, PERCENT, measured, percent
@@ -99,17 +97,17 @@ def print_copies(result: Result, console: Console | None = None) -> None:
     """The first system by family, all systems by their means, what the negatives say, and where the records are."""
     out, summary = console or Console(), result.summary
     main = summary.systems[0]
-    out.print(escape(shown(_head(summary, main))), highlight=False)
+    say(out, _head(summary, main))
     for table in _tables(summary, main):
         out.print(drawn(table))
     for line in summary.systems:
         if line.negatives is not None:
-            out.print(escape(shown(_negative_text(line, line.negatives, summary.epsilons))), highlight=False)
-    out.print(_check_text(summary), highlight=False)
+            say(out, _negative_text(line, line.negatives, summary.epsilons))
+    say(out, _check_text(summary))
     for reason, number in sorted(summary.skipped.items(), key=lambda pair: -pair[1]):
-        out.print(f"left out: {number} × {escape(shown(reason))}", highlight=False)
+        say(out, f"left out: {number} × {reason}")
     stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in result.seconds.items())
-    say(out, f"records: {result.records}  ({stages})")
+    say(out, f"records: {result.records}  ({stages})", on_one_line=True)
 
 
 def _head(summary: CopySummary, line: SystemLine) -> str:
@@ -194,7 +192,7 @@ def _negative_text(system: SystemLine, line: NegativeLine, epsilons: Sequence[fl
     return f"{text}; rejection certified for {proved}"
 
 
-def _check_text(summary: CopySummary) -> str:
+def _check_text(summary: CopySummary) -> tuple[str, str]:
     checked, refuted = sum(line.checked for line in summary.systems), summary.refuted
-    colour = "red" if refuted else "green"
-    return f"[{colour}]recomputed by brute force: {checked} answers, {refuted} claims refuted[/{colour}]"
+    text = f"recomputed by brute force: {checked} answers, {refuted} claims refuted"
+    return text, "red" if refuted else "green"

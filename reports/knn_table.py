@@ -9,9 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
-from ..core.names import shown
 from ..core.rounded import lower_text, radius_text, upper_text
 from ..core.statistics import Share
 from ..core.units import Radius
@@ -20,7 +18,7 @@ from ..evaluation.knn.bench import KnnResult, KnnRow
 from ..evaluation.knn.summary import BudgetLine, KnnSummary
 from .kinds import COUNT, NAME, PERCENT
 from .table import Column, Row, Table
-from .terminal import drawn
+from .terminal import drawn, say
 
 
 def knn_json(result: KnnResult, summary: KnnSummary) -> dict[str, Any]:
@@ -65,14 +63,13 @@ def print_knn(result: KnnResult, summary: KnnSummary) -> None:
     out, plan = Console(), result.plan
     stored = sum(result.gallery.values())
     what = f"{summary.queries} queries, {stored} images of {len(result.gallery)} labels, k = {plan.k}"
-    out.print(escape(shown(f"{result.model}: {what}")), highlight=False)
+    say(out, f"{result.model}: {what}")
     out.print(drawn(clean_table(summary, plan.k)))
     out.print(drawn(budget_table(summary, plan.k)))
     for text in remarks(summary, plan.k, result.rejected):
-        out.print(escape(shown(text)), highlight=False)
+        say(out, text)
     if plan.attack:
-        colour = "red" if summary.alarms else "green"
-        out.print(f"[{colour}]certificates broken by an attack: {summary.alarms}[/{colour}]", highlight=False)
+        say(out, (f"certificates broken by an attack: {summary.alarms}", "red" if summary.alarms else "green"))
 
 
 def clean_table(summary: KnnSummary, k: int) -> Table:

@@ -31,7 +31,7 @@ def print_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
     console = Console()
     console.print(drawn(Table.of(columns, rows), whole=False))
     for number, needs in enumerate(wanted, 1):
-        say(console, f"({number}) {needs}")
+        say(console, f"({number}) {needs}", on_one_line=True)
 
 
 def _end(value: float | None, infinite: str) -> str:

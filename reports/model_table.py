@@ -12,7 +12,7 @@ from rich.console import Console
 from ..core.rounded import upper_text
 from .kinds import NAME
 from .table import Column, Row, Rule, Table
-from .terminal import drawn, facts
+from .terminal import drawn, facts, say
 
 
 def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -58,9 +58,9 @@ def print_proof(model: Mapping[str, Any]) -> None:
     console = Console()
     console.print(drawn(Table(columns, tuple(rows), f"{model['name']}  {model['digest'][:16]}"), whole=False))
     for number, method in enumerate(methods, 1):
-        console.print(f"({number}) {method}", highlight=False, markup=False)
+        say(console, f"({number}) {method}")
     for name, bound in model["rounding"].items():
-        console.print(f"rounding of an embedding in {name}: {_error(bound)}", highlight=False, markup=False)
+        say(console, f"rounding of an embedding in {name}: {_error(bound)}")
 
 
 def _value(bound: Mapping[str, Any]) -> str:

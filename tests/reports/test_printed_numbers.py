@@ -224,8 +224,8 @@ def test_proved_bounds_are_rounded_up(bound: float, error: float) -> None:
     assert all(one >= Fraction(error) for one in numbers(text, "upper limit @\\)"))
 
 
-HOSTILE = "[red]\x1b[31m\u202egnp.\n<b>&\r"
-SHOWN = "[red]\\x1b[31m\\u202egnp.\\x0a<b>&\\x0d"
+HOSTILE = ":dog:[red]\x1b[31m\u202egnp.\n<b>&\r"
+SHOWN = ":dog:[red]\\x1b[31m\\u202egnp.\\x0a<b>&\\x0d"
 
 
 def test_hostile_names_are_shown_with_every_character() -> None:
