@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -47,14 +46,13 @@ def listed(channels, zs, count: int):
     return evidence
 
 
-def least(enough: Callable[[float], bool], near: float) -> float:
-    """The least chord from ``near`` on that is enough; inf where none is."""
-    if not enough(2.0):
-        return math.inf
-    far = 2.0
+def _half_lead_holds_from(seen, margin: float, error: float, claimed: float) -> float:
+    """The least chord from which hidden rows leave half a lead of so much; inf where none does."""
+    near, far = seen.unseen, 2.0
     for _ in range(30):
         middle = 0.5 * (near + far)
-        near, far = (near, middle) if enough(middle) else (middle, far)
+        enough = float(half_leads(margin, error, hidden_margins(seen, middle))[0]) >= claimed
+        near, far = (near, middle) if enough else (middle, far)
     return far
 
 
@@ -74,10 +72,7 @@ def test_where_t1_carries_the_lead_no_more_is_looked_at_than_t1_asks_for():
             if seen.probe.name not in asks or not item.top1:
                 continue
             claimed = max(item.top1, item.topk or 0.0)
-            half = least(
-                lambda b, seen=seen: float(half_leads(margin, error, hidden_margins(seen, b))[0]) >= claimed,
-                seen.unseen,
-            )
+            half = _half_lead_holds_from(seen, margin, error, claimed)
             nearer += asks[seen.probe.name] < 0.98 * half
             assert asks[seen.probe.name] <= 1.01 * half + 1e-3
     assert nearer >= 3
