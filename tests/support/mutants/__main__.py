@@ -86,7 +86,7 @@ def draw(found: list[Change], count: int, seed: int) -> list[Change]:
     places: dict[tuple[str, int], list[Change]] = {}
     for change in found:
         places.setdefault((change.file, change.start), []).append(change)
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     chosen = chance.sample(sorted(places), min(count, len(places)))
     return sorted((chance.choice(places[place]) for place in chosen), key=lambda change: (change.file, change.start))
 

@@ -1,0 +1,57 @@
+"""Every call of a rounding, counted, and one of them exaggerated."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from retr.certificates import rounding
+
+COARSER = 1e9
+"""Where the arithmetic itself is tested it is this much coarser, so that each of its error terms can be seen."""
+ROUNDED = (
+    "core.numerics core.types certificates.rounding certificates.ranking certificates.verdicts certificates.channels "
+    "certificates.within_channel certificates.shortlist certificates.pairs certificates.triplets certificates.covers"
+).split()
+"""Modules that round outward."""
+
+
+class Roundings:
+    """``up``, ``down``, ``round_up`` and ``round_down`` of every module; the n-th call goes ``factor`` times too far."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.chosen = -1
+        self.factor = 0.0
+
+    def reset(self, chosen: int = -1, factor: float = 0.0) -> None:
+        """Count from 0 again."""
+        self.calls, self.chosen, self.factor = 0, chosen, factor
+
+    def patched(self, plain: Callable, sign: float) -> Callable:
+        def rounded(x):
+            self.calls += 1
+            further = self.factor if self.calls - 1 == self.chosen else 0.0
+            return plain(x) + sign * further * np.abs(x) if further else plain(x)
+
+        return rounded
+
+
+@pytest.fixture
+def roundings(monkeypatch: pytest.MonkeyPatch) -> Roundings:
+    """In place of the four functions, wherever a module imported them; every γ is COARSER."""
+    found = Roundings()
+    signs = {"up": 1.0, "down": -1.0, "round_up": 1.0, "round_down": -1.0}
+    modules = [importlib.import_module(f"retr.{name}") for name in ROUNDED]
+    patched = {name: found.patched(getattr(rounding, name), s) for name, s in signs.items()}
+    coarse = rounding.gammas
+    for module in modules:
+        if hasattr(module, "gammas"):
+            monkeypatch.setattr(module, "gammas", lambda dim, count: COARSER * coarse(dim, count))
+        for name, function in patched.items():
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, function)
+    return found
