@@ -55,3 +55,44 @@ def roundings(monkeypatch: pytest.MonkeyPatch) -> Roundings:
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, function)
     return found
+
+
+class Coarse:
+    """An arithmetic whose error terms are no smaller than other numbers: γ and the constants for underflow, as patched.
+
+    In it a documented formula can be compared with the code to the last digits, each of its terms in plain sight.
+    """
+
+    under = 3e-6
+    """In place of UNDERFLOW."""
+    short = 2e-5
+    """In place of UNDERFLOW_NORM."""
+
+    @staticmethod
+    def gammas(dim: int, roundings: int) -> float:
+        """In place of γ for a tree over dim terms and some roundings more."""
+        return 1e-5 * roundings + 1e-7 * dim
+
+    @staticmethod
+    def gamma(n: int, unit: float = 0.0) -> float:
+        """In place of γ_n."""
+        return 1e-6 * n
+
+    def bounds(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """‖a‖·(1 ∓ γ) and the constant for underflow."""
+        length, g = np.linalg.norm(a, axis=-1), self.gammas(a.shape[-1], 5)
+        return np.maximum(length * (1 - g) - self.short, 0.0), length * (1 + g) + self.short
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> Coarse:
+    """The certificates in a coarse arithmetic."""
+    found = Coarse()
+    named = {"gammas": found.gammas, "UNDERFLOW": found.under, "UNDERFLOW_NORM": found.short}
+    for name in ROUNDED[2:]:
+        module = importlib.import_module(f"retr.{name}")
+        for constant, value in named.items():
+            if hasattr(module, constant):
+                monkeypatch.setattr(module, constant, value)
+    monkeypatch.setattr(importlib.import_module("retr.certificates.triplets"), "gamma", found.gamma)
+    return found
