@@ -12,15 +12,20 @@ from retr.certificates import rounding
 
 COARSER = 1e9
 """Where the arithmetic itself is tested it is this much coarser, so that each of its error terms can be seen."""
-ROUNDED = (
-    "core.numerics core.types certificates.rounding certificates.ranking certificates.verdicts certificates.channels "
-    "certificates.within_channel certificates.shortlist certificates.pairs certificates.triplets certificates.covers"
-).split()
+ROUNDED = [
+    "core.numerics",
+    "core.types",
+    *(
+        f"certificates.{name}"
+        for name in ("rounding", "ranking", "verdicts", "channels", "within_channel", "shortlist", "pairs", "triplets")
+    ),
+    "certificates.covers",
+]
 """Modules that round outward."""
 
 
 class Roundings:
-    """``up``, ``down``, ``round_up`` and ``round_down`` of every module; the n-th call goes ``factor`` times too far."""
+    """``up``, ``down``, ``round_up``, ``round_down`` of every module; the chosen call goes ``factor`` times too far."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -1,5 +1,7 @@
-"""The formulas of docs/theory.md, Rounding, written once more and compared in an arithmetic so coarse that each of their
-terms counts (``conftest.Coarse``): a factor, a sign or a missing term cannot hide behind the last digits."""
+"""The formulas of docs/theory.md, Rounding, written once more and compared in coarse arithmetic (``conftest.Coarse``).
+
+Each of their terms counts there: a factor, a sign or a missing term cannot hide behind the last digits.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,7 @@ def test_unit_tolerance(coarse):
 def test_rows_may_be_a_thousandth_off(factor):
     row = np.array([[0.6, 0.8]])
     assert rounding.unit_tolerance(row * factor)[0] == pytest.approx(0.99e-3, rel=1e-9)
-    with pytest.raises(ValueError, match="row 1 of those given is off by 0.00101"):
+    with pytest.raises(ValueError, match=r"row 1 of those given is off by 0\.00101"):
         rounding.unit_tolerance(np.concatenate([row, row * (1 + 1.02 * (factor - 1))]))
 
 

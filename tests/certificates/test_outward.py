@@ -2,8 +2,8 @@
 
 A certificate is made of sums, products and roots, each rounded up or down once. Rounding one of them the wrong way
 changes a radius by the last digit, which no attack can see. So one rounding at a time is exaggerated, by a millionth
-and by a half, in an arithmetic coarse enough for its error terms to be seen: where it points the right way the radius shrinks or
-stays, where it points the wrong way the radius grows.
+and by a half, in an arithmetic coarse enough for its error terms to be seen. Where it points the right way the radius
+shrinks or stays; where it points the wrong way the radius grows.
 """
 
 from __future__ import annotations
