@@ -9,16 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from . import isolation, named
-from .imports import distances
+from .imports import distances, libraries
 from .isolation import Copy, Outcome
 from .sites import Change, changes
 
@@ -47,17 +48,18 @@ GOAL = 0.95
 def main() -> int:
     """Run; 1 if fewer than GOAL of the faults are noticed."""
     options = _options()
-    found = [change for file in _matching(options.files) for change in changes(file, (ROOT / file).read_bytes())]
-    counted, equivalent, stale = named.split(found, named.read())
-    stale = [name for name in stale if name.file in {change.file for change in found}]
+    root = options.root
+    sources = {file: (root / file).read_bytes() for file in _matching(options.files, root)}
+    found = [change for file, source in sources.items() for change in changes(file, source)]
+    counted, equivalent, stale = named.split(found, [name for name in named.read() if name.file in sources])
     if stale:
         sys.exit("equivalent.toml names what is not there:\n" + "\n".join(map(str, stale)))
     drawn = draw(counted, options.count, options.seed)
     print(f"{len(found)} changes, {len(equivalent)} named as equivalent, {len(drawn)} drawn", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that children are ended too
     start = time.monotonic()
-    isolation.prepare()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        outcomes = _run_all(drawn, Path(folder), options)
+        outcomes = _run_all(drawn, sources, Path(folder), options)
     return _report(drawn, outcomes, time.monotonic() - start, options)
 
 
@@ -69,14 +71,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--files", nargs="+", default=FILES, metavar="GLOB", help="what to change")
     parser.add_argument("--tests", nargs="+", metavar="GLOB", help="what should notice (the room's own tests)")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _matching(patterns: Sequence[str]) -> list[str]:
+def _matching(patterns: Sequence[str], root: Path) -> list[str]:
     """Files from the root, of globs and folders."""
-    found = [path for pattern in patterns for path in ROOT.glob(pattern)]
+    found = [path for pattern in patterns for path in root.glob(pattern)]
     files = [file for path in found for file in (path.glob("test_*.py") if path.is_dir() else [path])]
-    return sorted({str(file.relative_to(ROOT)) for file in files})
+    return sorted({str(file.relative_to(root)) for file in files})
 
 
 def draw(found: list[Change], count: int, seed: int) -> list[Change]:
@@ -91,42 +94,52 @@ def draw(found: list[Change], count: int, seed: int) -> list[Change]:
     return sorted((chance.choice(places[place]) for place in chosen), key=lambda change: (change.file, change.start))
 
 
-def _run_all(drawn: list[Change], folder: Path, options: argparse.Namespace) -> list[Outcome]:
-    files = {change.file for change in drawn}
-    steps = {file: distances(file, _matching(options.tests or TESTS[file.split("/")[0]]), ROOT) for file in files}
-    copies = [Copy(ROOT, folder / str(number)) for number in range(max(1, options.processes))]
+def _run_all(
+    drawn: list[Change], sources: Mapping[str, bytes], folder: Path, options: argparse.Namespace
+) -> list[Outcome]:
+    """The outcomes in the order of the changes."""
+    tests = {file: _matching(options.tests or TESTS[file.split("/")[0]], options.root) for file in sources}
+    steps = {file: distances(file, tests[file], options.root) for file in {change.file for change in drawn}}
     needed = sorted({test for reached in steps.values() for test in reached})
+    isolation.prepare(libraries(needed, options.root))
+    copies = [Copy(options.root, folder / str(number)) for number in range(max(1, options.processes))]
     clean = _clean(copies[0], needed)
-    cost = {
-        file: {test: step * (0.1 + clean[test]) for test, step in reached.items()} for file, reached in steps.items()
-    }
-    queue = [
-        (number, change, sorted(cost[change.file], key=cost[change.file].__getitem__))
-        for number, change in enumerate(drawn)
-    ]
     outcomes: dict[int, Outcome] = {}
-    busy: dict[int, Copy] = {}
-    while queue or busy:
-        while queue and copies:
-            number, change, tests = queue.pop(0)
-            busy[number] = copies.pop()
-            source = change.applied((ROOT / change.file).read_bytes())
-            timeout = 30 + 5 * sum(clean[test] for test in tests)
-            busy[number].start(tests, timeout=timeout, file=change.file, source=source)
-        for number, copy in list(busy.items()):
-            if (outcome := copy.finished()) is not None:
-                outcomes[number] = outcome
-                copies.append(busy.pop(number))
-                print(_line(drawn[number], outcome), flush=True)
-        time.sleep(0.02)
+    idle, waiting, busy = list(copies), list(enumerate(drawn)), dict[int, Copy]()
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                number, change = waiting.pop(0)
+                busy[number] = idle.pop()
+                order = _cheapest_first(steps[change.file], clean)
+                timeout = 30 + 5 * sum(clean[test] for test in order)
+                source = change.applied(sources[change.file])
+                busy[number].start(order, timeout=timeout, file=change.file, source=source)
+            for number, copy in list(busy.items()):
+                if (outcome := copy.finished()) is not None:
+                    outcomes[number] = outcome
+                    idle.append(busy.pop(number))
+                    print(_line(drawn[number], outcome), flush=True)
+            time.sleep(0.02)
+    finally:
+        for copy in copies:
+            copy.stop()
     return [outcomes[number] for number in range(len(drawn))]
+
+
+def _cheapest_first(steps: Mapping[str, int], seconds: Mapping[str, float]) -> list[str]:
+    """Test files by their time, the near ones before the far ones: most faults are noticed at once."""
+    return sorted(steps, key=lambda test: steps[test] * (0.1 + seconds[test]))
 
 
 def _clean(copy: Copy, tests: list[str]) -> dict[str, float]:
     """Seconds per test file of the unchanged project, where all must pass."""
     copy.start(tests, timeout=3600.0)
-    while (outcome := copy.finished()) is None:
-        time.sleep(0.02)
+    try:
+        while (outcome := copy.finished()) is None:
+            time.sleep(0.02)
+    finally:
+        copy.stop()
     if outcome.word != "passed":
         sys.exit(f"the unchanged project fails: {outcome.test}\n{(copy.folder / 'log.txt').read_text()[-3000:]}")
     print(f"{len(tests)} test files pass in {outcome.seconds:.0f} s", flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 PACKAGE = "retr"
@@ -44,17 +46,32 @@ def _files(parts: list[str], root: Path) -> set[str]:
     return {file} if parts and (root / file).is_file() else set()
 
 
-def distances(module: str, tests: list[str], root: Path) -> dict[str, int]:
+def distances(module: str, tests: Iterable[str], root: Path) -> dict[str, int]:
     """Of the test files that reach a module: 1 for those that import it, 2 for importers of importers, and so on."""
-    known: dict[str, set[str]] = {}
+    return {test: steps[module] for test in tests if module in (steps := _steps(test, root))}
 
-    def steps(test: str) -> int | None:
-        front, seen = {test}, {test}
-        for step in range(1, 20):
-            front = {name for file in front for name in known.setdefault(file, imported(root / file, root))} - seen
-            if module in front:
-                return step
-            seen |= front
-        return None
 
-    return {test: reached for test in tests if (reached := steps(test)) is not None}
+def libraries(tests: Iterable[str], root: Path) -> set[str]:
+    """Names that the tests, or what they reach, import from elsewhere: the first part of each."""
+    files = {file for test in tests for file in (test, *_steps(test, root))}
+    nodes = [node for file in files for node in ast.walk(ast.parse((root / file).read_bytes()))]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level and node.module]
+    return {name.split(".")[0] for name in names}
+
+
+@cache
+def _steps(test: str, root: Path) -> dict[str, int]:
+    """Every file of the project that a test reaches, and by how many steps."""
+    found: dict[str, int] = {}
+    front, step = {test}, 0
+    while front:
+        step += 1
+        front = {name for file in front for name in _imported(file, root)} - found.keys()
+        found |= dict.fromkeys(front, step)
+    return found
+
+
+@cache
+def _imported(file: str, root: Path) -> set[str]:
+    return imported(root / file, root)

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,14 +25,18 @@ from .imports import PACKAGE
 
 HEAVY = ("numpy", "torch", "faiss", "pyarrow.parquet", "PIL.Image", "safetensors.torch")
 _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
-_OPTIONS = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile=mutants")
-_ADDED = ("-o", "addopts=--import-mode=importlib", "--capture=fd", "--assert=plain")
+_OPTIONS = (
+    *("-x", "-q", "--no-header", "--hypothesis-profile=mutants"),
+    *("-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-o", "addopts=--import-mode=importlib", "--assert=plain"),
+)
 
 
-def prepare() -> None:
+def prepare(needed: Collection[str]) -> None:
     """Import what every child needs; a found failure is not made smaller, and the examples are the same every time."""
     for name in HEAVY:
-        importlib.import_module(name)
+        if name.split(".")[0] in needed:
+            importlib.import_module(name)
     settings.register_profile(
         "mutants",
         derandomize=True,
@@ -106,6 +110,11 @@ class Copy:
             return Outcome("failed", "the process ended", seconds, {})
         return Outcome(**json.loads(said.read_text()) | {"seconds": seconds})
 
+    def stop(self) -> None:
+        """End what still runs."""
+        if self._running is not None:
+            os.killpg(self._running[0], signal.SIGKILL)
+
     def _write(self, file: str, source: bytes) -> None:
         path = self.project / file
         path.write_bytes(source)
@@ -122,9 +131,13 @@ class Copy:
         os.chdir(self.project)
         sys.path.insert(0, str(self.folder))
         recorder = _Recorder()
-        code = pytest.main([*_OPTIONS, *_ADDED, f"--basetemp={self.folder / 'tmp'}", *tests], plugins=[recorder])
-        failed = recorder.failed or (None if code == pytest.ExitCode.OK else f"pytest ended with {int(code)}")
-        said.write_text(json.dumps(asdict(Outcome("failed" if failed else "passed", failed, 0.0, recorder.files))))
+        for test in tests:  # one by one: what is not needed is not even imported
+            code = pytest.main([*_OPTIONS, f"--basetemp={self.folder / 'tmp'}", test], plugins=[recorder])
+            if code != pytest.ExitCode.OK:
+                recorder.failed = recorder.failed or f"{test}: pytest ended with {int(code)}"
+                break
+        word = "failed" if recorder.failed else "passed"
+        said.write_text(json.dumps(asdict(Outcome(word, recorder.failed, 0.0, recorder.files))))
         os._exit(0)
 
 
