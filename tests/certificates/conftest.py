@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from retr.certificates import rounding
+from retr.certificates import channels, covers, pairs, ranking, rounding, shortlist, triplets, verdicts, within_channel
+from retr.core import numerics, types
 
 COARSER = 1e9
 """Where the arithmetic itself is tested it is this much coarser, so that each of its error terms can be seen."""
-ROUNDED = [
-    "core.numerics",
-    "core.types",
-    *(
-        f"certificates.{name}"
-        for name in ("rounding", "ranking", "verdicts", "channels", "within_channel", "shortlist", "pairs", "triplets")
-    ),
-    "certificates.covers",
-]
-"""Modules that round outward."""
+ROUNDED = [numerics, types, rounding, ranking, verdicts, channels, within_channel, shortlist, pairs, triplets, covers]
+"""Modules that round outward, all imported before any is patched: they take names from one another."""
 
 
 class Roundings:
@@ -50,10 +42,9 @@ def roundings(monkeypatch: pytest.MonkeyPatch) -> Roundings:
     """In place of the four functions, wherever a module imported them; every γ is COARSER."""
     found = Roundings()
     signs = {"up": 1.0, "down": -1.0, "round_up": 1.0, "round_down": -1.0}
-    modules = [importlib.import_module(f"retr.{name}") for name in ROUNDED]
     patched = {name: found.patched(getattr(rounding, name), s) for name, s in signs.items()}
     coarse = rounding.gammas
-    for module in modules:
+    for module in ROUNDED:
         if hasattr(module, "gammas"):
             monkeypatch.setattr(module, "gammas", lambda dim, count: COARSER * coarse(dim, count))
         for name, function in patched.items():
@@ -94,10 +85,9 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> Coarse:
     """The certificates in a coarse arithmetic."""
     found = Coarse()
     named = {"gammas": found.gammas, "UNDERFLOW": found.under, "UNDERFLOW_NORM": found.short}
-    for name in ROUNDED[2:]:
-        module = importlib.import_module(f"retr.{name}")
+    for module in ROUNDED:
         for constant, value in named.items():
             if hasattr(module, constant):
                 monkeypatch.setattr(module, constant, value)
-    monkeypatch.setattr(importlib.import_module("retr.certificates.triplets"), "gamma", found.gamma)
+    monkeypatch.setattr(triplets, "gamma", found.gamma)
     return found
