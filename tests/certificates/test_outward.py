@@ -144,8 +144,7 @@ def of_a_place(score, tie):
         for moving in ("one-candidate", "all"):
             found[f"triplet, {key}, {moving}"] = of(pairs.triplet_radius, z, winner, rivals[-1], moving=moving, **moved)
     for moving in triplets.MOVERS:
-        for rival in (3, 4):
-            found[f"triplets, {key}, {moving}, {rival}"] = Later(z, winner, rivals[rival], score, moving)
+        found[f"triplets, {key}, {moving}"] = Later(z, winner, rivals[3], score, moving)
     if score == "cosine":
         sound, lengths = np.full(len(rivals), 0.1), 2.0 * rivals
         found[f"published, {key}"] = lambda: triplets.published_radii(sound, lengths, **BUDGET)[0]
@@ -166,7 +165,7 @@ class Later:
         """The number, around a limit that is found before anything is exaggerated."""
         one = self.z[None], 2.0 * self.prey[None], 2.0 * self.other[None]
         limit = triplets.triplet_reach(*one, score=self.score, moving=self.moving, still=1e-6)
-        reaches = limit * (1.0 + np.linspace(-1e-3, 1e-4, 3001)) + np.linspace(-1e-5, 1e-6, 3001)
+        reaches = limit * (1.0 + np.linspace(-1e-3, 1e-4, 2001)) + np.linspace(-1e-5, 1e-6, 2001)
         corner = triplets._Cosine if self.score == "cosine" else triplets._Euclidean
         many = [np.tile(row, (len(reaches), 1)) for row in one]
         return lambda: corner.of(*many).holds(triplets._Steps.of(self.moving, reaches, 1e-6))
