@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from retr.certificates import channels, ranking, rounding, verdicts, within_channel
+from retr.certificates import channels, ranking, rounding, triplets, verdicts, within_channel
 from retr.certificates.within_channel import Surroundings
 from retr.core.errors import UsageError
 from retr.core.types import UpperBound
@@ -204,3 +204,33 @@ def test_nothing_and_a_length_of_nothing_are_allowed():
     assert rounding.check_budget(UpperBound(5e-324, "test"), 0.0) is None
     assert verdicts.verdict_at(0.0, copy=0.0, nothing=0.5) == "not-a-copy"
     assert verdicts.verdict_at(0.5, copy=0.0, nothing=0.5) == "undecided"
+
+
+def test_nothing_divided_by_what_may_be_nothing_is_nothing():
+    got = rounding.divide_down(np.zeros(2), np.array([0.0, 0.5]), np.full(2, 0.7))
+    assert got.tolist() == [-5e-324, -5e-324]
+
+
+@pytest.mark.parametrize("moving", triplets.MOVERS)
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+def test_the_bisection_ends_between_two_neighbours(score, moving):
+    random = np.random.default_rng(4)
+    z = random.normal(size=(50, 4))
+    prey, other = z + 0.3 * random.normal(size=(50, 4)), -z + random.normal(size=(50, 4))
+    corner = (triplets._Cosine if score == "cosine" else triplets._Euclidean).of(z, prey, other)
+    reach = triplets.triplet_reach(z, prey, other, score=score, moving=moving)
+    found = reach > 0
+    assert found.mean() > 0.5
+    for step, holds in ((reach, True), (np.nextafter(reach, np.inf), False)):
+        assert (corner.holds(triplets._Steps.of(moving, step, 0.0)) == holds)[found].all()
+
+
+def test_items_need_one_name_for_each_row_of_every_channel():
+    rows = channels.Margins(np.array([1.0, 2.0]), np.zeros(2), 0.0)
+    for parts in ([], [(rows, np.array([1]))], [(rows, np.array([1, 2])), (rows, np.array([1, 2, 3]))]):
+        with pytest.raises(UsageError, match="at least one channel"):
+            channels.item_margins(parts)
+    for winner in (-1, 2):
+        with pytest.raises(UsageError, match="no item at position"):
+            channels.margin_radii(rows, winner)
+    assert channels.margin_radii(rows, 0)[0] < 0 < channels.margin_radii(rows, 1)[0]
