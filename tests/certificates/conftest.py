@@ -44,6 +44,7 @@ def roundings(monkeypatch: pytest.MonkeyPatch) -> Roundings:
     signs = {"up": 1.0, "down": -1.0, "round_up": 1.0, "round_down": -1.0}
     patched = {name: found.patched(getattr(rounding, name), s) for name, s in signs.items()}
     coarse = rounding.gammas
+    monkeypatch.setattr(triplets, "gamma", lambda n: COARSER * numerics.gamma(n))
     for module in ROUNDED:
         if hasattr(module, "gammas"):
             monkeypatch.setattr(module, "gammas", lambda dim, count: COARSER * coarse(dim, count))

@@ -68,7 +68,7 @@ def test_division(coarse):
 
 def test_pixels():
     got = rounding.to_pixels(np.array([1.0, -1.0]), **BUDGET)
-    assert got == pytest.approx([(1.0 - 2e-3) / 1.5, (-1.0 - 2e-3) / 1.5], rel=1e-15)
+    assert got == pytest.approx([(1.0 - 2e-3) / 1.5, (-1.0 - 2e-3) / 1.5], rel=1e-15, abs=0)
 
 
 def test_unit_tolerance(coarse):
@@ -81,7 +81,7 @@ def test_unit_tolerance(coarse):
 @pytest.mark.parametrize("factor", [1 + 0.99e-3, 1 - 0.99e-3])
 def test_rows_may_be_a_thousandth_off(factor):
     row = np.array([[0.6, 0.8]])
-    assert rounding.unit_tolerance(row * factor)[0] == pytest.approx(0.99e-3, rel=1e-9)
+    assert rounding.unit_tolerance(row * factor)[0] == pytest.approx(0.99e-3, rel=1e-9, abs=0)
     with pytest.raises(ValueError, match=r"row 1 of those given is off by 0\.00101"):
         rounding.unit_tolerance(np.concatenate([row, row * (1 + 1.02 * (factor - 1))]))
 
@@ -228,7 +228,7 @@ def test_t9_within_a_channel(kind, tau, coarse):
     nu = max(np.abs(1 - side).max() for side in coarse.bounds(np.vstack([winner, rivals])))
     sine = math.sqrt(1 - tau**2)
     need = L * (errors + 2 * growth * z_high / L) / sine + 2 * nu * (2 * z_high + 2 * E)
-    assert around.needed(z, errors, nu) == pytest.approx(need, rel=1e-11)
+    assert around.needed(z, errors, nu) == pytest.approx(need, rel=1e-11, abs=0)
 
     def reach(w):
         w_low, w_high = coarse.bounds(w)
@@ -237,4 +237,4 @@ def test_t9_within_a_channel(kind, tau, coarse):
 
     expected = pixels(np.maximum(np.minimum(reach(winner - rivals), reach(winner[None])), -z_high))
     got = within_channel.within_channel_radii(z, winner, rivals, errors=errors, surroundings=around)
-    assert got == pytest.approx(expected, rel=1e-10)
+    assert got == pytest.approx(expected, rel=1e-10, abs=0)

@@ -149,9 +149,9 @@ def test_radius_of_unseen_rows(coarse):
         half = (b - a) / 2 if b >= a else -a
         got = shortlist.unseen_radius(a, b, score="cosine", z_norm=1.2, dim=40, **BUDGET)
         reach = 1.2 * half - 8 * g * 1.2 / (a + b) * (1 + 1e-12)
-        assert got == pytest.approx((reach - 2 * E) / L, rel=1e-14)
+        assert got == pytest.approx((reach - 2 * E) / L, rel=1e-14, abs=0)
         got = shortlist.unseen_radius(a, b, score="euclidean", z_norm=1.2, dim=40, **BUDGET)
-        assert got == pytest.approx((half - 1.25 * g * (a + b) - 2 * E) / L, rel=1e-14)
+        assert got == pytest.approx((half - 1.25 * g * (a + b) - 2 * E) / L, rel=1e-14, abs=0)
 
 
 def test_radius_of_unseen_rows_rounds_its_own_error_up(coarse):
@@ -169,8 +169,12 @@ def test_radius_of_unseen_rows_rounds_its_own_error_up(coarse):
 
 def test_radius_of_unseen_rows_where_squares_underflow():
     sure = {"lipschitz": UpperBound(1.0, "test"), "forward_error": 0.0, "dim": 40}
-    assert shortlist.unseen_radius(0.0, 0.0, score="euclidean", z_norm=1.0, **sure) == pytest.approx(-1e-140, rel=1e-9)
-    assert shortlist.unseen_radius(0.5, 0.5, score="cosine", z_norm=0.0, **sure) == pytest.approx(-1e-140, rel=1e-9)
+    assert shortlist.unseen_radius(0.0, 0.0, score="euclidean", z_norm=1.0, **sure) == pytest.approx(
+        -1e-140, rel=1e-9, abs=0
+    )
+    assert shortlist.unseen_radius(0.5, 0.5, score="cosine", z_norm=0.0, **sure) == pytest.approx(
+        -1e-140, rel=1e-9, abs=0
+    )
 
 
 def test_needed_separation():
@@ -181,7 +185,7 @@ def test_needed_separation():
         for score, scale in (("cosine", z_norm), ("euclidean", 1.0)):
             exact = (Fraction(a) + 2 * Fraction(h) / Fraction(scale)) * (1 + Fraction(1e-14))
             just(shortlist.needed_separation(a, h, score=score, z_norm=z_norm), exact, above=True, room=8 * ULP)
-    assert shortlist.needed_separation(0.25, -1.0, score="cosine", z_norm=1.0) == pytest.approx(0.25, rel=1e-13)
+    assert shortlist.needed_separation(0.25, -1.0, score="cosine", z_norm=1.0) == pytest.approx(0.25, rel=1e-13, abs=0)
 
 
 @pytest.mark.parametrize("unit", [UNIT32, TF32_UNIT])
@@ -214,6 +218,17 @@ def test_score_to_search_for_near_zero():
         cosine = 1 - (Fraction(b) + depth_gamma(dim)) ** 2 / 2 - slack(dim)
         got = Fraction(shortlist.search_score(b, y_norm=1.0, dim=dim))
         assert Fraction(9e-15) < cosine - got < Fraction(1.2e-14)
+
+
+def test_gamma_is_that_of_eight_roundings(coarse):
+    """Of the norms, and of the chord that decisions compute."""
+    g = coarse.gammas(64, 8)
+    for b in (0.3, 1.2):
+        cosine = 1 - (b + g) ** 2 / 2 - float(slack(64))
+        assert shortlist.search_score(b, y_norm=1.0, dim=64) == pytest.approx(cosine, rel=1e-6, abs=0)
+    for worst in (0.3, -0.4):
+        chord = (2 - 2 * (worst + float(slack(64)))) ** 0.5 - g
+        assert shortlist.unseen_chord(worst, y_norm=1.0, dim=64) == pytest.approx(chord, rel=1e-7, abs=0)
 
 
 def test_squared_distance_to_search_for():

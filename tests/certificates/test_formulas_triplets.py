@@ -108,7 +108,7 @@ def test_the_doubts_are_those_of_any_order_of_sums():
         n = 3 * dim + 16
         exact = 2 * (Fraction(n) * Fraction(UNIT64) / (1 - n * Fraction(UNIT64)) + 2 * Fraction(UNIT64))
         assert exact <= Fraction(triplets._cosine_doubt(dim)) <= exact * (1 + Fraction(2) ** -49)
-        assert triplets._euclidean_doubt(dim) == pytest.approx(2 * gamma(dim + 8), rel=1e-15)
+        assert triplets._euclidean_doubt(dim) == pytest.approx(2 * gamma(dim + 8), rel=1e-15, abs=0)
 
 
 def test_what_is_embedded_anew_may_lie_two_forward_errors_off(monkeypatch):

@@ -84,7 +84,7 @@ def test_unseen_rows_are_off_by_a_trillionth_more_than_the_winner(monkeypatch):
     monkeypatch.setattr(Surroundings, "needed", spied)
     around = Surroundings(0.6, UpperBound(1.0, "test"), 0.0, 0.0)
     within_channel.unseen_within_channel(2 * ROW[0], ROW[0], a=0.1, b=0.9, errors=np.zeros(1), surroundings=around)
-    assert said[0] == pytest.approx(float(rounding.unit_tolerance(ROW)[0]) + 1e-12, rel=1e-6)
+    assert said[0] == pytest.approx(float(rounding.unit_tolerance(ROW)[0]) + 1e-12, rel=1e-6, abs=0)
 
 
 def test_unseen_rows_within_a_channel_are_bounded_by_the_formula(coarse):
@@ -100,7 +100,7 @@ def test_unseen_rows_within_a_channel_are_bounded_by_the_formula(coarse):
         front = ROW[0] @ z - coarse.gammas(2, 3) * z_high * u_high - coarse.under - need
         expected = min((half - 2 * e) / L - need / (b - a) / L, (front / (u_high if front >= 0 else u_low) - 2 * e) / L)
         got = within_channel.unseen_within_channel(z, ROW[0], a=a, b=b, errors=errors, surroundings=around)
-        assert got == pytest.approx(expected, rel=1e-12)
+        assert got == pytest.approx(expected, rel=1e-12, abs=0)
     none = {"errors": errors, "surroundings": around}
     assert within_channel.unseen_within_channel(z, ROW[0], a=0.5, b=0.5, **none) == -math.inf
     assert within_channel.unseen_within_channel(z, ROW[0], a=0.0, b=5e-324, **none) == -math.inf
@@ -147,7 +147,7 @@ def test_constants_for_underflow_cover_what_is_lost():
     low, high = rounding.norm_bounds(lost)
     assert low == 0.0
     assert Fraction(2**10) * Fraction(1e-162) <= Fraction(float(high))
-    assert float(high) == pytest.approx(rounding.UNDERFLOW_NORM, rel=1e-9)
+    assert float(high) == pytest.approx(rounding.UNDERFLOW_NORM, rel=1e-9, abs=0)
     assert float(2**60 * Fraction(2) ** -1075) <= rounding.UNDERFLOW
     assert (rounding.UNDERFLOW, rounding.UNDERFLOW_NORM) == (1e-300, 1e-140)
 
@@ -156,10 +156,12 @@ def test_the_last_length_before_zero_is_ten_constants():
     z = np.array([30.0 * rounding.UNDERFLOW_NORM, 0.0])
     one = {"lipschitz": UpperBound(1.0, "test"), "forward_error": 0.0}
     # the norm's own bound takes one more
-    assert ranking.answer_radius(z, score="cosine", **one) == pytest.approx(19.0 * rounding.UNDERFLOW_NORM, rel=1e-9)
+    assert ranking.answer_radius(z, score="cosine", **one) == pytest.approx(
+        19.0 * rounding.UNDERFLOW_NORM, rel=1e-9, abs=0
+    )
     own = np.array([1.0, 0.0])
     pair = ranking.pair_radii(z, own, -own[None], score="cosine", **one)
-    assert pair[0] == pytest.approx(19.0 * rounding.UNDERFLOW_NORM, rel=1e-9)
+    assert pair[0] == pytest.approx(19.0 * rounding.UNDERFLOW_NORM, rel=1e-9, abs=0)
 
 
 def test_the_least_radius_of_a_pair_is_minus_the_length():
@@ -175,9 +177,9 @@ def test_the_least_radius_of_a_pair_is_minus_the_length():
 def test_a_sphere_or_cone_is_left_out_only_beyond_one(exactly):
     z, one = np.array([0.6, 0.8]) * 2, {"lipschitz": UpperBound(1.0, "test"), "forward_error": 0.0}
     inside = verdicts.verdict_radii(z, np.array([[1.0, 0.0]]), score="cosine", threshold=1 - 1e-12, **one)
-    assert inside.copy[0] == pytest.approx(-1.6, rel=1e-5)  # a thin cone still has its distance
+    assert inside.copy[0] == pytest.approx(-1.6, rel=1e-5, abs=0)  # a thin cone still has its distance
     outside = verdicts.verdict_radii(z, np.array([[1.0, 0.0]]), score="cosine", threshold=-1 + 1e-12, **one)
-    assert outside.nothing[0] == pytest.approx(-2.0, rel=1e-5)
+    assert outside.nothing[0] == pytest.approx(-2.0, rel=1e-5, abs=0)
 
 
 def test_thresholds_of_rows_are_checked_at_both_ends():
@@ -223,6 +225,16 @@ def test_the_bisection_ends_between_two_neighbours(score, moving):
     assert found.mean() > 0.5
     for step, holds in ((reach, True), (np.nextafter(reach, np.inf), False)):
         assert (corner.holds(triplets._Steps.of(moving, step, 0.0)) == holds)[found].all()
+
+
+def test_a_length_of_one_is_enough_for_the_published_radius():
+    z = np.zeros((400, 2))
+    z[:, 0] = 1.0 + np.arange(400) * 2.0**-52
+    one = {"lipschitz": UpperBound(1.0, "test"), "forward_error": 0.0}
+    first = int(np.argmax(triplets.published_radii(np.zeros(400), z, **one)[1]))
+    assert first > 0
+    # the least length that is proved, rounded down twice more, is 1 and no more
+    assert rounding.down(rounding.down(rounding.norm_bounds(z[first])[0])) == 1.0
 
 
 def test_items_need_one_name_for_each_row_of_every_channel():

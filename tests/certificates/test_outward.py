@@ -147,6 +147,9 @@ def of_a_place(score, tie):
         found[f"triplets, {key}, {moving}"] = Later(z, winner, rivals[3], score, moving)
     if score == "cosine":
         sound, lengths = np.full(len(rivals), 0.1), 2.0 * rivals
+        near_one = np.outer(np.linspace(0.9, 1.1, 2001), [0.6, 0.8])
+        nothing = np.zeros(len(near_one))
+        found[f"published holds, {key}"] = lambda: triplets.published_radii(nothing, near_one, **BUDGET)[1]
         found[f"published, {key}"] = lambda: triplets.published_radii(sound, lengths, **BUDGET)[0]
     return found
 
