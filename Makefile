@@ -2,8 +2,9 @@
 #
 #   make demo    set up, draw a corpus, and run the main job on it
 #   make test    set up, and pass the tests
-#   make mutants  change one token at a time, and see which changes no test notices
 #   make check   set up, lint, types, the import contract, the documentation's commands, and the tests
+#   make mutants  one token changed at a time: which changes does no test notice? COUNT=n, and DRAW=n for others
+#   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
 PYTHON ?= python3
 VENV   := .venv
@@ -12,12 +13,20 @@ READY  := $(VENV)/.ready
 
 # A slow connection is no error.
 export UV_HTTP_TIMEOUT ?= 300
+# Tests run on so many processes at once, a thread each.
+WORKERS ?= 2
+# Types are checked beside the tests, since that takes one thread; make --jobs=1 check does one thing after the other.
+ifneq (,$(filter check,$(MAKECMDGOALS)))
+ifeq (,$(filter -j%,$(MAKEFLAGS)))
+MAKEFLAGS += --jobs=2
+endif
+endif
 # The demo's index is the one it makes, whatever the caller's shell has set.
 unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check lint types imports docs constraints mutants clean
+.PHONY: help set-up demo test check check-long lint types imports docs constraints mutants clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -36,7 +45,13 @@ $(READY): pyproject.toml constraints.txt
 	@rm -f $@
 	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@: >$(VENV)/left-out
+	@command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { \
+	  echo 'There is no C++ compiler here, so pdqhash is left out, and the tests of that hash are skipped.'; \
+	  echo 'To have it (on Debian and Ubuntu: apt install g++ python3-dev): make clean, then this again.'; \
+	  echo 'pdqhash ; sys_platform == "none"' >$(VENV)/left-out; }
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	  --override $(VENV)/left-out --editable '.[dev]'
 	@touch $@
 
 # ---- the two commands of the README, and all of CI ----------------------------------------------------------
@@ -51,10 +66,17 @@ demo: $(READY)
 	$(call run,retr query img.png --certify)
 	$(call run,retr attack-eval)
 
-test: $(READY)
-	$(BIN)/python -m pytest -m 'not docs'
+PYTEST := $(BIN)/python -m pytest
+SPREAD := --numprocesses=$(WORKERS)
+# The files that hold tests so marked: to find them in this way is quicker than to import all of the tests.
+marked = -m $(1) $$(grep -rl --include='test_*.py' 'pytest.mark.$(1)' tests)
 
-check: lint types imports docs test
+# A file at a time to each worker; then alone, what measures time.
+test: $(READY)
+	$(PYTEST) $(SPREAD) --dist=loadfile --no-loadscope-reorder -m 'not docs and not alone'
+	$(PYTEST) $(call marked,alone)
+
+check: lint imports types docs test
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -67,9 +89,20 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 docs: $(READY)
-	$(BIN)/python -m pytest -m docs
+	$(PYTEST) $(SPREAD) --dist=load $(call marked,docs)
 
 # ---- now and then -------------------------------------------------------------------------------------------
+
+ROUNDS ?= 10
+SEED ?= $(shell $(PYTHON) -c 'import secrets; print(secrets.randbelow(10**6))')
+
+# In CI the examples are always the same; here they are others in every run, and a failure prints its seed.
+check-long: $(READY)
+	@seed=$(SEED); for round in $$(seq $(ROUNDS)); do \
+	  echo "round $$round of $(ROUNDS): SEED=$$seed ROUNDS=1 repeats it"; \
+	  $(PYTEST) $(SPREAD) --dist=worksteal -m hypothesis --hypothesis-profile=long --hypothesis-seed=$$seed || exit; \
+	  seed=$$((seed + 1)); \
+	done
 
 # Resolves the newest versions that fit together, for every platform and Python that retr supports.
 constraints: | $(READY)
@@ -77,13 +110,13 @@ constraints: | $(READY)
 	  --no-annotate --no-emit-index-url --no-emit-find-links --color never --quiet \
 	  --custom-compile-command 'make constraints' --output-file constraints.txt
 
-# How many small faults, and which ones: make mutants COUNT=200 SEED=1
+# How many small faults, and which ones: make mutants COUNT=200 DRAW=1
 COUNT ?= 60
-SEED  ?= 0
+DRAW  ?= 0
 
 # Changes one token at a time in a copy of the project, and fails if the tests notice fewer than 95 in 100.
 mutants: $(READY)
-	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m mutants --count $(COUNT) --seed $(SEED)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m mutants --count $(COUNT) --seed $(DRAW)
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

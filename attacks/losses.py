@@ -48,21 +48,6 @@ class RatioTarget:
         return -lead * ((3.0 * other + prey) / total) / 4.0  # r² − ¼
 
 
-def distance_to(metric: Callable[[Tensor, Tensor], Tensor], references: Tensor) -> Distance:
-    """The distance of an image to the reference of its sample.
-
-    Args:
-        metric: (images, references) → (b,).
-        references: one for each sample of the batch, in order.
-    """
-    return lambda x, samples: metric(x, references[samples])
-
-
-def fixed(distances: Tensor) -> Distance:
-    """Distances that the attacked image has no part in, one for each sample of the batch."""
-    return lambda x, samples: distances[samples].to(x)
-
-
 class EmbeddingTarget:
     """LipSim's direct attack (arXiv 2310.18274, section 5): ‖f(x + δ) − f(x)‖, as large as it gets.
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..core.numerics import dot_gamma, norm, round_up
+from ..core.units import psnr_of, rmse_of
 from ..images.decode import load
 from ..images.policy import DecodePolicy
 from .projections import Ball, Norm
@@ -32,7 +33,7 @@ class Distance:
         l2: Euclidean norm over all values in [0, 1].
         linf: largest change of a value, in [0, 1].
         rmse: 255·ℓ2/√n, in 8-bit levels.
-        psnr: −20·log10(ℓ2/√n) in dB; None where the images are equal.
+        psnr: −20·log10(ℓ2/√n) in dB, rounded down; None where the images are equal.
         changed_001, changed_01, changed_03: share of pixels, in [0, 1], any of whose values changed by more than 0.001,
             0.01 or 0.03 where values run from −1 to 1 (half as much where they run from 0 to 1).
         pixels: number of pixels that changed at all.
@@ -64,14 +65,13 @@ def measure(clean: Pixels, other: Pixels) -> Distance:
     delta = change.reshape(-1)
     # One rounding per difference, then the sum of squares: each has a proved bound.
     l2 = round_up(float(norm(delta)) * (1.0 + 2.0 * dot_gamma(delta.size)))
-    share = l2 / math.sqrt(delta.size)
     exact = not delta.any()
     largest = np.abs(change).max(axis=-1)  # h w
     return Distance(
         l2=0.0 if exact else l2,
         linf=0.0 if exact else round_up(float(np.abs(delta).max())),
-        rmse=0.0 if exact else round_up(255.0 * share),
-        psnr=None if exact else -20.0 * math.log10(share),
+        rmse=0.0 if exact else rmse_of(l2, delta.size, up=True),
+        psnr=None if exact else psnr_of(l2, delta.size, up=False),
         changed_001=_changed(largest, 0.001),
         changed_01=_changed(largest, 0.01),
         changed_03=_changed(largest, 0.03),

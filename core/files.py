@@ -31,7 +31,9 @@ def digest_json(value: Any) -> str:
 
 
 def sync_directory(path: Path) -> None:
-    """Make renames inside a directory durable."""
+    """Make renames inside a directory durable; on Windows, where folders cannot be opened, the system does."""
+    if os.name == "nt":
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,15 +1,28 @@
-"""The three ways a radius is reported: ℓ2 in pixels, RMSE in 8-bit levels, and the PSNR floor in dB (THEORY §0)."""
+"""The three ways a size of change is given: ℓ2 in pixels, RMSE in 8-bit levels, and PSNR in dB (THEORY §0).
+
+Conversions are rounded in the direction that the caller's promise needs, to the next float64 on that side: what is
+proved may only be stated smaller, what is asked for may only be proved larger, and an attack may only get less.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact
 from typing import Literal, get_args
 
 from .errors import UsageError
-from .numerics import round_down
 
 Unit = Literal["l2", "rmse", "psnr"]
+
+_DIGITS = 80
+"""Decimal digits of a conversion."""
+_ERROR = Decimal("1e-45")
+"""More than the relative error of a conversion (the logarithm loses the most: 33 digits near 0 dB), less than half the
+relative distance of an exact result from a float64 that it is not (2⁻¹³³ between the squares of an RMSE)."""
+_MOST_DB = 10_000.0
+"""Beyond ± this the ℓ2 norm is out of the range of float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +32,12 @@ class Radius:
     Attributes:
         l2: Euclidean norm over all n values, ≥ 0 and finite.
         values: n, the number of values of the query as decoded.
+        given: the number and the unit that somebody asked for, which ``l2`` covers; None for a radius that was proved.
     """
 
     l2: float
     values: int
+    given: tuple[float, Unit] | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.l2) and self.l2 >= 0):
@@ -30,21 +45,37 @@ class Radius:
         if self.values <= 0:
             raise ValueError(f"a radius needs an image with values, got {self.values}")
 
+    @classmethod
+    def asked(cls, amount: float, unit: Unit, values: int) -> Radius:
+        """A budget as somebody gave it: its unit keeps the number as it is.
+
+        Raises:
+            UsageError: as :func:`to_l2`.
+        """
+        return cls(to_l2(amount, unit, values), values, (amount, unit))
+
     @property
     def rmse(self) -> float:
-        """255·r/√n: root mean square change in 8-bit levels; does not depend on the resolution."""
-        return round_down(255.0 * self.l2 / math.sqrt(self.values))
+        """255·r/√n, rounded down: root mean square change in 8-bit levels; does not depend on the resolution."""
+        return rmse_of(self.l2, self.values) if self._unit != "rmse" else self._amount
 
     @property
     def psnr(self) -> float | None:
-        """The floor in dB: every image at least this close is covered. None at radius 0 (no image is)."""
-        if self.l2 == 0:
-            return None
-        return -20.0 * math.log10(self.l2 / math.sqrt(self.values))
+        """The floor in dB, rounded up: every image at least this close is covered. None at radius 0 (no image is)."""
+        return psnr_of(self.l2, self.values) if self._unit != "psnr" else self._amount
 
     def as_json(self) -> dict[str, float | None]:
         """``{"l2": …, "rmse": …, "psnr": …}``."""
         return {"l2": self.l2, "rmse": self.rmse, "psnr": self.psnr}
+
+    @property
+    def _amount(self) -> float:
+        assert self.given is not None, "asked only where a unit was given"
+        return self.given[0]
+
+    @property
+    def _unit(self) -> Unit | None:
+        return None if self.given is None else self.given[1]
 
 
 UNITS: tuple[str, ...] = get_args(Unit)
@@ -61,13 +92,15 @@ def check_unit(name: str) -> Unit:
     return name  # type: ignore[return-value]
 
 
-def to_l2(amount: float, unit: Unit, values: int) -> float:
+def to_l2(amount: float, unit: Unit, values: int, *, inside: bool = False) -> float:
     """Convert a budget to ℓ2 for an image of n values.
 
     Args:
         amount: ℓ2 norm, RMSE in 8-bit levels, or PSNR in dB.
         unit: which of the three.
         values: n = 3·H·W.
+        inside: rounded down, so that whoever stays within the ℓ2 norm stays within the budget: what an attack gets.
+            Otherwise rounded up, so that whatever holds within the ℓ2 norm holds within the budget: what is proved.
 
     Raises:
         UsageError: for a non-finite or a negative norm.
@@ -77,5 +110,32 @@ def to_l2(amount: float, unit: Unit, values: int) -> float:
     if unit == "l2":
         return amount
     if unit == "rmse":
-        return amount * math.sqrt(values) / 255.0
-    return math.sqrt(values) * 10.0 ** (-amount / 20.0)
+        return _directed(lambda c: c.divide(c.multiply(Decimal(amount), c.sqrt(values)), 255), up=not inside)
+    decibels = Decimal(min(_MOST_DB, max(-_MOST_DB, amount)))
+    return _directed(lambda c: c.multiply(c.sqrt(values), c.power(10, c.divide(decibels, Decimal(-20)))), up=not inside)
+
+
+def rmse_of(l2: float, values: int, *, up: bool = False) -> float:
+    """255·ℓ2/√n in 8-bit levels, rounded down for what is proved and ``up`` for what is measured."""
+    return _directed(lambda c: c.divide(c.multiply(255, Decimal(l2)), c.sqrt(values)), up=up)
+
+
+def psnr_of(l2: float, values: int, *, up: bool = True) -> float | None:
+    """−20·log10(ℓ2/√n) in dB, rounded up for what is proved, down for what is measured; None for no change."""
+    if l2 == 0:
+        return None
+    norm = Decimal(l2)
+    return _directed(lambda c: c.multiply(10, c.log10(c.divide(values, c.multiply(norm, norm)))), up=up)
+
+
+def _directed(conversion: Callable[[Context], Decimal], *, up: bool) -> float:
+    """The float64 next to a real number on one side of it, or the number itself where it is a float64."""
+    context = Context(prec=_DIGITS)
+    found = conversion(context)
+    if context.flags[Inexact]:
+        error = context.multiply(found.copy_abs(), _ERROR)
+        found = context.add(found, error) if up else context.subtract(found, error)
+    nearest = float(found)
+    if up:
+        return nearest if Decimal(nearest) >= found else math.nextafter(nearest, math.inf)
+    return nearest if Decimal(nearest) <= found else math.nextafter(nearest, -math.inf)

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..core.errors import UsageError
-from . import bapps, clic, jnd, labelled, nights, pieapp, synthetic
+from . import bapps, clic, labelled, nights, pieapp, synthetic
 
-Task = Literal["2afc", "jnd", "labels"]
+Task = Literal["2afc", "labels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class DataInfo:
     Attributes:
         name: as on the command line; the layout's name.
         title: what it is, in a line.
-        task: 2afc (which of two is nearer), jnd (are two the same), labels (what an image shows).
+        task: 2afc (which of two is nearer), labels (what an image shows).
         paper: where it was published, or "".
         licence: what its owners say of its use.
         size: how much there is to download, and what is in it.
@@ -70,22 +70,6 @@ bapps/2afc/train/{traditional,cnn,mix}/…""",
         "The four files of a triplet are met by their stem, not by their order.",
         "How many people judged is not stored; the papers' subset is the triplets whose judgement is 0 or 1.",
     ),
-)
-
-JND = DataInfo(
-    name=jnd.LAYOUT,
-    title="pairs of 64-pixel patches: who saw a difference?",
-    task="jnd",
-    paper=BAPPS.paper,
-    licence=BAPPS.licence,
-    size="0.2 GB",
-    splits=jnd.SPLITS,
-    layout="""\
-bapps/jnd/val/{cnn,traditional}/p0/000000.png
-                               /p1/000000.png
-                               /same/000000.npy     one number: share of people who saw no difference""",
-    get=("mkdir -p bapps && cd bapps", f"curl -LO {_BAPPS_FILES}/jnd.tar.gz && tar -xf jnd.tar.gz"),
-    notes=("The three files of a pair are met by their stem.",),
 )
 
 NIGHTS = DataInfo(
@@ -188,7 +172,7 @@ images/<label>/….jpg                    at any depth below the label's folder"
     notes=("Images outside of any label's folder and labels without an image are named.",),
 )
 
-CATALOGUE: dict[str, DataInfo] = {info.name: info for info in (BAPPS, JND, NIGHTS, PIEAPP, CLIC, SYNTHETIC, FOLDERS)}
+CATALOGUE: dict[str, DataInfo] = {info.name: info for info in (BAPPS, NIGHTS, PIEAPP, CLIC, SYNTHETIC, FOLDERS)}
 """Every data set by name."""
 
 

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from ..core.errors import UsageError
-from .files import is_image_name, safe_path, walk_files, whole_file
+from ..images.names import is_image_name
+from .files import safe_path, walk_files, whole_file
 from .rows import Entry, RowError, read_rows
 from .tables import read_plain
 from .triplets import Triplet, TripletSet

@@ -25,7 +25,6 @@ that of visibility, which no strength proves, and metrics that count differences
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from PIL import Image, ImageFilter
 
 from ..core.errors import UsageError
 from ..images.edits import Pixels
+from ..images.jpeg import through_jpeg
 
 Range = tuple[float, float]
 
@@ -66,9 +66,7 @@ class Distortion:
 def jpeg(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Through JPEG at quality 100 − strength and back."""
     del rng
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=round(100 - strength), subsampling="4:2:0")
-    return np.array(Image.open(buffer, formats=["JPEG"]))
+    return through_jpeg(pixels, quality=round(100 - strength))
 
 
 def blur(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -203,11 +201,6 @@ class Pairing:
     name: str
     near: Distortion
     far: Distortion
-
-    @property
-    def same_kind(self) -> bool:
-        """Whether the order follows from the strengths alone."""
-        return self.near is self.far
 
 
 def _mixed(near: str, far: str) -> Pairing:

@@ -10,14 +10,6 @@ from pathlib import Path, PurePosixPath
 from ..core.errors import UsageError
 from .rows import RowError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
-"""Endings of image files; what a file holds is told by its bytes when it is decoded."""
-
-
-def is_image_name(path: Path) -> bool:
-    """Whether a file is one of the data set's images by its name; dot files (``._1.png`` of macOS) are not."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
 
 def image_below(folder: Path, text: str) -> Path:
     """The file that a table names, relative to the data set's folder.

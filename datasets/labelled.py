@@ -15,7 +15,8 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.files import digest_json
-from .files import is_image_name, walk_files, whole_file
+from ..images.names import is_image_name
+from .files import walk_files, whole_file
 from .rows import Entry, RejectedRow, RowError, RowSet, counted, read_rows
 
 LAYOUT = "folders"

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from ..core.errors import UsageError
-from .files import is_image_name, whole_file
+from ..images.names import is_image_name
+from .files import whole_file
 from .rows import Entry, RejectedRow, RowError, RowT, counted, read_rows
 
 JUDGEMENTS = frozenset({"judge", "same"})

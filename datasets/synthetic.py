@@ -16,16 +16,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..core.errors import UsageError
 from ..core.files import digest_json
 from ..images.edits import Pixels
+from ..images.names import is_image_name
 from ..images.policy import DecodePolicy
 from .distortions import PAIRINGS, Pairing, find_pairings
-from .files import is_image_name, walk_files
+from .files import walk_files
 from .pixels import LazyTriplets, Place, check_side, decode_image, resized
 from .rows import RowError
 from .triplets import Triplet
@@ -92,13 +92,26 @@ def synthetic(
     if side < SMALLEST_SIDE:
         raise UsageError(f"synthetic triplets have sides of at least {SMALLEST_SIDE} pixels, got {side}")
     folder = folder.resolve()
-    photos = [path.relative_to(folder).as_posix() for path in walk_files(folder) if is_image_name(path)]
+    photos = _photos(folder)
     recipes = plan(photos, count=count, kinds=find_pairings(kinds), seed=seed)
     places = tuple(Place(recipe.name, recipe.kind, float(recipe.right_is_nearer)) for recipe in recipes)
     digest = digest_json([LAYOUT, VERSION, side, [asdict(recipe) for recipe in recipes]])
     source = {"layout": LAYOUT, "version": VERSION, "seed": seed, "photos": len(photos), "sha256": digest}
     make = partial(_made, folder, recipes, side, policy or DecodePolicy())
     return LazyTriplets(LAYOUT, "all", side, places, digest, source, make, tuple(range(len(recipes))))
+
+
+def count_possible(folder: Path, kinds: tuple[str, ...] = ()) -> int:
+    """How many triplets a folder's photographs give: one of each kind from each.
+
+    Raises:
+        UsageError: for an unknown kind.
+    """
+    return len(_photos(folder.resolve())) * len(find_pairings(kinds))
+
+
+def _photos(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in walk_files(folder) if is_image_name(path)]
 
 
 def plan(photos: Sequence[str], *, count: int, kinds: Sequence[Pairing], seed: int) -> tuple[Recipe, ...]:
@@ -155,16 +168,6 @@ def make_triplet(photo: Pixels, recipe: Recipe, *, side: int) -> Triplet[Pixels]
         raise RowError("no-effect", f"{recipe.kind} leaves no order on this photo", file=recipe.photo)
     left, right = (far, near) if recipe.right_is_nearer else (near, far)
     return Triplet(recipe.name, reference, left, right, float(recipe.right_is_nearer), group=recipe.kind)
-
-
-def recipe_of(name: str, *, seed: int) -> dict[str, Any]:
-    """Plain JSON: how the triplet of this name is made.
-
-    Raises:
-        UsageError: for a name that no synthetic triplet has.
-    """
-    kind, _, photo = name.partition("/")
-    return asdict(draw(photo, find_pairings((kind,))[0], seed=seed))
 
 
 def _chosen(photos: Sequence[str], kind: Pairing, count: int, seed: int) -> list[str]:

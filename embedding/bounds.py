@@ -8,7 +8,7 @@ never counts as 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -103,6 +103,11 @@ class Proof:
     layers: tuple[LayerBound, ...]
     input_shape: tuple[int, ...]
 
+    @classmethod
+    def of(cls, layers: Sequence[LayerBound], input_shape: tuple[int, ...]) -> Proof:
+        """The proof that these layers, one after the other, make."""
+        return cls(_product(layers), tuple(layers), input_shape)
+
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of one output."""
@@ -141,11 +146,20 @@ def prove(network: nn.Module, *, input_shape: tuple[int, ...]) -> Proof:
     """
     layers: list[LayerBound] = []
     shape = input_shape
-    for name, module in _leaves(network, ""):
+    for name, module in leaves(network):
         claim = _claim(name, module, shape)
         layers.append(LayerBound(name, claim))
         shape = claim.output
-    return Proof(_product(layers), tuple(layers), input_shape)
+    return Proof.of(layers, input_shape)
+
+
+def leaves(network: nn.Module) -> list[tuple[str, ProvedLayer]]:
+    """The layers of a network by name, in order of application.
+
+    Raises:
+        ModelError: naming the first module that is not in ALLOWED, or is another map than its type says.
+    """
+    return list(_leaves(network, ""))
 
 
 def _claim(name: str, layer: ProvedLayer, shape: tuple[int, ...]) -> Claim:
@@ -183,7 +197,7 @@ def _refuse_tampering(module: nn.Module, name: str) -> None:
         )
 
 
-def _product(layers: list[LayerBound]) -> UpperBound:
+def _product(layers: Sequence[LayerBound]) -> UpperBound:
     """The product, rounded up; a factor 1 is exact and costs nothing."""
     value = 1.0
     for layer in layers:

@@ -32,7 +32,8 @@ def describe_model(spec: str, *, pretrained: bool = True) -> dict[str, Any]:
     path = _file_of(embedder.spec)
     if path is not None:
         header = read_header(path)
-        facts |= {"layers": header["lipschitz"]["layers"], "card": header["card"], "training": header["training"]}
+        facts |= {"name": _called(embedder, path), "layers": header["lipschitz"]["layers"]}
+        facts |= {"card": header["card"], "training": header["training"]}
     return facts
 
 
@@ -41,6 +42,11 @@ def _file_of(spec: str) -> Path | None:
     if spec in NAMES:
         return packaged_file(spec)
     return Path(spec.removeprefix("file:")) if spec.endswith(SUFFIX) or spec.startswith("file:") else None
+
+
+def _called(embedder: Embedder, path: Path) -> str:
+    """Its name; a file is no packaged model because its header bears the name of one, as older training runs wrote."""
+    return path.stem if embedder.name in NAMES and embedder.spec not in NAMES else embedder.name
 
 
 def prove_file(path: Path) -> dict[str, Any]:
@@ -54,14 +60,14 @@ def prove_file(path: Path) -> dict[str, Any]:
         IntegrityError: where header or weights were changed, naming what differs.
     """
     path = Path(path)
-    embedder = load_model(path)
+    embedder = load_model(path, anew=True)
     proof = embedder.proof
     assert proof is not None  # load_model refuses a file without one
     header = read_header(path)
     _require_statements(path, header, proof)
     return {
         "schema": "retr.model-proof/1",
-        "name": embedder.name,
+        "name": _called(embedder, path),
         "file": str(path),
         "digest": embedder.digest,
         "input_size": list(embedder.input_size),

@@ -181,7 +181,9 @@ def _require_weights(name: str) -> bool:
         architecture = name.partition(".")[0]
         tags = timm.list_models(f"{architecture}*", pretrained=True)[:3]
         hint = f"; there are: {', '.join(tags)}" if tags else ""
-        raise ModelError(f"timm has no pretrained weights called {name!r}{hint}; or choose --no-pretrained")
+        raise ModelError(
+            f"timm has no pretrained weights called {name!r}{hint}; or take random weights (pretrained off)"
+        )
     return True
 
 
@@ -195,7 +197,7 @@ def _fetch(name: str) -> nn.Module:
         raise WeightsUnavailable(
             f"cannot fetch the weights of timm model {name!r} ({type(error).__name__}: {reason}); "
             "connect to the hub once so that they are cached, or take random weights: "
-            f"timm:{name}{RANDOM_SUFFIX}, or --no-pretrained where there is one"
+            f"timm:{name}{RANDOM_SUFFIX}, or pretrained off"
         ) from error
 
 

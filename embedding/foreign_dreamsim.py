@@ -52,7 +52,7 @@ def load_dreamsim(kind: str, *, pretrained: bool = True) -> ForeignEmbedder:
     if kind not in KINDS:
         raise ModelError(f"dreamsim has no kind {kind!r}; choose {', '.join(KINDS)}")
     if not pretrained:
-        raise WeightsUnavailable("dreamsim has no random form; leave out --no-pretrained, or choose a timm: model")
+        raise WeightsUnavailable("dreamsim has no random form; leave pretrained on, or choose a timm: model")
     module = DreamSim(_fetch(kind))
     settings = {"family": "dreamsim", "kind": kind, "input_size": list(INPUT_SIZE)}
     digest = digest_json({**settings, "tensors": describe_tensors(module.state_dict())})

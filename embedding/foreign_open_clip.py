@@ -83,7 +83,7 @@ def _fetch(package: ModuleType, model: str, tag: str) -> Any:
         reason = (str(error).strip().splitlines() or [""])[0]
         raise WeightsUnavailable(
             f"cannot fetch the weights {tag!r} of open_clip model {model!r} ({type(error).__name__}: {reason}); "
-            "connect to the hub once so that they are cached, or choose --no-pretrained for random weights"
+            "connect to the hub once so that they are cached, or take random weights (pretrained off)"
         ) from error
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from ..core.files import canonical_json, digest_json, write_atomically
 from ..core.types import UpperBound
 from .bounds import Proof
 from .contract import Embedder
+from .kept_proofs import kept_or_proved
 from .network import Blueprint, NetworkEmbedder
 from .retr_network import RetrArchitecture
 from .retr_network import folded_skeleton as retr_skeleton
@@ -31,6 +34,8 @@ from .sll_network import SLLArchitecture, folded_skeleton
 FORMAT = "retr.model/1"
 SUFFIX = ".safetensors"
 _KEY = "retr"
+DTYPES = ("float32", "float64")
+"""Arithmetics whose rounding a header states."""
 
 
 def _sll(architecture: Mapping[str, Any]) -> nn.Sequential:
@@ -85,8 +90,13 @@ def read_header(path: Path) -> dict[str, Any]:
     return {**header, "digest": stated}
 
 
-def load_model(path: Path) -> NetworkEmbedder:
-    """Load a model file, check every byte against its digest, and prove its bound again from the weights.
+def load_model(path: Path, *, anew: bool = False) -> NetworkEmbedder:
+    """Load a model file, check every byte against its digest, and prove its bound from the weights.
+
+    Args:
+        path: the file.
+        anew: prove it again in any case; otherwise a proof of these very weights that was kept is read instead
+            (``kept_proofs``), if it says no less than the header.
 
     Raises:
         ModelError: where there is no such file, or it is not one of ours, or of an unknown family.
@@ -96,10 +106,37 @@ def load_model(path: Path) -> NetworkEmbedder:
     header = read_header(path)
     blueprint = _blueprint(path, header)
     network = _build(path, blueprint, _read_tensors(path))
-    embedder = NetworkEmbedder(network, blueprint, name=str(header.get("name", path.stem)), spec=file_spec(path))
+    prover = None if anew else _Kept(header)
+    name = str(header.get("name", path.stem))
+    embedder = NetworkEmbedder(network, blueprint, name=name, spec=file_spec(path), prover=prover)
     _require_tensors(path, header, embedder)
     _require_proof(path, header, embedder)
     return embedder
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The prover that reads a kept proof; one that says other numbers than the header is not believed."""
+
+    header: Mapping[str, Any]
+
+    def __call__(
+        self, network: nn.Module, *, input_shape: tuple[int, ...], tensors: Mapping[str, Mapping[str, Any]]
+    ) -> Proof:
+        believed = partial(_as_stated, header=self.header)
+        return kept_or_proved(network, input_shape=input_shape, tensors=tensors, believed=believed)
+
+
+def _as_stated(proof: Proof, header: Mapping[str, Any]) -> bool:
+    """Whether constants and rounding are those of the header, up to the last bits."""
+    try:
+        stated = [float(layer["value"]) for layer in header["lipschitz"]["layers"]]
+        stated += [float(header["lipschitz"]["value"]), *(float(header["rounding"][name]) for name in DTYPES)]
+    except (KeyError, TypeError, ValueError):
+        return False
+    own = [layer.bound.value for layer in proof.layers] + [proof.total.value]
+    own += [_value(proof.rounding(getattr(torch, name))) or math.inf for name in DTYPES]
+    return len(own) == len(stated) and all(math.isclose(a, b, rel_tol=1e-6) for a, b in zip(own, stated, strict=True))
 
 
 def file_spec(path: Path) -> str:
@@ -117,7 +154,7 @@ def _header(
         **embedder.blueprint.as_json(),
         "dim": embedder.dim,
         "lipschitz": _proof_json(proof),
-        "rounding": {name: _value(proof.rounding(getattr(torch, name))) for name in ("float32", "float64")},
+        "rounding": {name: _value(proof.rounding(getattr(torch, name))) for name in DTYPES},
         "tensors": embedder.tensors,
         "model_digest": embedder.digest,
         "training": None if training is None else dict(training),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self, final
+from typing import Any, Protocol, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,16 @@ class Blueprint:
         }
 
 
+class Prover(Protocol):
+    """From a network, the shape of its input and the digests of its tensors to a proof, or a ModelError."""
+
+    def __call__(
+        self, network: nn.Module, *, input_shape: tuple[int, ...], tensors: Mapping[str, Mapping[str, Any]]
+    ) -> Proof:
+        """Prove, or find a proof."""
+        ...
+
+
 @final
 class NetworkEmbedder(Embedder):
     """A folded network, with its bound proved from its own numbers when it is built.
@@ -53,17 +63,20 @@ class NetworkEmbedder(Embedder):
         blueprint: what rebuilds it.
         name: for people.
         spec: for ``load_embedder``.
+        prover: makes the proof.
     """
 
-    def __init__(self, network: nn.Module, blueprint: Blueprint, *, name: str, spec: str) -> None:
+    def __init__(
+        self, network: nn.Module, blueprint: Blueprint, *, name: str, spec: str, prover: Prover | None = None
+    ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.blueprint = blueprint
         self.name, self.spec = name, spec
         self.input_size, self.score = blueprint.input_size, blueprint.score
-        self.proof, self.uncertified_because = _prove(network, (3, *blueprint.input_size))
+        self.tensors = describe_tensors(network.state_dict())
+        self.proof, self.uncertified_because = self._prove(prover or _prove)
         self.lipschitz = self.proof.total if self.proof else None
         self.dim = self.proof.output_shape[0] if self.proof else self._measured_dim()
-        self.tensors = describe_tensors(network.state_dict())
         self.digest = map_digest(blueprint, self.tensors)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,6 +95,13 @@ class NetworkEmbedder(Embedder):
         """Move the weights; returns self."""
         self.network.to(device)
         return self
+
+    def _prove(self, prover: Prover) -> tuple[Proof | None, str | None]:
+        try:
+            shape = (3, *self.blueprint.input_size)
+            return prover(self.network, input_shape=shape, tensors=self.tensors), None
+        except ModelError as error:
+            return None, str(error)
 
     def _measured_dim(self) -> int:
         with torch.no_grad():
@@ -122,8 +142,6 @@ def _tensor_sha256(value: Tensor) -> str:
     return hashlib.sha256(flat.numpy().data).hexdigest()
 
 
-def _prove(network: nn.Module, shape: tuple[int, int, int]) -> tuple[Proof | None, str | None]:
-    try:
-        return prove(network, input_shape=shape), None
-    except ModelError as error:
-        return None, str(error)
+def _prove(network: nn.Module, *, input_shape: tuple[int, ...], tensors: Mapping[str, Any]) -> Proof:
+    del tensors
+    return prove(network, input_shape=input_shape)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from ..core.errors import ModelError
 from .model_file import load_model
 from .network import NetworkEmbedder
+from .places import weights_folder
 
 NAMES = ("retr_s",)
 """Names that a spec may use as they are."""
-
-
-def weights_folder() -> Path:
-    """Where the package keeps its model files; it may be absent."""
-    return Path(str(files("retr.embedding"))) / "weights"
 
 
 def packaged_file(name: str) -> Path | None:

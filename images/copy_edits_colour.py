@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageFilter
 
 from . import edits
+from .jpeg import through_jpeg
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 sRGB."""
@@ -36,9 +36,7 @@ def draw_jpeg(rng: np.random.Generator) -> Drawn:
 
 def jpeg(pixels: Pixels, drawn: Mapping[str, Any]) -> Pixels:
     """Through JPEG and back, 4:2:0 chroma."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=drawn["quality"], subsampling="4:2:0")
-    return np.array(Image.open(buffer, formats=["JPEG"]))
+    return through_jpeg(pixels, quality=drawn["quality"])
 
 
 def draw_blur(rng: np.random.Generator) -> Drawn:

@@ -2,7 +2,8 @@
 
 | reason | stage | what it means |
 |---|---|---|
-| `vanished` | read | nothing is at the path (any more), or a link leads nowhere |
+| `not-found` | read | nothing is at the path, or a link leads nowhere |
+| `vanished` | read | the file was there a moment before, and is gone |
 | `not-a-regular-file` | read | a directory, FIFO, socket or device; it is not opened |
 | `unreadable` | read | no permission, a loop of links, an impossible name, or an input/output error |
 | `zero-byte` | identify | the file is empty |
@@ -140,7 +141,7 @@ def read_image_file(path: Path, *, policy: DecodePolicy) -> bytes:
     """The bytes of a regular file within the policy's cap.
 
     Raises:
-        ImageRejected: ``vanished``, ``not-a-regular-file``, ``unreadable`` or ``too-many-bytes``.
+        ImageRejected: ``not-found``, ``vanished``, ``not-a-regular-file``, ``unreadable`` or ``too-many-bytes``.
     """
     size: int | None = None
     try:
@@ -171,7 +172,8 @@ def _unread(error: OSError | ValueError, size: int | None) -> ImageRejected:
     """Name a failure of the file system; a ValueError is a name with a NUL byte in it."""
     gone = isinstance(error, FileNotFoundError | NotADirectoryError) or getattr(error, "errno", None) == errno.ESTALE
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return ImageRejected(stage="read", reason="vanished" if gone else "unreadable", detail=text, byte_count=size)
+    reason = "unreadable" if not gone else "not-found" if size is None else "vanished"
+    return ImageRejected(stage="read", reason=reason, detail=text, byte_count=size)
 
 
 def _check_bytes(size: int, policy: DecodePolicy) -> None:

@@ -23,7 +23,6 @@ An edit is geometric when content leaves its place in the frame. Sizes may chang
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +32,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from .edits_geometry import border, crop, flip, rotation
 from .edits_overlay import emoji, text
+from .jpeg import through_jpeg
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 sRGB."""
@@ -61,9 +61,7 @@ def identity(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def jpeg(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Through JPEG at quality 10…60 and back."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=int(rng.integers(10, 61)), subsampling="4:2:0")
-    return np.array(Image.open(buffer, formats=["JPEG"]))
+    return through_jpeg(pixels, quality=int(rng.integers(10, 61)))
 
 
 def blur(pixels: Pixels, rng: np.random.Generator) -> Pixels:

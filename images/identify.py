@@ -25,7 +25,6 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"\xc5\xd0\xd3\xc6", "EPS"),
     (b"8BPS", "PSD"),
     (b"\0\0\1\0", "ICO"),
-    (b"\0\0\2\0", "CUR"),
     (b"\0\0\0\x0cjP  ", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
@@ -81,7 +80,21 @@ def _foreign(data: bytes) -> str | None:
     """The image format outside the policy that data begins like."""
     if b"<svg" in data[:1024].lower():
         return "SVG"
-    return next((name for magic, name in _FOREIGN if data.startswith(magic)), None)
+    if data.startswith(b"\0\0\2\0") and data[4:6] != b"\0\0":  # a cursor file names how many it holds
+        return "CUR"
+    return next((name for magic, name in _FOREIGN if data.startswith(magic)), "TGA" if _is_tga(data) else None)
+
+
+def _is_tga(data: bytes) -> bool:
+    """TGA has no magic number: a header whose every field has one of its few values, or the footer of version 2."""
+    if data.endswith(b"TRUEVISION-XFILE.\0"):
+        return True
+    if len(data) < 18:
+        return False
+    _, palette, kind, first, length, bits, _, _, width, height, depth, _ = struct.unpack_from("<BBBHHBHHHHBB", data)
+    colours = (palette, kind) in ((1, 1), (1, 9)) and length > 0 and bits in (15, 16, 24, 32)
+    plain = palette == 0 and kind in (2, 3, 10, 11) and (first, length, bits) == (0, 0, 0)
+    return (colours or plain) and width > 0 and height > 0 and depth in (8, 15, 16, 24, 32)
 
 
 def file_brands(data: bytes) -> frozenset[bytes]:

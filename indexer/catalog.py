@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.errors import IntegrityError
 from ..core.files import sha256_bytes
 
 ROW_SCHEMA = pa.schema(
@@ -103,8 +104,29 @@ def read_catalog(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def read_rejects(path: Path) -> pa.Table:
-    """Read a segment's rejects."""
-    return pq.read_table(path, memory_map=True)
+    """Read a segment's rejects.
+
+    Raises:
+        IntegrityError: the file is missing or damaged.
+    """
+    try:
+        return pq.read_table(path, memory_map=True)
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(f"{path} cannot be read: {error}") from error
+
+
+def reject_key(row: Mapping[str, Any]) -> tuple[str, str, int | None]:
+    """What makes two rejects the same: they are listed once."""
+    return row["path"], row["error"], row["bytes"]
+
+
+def content_is_gone(reject: Mapping[str, Any]) -> bool:
+    """Whether a reject tells that the file holds something else now than the image that was stored of it."""
+    return reject["stage"] != "read" and reject["error"] not in _KEEPS_CONTENT
+
+
+_KEEPS_CONTENT = frozenset({"needs-heif-extra", "out-of-memory"})
+"""They say nothing about the file, as those of stage ``read`` do not: what was stored of it stays."""
 
 
 def as_dict(row: CatalogRow | RejectRow) -> dict[str, Any]:

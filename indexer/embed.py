@@ -1,10 +1,8 @@
-"""Bulk embedding: files are prepared by threads in order, and embedded in batches, channel by channel."""
+"""Bulk embedding: prepared files are embedded in batches, channel by channel."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +11,7 @@ import torch
 
 from ..core.errors import ImageRejected
 from ..embedding.contract import Embedder
-from .prepare import Prepared, Recipe, Refused, prepare
+from .prepare import Prepared, Recipe, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +27,6 @@ class Embedded:
     kept: list[tuple[Prepared, str]]
     vectors: list[npt.NDArray[np.float32]]
     refused: list[Refused]
-
-
-def prepare_all(paths: Sequence[str], recipe: Recipe, workers: int) -> Iterator[Prepared | Refused]:
-    """Prepare files in threads (Pillow releases the interpreter while it decodes), in order, a few ahead."""
-    ahead: deque[Future[Prepared | Refused]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            for path in paths:
-                ahead.append(pool.submit(prepare, path, recipe))
-                if len(ahead) >= 8 * workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
 
 
 def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe: Recipe) -> Embedded:

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..core.errors import IntegrityError
 from .catalog import ROW_SCHEMA, read_catalog
+from .integrity import ContentCheck, check_content
+from .items import Items
 from .row_codes import ROW_CODES
 from .snapshot import Snapshot
-from .vectors import RowStore, check_size, open_rows
+from .vectors import Ids, RowStore, check_size, open_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +28,39 @@ class Gallery:
         catalog: one row per stored row, in global row order.
         stores: the rows of each channel.
         live: (rows,) False for tombstoned rows.
-        groups: (rows,) item number; rows of files with the same pixels share it; −1 for tombstoned rows.
+        table: which item each row is of, and which rows each item has.
+        content: what is known of the bytes behind all of this.
     """
 
     snapshot: Snapshot
     catalog: pa.Table
     stores: tuple[RowStore, ...]
     live: npt.NDArray[np.bool_]
-    groups: npt.NDArray[np.int64]
+    table: Items
+    content: ContentCheck
+
+    @property
+    def groups(self) -> Ids:
+        """(rows,) item number; rows of files with the same pixels share it; −1 for tombstoned rows."""
+        return self.table.groups
 
     @property
     def items(self) -> int:
         """Number of distinct live items."""
-        return int(self.groups.max()) + 1 if len(self.groups) else 0
+        return self.table.count
 
     def describe(self, row: int) -> dict[str, object]:
         """Catalog fields of one row."""
         return self.catalog.slice(row, 1).to_pylist()[0]
 
-    def originals(self) -> npt.NDArray[np.int64]:
+    def paths_of(self, item: int) -> tuple[str, ...]:
+        """Files of one item, in row order."""
+        return tuple(dict.fromkeys(self.catalog["path"].take(pa.array(self.table.rows_of(item))).to_pylist()))
+
+    def originals(self) -> Ids:
         """Global numbers of the live rows that hold an unedited view."""
-        unedited = np.asarray(self.catalog["view"].to_pylist(), dtype=object) == "original"
-        return np.flatnonzero(unedited & self.live)
+        unedited = pc.equal(self.catalog["view"], "original")  # pyright: ignore[reportAttributeAccessIssue]
+        return np.flatnonzero(unedited.to_numpy() & self.live)
 
 
 def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Gallery:
@@ -58,8 +72,10 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
         rows: False leaves the stores out: only the sizes of their files are checked, nothing is decoded.
 
     Raises:
-        IntegrityError: a file is missing, has the wrong size, or holds codes that no row has.
+        IntegrityError: a file is missing, has the wrong size, differs from its SHA-256 (as far as
+            ``integrity.check_content`` reads), or holds codes that no row has.
     """
+    content = check_content(index, snapshot)
     catalog = _read_catalogs(index, snapshot)
     if catalog.num_rows != snapshot.rows:
         raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
@@ -67,7 +83,7 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
     if not rows:
         _check_sizes(index, snapshot)
-    return Gallery(snapshot, catalog, stores, live, _groups(catalog, live))
+    return Gallery(snapshot, catalog, stores, live, Items.of(catalog["pixels_sha256"], live), content)
 
 
 def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:
@@ -94,7 +110,7 @@ def _read_catalogs(index: Path, snapshot: Snapshot) -> pa.Table:
             table = read_catalog(path)
         except (OSError, pa.ArrowException) as error:
             raise IntegrityError(f"{path} cannot be read: {error}") from error
-        tables.append(table.append_column("segment", pa.array([segment.id] * table.num_rows, pa.string())))
+        tables.append(table.append_column("segment", pa.repeat(pa.scalar(segment.id), table.num_rows)))
     schema = ROW_SCHEMA.append(pa.field("segment", pa.string()))
     return pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
 
@@ -105,15 +121,8 @@ def _live(catalog: pa.Table, snapshot: Snapshot) -> npt.NDArray[np.bool_]:
     for segment in snapshot.segments:
         gone = snapshot.tombstones.get(segment.id, ())
         if gone:
-            dead, ids = set(gone), catalog["id"].slice(start, segment.rows).to_pylist()
-            live[start : start + segment.rows] = [name not in dead for name in ids]
+            ids = catalog["id"].slice(start, segment.rows)
+            dead = pc.is_in(ids, value_set=pa.array(gone, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
+            live[start : start + segment.rows] = ~dead.to_numpy()
         start += segment.rows
     return live
-
-
-def _groups(catalog: pa.Table, live: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    groups = np.full(catalog.num_rows, -1, dtype=np.int64)
-    if live.any():
-        digests = catalog["pixels_sha256"].filter(pa.array(live)).combine_chunks()
-        groups[live] = np.asarray(digests.dictionary_encode().indices, dtype=np.int64)
-    return groups

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from ..core.errors import IntegrityError
 from ..core.files import sha256_file, write_atomically
 from .gallery import Gallery
-from .snapshot import SegmentInfo, Snapshot
+from .snapshot import SegmentInfo, Snapshot, gaps_file
 from .vectors import Float32, Ids, RowStore
 
 REFERENCES = 65_536
@@ -90,11 +90,6 @@ def write_gaps(index: Path, snapshot: Snapshot, gaps: Float32) -> str:
     digest = hashlib.sha256(content).hexdigest()
     write_atomically(gaps_file(index, digest), content)
     return digest
-
-
-def gaps_file(index: Path, digest: str) -> Path:
-    """Where a file of gaps is."""
-    return index / "gaps" / f"{digest}.parquet"
 
 
 def read_gaps(index: Path, digest: str) -> dict[str, Float32]:

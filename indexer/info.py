@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .catalog import read_rejects
-from .gallery import Gallery, open_gallery
-from .gaps import gaps_of, read_gaps
-from .snapshot import Snapshot, require_current, verify_files
+from .gallery import open_gallery
+from .held import Held, read_held
+from .integrity import check_content
+from .snapshot import Snapshot, require_current
 
 
 def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
@@ -21,57 +22,49 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
 
     Raises:
         IndexStateError: there is no index.
-        IntegrityError: a file is missing, has the wrong size or (verify) the wrong bytes.
+        IntegrityError: a file is missing, or has the wrong size or, as far as it was read, the wrong bytes.
     """
     snapshot = require_current(index)
-    checked = verify_files(index, snapshot) + _verify_gaps(index, snapshot) if verify else None
-    gallery = open_gallery(index, snapshot, rows=False)
+    checked = check_content(index, snapshot, everything=True) if verify else None
+    gallery, held = open_gallery(index, snapshot, rows=False), read_held(index, snapshot)
     return {
         "schema": "retr.info/1",
         "index": str(index),
         "snapshot": snapshot.id,
         "created": snapshot.created,
-        "items": gallery.items,
-        "files": len(set(_live_paths(gallery))),
-        "rows": int(gallery.live.sum()),
-        "tombstones": int((~gallery.live).sum()),
-        "rejects": len(current_rejects(index, snapshot, gallery)),
+        "items": held.items,
+        "files": held.table.num_rows,
+        "rows": held.rows,
+        "tombstones": snapshot.rows - held.rows,
+        "rejects": len(current_rejects(index, snapshot, held)),
         "segments": len(snapshot.segments),
         "views": snapshot.views,
         "policy_digest": snapshot.policy_digest,
-        "bytes_per_item": _bytes_per_item(gallery),
+        "bytes_per_item": _bytes_per_item(snapshot, held),
         "channels": [asdict(channel) for channel in snapshot.channels],
-        "verified": None if checked is None else f"{checked} files match their SHA-256",
+        "content": str(checked or gallery.content),
+        "verified": None if checked is None else f"{checked.files} files match their SHA-256",
     }
 
 
-def _verify_gaps(index: Path, snapshot: Snapshot) -> int:
-    """Read the gaps of local thresholds, which checks them; how many files they are."""
-    digests = {channel.threshold.gaps for channel in snapshot.channels if channel.threshold is not None}
-    for digest in digests - {None}:
-        gaps_of(snapshot, read_gaps(index, str(digest)))
-    return len(digests - {None})
+def _bytes_per_item(snapshot: Snapshot, held: Held) -> int:
+    per_row = sum(channel.row_bytes for channel in snapshot.channels)
+    return round(per_row * held.rows / max(1, held.items))
 
 
-def _live_paths(gallery: Gallery) -> list[str]:
-    paths = gallery.catalog["path"].to_pylist()
-    return [path for path, live in zip(paths, gallery.live, strict=True) if live]
-
-
-def _bytes_per_item(gallery: Gallery) -> int:
-    per_row = sum(channel.row_bytes for channel in gallery.snapshot.channels)
-    return round(per_row * int(gallery.live.sum()) / max(1, gallery.items))
-
-
-def current_rejects(index: Path, snapshot: Snapshot, gallery: Gallery) -> list[dict[str, Any]]:
+def current_rejects(index: Path, snapshot: Snapshot, held: Held) -> list[dict[str, Any]]:
     """The last reject of each path that is not in the gallery now."""
     rejects: dict[str, dict[str, Any]] = {}
     for segment in snapshot.segments:
         if segment.rejects:
             file = index / "segments" / segment.id / "rejects.parquet"
             rejects.update((row["path"], row) for row in read_rejects(file).to_pylist())
-    present = set(_live_paths(gallery))
-    return [row for path, row in sorted(rejects.items()) if path not in present]
+    present = held.find(list(rejects)).tolist()
+    return sorted((row for row, place in zip(rejects.values(), present, strict=True) if place < 0), key=_path)
+
+
+def _path(row: dict[str, Any]) -> str:
+    return row["path"]
 
 
 def list_rejects(index: Path) -> list[dict[str, Any]]:
@@ -79,6 +72,8 @@ def list_rejects(index: Path) -> list[dict[str, Any]]:
 
     Raises:
         IndexStateError: there is no index.
+        IntegrityError: what it holds is damaged.
     """
     snapshot = require_current(index)
-    return current_rejects(index, snapshot, open_gallery(index, snapshot, rows=False))
+    check_content(index, snapshot)
+    return current_rejects(index, snapshot, read_held(index, snapshot))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +40,15 @@ def describe_channel(spec: str, pretrained: bool, *, rows: str = "float32") -> C
         score=embedder.score,
         dim=embedder.dim,
         rows=find_code(rows, embedder.score).name,
+    )
+
+
+def told_apart(channels: Sequence[ChannelSpec]) -> tuple[ChannelSpec, ...]:
+    """The channels; models of one name, such as two training runs, also bear the first digits of their digests."""
+    often = Counter(channel.name for channel in channels)
+    return tuple(
+        replace(channel, name=f"{channel.name}@{channel.model_digest[:6]}") if often[channel.name] > 1 else channel
+        for channel in channels
     )
 
 

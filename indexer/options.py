@@ -11,13 +11,13 @@ import torch
 from ..core.errors import UsageError
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_ROWS, VIEW_SETS
-from .models import describe_channel
+from .models import describe_channel, told_apart
 from .row_codes import find_code
 from .snapshot import ChannelSpec, Snapshot
+from .writer import SEGMENT_ROWS
 
 DEFAULT_MODELS = ("block-means", "retr_s")
 """Two channels: each finds copies that the other misses (THEORY T9)."""
-SEGMENT_ROWS = 65_536
 
 
 class Progress(Protocol):
@@ -43,7 +43,9 @@ class IndexOptions:
         workers: decoding threads.
         batch_size: files embedded at once.
         segment_rows: rows after which a segment is sealed and a new one begun.
-        prune: forget items whose file is no longer in the (folder) corpus.
+        prune: forget items whose file is no longer in the (folder) corpus; refused where they are more than half of
+            what the index holds of that folder.
+        prune_all: forget them however many they are, also where the corpus lists nothing.
         resume: go on with an unfinished run.
         restart: drop an unfinished run.
         device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
@@ -58,6 +60,7 @@ class IndexOptions:
     batch_size: int = 64
     segment_rows: int = SEGMENT_ROWS
     prune: bool = False
+    prune_all: bool = False
     resume: bool = False
     restart: bool = False
     device: str = "auto"
@@ -73,6 +76,7 @@ class IndexReport:
         rejected: files refused; the reasons are in the catalog's rejects.
         replaced: files whose older content was replaced.
         pruned: items forgotten because their file is gone.
+        dropped: items forgotten because their file holds no acceptable image any more; it is among the rejected.
         seconds: share of work by stage; decode and resize are summed over workers.
     """
 
@@ -85,6 +89,7 @@ class IndexReport:
     rejected: int = 0
     replaced: int = 0
     pruned: int = 0
+    dropped: int = 0
     rows: int = 0
     items: int = 0
     wall_s: float = 0.0
@@ -101,10 +106,10 @@ def check_options(options: IndexOptions) -> None:
         UsageError: naming the option and its value.
     """
     if options.resume and options.restart:
-        raise UsageError("--resume and --restart exclude each other")
+        raise UsageError("resume and restart exclude each other (--resume, --restart)")
     for name in ("workers", "batch_size", "segment_rows"):
         if getattr(options, name) < 1:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
+            raise UsageError(f"{name} must be at least 1, got {getattr(options, name)}")
     if options.views is not None and options.views not in VIEW_SETS:
         raise UsageError(f"unknown view set {options.views!r}; choose {', '.join(VIEW_SETS)}")
     if options.rows is not None:
@@ -118,7 +123,7 @@ def choose_device(options: IndexOptions) -> str:
         UsageError: another word, or cuda where torch sees no device.
     """
     if options.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch sees no CUDA device")
+        raise UsageError("device cuda: torch sees no CUDA device")
     if options.device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"unknown device {options.device!r}; choose auto, cpu or cuda")
     return "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
@@ -133,30 +138,30 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     if current is None:
         views = options.views or "none"
         rows, specs = options.rows or VIEW_ROWS[views], options.models or DEFAULT_MODELS
-        channels = tuple(describe_channel(spec, options.pretrained, rows=rows) for spec in specs)
+        channels = told_apart([describe_channel(spec, options.pretrained, rows=rows) for spec in specs])
         _check_channels(channels)
         policy = options.policy or DecodePolicy()
         return Snapshot(policy.as_json(), policy.digest, views, channels)
     if options.views not in (None, current.views):
-        raise UsageError(f"this index stores views {current.views!r}, not {options.views!r}; use another -o")
+        raise UsageError(f"this index stores views {current.views!r}, not {options.views!r}; use another index")
     held = {channel.rows for channel in current.channels}
     if options.rows is not None and held != {options.rows}:
-        raise UsageError(f"this index stores {', '.join(sorted(held))} rows, not {options.rows}; use another -o")
+        raise UsageError(f"this index stores {', '.join(sorted(held))} rows, not {options.rows}; use another index")
     if options.policy is not None and current.policy_digest != options.policy.digest:
-        raise UsageError("this index was built with another decode policy; use another -o")
+        raise UsageError("this index was built with another decode policy; use another index")
     if options.models is not None:
         asked = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
         if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
             names = ", ".join(c.name for c in current.channels)
-            raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another -o")
+            raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another index")
     return current
 
 
 def _check_channels(channels: Sequence[ChannelSpec]) -> None:
     """Several channels are ranked by their margins in pixels, which only a proved constant can give (THEORY T9)."""
-    names = [channel.name for channel in channels]
+    digests = [channel.model_digest for channel in channels]
     uncertified = [channel.name for channel in channels if not channel.certified]
     if len(channels) > 1 and uncertified:
         raise UsageError(f"{uncertified[0]} is uncertified: it can only be the one channel of an index")
-    if len(set(names)) < len(names):
-        raise UsageError(f"the same model is named twice: {', '.join(names)}")
+    if len(set(digests)) < len(digests):
+        raise UsageError(f"the same model is named twice: {', '.join(channel.name for channel in channels)}")

@@ -12,11 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.errors import ImageRejected
-from ..images.decode import DecodedImage, load
+from ..images.decode import DecodedImage
 from ..images.policy import DecodePolicy
 from ..images.resize import resize_operator
 from ..images.views import Pixels, View
-from .corpus import file_stamp, text_to_path
+from .catalog import CatalogRow, RejectRow, item_id
+from .sources import Entry, file_stamp, text_to_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,23 @@ class Prepared:
     height: int
     format: str
     inputs: dict[tuple[int, int], Tensor]
-    decode_s: float
-    resize_s: float
+    decode_s: float = 0.0
+    resize_s: float = 0.0
+
+    def row(self, view: str) -> CatalogRow:
+        """What the catalog says of one of its views."""
+        return CatalogRow(
+            id=item_id(self.path, self.bytes_sha256),
+            path=self.path,
+            bytes_sha256=self.bytes_sha256,
+            pixels_sha256=self.pixels_sha256,
+            bytes=self.byte_count,
+            mtime_ns=self.mtime_ns,
+            width=self.width,
+            height=self.height,
+            format=self.format,
+            view=view,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +73,33 @@ class Refused:
     why: ImageRejected
     decode_s: float = 0.0
 
+    def row(self) -> RejectRow:
+        """What the list of rejects says of it."""
+        return RejectRow(self.path, self.why.stage, self.why.reason, self.why.detail, self.why.byte_count)
+
 
 def prepare(path: str, recipe: Recipe) -> Prepared | Refused:
-    """Decode, view and resize one file."""
+    """Decode, view and resize one file, as it is now."""
+    return prepare_entry(Entry(path, *(file_stamp(text_to_path(path)) or (0, 0))), recipe)
+
+
+def prepare_entry(entry: Entry, recipe: Recipe) -> Prepared | Refused:
+    """Decode, view and resize one listed image."""
     began = time.perf_counter()
-    file = text_to_path(path)
-    stamp = file_stamp(file)
     try:
-        image = load(file, policy=recipe.policy)
+        image = entry.load(recipe.policy)
         pixels_sha256 = image.pixels_sha256
     except ImageRejected as why:
-        return Refused(path, why, time.perf_counter() - began)
+        return Refused(entry.name, why, time.perf_counter() - began)
     decoded = time.perf_counter()
     inputs = resize_views(image, recipe)
     resized = time.perf_counter()
     return Prepared(
-        path=path,
+        path=entry.name,
         bytes_sha256=image.bytes_sha256,
         pixels_sha256=pixels_sha256,
         byte_count=image.byte_count,
-        mtime_ns=stamp[1] if stamp else 0,
+        mtime_ns=entry.mtime_ns,
         width=image.width,
         height=image.height,
         format=image.format,

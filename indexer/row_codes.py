@@ -89,7 +89,9 @@ def find_code(name: str, score: Score = "cosine") -> RowCode:
     if name not in ROW_CODES:
         raise UsageError(f"unknown row type {name!r}; choose {', '.join(ROW_CODES)}")
     if score != "cosine" and name != "float32":
-        raise UsageError(f"--rows {name} stores directions only, and a Euclidean channel compares lengths too: float32")
+        raise UsageError(
+            f"rows {name} (--rows {name}) keep directions only, and a Euclidean channel compares lengths too: float32"
+        )
     return ROW_CODES[name]
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import IndexStateError, IntegrityError
-from ..core.files import canonical_json, digest_json, sha256_file, sync_directory, write_atomically
+from ..core.files import canonical_json, digest_json, sync_directory, write_atomically
 from ..core.types import Score
 from .row_codes import ROW_CODES
 
@@ -208,7 +208,10 @@ def read_snapshot(index: Path, name: str) -> Snapshot:
         raise IntegrityError(f"snapshot {name!r} is named, and {file} does not exist") from error
     except ValueError as error:
         raise IntegrityError(f"{file} is not JSON: {error}") from error
-    return parse_snapshot(data)
+    snapshot = parse_snapshot(data)
+    if snapshot.id != name:
+        raise IntegrityError(f"{file} holds snapshot {snapshot.id}: another file was put in its place")
+    return snapshot
 
 
 def require_current(index: Path) -> Snapshot:
@@ -221,7 +224,7 @@ def require_current(index: Path) -> Snapshot:
     if snapshot is not None:
         return snapshot
     if (index / "staging").exists():
-        raise IndexStateError(f"{index} holds an unfinished first run; finish it with: retr index CORPUS --resume")
+        raise IndexStateError(f"{index} holds an unfinished first run; finish it: retr index CORPUS --resume")
     raise IndexStateError(f"no index at {index}; make one with: retr index CORPUS -o {index}, or name it with -i")
 
 
@@ -242,19 +245,19 @@ def _dated(snapshot: Snapshot) -> Snapshot:
     return snapshot if snapshot.created else replace(snapshot, created=datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def verify_files(index: Path, snapshot: Snapshot) -> int:
-    """Check every file of every segment against its SHA-256; returns how many were checked.
+def stored_files(index: Path, snapshot: Snapshot) -> Iterator[tuple[Path, str]]:
+    """Every file that a snapshot names by its SHA-256, with that: those of its segments, and gaps of its thresholds.
 
-    Raises:
-        IntegrityError: naming the first file that is missing or differs.
+    Models have digests of another kind, which are looked at whenever they are loaded.
     """
-    checked = 0
     for segment in snapshot.segments:
         for name, digest in segment.files.items():
-            path = index / "segments" / segment.id / name
-            if not path.is_file():
-                raise IntegrityError(f"{path} is missing")
-            if sha256_file(path) != digest:
-                raise IntegrityError(f"{path} does not match its SHA-256 in snapshot {snapshot.id}")
-            checked += 1
-    return checked
+            yield index / "segments" / segment.id / name, digest
+    named = {channel.threshold.gaps for channel in snapshot.channels if channel.threshold is not None}
+    for digest in sorted(named - {None}, key=str):
+        yield gaps_file(index, str(digest)), str(digest)
+
+
+def gaps_file(index: Path, digest: str) -> Path:
+    """Where a file of gaps is."""
+    return index / "gaps" / f"{digest}.parquet"

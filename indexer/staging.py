@@ -31,13 +31,19 @@ from .snapshot import SegmentInfo
 
 @dataclass
 class Staging:
-    """An open segment in the making; one writer at a time (see ``indexer.lock``)."""
+    """An open segment in the making; one writer at a time (see ``indexer.lock``).
+
+    Attributes:
+        rows, rejects: of the catalog, as dicts.
+        paths: already accepted or refused in this segment.
+    """
 
     folder: Path
     dims: tuple[int, ...]
     codes: tuple[RowCode, ...]
     rows: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
+    paths: set[str] = field(default_factory=set)
     _files: list[IO[bytes]] = field(default_factory=list)
     _journal: IO[bytes] | None = None
 
@@ -67,12 +73,13 @@ class Staging:
         body = canonical_json({"rows": list(rows), "rejects": list(rejects)})
         self._journal.write(b"%08x %s\n" % (zlib.crc32(body), body))
         _flush(self._journal)
+        self.note(rows, rejects)
+
+    def note(self, rows: Sequence[Mapping[str, Any]], rejects: Sequence[Mapping[str, Any]]) -> None:
+        """Remember what is on disk."""
         self.rows.extend(dict(row) for row in rows)
         self.rejects.extend(dict(row) for row in rejects)
-
-    def done_paths(self) -> set[str]:
-        """Paths already accepted or refused in this segment."""
-        return {row["path"] for row in self.rows} | {row["path"] for row in self.rejects}
+        self.paths.update(row["path"] for row in [*rows, *rejects])
 
     def close(self) -> None:
         """Close the files; what was appended stays."""
@@ -128,7 +135,7 @@ def resume(folder: Path, plan: Mapping[str, Any], dims: Sequence[int], rows: Seq
     differing = sorted(key for key in {*begun, *plan} if begun.get(key) != plan.get(key))
     if differing:
         was = ", ".join(f"{key} was {begun.get(key)!r} and is now {plan.get(key)!r}" for key in differing)
-        raise UsageError(f"the unfinished run was begun differently: {was}; ask for the same, or start anew: --restart")
+        raise UsageError(f"the unfinished run was begun differently: {was}; ask for the same, or restart (--restart)")
     staging = _new(folder, dims, rows)
     length = _replay(staging)
     _cut(folder / "journal.jsonl", length)
@@ -139,6 +146,8 @@ def resume(folder: Path, plan: Mapping[str, Any], dims: Sequence[int], rows: Seq
 
 def discard(folder: Path) -> None:
     """Drop an unfinished segment, if there is one. The plan goes first: without it nothing is ever resumed."""
+    if not folder.exists():
+        return
     (folder / "plan.json").unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -160,8 +169,7 @@ def _replay(staging: Staging) -> int:
         batch = _parse(line)
         if batch is None:
             break
-        staging.rows.extend(batch["rows"])
-        staging.rejects.extend(batch["rejects"])
+        staging.note(batch["rows"], batch["rejects"])
         valid += len(line)
     return valid
 

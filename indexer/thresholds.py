@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from .snapshot import Threshold
+from .gallery import Gallery, open_gallery
+from .gaps import measure_gaps, read_gaps, write_gaps
+from .snapshot import ChannelSpec, Snapshot, Threshold
 from .vectors import RowStore
 
 FPR = 0.01
 SAMPLES = 2000
+
+
+def renew_thresholds(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
+    """The channels of a snapshot whose rows have changed, with thresholds from the gallery itself.
+
+    A calibrated one stays, marked as older than the rows; where it is local, new rows get their gaps.
+    """
+    gallery = open_gallery(index, snapshot)
+    return tuple(_with_threshold(index, gallery, number) for number in range(len(snapshot.channels)))
+
+
+def _with_threshold(index: Path, gallery: Gallery, number: int) -> ChannelSpec:
+    channel = gallery.snapshot.channels[number]
+    if channel.threshold is not None and channel.threshold.source == "calibrated":
+        threshold = replace(channel.threshold, stale=True)
+        if threshold.gaps is not None:  # rows that are new have none yet
+            gaps = measure_gaps(gallery, number, old=read_gaps(index, threshold.gaps))
+            threshold = replace(threshold, gaps=write_gaps(index, gallery.snapshot, gaps))
+        return replace(channel, threshold=threshold)
+    return replace(channel, threshold=leave_one_out(gallery.stores[number], gallery.groups, gallery.originals()))
 
 
 def leave_one_out(store: RowStore, groups: npt.NDArray[np.int64], originals: npt.NDArray[np.int64]) -> Threshold | None:

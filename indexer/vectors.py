@@ -165,5 +165,5 @@ def choose_gpu(device: str) -> bool:
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"unknown device {device!r}; choose auto, cpu or cuda")
     if device == "cuda" and not gpu_available():
-        raise UsageError("--device cuda: this FAISS build has no GPU search or sees no GPU (see the gpu extra)")
+        raise UsageError("device cuda: this FAISS build has no GPU search or sees no GPU (see the gpu extra)")
     return device != "cpu" and gpu_available()

@@ -14,6 +14,9 @@ from ..core.errors import UsageError
 Measure = Callable[[Tensor, Tensor], Tensor]
 """(ref, img), both (b, 3, h, w) in [0, 1] → (b,) distances."""
 
+ROUNDING = 1e-5
+"""How far a pixel may lie outside [0, 1]: float32 arithmetic that ends at 0 or 1 may end beside them."""
+
 Features = Callable[[Tensor], Tensor]
 """(b, 3, h, w) in [0, 1] → (b, d): the distance of two images is ‖features(ref) − features(img)‖²."""
 
@@ -117,7 +120,8 @@ class Metric:
             (b,) in the dtype of ref; row i depends on pair i alone. Metrics with float32 weights compute in float32.
 
         Raises:
-            UsageError: for shapes or dtypes that do not fit, or sides under ``facts.smallest_side``.
+            UsageError: for shapes or dtypes that do not fit, sides under ``facts.smallest_side``, or pixels outside
+                [0, 1] by more than :data:`ROUNDING`: images scaled to [−1, 1] or 0 to 255 would get a number too.
         """
         require_pair(ref, img, self.facts)
         return self._measure(ref, img).reshape(len(ref)).to(ref.dtype)
@@ -130,7 +134,7 @@ class Metric:
 
 
 def require_pair(ref: Tensor, img: Tensor, facts: Facts) -> None:
-    """Check two batches of images against a metric's needs.
+    """Check two batches of images against a metric's needs, the range of their pixels included.
 
     Raises:
         UsageError: naming the metric and what was given.
@@ -142,6 +146,16 @@ def require_pair(ref: Tensor, img: Tensor, facts: Facts) -> None:
         raise UsageError(f"{facts.name} takes floating-point pixels in [0, 1], {given}")
     if min(ref.shape[2:]) < facts.smallest_side:
         raise UsageError(f"{facts.name} needs sides of at least {facts.smallest_side} pixels, {given}")
+    for which, images in (("first", ref), ("second", img)):
+        _require_range(images, f"{facts.name} takes pixels in [0, 1], and the {which} batch has them")
+
+
+def _require_range(images: Tensor, sentence: str) -> None:
+    if not images.numel():
+        return
+    low, high = (float(end) for end in images.detach().aminmax())
+    if not (low >= -ROUNDING and high <= 1.0 + ROUNDING):  # so that NaN, which compares as nothing, is refused too
+        raise UsageError(f"{sentence} from {low:.6g} to {high:.6g}")
 
 
 def in_float32(measure: Measure) -> Measure:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, methodcaller
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from ..evaluation.intervals import Share
-from ..evaluation.summary_lines import AttackLine, BudgetLine, EditLine, MultipleLine, Rates, Summary
-from .audit_words import amount, attack_name, bounds, goals, interval, percent, radii, shifts, tightness, warnings
+from ..core.rounded import budget_text
+from ..core.statistics import Share
+from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, MultipleLine, Rates, Summary
+from .audit_words import amount, attack_name, edit_name, goals, radii, shifts, tightness, warnings
+from .kinds import BOUNDS, COUNT, NAME, RADIUS, RATE, SECONDS, SHARE, measured
+from .table import Column, Row, Rule, Table
+from .terminal import drawn, say
 
 _WIDE = 110
 """Columns of a terminal from which the tables show more."""
 _LONGEST_NAME = 28
 """Longer names are folded."""
+_STAGES = ("clean", "attacked", "certified")
 _PERCENT = 10
 """Columns that a percentage takes, with its borders."""
 
@@ -72,17 +77,17 @@ def print_audit(result: Result, console: Console | None = None) -> None:
     """What an audit found: recall, verdicts and certificates by budget, edit and attack, and the alarms."""
     out, summary = console or Console(), result.summary
     for line in _head(summary):
-        out.print(escape(line), highlight=False)
+        say(out, line)
     for table in _tables(summary, out.width):
-        out.print(table)
+        out.print(drawn(table, longest=_LONGEST_NAME))
     for line in [*radii(summary), *tightness(summary), *shifts(summary)]:
-        out.print(escape(line), highlight=False)
+        say(out, line)
     for line in warnings(summary):
-        out.print(f"[yellow]weak attack?[/yellow] {escape(line)}", highlight=False)
-    out.print(_alarms(summary), highlight=False)
-    for reason, count in sorted(result.skipped.items(), key=lambda pair: -pair[1]):
-        out.print(f"left out: {count} × {escape(reason)}", highlight=False)
-    out.print(f"records: {escape(str(result.records))}  ({result.seconds:.0f} s)", highlight=False, soft_wrap=True)
+        say(out, ("weak attack?", "yellow"), f" {line}")
+    say(out, *_alarms(summary))
+    for reason, number in sorted(result.skipped.items(), key=lambda pair: -pair[1]):
+        say(out, f"left out: {number} × {reason}")
+    say(out, f"records: {result.records}  ({result.seconds:.0f} s)", on_one_line=True)
 
 
 def _head(summary: Summary) -> Iterator[str]:
@@ -110,66 +115,49 @@ def _tables(summary: Summary, width: int) -> Iterator[Table]:
         yield _attack_table(lines, width, several=several)
 
 
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(first, overflow="fold", max_width=_LONGEST_NAME)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def _budget_table(lines: Iterable[BudgetLine], *, wide: bool) -> Table:
-    more = ("certificates\nattacked", "alarms") if wide else ()
-    table = _table(
-        "By budget (attacked: worst of all attacks; in brackets: 95 % interval)",
-        "budget",
-        "",
-        "clean",
-        "attacked",
-        "certified",
-        *more,
-    )
-    table.columns[1].justify = "left"
+    columns = [Column("budget", NAME), Column("", NAME), *(Column(name, RATE) for name in _STAGES)]
+    columns += [Column("certificates\nattacked", COUNT), Column("alarms", COUNT)] if wide else []
+    rows: list[Row] = []
     for line in lines:
-        for i, (name, shares) in enumerate(_questions(line)):
-            counts = (str(line.certificates), str(line.alarms)) if i == 0 else ("", "")
-            first = amount(line.budget, line.unit) if i == 0 else ""
-            table.add_row(first, name, *(interval(share) for share in shares), *(counts if wide else ()))
-        table.add_section()
-    return table
+        for place, (name, shares) in enumerate(questions(line)):
+            first = amount(line.budget, line.unit) if place == 0 else ""
+            counts = (line.certificates, line.alarms) if place == 0 else ("", "")
+            rows.append((first, name, *shares, *(counts if wide else ())))
+        rows.append(Rule())
+    return Table(tuple(columns), tuple(rows), "By budget (attacked: worst of all attacks; in brackets: 95 % interval)")
 
 
-def _questions(line: BudgetLine) -> Iterator[tuple[str, list[Share | None]]]:
-    """What a system can be right in: its name, and how often it is so clean, attacked and certified."""
+def questions(line: BudgetLine) -> Iterator[tuple[str, list[Share | None]]]:
+    """What a system can be right in, clean, attacked and certified; the verdict last, for not all give one."""
     rates = (line.clean, line.attacked, line.certified)
-    yield "recall@1", [rate and rate.first for rate in rates]
-    yield "recall@10", [rate and rate.top10 for rate in rates]
+    yield "recall@1", [one and one.first for one in rates]
+    yield "recall@10", [one and one.top10 for one in rates]
     if line.clean.verdict is not None:
-        yield "verdict", [rate and rate.verdict for rate in rates]
+        yield "verdict", [one and one.verdict for one in rates]
 
 
 def _side_by_side(summary: Summary, question: str, width: int) -> Table:
     """Systems as rows, two each: what attacks left, and what is proved."""
     names = [system.name for system in summary.systems]
     budgets = _shown([line for line in summary.budgets if line.system == names[0]], width - _longest(names) - 26)
-    title = "recall@1" if question == "recall@1" else "accuracy of the verdict"
-    heads = [amount(line.budget, line.unit).replace(" ", "\n") for line in budgets]
-    table = _table(f"Side by side: {title} under the worst of all attacks", "system", "", "clean", *heads)
-    table.columns[1].justify = "left"
+    heads = ("clean", *(amount(line.budget, line.unit).replace(" ", "\n") for line in budgets))
+    rows: list[Row] = []
     for system in summary.systems:
-        lines = [line for line in summary.budgets if line.system == system.name]
-        at = {line.budget: line for line in lines}
+        at = {line.budget: line for line in summary.budgets if line.system == system.name}
         chosen = [at.get(budget.budget) for budget in budgets]
-        attacked = [_cell(line.attacked if line else None, question) for line in chosen]
-        certified = [_cell(line.certified if line else None, question) for line in chosen]
-        table.add_row(escape(system.name), "attacked", _cell(system.clean, question), *attacked)
-        table.add_row("", "certified", "", *certified, end_section=True)
-    return table
+        attacked = [_share(line and line.attacked, question) for line in chosen]
+        certified = [_share(line and line.certified, question) for line in chosen]
+        rows += [(system.name, "attacked", _share(system.clean, question), *attacked)]
+        rows += [("", "certified", "", *certified), Rule()]
+    title = "recall@1" if question == "recall@1" else "accuracy of the verdict"
+    columns = (Column("system", NAME), Column("", NAME), *(Column(head, SHARE) for head in heads))
+    return Table(columns, tuple(rows), f"Side by side: {title} under the worst of all attacks")
 
 
-def _cell(rates: Rates | None, question: str) -> str:
+def _share(rates: Rates | None, question: str) -> float | None:
     share = rates and (rates.first if question == "recall@1" else rates.verdict)
-    return "–" if share is None else percent(share.value)
+    return None if share is None else share.value
 
 
 def _shown(lines: Sequence[Any], room: int) -> list[Any]:
@@ -185,25 +173,19 @@ def _longest(names: Iterable[str]) -> int:
 
 
 def _multiple_table(lines: Iterable[MultipleLine], *, several: bool) -> Table:
-    table = _table(
-        "At multiples of each query's own certified radius (below 1 an attack must fail)",
-        "system, × radius" if several else "× radius",
-        "queries",
-        "success\nfloat",
-        "success\nPNG",
-        "certificates\nattacked",
-        "alarms",
+    def name(line: MultipleLine) -> str:
+        return f"{line.system}, {budget_text(line.multiple)}" if several else budget_text(line.multiple)
+
+    columns = (
+        Column("system, × radius" if several else "× radius", NAME, name),
+        Column("queries", COUNT, attrgetter("queries")),
+        Column("success\nfloat", SHARE, attrgetter("success_float")),
+        Column("success\nPNG", SHARE, attrgetter("success_png")),
+        Column("certificates\nattacked", COUNT, attrgetter("certificates")),
+        Column("alarms", COUNT, attrgetter("alarms")),
     )
-    for line in lines:
-        table.add_row(
-            escape(f"{line.system}, {line.multiple:g}") if several else f"{line.multiple:g}",
-            str(line.queries),
-            percent(line.success_float),
-            percent(line.success_png),
-            str(line.certificates),
-            str(line.alarms),
-        )
-    return table
+    title = "At multiples of each query's own certified radius (below 1 an attack must fail)"
+    return Table.of(columns, lines, title=title)
 
 
 def _edit_table(summary: Summary, *, wide: bool) -> Table:
@@ -211,28 +193,23 @@ def _edit_table(summary: Summary, *, wide: bool) -> Table:
     name = summary.systems[0].name
     own = [line for line in summary.edit_budgets if line.system == name]
     worst = {line.edit: line for line in own}  # budgets come from the smallest ball to the largest
-    of = f" ({escape(name)})" if len(summary.systems) > 1 else ""
-    at = f", at {amount(own[-1].budget, own[-1].unit)}" if own else ", before any attack"
-    heads = ("attacked", "certified") if own else ("certified\nqueries",)
-    more = ("95 %\nclean",) if wide else ()
-    title = f"By edit{of}: recall@1{at}; radius as RMSE/255"
-    table = _table(title, "edit", "queries", "clean", *more, *heads, "median\nradius")
-    for line in summary.edits:
-        if line.system == name:
-            table.add_row(*_edit_row(line, worst.get(line.edit), wide=wide))
-    return table
-
-
-def _edit_row(line: EditLine, worst: BudgetLine | None, *, wide: bool) -> list[str]:
-    name = f"{line.edit} (geometric)" if line.geometric else line.edit
-    row = [name, str(line.queries), percent(line.clean1)]
+    columns = [
+        Column("edit", NAME, edit_name),
+        Column("queries", COUNT, attrgetter("queries")),
+        Column("clean", SHARE, attrgetter("clean1")),
+    ]
     if wide:
-        row.append(bounds(line.clean.first))
-    if worst is None:
-        row.append(str(line.certified))
+        columns.append(Column("95 %\nclean", BOUNDS, attrgetter("clean.first")))
+    if own:
+        columns.append(Column("attacked", SHARE, lambda line: worst[line.edit].attacked.first.value))
+        columns.append(Column("certified", SHARE, lambda line: _share(worst[line.edit].certified, "recall@1")))
     else:
-        row += [_cell(worst.attacked, "recall@1"), _cell(worst.certified, "recall@1")]
-    return [*row, "–" if line.median_rmse is None else f"{line.median_rmse:.2f}"]
+        columns.append(Column("certified\nqueries", COUNT, attrgetter("certified")))
+    columns.append(Column("median\nradius", RADIUS, attrgetter("median_rmse")))
+    of = f" ({name})" if len(summary.systems) > 1 else ""
+    at = f", at {amount(own[-1].budget, own[-1].unit)}" if own else ", before any attack"
+    title = f"By edit{of}: recall@1{at}; radius as RMSE/255"
+    return Table.of(columns, [line for line in summary.edits if line.system == name], title=title)
 
 
 def _attack_table(lines: Sequence[AttackLine], width: int, *, several: bool) -> Table:
@@ -240,36 +217,60 @@ def _attack_table(lines: Sequence[AttackLine], width: int, *, several: bool) -> 
     wide = width >= _WIDE
     levels = list(dict.fromkeys((line.budget, line.unit) for line in lines))
     names = _longest([attack_name(line) for line in lines] + [line.system for line in lines if several])
-    shown = _shown(levels, width - names - (66 if wide else 23))
-    more = ("PNG", "RMSE of\nwins", "gradients", "forwards") if wide else ()
-    heads = [amount(*level).replace(" ", "\n", 1) for level in shown]
-    title = f"By attack, goal {lines[0].goal}: queries on which it was reached (float image)"
-    table = _table(title, "attack", *heads, *more, "seconds", "alarms")
-    for system in dict.fromkeys(line.system for line in lines):
-        if several:
-            table.add_section()
-            table.add_row(escape(system), style="bold")
-        own = [line for line in lines if line.system == system]
-        for name in dict.fromkeys(attack_name(line) for line in own):
-            table.add_row(*_attack_row(name, [line for line in own if attack_name(line) == name], shown, wide=wide))
-    return table
-
-
-def _attack_row(
-    name: str, lines: Sequence[AttackLine], shown: Sequence[tuple[float, str]], *, wide: bool
-) -> Iterator[str]:
-    """One attack; what is not by budget is that of the largest."""
-    at, last = {(line.budget, line.unit): line for line in lines}, lines[-1]
-    yield escape(name)
-    yield from (percent(at[level].success_float) if level in at else "" for level in shown)
+    columns = [Column("attack", NAME, lambda runs: runs.name)]
+    for level in _shown(levels, width - names - (66 if wide else 23)):
+        columns.append(Column(amount(*level).replace(" ", "\n", 1), SHARE, methodcaller("reached", level)))
     if wide:
-        norm = "–" if last.norms is None else f"{last.norms.rmse:.2f}"
-        yield from (percent(last.success_png), norm, f"{last.gradients:.0f}", f"{last.forwards:.0f}")
-    yield f"{last.seconds:.2f}"
-    yield str(sum(line.alarms for line in lines))
+        columns += [
+            Column("PNG", SHARE, attrgetter("last.success_png")),
+            Column("RMSE of\nwins", measured(decimals=2), lambda runs: runs.last.norms and runs.last.norms.rmse),
+            Column("gradients", measured(decimals=0), attrgetter("last.gradients")),
+            Column("forwards", measured(decimals=0), attrgetter("last.forwards")),
+        ]
+    columns += [Column("seconds", SECONDS, attrgetter("last.seconds")), Column("alarms", COUNT, attrgetter("alarms"))]
+    title = f"By attack, goal {lines[0].goal}: queries on which it was reached (float image)"
+    return Table.of(columns, runs_of(lines), title=title, group=attrgetter("system") if several else None)
 
 
-def _alarms(summary: Summary) -> str:
-    colour = "red" if summary.alarms else "green"
-    text = f"[{colour}]soundness alarms: {summary.alarms}[/{colour}] in {summary.certificates} attacked certificates"
-    return text + (" – a certificate was broken inside its radius" if summary.alarms else "")
+@dataclass(frozen=True)
+class Runs:
+    """One attack on one system, from its smallest budget to its largest; what is not by budget is that of the last."""
+
+    name: str
+    lines: tuple[AttackLine, ...]
+
+    @property
+    def last(self) -> AttackLine:
+        """At the largest budget."""
+        return self.lines[-1]
+
+    @property
+    def system(self) -> str:
+        """Its name."""
+        return self.last.system
+
+    @property
+    def alarms(self) -> int:
+        """At all budgets."""
+        return sum(line.alarms for line in self.lines)
+
+    def reached(self, level: tuple[float, str]) -> float | str:
+        """Share of queries on which the goal was reached at a budget; nothing where it was not tried."""
+        at = {(line.budget, line.unit): line.success_float for line in self.lines}
+        return at.get(level, "")
+
+
+def runs_of(lines: Sequence[AttackLine]) -> list[Runs]:
+    """Lines of one goal by system and attack, in order of first appearance."""
+    found: dict[tuple[str, str], list[AttackLine]] = {}
+    order = {system: place for place, system in enumerate(dict.fromkeys(line.system for line in lines))}
+    for line in sorted(lines, key=lambda line: order[line.system]):
+        found.setdefault((line.system, attack_name(line)), []).append(line)
+    return [Runs(name, tuple(own)) for (_, name), own in found.items()]
+
+
+def _alarms(summary: Summary) -> Iterator[str | tuple[str, str]]:
+    yield f"soundness alarms: {summary.alarms}", "red" if summary.alarms else "green"
+    yield f" in {summary.certificates} attacked certificates"
+    if summary.alarms:
+        yield " – a certificate was broken inside its radius"

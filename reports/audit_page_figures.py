@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..evaluation.columns import Columns, ball_order
-from ..evaluation.curves import Axis, Curve
-from ..evaluation.intervals import Share
-from ..evaluation.shifts import ShiftLine
-from ..evaluation.summary_lines import BudgetLine, Rates, Summary
-from ..evaluation.tightness import Promise, broken_promises
-from .audit_words import PROMISES, largest_shifts, level, percent
-from .html_tags import Content, Html, tag
+from ..core.rounded import radius_text
+from ..core.statistics import Share
+from ..evaluation.robustness.columns import Columns, ball_order
+from ..evaluation.robustness.curves import Axis, Curve
+from ..evaluation.robustness.shifts import ShiftLine
+from ..evaluation.robustness.summary_lines import BudgetLine, Rates, Summary
+from ..evaluation.robustness.tightness import Promise, broken_promises
+from .audit_words import PROMISES, largest_shifts, level, moved, part_of_bound, ratio
+from .kinds import ends, percent
+from .pages import Figure
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
 
 AXIS_NAMES: dict[Axis, str] = {"rmse": "size of the change, RMSE in levels of 255", "l2": "size of the change, ℓ2"}
 _QUESTIONS: dict[Promise, str] = {"top1": "recall@1", "verdict": "accuracy of the verdict"}
 _BEYOND = 1.15
 """How far a chart goes on after the largest budget."""
-
-
-def figure(title: Content, chart: Html, *notes: Content) -> Html:
-    """One chart with its title and what to see in it."""
-    return tag("figure", tag("h4", title), chart, tag("figcaption", *notes))
-
-
-def panels(figures: Iterable[Html]) -> Html:
-    """Charts side by side, as many as there is room for."""
-    return tag("div", list(figures), class_="panels")
-
-
-def legend() -> Html:
-    """What the lines and grounds of the accuracy charts mean."""
-    words = {
-        "proved": "certified: proved for every change of this size",
-        "attacked": "attacked: left by the worst of all attacks",
-        "lost": "broken by an attack",
-        "clean": "before any attack",
-    }
-    return tag("p", [tag("span", tag("i"), text, class_=kind) for kind, text in words.items()], class_="legend")
 
 
 def end_of_axis(summary: Summary, curves: Sequence[Curve], axis: Axis) -> float:
@@ -61,14 +42,14 @@ def _on_axis(line: BudgetLine, axis: Axis) -> float:
     return ball_order(line.budget, line.unit) * (1.0 if axis == "l2" else 255.0)
 
 
-def accuracy_figure(summary: Summary, curve: Curve, *, axis: Axis, x_max: float) -> Html:
+def accuracy_figure(summary: Summary, curve: Curve, *, axis: Axis, x_max: float) -> Figure:
     """One system, one question."""
     lines = [line for line in summary.budgets if line.system == curve.system]
     shares = [(line, _share(line.attacked, curve.promise)) for line in lines]
     points = [
         Point(_on_axis(line, axis), share.value, share.low, share.high,
               f"{level(line.budget, line.unit)}: {percent(share.value)} left, 95 % interval "
-              f"{percent(share.low)} to {percent(share.high)}")
+              f"{ends(share)}")
         for line, share in shares if share is not None
     ]  # fmt: skip
     clean = curve.right / curve.queries
@@ -83,7 +64,7 @@ def accuracy_figure(summary: Summary, curve: Curve, *, axis: Axis, x_max: float)
         axis=AXIS_NAMES[axis],
         label=label,
     )
-    return figure(curve.system, chart, _at_largest(lines, curve))
+    return Figure(curve.system, chart, _at_largest(lines, curve))
 
 
 def _at_largest(lines: Sequence[BudgetLine], curve: Curve) -> str:
@@ -103,7 +84,7 @@ def _share(rates: Rates, promise: Promise) -> Share | None:
     return rates.first if promise == "top1" else rates.verdict
 
 
-def radius_figures(summary: Summary, curves: Sequence[Curve], *, axis: Axis) -> list[Html]:
+def radius_figures(summary: Summary, curves: Sequence[Curve], *, axis: Axis) -> list[Figure]:
     """How certified radii are spread, with the largest budget as a mark."""
     certified = [curve for curve in curves if curve.radii is not None and len(curve.radii)]
     ends = [float(np.quantile(curve.radii, 0.98)) for curve in certified if curve.radii is not None]
@@ -115,15 +96,17 @@ def radius_figures(summary: Summary, curves: Sequence[Curve], *, axis: Axis) -> 
         assert curve.radii is not None, "only certified curves are drawn"
         title = f"{curve.system}, {PROMISES[curve.promise]}"
         name = "certified radius, ℓ2" if axis == "l2" else "certified radius, RMSE in levels of 255"
-        chart = histogram_chart(curve.radii, x_max=x_max, axis=name, label=f"{title}: certified radii", marks=marks)
-        middle = f"Median {np.median(curve.radii):.2f} over {len(curve.radii)} queries answered right"
+        chart = histogram_chart(
+            curve.radii, x_max=x_max, axis=name, label=f"{title}: certified radii", marks=marks, write=radius_text
+        )
+        middle = radius_text(float(np.median(curve.radii)), decimals=2)
         beyond = int((curve.radii > x_max).sum())
         more = f"; the last bar holds {beyond} beyond the axis" if beyond else ""
-        figures.append(figure(title, chart, f"{middle}{more}."))
+        figures.append(Figure(title, chart, f"Median {middle} over {len(curve.radii)} queries answered right{more}."))
     return figures
 
 
-def tightness_figures(summary: Summary, table: Columns) -> list[Html]:
+def tightness_figures(summary: Summary, table: Columns) -> list[Figure]:
     """How close the smallest successful attacks come to the certified radii."""
     parts = {part.first("system"): part for part in table.groups("system")}
     figures = []
@@ -141,11 +124,13 @@ def tightness_figures(summary: Summary, table: Columns) -> list[Html]:
             limit=1.0,
         )
         found = f"An attack got through on {line.ratios.count} of {line.queries} certified queries"
-        figures.append(figure(title, chart, f"Median {line.ratios.p50:.3f}, largest {line.ratios.most:.3f}. {found}."))
+        figures.append(
+            Figure(title, chart, f"Median {ratio(line.ratios.p50)}, largest {ratio(line.ratios.most)}. {found}.")
+        )
     return figures
 
 
-def shift_figures(summary: Summary, table: Columns) -> list[Html]:
+def shift_figures(summary: Summary, table: Columns) -> list[Figure]:
     """How far attacks on the embedding moved it at the largest budget: as a share of its bound where there is one."""
     moved = table.where((table["goal"] == "embedding") & (table["medium"] == "float"))
     return [
@@ -154,17 +139,17 @@ def shift_figures(summary: Summary, table: Columns) -> list[Html]:
     ]
 
 
-def _shift_figure(line: ShiftLine, here: Columns) -> Html:
+def _shift_figure(line: ShiftLine, here: Columns) -> Figure:
     title = f"{line.system}, {level(line.budget, line.unit)}"
     label = f"{title}: shift of the embedding"
-    moved = f"Median shift {line.shift.p50:.3g}, largest {line.shift.most:.3g}, over {line.shift.count} images."
+    how = f"Median shift {moved(line.shift)}, over {line.shift.count} images."
     if line.used is None:
         shift = here["embedding_shift"]
         end = max(1.05 * line.shift.most, 1e-9)
         chart = histogram_chart(
             shift[np.isfinite(shift)], x_max=end, axis="‖f(x+δ) − f(x)‖", label=label, kind="attacked"
         )
-        return figure(title, chart, moved)
+        return Figure(title, chart, how)
     used = here["embedding_shift"] / here["embedding_limit"]
     chart = histogram_chart(
         used[np.isfinite(used)],
@@ -175,4 +160,4 @@ def _shift_figure(line: ShiftLine, here: Columns) -> Html:
         marks=[Mark(1.0, "")],
         limit=1.0,
     )
-    return figure(title, chart, f"Of the bound: median {line.used.p50:.3f}, largest {line.used.most:.3f}. {moved}")
+    return Figure(title, chart, f"Of the bound: {part_of_bound(line.used)}. {how}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
+from ..core.rounded import nearest_text, radius_text
 from .audit_page_images import difference, picture, read_picture, thumbnail_picture
 from .audit_words import broken, level, source_name
-from .html_tags import Content, Html, join, tag
 
 Record = Mapping[str, Any]
 Thumbnail = Callable[[str, str], bytes | None]
@@ -25,16 +26,52 @@ _GOALS = {
 }
 
 
-def gallery(records: pa.Table, *, root: Path, thumbnail: Thumbnail) -> Html | None:
-    """Cards of the most telling saved images; None where none was kept.
+@dataclass(frozen=True)
+class Shot:
+    """A picture with what is said under it.
+
+    Attributes:
+        address: of the picture, within the page; None where there is none.
+        words: the picture in words.
+        lines: under it; item: the id that stands last.
+        must: a missing picture leaves a gap.
+    """
+
+    address: str | None
+    words: str
+    lines: tuple[str, ...]
+    item: str = ""
+    must: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """One saved image: what was changed, and what was returned before and after.
+
+    Attributes:
+        badge: how it ended; kind: fell, held or alarm.
+        facts: name and value.
+    """
+
+    title: str
+    alarm: bool
+    badge: str
+    kind: str
+    shots: tuple[Shot, ...]
+    before: Shot
+    after: Shot
+    facts: tuple[tuple[str, str], ...]
+
+
+def gallery(records: pa.Table, *, root: Path, thumbnail: Thumbnail) -> list[Card]:
+    """Cards of the most telling saved images; none where none was kept.
 
     Args:
         records: of the run.
         root: what image paths in them are relative to.
         thumbnail: picture of an item, by system and id.
     """
-    chosen = _chosen(records)
-    return tag("div", [_card(one, root, thumbnail) for one in chosen], class_="gallery") if chosen else None
+    return [_card(one, root, thumbnail) for one in _chosen(records)]
 
 
 def _chosen(records: pa.Table) -> list[Record]:
@@ -60,14 +97,19 @@ def _fell(record: Record) -> bool:
     return bool(record["success"])
 
 
-def _card(record: Record, root: Path, thumbnail: Thumbnail) -> Html:
-    return tag(
-        "article",
-        tag("header", tag("b", _title(record)), _badge(record)),
-        tag("div", _shots(record, root), class_="shots"),
-        tag("div", _returned(record, thumbnail), class_="returned"),
-        tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in _facts(record)]),
-        class_="card alarmed" if record["alarm"] else "card",
+def _card(record: Record, root: Path, thumbnail: Thumbnail) -> Card:
+    badge, kind = ("broken", "fell") if _fell(record) else ("held", "held")
+    if record["alarm"]:
+        badge, kind = f"alarm: {broken(record['alarm_kind'])}", "alarm"
+    return Card(
+        title=_title(record),
+        alarm=bool(record["alarm"]),
+        badge=badge,
+        kind=kind,
+        shots=tuple(_shots(record, root)),
+        before=_item(record, "clean", "before", thumbnail),
+        after=_item(record, "attacked", "after", thumbnail),
+        facts=tuple(_facts(record)),
     )
 
 
@@ -76,20 +118,15 @@ def _title(record: Record) -> str:
     return f"{PurePosixPath(record['query']).name}{edit}"
 
 
-def _badge(record: Record) -> Html:
-    if record["alarm"]:
-        return tag("span", f"alarm: {broken(record['alarm_kind'])}", class_="badge alarm")
-    return tag("span", "broken" if _fell(record) else "held", class_="badge fell" if _fell(record) else "badge held")
-
-
-def _shots(record: Record, root: Path) -> Iterator[Html]:
+def _shots(record: Record, root: Path) -> Iterator[Shot]:
     clean = _read(root, record["clean_image"])
     made = _read(root, record["image"])
     changed = None if clean is None or made is None else difference(clean, made)
     form = "PNG" if record["medium"] == "png" else "float"
-    yield _figure(None if clean is None else picture(clean), "the query", "query")
-    yield _figure(None if made is None else picture(made), "the adversarial image", f"adversarial image ({form})")
-    yield _figure(changed, "ten times the difference around grey", "difference × 10")
+    yield Shot(None if clean is None else picture(clean), "the query", ("query",), must=True)
+    caption = f"adversarial image ({form})"
+    yield Shot(None if made is None else picture(made), "the adversarial image", (caption,), must=True)
+    yield Shot(changed, "ten times the difference around grey", ("difference × 10",), must=True)
 
 
 def _read(root: Path, name: str | None) -> Any:
@@ -100,39 +137,24 @@ def _read(root: Path, name: str | None) -> Any:
     return read_picture(path) if path.is_relative_to(root.resolve()) else None
 
 
-def _figure(address: str | None, alternative: str, *caption: Content) -> Html:
-    shown = tag("div", "not kept", class_="missing") if address is None else tag("img", src=address, alt=alternative)
-    return tag("figure", shown, tag("figcaption", *caption))
-
-
-def _returned(record: Record, thumbnail: Thumbnail) -> Iterator[Html]:
-    yield _item(record, "clean", "before", thumbnail)
-    yield tag("span", "→", class_="arrow", aria_hidden="true")
-    yield _item(record, "attacked", "after", thumbnail)
-
-
-def _item(record: Record, when: str, words: str, thumbnail: Thumbnail) -> Html:
+def _item(record: Record, when: str, words: str, thumbnail: Thumbnail) -> Shot:
     """What came first, whether it is right, and the verdict."""
     item = record[f"{when}_item"]
     address = None if item is None else thumbnail_picture(thumbnail(record["system"], item))
     right = "a true item" if record[f"{when}_first"] else ("nothing" if item is None else "another item")
     verdict = record[f"{when}_verdict"]
-    lines: list[Content] = [f"{words}: {right}"]
-    if verdict is not None:
-        lines += [tag("br"), verdict.replace("-", " ")]
-    if item is not None:
-        lines += [tag("br"), tag("span", item[:16], class_="mono")]
-    return _figure(address, f"first match {words}", *lines) if address else tag("figure", tag("figcaption", *lines))
+    lines = (f"{words}: {right}", *([] if verdict is None else [verdict.replace("-", " ")]))
+    return Shot(address, f"first match {words}", lines, item="" if item is None else item[:16])
 
 
-def _facts(record: Record) -> Iterator[tuple[str, Content]]:
+def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "attack", f"{record['attack']}{source_name(record['source'])} to {_GOALS.get(record['goal'], record['goal'])}"
     yield "system", record["system"]
     yield "given", level(record["budget"], record["unit"])
-    yield "RMSE", f"{record['rmse']:.2f}"
-    yield "ℓ2", f"{record['l2']:.3g}"
-    yield "ℓ∞", f"{255 * record['linf']:.1f}/255"
+    yield "RMSE", nearest_text(record["rmse"], decimals=2)
+    yield "ℓ2", nearest_text(record["l2"], digits=3)
+    yield "ℓ∞", f"{nearest_text(255 * record['linf'], decimals=1)}/255"
     if record["psnr"] is not None:
-        yield "PSNR", f"{record['psnr']:.1f} dB"
+        yield "PSNR", f"{nearest_text(record['psnr'], decimals=1)} dB"
     radius = record["radius_verdict" if record["goal"] == "verdict" else "radius_top1"]
-    yield "certified ℓ2 radius", "none" if radius is None else join(f"{radius:.3g}")
+    yield "certified ℓ2 radius", "none" if radius is None else radius_text(radius, digits=3)

@@ -3,274 +3,290 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import pyarrow as pa
 
-from ..evaluation.columns import Columns
-from ..evaluation.intervals import Quantiles, Share
-from ..evaluation.summary_lines import AttackLine, BudgetLine, EditLine, Norms, Rates, Summary
-from .audit_words import PROMISES, attack_name, bounds, broken, level, percent, source_name
-from .html_tables import count, grid, group, heading, row
-from .html_tags import Content, Html, join, tag
+from ..core.rounded import lower_text, upper_text
+from ..core.statistics import Quantiles
+from ..evaluation.robustness.columns import Columns
+from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, EditLine, Norms, Summary
+from ..evaluation.robustness.tightness import TightnessLine
+from .attack_table import Runs, questions, runs_of
+from .audit_words import PROMISES, broken, edit_name, level, source_name
+from .html_tags import Html
+from .kinds import (
+    ALARMS,
+    COUNT,
+    DIGEST,
+    GIVEN,
+    HEAT,
+    MARKUP,
+    NAME,
+    PSNR_FLOOR,
+    RADIUS,
+    RATE,
+    SECONDS,
+    SHARE,
+    WORD,
+    WRAPPED,
+    count,
+    lower,
+    measured,
+    percent,
+)
 from .svg_charts import share_bar
+from .table import Column, Kind, Table
 
 _MOST_ALARMS = 50
-_QUANTILES = ("5 %", "25 %", "median", "75 %", "95 %", "largest")
+_QUANTILES = {"5 %": "p05", "25 %": "p25", "median": "p50", "75 %": "p75", "95 %": "p95", "largest": "most"}
+_STAGES = ("clean", "attacked", "certified")
+_ALARMS = Column("alarms", ALARMS, attrgetter("alarms"))
+_CERTIFICATES = Column("certificates attacked", COUNT, attrgetter("certificates"))
 
 
-def shared(share: Share | None) -> Content:
-    """A share with its interval."""
-    return "–" if share is None else join(percent(share.value), tag("small", bounds(share)))
-
-
-def heat(share: float) -> Html:
-    """A share on a ground that is the darker the larger it is."""
-    return tag("td", percent(share), class_="heat", style=f"--share: {share:.3f}")
-
-
-def alarm_count(number: int) -> Html:
-    """A number of alarms, loud unless it is 0."""
-    return tag("td", count(number), class_="alarm" if number else None)
-
-
-def alarm_table(records: pa.Table) -> Html:
+def alarm_table(records: pa.Table) -> Table:
     """The alarms one by one: what was promised, and what broke it."""
     alarms = records.filter(records["alarm"])
-    shown = alarms.slice(0, _MOST_ALARMS).to_pylist()
-    more = f"The first {_MOST_ALARMS} of {count(alarms.num_rows)}." if alarms.num_rows > _MOST_ALARMS else ""
-    heads = (
-        "system",
-        "query",
-        "attack",
-        "broken",
-        "ℓ2 of the change",
-        "certified ℓ2",
-        heading("saved image", words=True),
+    columns = (
+        Column("system", NAME, lambda one: one["system"]),
+        Column("query", WRAPPED, lambda one: one["query"] + ("" if one["edit"] == "identity" else f" ({one['edit']})")),
+        Column("attack", NAME, _attack),
+        Column("broken", NAME, lambda one: broken(one["alarm_kind"])),
+        Column("ℓ2 of the change", WORD, lambda one: upper_text(one["l2"], digits=6)),
+        Column("certified ℓ2", WORD, _promised),
+        Column("saved image", WRAPPED, lambda one: one["image"] or "not kept"),
     )
-    return grid(heads, (_alarm(one) for one in shown), caption=more, words=4)
+    return Table.of(columns, alarms.slice(0, _MOST_ALARMS).to_pylist(), title=first_alarms(alarms.num_rows))
 
 
-def _alarm(one: dict[str, Any]) -> Html:
-    edit = "" if one["edit"] == "identity" else f" ({one['edit']})"
-    query = tag("td", one["query"] + edit, class_="words wrap")
-    attack = f"{one['attack']}{source_name(one['source'])}, {one['goal']}, {one['medium']}"
-    image = tag("td", one["image"] or "not kept", class_="words wrap")
-    change = f"{one['l2']:.6g}"
-    return row(one["system"], query, attack, broken(one["alarm_kind"]), change, _promised(one), image, words=4)
+def first_alarms(alarms: int) -> str:
+    """What is left out, where that is anything."""
+    return f"The first {_MOST_ALARMS} of {count(alarms)}." if alarms > _MOST_ALARMS else ""
+
+
+def _attack(one: dict[str, Any]) -> str:
+    return f"{one['attack']}{source_name(one['source'])}, {one['goal']}, {one['medium']}"
 
 
 def _promised(one: dict[str, Any]) -> str:
     """The radii that the change lay inside; for a broken bound, how far it let the embedding move."""
     kinds = str(one["alarm_kind"]).split("+")
     if "lipschitz" in kinds:
-        return "moved {embedding_shift:.6g}, allowed {embedding_limit:.6g}".format(**one)
+        return moved_too_far(one["embedding_shift"], one["embedding_limit"])
     radii = [one.get(f"radius_{kind}") for kind in kinds]
-    return ", ".join(f"{radius:.6g}" for radius in radii if radius is not None) or "–"
+    return ", ".join(lower_text(radius, digits=6) for radius in radii if radius is not None) or "–"
 
 
-def budget_table(summary: Summary) -> Html:
+def moved_too_far(moved: float, limit: float) -> str:
+    """How far an embedding was moved, and how far its bound lets it."""
+    return f"moved {lower_text(moved, digits=6)}, allowed {upper_text(limit, digits=6)}"
+
+
+def budget_table(summary: Summary) -> Table:
     """Every budget of every system: recall and verdict, clean, attacked, certified."""
-    questions = max(([name for name, _ in _questions(line)] for line in summary.budgets), key=len)
-    heads = ("budget", *("clean", "attacked", "certified") * len(questions), "certificates attacked", "alarms")
-    over = [("", 1), *((name, 3) for name in questions), ("", 2)]
-    rows: list[Html] = []
-    for system in summary.systems:
-        if len(summary.systems) > 1:
-            rows.append(group(f"{system.name} ({system.kind}, {system.model})", len(heads)))
-        rows += [_budget_row(line, len(questions)) for line in summary.budgets if line.system == system.name]
-    return grid(heads, rows, over=over)
+    names = max(([name for name, _ in questions(line)] for line in summary.budgets), key=len)
+    columns = [Column("budget", NAME, lambda line: level(line.budget, line.unit))]
+    for name in names:
+        over = f"{name} right" if name == "verdict" else name
+        columns += [Column(stage, RATE, _stage(name, place), over) for place, stage in enumerate(_STAGES)]
+    columns += [_CERTIFICATES, _ALARMS]
+    systems = {system.name: f"{system.name} ({system.kind}, {system.model})" for system in summary.systems}
+    lines = [line for name in systems for line in summary.budgets if line.system == name]
+    return Table.of(columns, lines, group=(lambda line: systems[line.system]) if len(systems) > 1 else None)
 
 
-def _budget_row(line: BudgetLine, questions: int) -> Html:
-    found = [shares for _, shares in _questions(line)]
-    absent: list[list[Share | None]] = [[None] * 3] * (questions - len(found))
-    cells = [shared(share) for shares in [*found, *absent] for share in shares]
-    return row(level(line.budget, line.unit), *cells, count(line.certificates), alarm_count(line.alarms))
+def _stage(question: str, place: int) -> Any:
+    return lambda line: dict(questions(line)).get(question, [None] * len(_STAGES))[place]
 
 
-def _questions(line: BudgetLine) -> Iterator[tuple[str, list[Share | None]]]:
-    """What a system can be right in, clean, attacked and certified; the verdict last, for not all give one."""
-    rates: tuple[Rates | None, ...] = (line.clean, line.attacked, line.certified)
-    yield "recall@1", [one and one.first for one in rates]
-    yield "recall@10", [one and one.top10 for one in rates]
-    if line.clean.verdict is not None:
-        yield "verdict right", [one and one.verdict for one in rates]
-
-
-def multiple_table(summary: Summary) -> Html:
+def multiple_table(summary: Summary) -> Table:
     """At multiples of each query's own radius."""
-    heads = ("system", "× radius", "queries", "success, float", "success, PNG", "certificates attacked", "alarms")
-    return grid(
-        heads,
-        (
-            row(line.system, f"{line.multiple:g}", count(line.queries), heat(line.success_float),
-                heat(line.success_png), count(line.certificates), alarm_count(line.alarms))
-            for line in summary.multiples
-        ),
-    )  # fmt: skip
+    columns = (
+        Column("system", NAME, attrgetter("system")),
+        Column("× radius", GIVEN, attrgetter("multiple")),
+        Column("queries", COUNT, attrgetter("queries")),
+        Column("success, float", HEAT, attrgetter("success_float")),
+        Column("success, PNG", HEAT, attrgetter("success_png")),
+        _CERTIFICATES,
+        _ALARMS,
+    )
+    return Table.of(columns, summary.multiples)
 
 
-def edit_table(summary: Summary) -> Html:
+def edit_table(summary: Summary) -> Table:
     """Every edit of every system, at the largest budget."""
     worst = {(line.system, line.edit): line for line in summary.edit_budgets}  # the last one is the largest ball
-    heads = ("edit", "queries", "", "clean recall@1", "attacked", "certified", "median radius (RMSE)")
-    rows: list[Html] = []
-    for system in summary.systems:
-        if len(summary.systems) > 1:
-            rows.append(group(system.name, len(heads)))
-        rows += [
-            _edit_row(line, worst.get((line.system, line.edit))) for line in summary.edits if line.system == system.name
-        ]
-    return grid(heads, rows)
 
+    def at(line: EditLine) -> BudgetLine | None:
+        return worst.get((line.system, line.edit))
 
-def _edit_row(line: EditLine, worst: BudgetLine | None) -> Html:
-    name = f"{line.edit} (geometric)" if line.geometric else line.edit
-    attacked = None if worst is None else worst.attacked.first
-    certified = None if worst is None or worst.certified is None else worst.certified.first
-    bar: Content = ""
-    if attacked is not None:
-        shares = {"clean": line.clean.first.value, "attacked": attacked.value}
-        proved = None if certified is None else certified.value
-        words = f"{name}: " + ", ".join(f"{key} {percent(value)}" for key, value in shares.items())
-        bar = share_bar(**shares, certified=proved, label=words)
-    radius = "–" if line.median_rmse is None else f"{line.median_rmse:.2f}"
-    return row(name, count(line.queries), bar, shared(line.clean.first), shared(attacked), shared(certified), radius)
-
-
-def attack_table(lines: Sequence[AttackLine], systems: Sequence[str]) -> Html:
-    """Attacks of one goal: how often it was reached at each budget."""
-    levels = list(dict.fromkeys((line.budget, line.unit) for line in lines))
-    heads = ("attack", "sees", "queries", *(level(*one) for one in levels), "as PNG", "alarms")
-
-    def cells(name: str, own: Sequence[AttackLine]) -> Html:
-        at, last = {(line.budget, line.unit): line for line in own}, own[-1]
-        shares = [heat(at[one].success_float) if one in at else "" for one in levels]
-        alarms = alarm_count(sum(line.alarms for line in own))
-        return row(name, last.sees, count(last.attempts), *shares, percent(last.success_png), alarms, words=2)
-
-    return grid(heads, _by_attack(lines, systems, len(heads), cells), words=2)
-
-
-def effort_table(lines: Sequence[AttackLine], systems: Sequence[str]) -> Html:
-    """Attacks of one goal: how large the changes are that reached it, and what each took."""
-    changed = ("> 0.001", "> 0.01", "> 0.03")
-    heads = ("attack", "images", "RMSE", "ℓ2", "ℓ∞ × 255", "PSNR", *changed, "gradients", "forwards", "seconds")
-    over = (("", 1), ("changes that reached the goal, median", 5), ("pixels changed by", 3), ("effort, mean", 3))
-
-    def cells(name: str, own: Sequence[AttackLine]) -> Html:
-        last = own[-1]
-        effort = (f"{last.gradients:.0f}", f"{last.forwards:.0f}", f"{last.seconds:.2f}")
-        return row(name, *_norms(last.norms), *effort)
-
-    return grid(heads, _by_attack(lines, systems, len(heads), cells), over=over)
-
-
-def _by_attack(
-    lines: Sequence[AttackLine],
-    systems: Sequence[str],
-    columns: int,
-    cells: Callable[[str, Sequence[AttackLine]], Html],
-) -> Iterator[Html]:
-    """A row for each attack on each system, from its lines by growing budget."""
-    for system in systems:
-        own = [line for line in lines if line.system == system]
-        if own and len(systems) > 1:
-            yield group(system, columns)
-        for name in dict.fromkeys(attack_name(line) for line in own):
-            same = [line for line in own if attack_name(line) == name]
-            yield cells(f"{name} (smallest change)" if same[-1].minimal else name, same)
-
-
-def _norms(norms: Norms | None) -> tuple[str, ...]:
-    if norms is None:
-        return ("0", *("–",) * 7)
-    psnr = "–" if norms.psnr is None else f"{norms.psnr:.1f}"
-    changed = (percent(norms.changed_001), percent(norms.changed_01), percent(norms.changed_03))
-    return (count(norms.images), f"{norms.rmse:.2f}", f"{norms.l2:.3g}", f"{255 * norms.linf:.1f}", psnr, *changed)
-
-
-def tightness_table(summary: Summary) -> Html:
-    """Certified radius ÷ smallest successful attack, in quantiles."""
-    heads = ("system, certificate", "attacked", "fell", *_QUANTILES, heading("found by", words=True))
-    return grid(
-        heads,
-        (
-            row(
-                f"{line.system}, {PROMISES[line.promise]}",
-                count(line.queries),
-                count(line.ratios.count if line.ratios else 0),
-                *_spread(line.ratios, ".3f"),
-                tag("td", _finders(line.finders), class_="words wrap"),
-            )
-            for line in summary.tightness
-        ),
+    columns = (
+        Column("edit", NAME, edit_name),
+        Column("queries", COUNT, attrgetter("queries")),
+        Column("", MARKUP, lambda line: _bar(line, at(line))),
+        Column("clean recall@1", RATE, attrgetter("clean.first")),
+        Column("attacked", RATE, lambda line: _first(at(line), "attacked")),
+        Column("certified", RATE, lambda line: _first(at(line), "certified")),
+        Column("median radius (RMSE)", RADIUS, attrgetter("median_rmse")),
     )
+    names = [system.name for system in summary.systems]
+    lines = [line for name in names for line in summary.edits if line.system == name]
+    return Table.of(columns, lines, group=attrgetter("system") if len(names) > 1 else None)
 
 
-def radius_table(summary: Summary) -> Html:
+def _first(line: BudgetLine | None, stage: str) -> Any:
+    rates = line and getattr(line, stage)
+    return rates and rates.first
+
+
+def _bar(line: EditLine, worst: BudgetLine | None) -> Html | str:
+    if worst is None:
+        return ""
+    certified = None if worst.certified is None else worst.certified.first.value
+    shares = {"clean": line.clean.first.value, "attacked": worst.attacked.first.value}
+    words = ", ".join(f"{name} {percent(value)}" for name, value in shares.items())
+    return share_bar(**shares, certified=certified, label=f"{edit_name(line)}: {words}")
+
+
+def attack_table(lines: Sequence[AttackLine], *, several: bool) -> Table:
+    """Attacks of one goal: how often it was reached at each budget."""
+    columns = [
+        Column("attack", NAME, _name),
+        Column("sees", NAME, attrgetter("last.sees")),
+        Column("queries", COUNT, attrgetter("last.attempts")),
+        *(
+            Column(level(*one), HEAT, methodcaller("reached", one))
+            for one in dict.fromkeys((line.budget, line.unit) for line in lines)
+        ),
+        Column("as PNG", SHARE, attrgetter("last.success_png")),
+        _ALARMS,
+    ]
+    return _by_attack(columns, lines, several=several)
+
+
+def effort_table(lines: Sequence[AttackLine], *, several: bool) -> Table:
+    """Attacks of one goal: how large the changes are that reached it, and what each took."""
+    sizes, pixels, effort = "changes that reached the goal, median", "pixels changed by", "effort, mean"
+    columns = [
+        Column("attack", NAME, _name),
+        Column("images", COUNT, lambda runs: 0 if runs.last.norms is None else runs.last.norms.images, sizes),
+        Column("RMSE", measured(decimals=2), _norm("rmse"), sizes),
+        Column("ℓ2", measured(digits=3), _norm("l2"), sizes),
+        Column("ℓ∞ × 255", measured(decimals=1), lambda runs: _times_255(runs.last.norms), sizes),
+        Column("PSNR", measured(decimals=1), _norm("psnr"), sizes),
+        *(
+            Column(f"> {share}", SHARE, _norm(f"changed_{digits}"), pixels)
+            for share, digits in ((0.001, "001"), (0.01, "01"), (0.03, "03"))
+        ),
+        Column("gradients", measured(decimals=0), attrgetter("last.gradients"), effort),
+        Column("forwards", measured(decimals=0), attrgetter("last.forwards"), effort),
+        Column("seconds", SECONDS, attrgetter("last.seconds"), effort),
+    ]
+    return _by_attack(columns, lines, several=several)
+
+
+def _norm(name: str) -> Any:
+    return lambda runs: runs.last.norms and getattr(runs.last.norms, name)
+
+
+def _times_255(norms: Norms | None) -> float | None:
+    return None if norms is None else 255.0 * norms.linf
+
+
+def _by_attack(columns: Sequence[Column], lines: Sequence[AttackLine], *, several: bool) -> Table:
+    return Table.of(columns, runs_of(lines), group=attrgetter("system") if several else None)
+
+
+def _name(runs: Runs) -> str:
+    return f"{runs.name} (smallest change)" if runs.last.minimal else runs.name
+
+
+def tightness_table(summary: Summary) -> Table:
+    """Certified radius ÷ smallest successful attack, in quantiles."""
+    columns = (
+        Column("system, certificate", NAME, lambda line: f"{line.system}, {PROMISES[line.promise]}"),
+        Column("attacked", COUNT, attrgetter("queries")),
+        Column("fell", COUNT, lambda line: line.ratios.count if line.ratios else 0),
+        *_spread(lower(decimals=3), attrgetter("ratios")),
+        Column("found by", WRAPPED, _finders),
+    )
+    return Table.of(columns, summary.tightness)
+
+
+def radius_table(summary: Summary) -> Table:
     """Certified radii in quantiles."""
-    heads = ("system, certificate", "queries", *_QUANTILES, "median ℓ2", "PSNR floor")
-    rows: list[Html] = []
-    for system in summary.systems:
-        for promise, line in (("top1", system.radius), ("verdict", system.verdict_radius)):
-            if line is not None:
-                psnr = "–" if line.psnr is None else f"{line.psnr:.1f} dB"
-                spread = _spread(line.spread, ".2f")
-                rows.append(
-                    row(f"{system.name}, {PROMISES[promise]}", count(line.queries), *spread, f"{line.l2:.2f}", psnr)
-                )
-    return grid(heads, rows)
+    found = [
+        (f"{system.name}, {PROMISES[promise]}", line)
+        for system in summary.systems
+        for promise, line in (("top1", system.radius), ("verdict", system.verdict_radius))
+        if line is not None
+    ]
+    columns = (
+        Column("system, certificate", NAME, lambda one: one[0]),
+        Column("queries", COUNT, lambda one: one[1].queries),
+        *_spread(RADIUS, lambda one: one[1].spread),
+        Column("median ℓ2", RADIUS, lambda one: one[1].l2),
+        Column("PSNR floor", PSNR_FLOOR, lambda one: one[1].psnr),
+    )
+    return Table.of(columns, found)
 
 
-def _spread(q: Quantiles | None, form: str) -> list[str]:
-    if q is None:
-        return ["–"] * 6
-    return [format(value, form) for value in (q.p05, q.p25, q.p50, q.p75, q.p95, q.most)]
+def _spread(kind: Kind, of: Any) -> Iterator[Column]:
+    def quantile(line: Any, name: str) -> float | None:
+        found: Quantiles | None = of(line)
+        return None if found is None else getattr(found, name)
+
+    return (Column(head, kind, lambda line, name=name: quantile(line, name)) for head, name in _QUANTILES.items())
 
 
-def _finders(finders: dict[str, int]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in finders.items()) or "–"
+def _finders(line: TightnessLine) -> str:
+    return ", ".join(f"{name} {number}" for name, number in line.finders.items()) or "–"
 
 
-def system_table(summary: Summary, table: Columns) -> Html:
+def system_table(summary: Summary, table: Columns) -> Table:
     """What each system is, to the digest."""
     policies = {part.first("system"): part.first("policy_digest") for part in table.groups("system")}
-    heads = ("system", "kind", "model", "digest", "snapshot", "decode policy")
-    rows = []
-    for system in summary.systems:
-        words = (system.model_digest, system.snapshot, policies[system.name])
-        digests = [tag("td", word, class_="words mono wrap") for word in words]
-        rows.append(row(system.name, system.kind, system.model, *digests, words=6))
-    return grid(heads, rows, words=6)
-
-
-def cost_table(summary: Summary) -> Html:
-    """What the attacks on each system took, all in all."""
-    heads = ("system", "images judged", "gradients", "forwards", "seconds of attack")
-    rows = (
-        row(line.name, count(line.images), count(line.gradients), count(line.forwards), count(round(line.seconds)))
-        for line in summary.systems
+    columns = (
+        Column("system", NAME, attrgetter("name")),
+        Column("kind", NAME, attrgetter("kind")),
+        Column("model", NAME, attrgetter("model")),
+        Column("digest", DIGEST, attrgetter("model_digest")),
+        Column("snapshot", DIGEST, attrgetter("snapshot")),
+        Column("decode policy", DIGEST, lambda system: policies[system.name]),
     )
-    return grid(heads, rows)
+    return Table.of(columns, summary.systems)
 
 
-def run_facts(table: Columns) -> Html:
+def cost_table(summary: Summary) -> Table:
+    """What the attacks on each system took, all in all."""
+    columns = (
+        Column("system", NAME, attrgetter("name")),
+        Column("images judged", COUNT, attrgetter("images")),
+        Column("gradients", COUNT, attrgetter("gradients")),
+        Column("forwards", COUNT, attrgetter("forwards")),
+        Column("seconds of attack", COUNT, lambda system: round(system.seconds)),
+    )
+    return Table.of(columns, summary.systems)
+
+
+def run_facts(table: Columns) -> list[tuple[str, str]]:
     """Seeds, effort and versions."""
     facts: list[tuple[str, str]] = [("run", table.first("run")), ("seed", f"{table.first('seed'):.0f}")]
     for name in ("steps", "restarts"):
         found = sorted(set(table.attacked[name].tolist()))
         facts.append((name, ", ".join(f"{number:.0f}" for number in found) or "–"))
-    facts += sorted(_versions(table.first("versions")).items())
-    pairs = [tag("div", tag("dt", name), tag("dd", value, class_="mono")) for name, value in facts]
-    return tag("dl", pairs, class_="facts")
+    return facts + versions(table.first("versions"))
 
 
-def _versions(text: str) -> dict[str, str]:
+def versions(text: str) -> list[tuple[str, str]]:
+    """Names and versions from the JSON of a record; the text itself where it is none."""
     try:
         found = json.loads(text)
     except ValueError:
-        return {"versions": text}
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {"versions": text}
+        found = None
+    if not isinstance(found, dict):
+        return [("versions", text)]
+    return sorted((str(key), str(value)) for key, value in found.items())

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.table import Table
 
-from ..evaluation.copy_summary import CopySummary, NegativeLine, Scores, SystemLine
-from .attack_table import percent
+from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, upper_text
+from ..evaluation.copies.summary import CopySummary, NegativeLine, Scores, SystemLine
+from .kinds import COUNT, NAME, PERCENT, measured, percent
 from .progress import ProgressBar
+from .table import Column, Table
+from .terminal import drawn, say
 
 
 class Result(Protocol):
-    """What is printed; ``evaluation.copy_bench.CopyResult`` is one."""
+    """What is printed; ``evaluation.copies.bench.CopyResult`` is one."""
 
     @property
     def run(self) -> str:
@@ -88,26 +90,24 @@ def _flat_rows(result: Result, line: SystemLine) -> Iterator[dict[str, Any]]:
 
 
 def _columns(name: str, epsilons: Sequence[float], values: Sequence[float] | None) -> dict[str, float | None]:
-    return {f"{name}_{e:g}": None if values is None else values[place] for place, e in enumerate(epsilons)}
+    return {f"{name}_{budget_text(e)}": None if values is None else values[place] for place, e in enumerate(epsilons)}
 
 
 def print_copies(result: Result, console: Console | None = None) -> None:
     """The first system by family, all systems by their means, what the negatives say, and where the records are."""
     out, summary = console or Console(), result.summary
     main = summary.systems[0]
-    out.print(_head(summary, main), highlight=False)
-    out.print(_first_place(main, summary.epsilons))
-    if main.mean.verdict is not None:
-        out.print(_verdicts(main, summary))
-    out.print(_systems(summary))
+    say(out, _head(summary, main))
+    for table in _tables(summary, main):
+        out.print(drawn(table))
     for line in summary.systems:
         if line.negatives is not None:
-            out.print(_negative_text(line, line.negatives, summary.epsilons), highlight=False)
-    out.print(_check_text(summary), highlight=False)
-    for reason, count in sorted(summary.skipped.items(), key=lambda pair: -pair[1]):
-        out.print(f"left out: {count} × {reason}", highlight=False)
+            say(out, _negative_text(line, line.negatives, summary.epsilons))
+    say(out, _check_text(summary))
+    for reason, number in sorted(summary.skipped.items(), key=lambda pair: -pair[1]):
+        say(out, f"left out: {number} × {reason}")
     stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in result.seconds.items())
-    out.print(f"records: {result.records}  ({stages})", highlight=False, soft_wrap=True)
+    say(out, f"records: {result.records}  ({stages})", on_one_line=True)
 
 
 def _head(summary: CopySummary, line: SystemLine) -> str:
@@ -116,60 +116,63 @@ def _head(summary: CopySummary, line: SystemLine) -> str:
     return (
         f"run {summary.run}: {queries} queries in {len(line.families)} families over {stored['items']} gallery items; "
         f"{stored['rows']} rows, views {plan['views']}, {stored['bytes_per_item']:.0f} bytes per gallery item; "
-        f"model {line.system}; {line.seconds * 1000:.0f} ms per query in the median"
+        f"model {line.system}; {nearest_text(line.seconds * 1000, decimals=0)} ms per query in the median"
     )
 
 
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="right")
-    return table
+def _tables(summary: CopySummary, main: SystemLine) -> Iterator[Table]:
+    yield first_place_table(main, summary.epsilons)
+    if main.mean.verdict is not None:
+        yield verdict_table(main, summary)
+    yield system_table(summary)
 
 
-def _scores(line: SystemLine) -> Iterator[tuple[str, str, Scores]]:
+def _scores(line: SystemLine) -> Iterator[tuple[str, int | str, Scores]]:
     """(name, queries, scores) of every family, the mean and the worst."""
     for family in line.families:
         name = f"{family.family} *" if family.geometric else family.family
-        yield name, str(family.queries), family.scores
-    yield "mean", str(sum(family.queries for family in line.families)), line.mean
+        yield name, family.queries, family.scores
+    yield "mean", sum(family.queries for family in line.families), line.mean
     yield "worst", "", line.worst
 
 
-def _first_place(line: SystemLine, epsilons: Sequence[float]) -> Table:
+def _percents(*heads: str) -> list[Column]:
+    return [Column(head, PERCENT) for head in heads]
+
+
+def first_place_table(line: SystemLine, epsilons: Sequence[float]) -> Table:
     """Recall@1 by family."""
+    columns = (Column("family", NAME), Column("n", COUNT), *_percents("clean", *map(budget_text, epsilons), "µAP"))
+    rows = ((name, queries, one.recall, *one.certified, one.uap) for name, queries, one in _scores(line))
     title = "The true item is first, %: clean, and certified at RMSE (* moves content)"
-    table = _table(title, "family", "n", "clean", *(f"{e:g}" for e in epsilons), "µAP")
-    for name, queries, scores in _scores(line):
-        cells = [share(scores.recall), *map(share, scores.certified), share(scores.uap)]
-        table.add_row(name, queries, *cells)
-    return table
+    return Table(columns, tuple(rows), title)
 
 
-def _verdicts(line: SystemLine, summary: CopySummary) -> Table:
+def verdict_table(line: SystemLine, summary: CopySummary) -> Table:
     """Recall of the verdict by family."""
-    title = f"The verdict names the true item, %, at {summary.plan['fpr']:g} false matches per query"
-    table = _table(title, "family", "clean", *(f"{e:g}" for e in summary.epsilons))
-    for name, _, scores in _scores(line):
-        table.add_row(name, share(scores.verdict), *map(share, scores.verdict_certified or ()))
-    return table
+    columns = (Column("family", NAME), *_percents("clean", *map(budget_text, summary.epsilons)))
+    rows = (
+        (name, one.verdict, *(one.verdict_certified or ("",) * len(summary.epsilons))) for name, _, one in _scores(line)
+    )
+    title = f"The verdict names the true item, %, at {budget_text(summary.plan['fpr'])} false matches per query"
+    return Table(columns, tuple(rows), title)
 
 
-def _systems(summary: CopySummary) -> Table:
+def system_table(summary: CopySummary) -> Table:
     """Means of all systems at two budgets."""
     low, high = _near(summary.epsilons, 1.0), _near(summary.epsilons, 3.0)
-    names = [f"{summary.epsilons[place]:g}" for place in (low, high)]
-    columns = ("B/item", "clean", names[0], names[1], "µAP", "verdict", names[0], "worst")
-    table = _table("Means over families, %, system by system (certified at the RMSE given)", "system", *columns)
+    names = [budget_text(summary.epsilons[place]) for place in (low, high)]
+    columns = (Column("system", NAME), Column("B/item", measured(decimals=0)), *_percents("clean", *names, "µAP"),
+               *_percents("verdict", names[0]), Column("worst", PERCENT))  # fmt: skip
+    rows = []
     for line in summary.systems:
         mean = line.mean
-        certified = [share(mean.certified[place]) if line.certified else "–" for place in (low, high)]
+        certified = [mean.certified[place] if line.certified else None for place in (low, high)]
         proved = mean.verdict_certified[low] if line.certified and mean.verdict_certified else None
-        cells = [share(mean.recall), *certified, share(mean.uap), share(mean.verdict), share(proved)]
-        worst = f"{share(line.worst.recall)} {line.worst_families[0]}"
-        table.add_row(line.system, f"{line.stored['bytes_per_item']:.0f}", *cells, worst)
-    return table
+        worst = f"{percent_text(line.worst.recall)} {line.worst_families[0]}"
+        cells = (mean.recall, *certified, mean.uap, mean.verdict, proved, worst)
+        rows.append((line.system, line.stored["bytes_per_item"], *cells))
+    return Table(columns, tuple(rows), "Means over families, %, system by system (certified at the RMSE given)")
 
 
 def _near(epsilons: Sequence[float], wanted: float) -> int:
@@ -177,21 +180,19 @@ def _near(epsilons: Sequence[float], wanted: float) -> int:
 
 
 def _negative_text(system: SystemLine, line: NegativeLine, epsilons: Sequence[float]) -> str:
-    low, high = line.interval
+    low, high = (100 * end for end in line.interval)
+    ends = f"{lower_text(low, decimals=2)} to {upper_text(high, decimals=2)}"
     text = f"negatives, {system.system}: {line.false_matches} of {line.queries} taken for copies "
-    text += f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %)"
+    text += f"(95 % interval {ends} %)"
     if not system.certified:
         return text
-    proved = ", ".join(f"{percent(value)} at RMSE {e:g}" for e, value in zip(epsilons, line.certified, strict=True))
+    proved = ", ".join(
+        f"{percent(value)} at RMSE {budget_text(e)}" for e, value in zip(epsilons, line.certified, strict=True)
+    )
     return f"{text}; rejection certified for {proved}"
 
 
-def _check_text(summary: CopySummary) -> str:
+def _check_text(summary: CopySummary) -> tuple[str, str]:
     checked, refuted = sum(line.checked for line in summary.systems), summary.refuted
-    colour = "red" if refuted else "green"
-    return f"[{colour}]recomputed by brute force: {checked} answers, {refuted} claims refuted[/{colour}]"
-
-
-def share(value: float | None) -> str:
-    """A share as a percentage, a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f}"
+    text = f"recomputed by brute force: {checked} answers, {refuted} claims refuted"
+    return text, "red" if refuted else "green"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from ..datasets.catalogue import DataInfo
+from .kinds import NAME
+from .table import Column, Table
+from .terminal import drawn
 
 _SECTIONS = (
     ("How it lies on disk", "layout"),
@@ -19,12 +22,13 @@ _SECTIONS = (
 
 def print_data_list(rows: Sequence[Mapping[str, Any]]) -> None:
     """The data sets that can be read."""
-    table = Table("name", "task", "what it is", "splits")
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(row["name"], row["task"], row["title"], ", ".join(row["splits"]))
-    Console(markup=False).print(table)
+    columns = (
+        Column("name", NAME, itemgetter("name")),
+        Column("task", NAME, itemgetter("task")),
+        Column("what it is", NAME, itemgetter("title")),
+        Column("splits", NAME, lambda row: ", ".join(row["splits"])),
+    )
+    Console().print(drawn(Table.of(columns, rows), whole=False))
 
 
 def print_data_info(info: DataInfo) -> None:

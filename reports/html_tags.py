@@ -1,17 +1,23 @@
-"""HTML and SVG as text: every name and number goes through here, so nothing reaches a page unescaped."""
+"""Charts as markup: every name and number in one goes through here, so nothing reaches a page unescaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
 
+from ..core.names import shown
+
 _VOID = frozenset({"br", "hr", "img", "link", "meta"})
 
 
 class Html(str):
-    """Text that is markup already; any other text is escaped on its way into a tag."""
+    """Text that is markup already; any other text is escaped on its way into a tag or a template."""
 
     __slots__ = ()
+
+    def __html__(self) -> str:
+        """By this Jinja2 knows markup."""
+        return self
 
 
 Content = str | float | Iterable["Content"]
@@ -40,7 +46,7 @@ def _piece(one: Content) -> str:
     if isinstance(one, Html):
         return one
     if isinstance(one, str | float | int):
-        return escape(short(one) if isinstance(one, float) else str(one))
+        return escape(short(one) if isinstance(one, float) else shown(str(one)))
     return join(*one)
 
 
@@ -50,7 +56,7 @@ def _attribute(key: str, value: str | float | bool | None) -> str:
         return ""
     if value is True:
         return f" {name}"
-    return f' {name}="{escape(short(value) if isinstance(value, float) else str(value))}"'
+    return f' {name}="{escape(short(value) if isinstance(value, float) else shown(str(value)))}"'
 
 
 def short(number: float) -> str:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from ..core.rounded import budget_text, nearest_text, upper_text
+from .kinds import NAME
+from .table import Column, Table
+from .terminal import drawn, facts
+
+_FACTS = ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "verified")
 
 
 def print_run(report: Mapping[str, Any]) -> None:
     """What one ``retr index`` did."""
-    console = Console()
-    table = Table(title=f"{report['index']}  snapshot {report['snapshot']}", show_header=False, title_justify="left")
+    Console().print(facts(f"{report['index']}  snapshot {report['snapshot']}", _run(report)))
+
+
+def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     counts = f"{report['indexed']} indexed + {report['skipped']} unchanged + {report['rejected']} rejected"
-    table.add_row("seen", f"{report['seen']} files = {counts}")
+    yield "seen", f"{report['seen']} files = {counts}"
     if report["recovered"]:
-        table.add_row("recovered", f"{report['recovered']} of them from before the interruption")
+        yield "recovered", f"{report['recovered']} of them from before the interruption"
     if report["replaced"] or report["pruned"]:
-        table.add_row("forgotten", f"{report['replaced']} older contents, {report['pruned']} files that are gone")
-    table.add_row("gallery", f"{report['items']} items in {report['rows']} rows")
+        yield "forgotten", f"{report['replaced']} older contents, {report['pruned']} files that are gone"
+    yield "gallery", f"{report['items']} items in {report['rows']} rows"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
-    table.add_row("time", f"{report['wall_s']:.1f} s{rate}  ({_shares(report['seconds'])})")
+    yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
     for reason, count in sorted(report["reasons"].items(), key=lambda pair: -pair[1]):
-        table.add_row("rejected", f"{count} × {reason}")
-    console.print(table)
+        yield "rejected", f"{count} × {reason}"
 
 
 def _shares(seconds: Mapping[str, float]) -> str:
@@ -35,16 +43,20 @@ def _shares(seconds: Mapping[str, float]) -> str:
 
 def print_info(info: Mapping[str, Any]) -> None:
     """What an index holds."""
-    table = Table(title=f"{info['index']}  snapshot {info['snapshot']}", show_header=False, title_justify="left")
-    for key in ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "verified"):
+    Console().print(facts(f"{info['index']}  snapshot {info['snapshot']}", _info(info)))
+
+
+def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key in _FACTS:
         if info.get(key) is not None:
-            table.add_row(key.replace("_", " "), str(info[key]))
-    table.add_row("decode policy", info["policy_digest"][:16])
+            yield key.replace("_", " "), str(info[key])
+    yield "decode policy", info["policy_digest"][:16]
     for channel in info["channels"]:
-        proof = f"certified, L = {channel['lipschitz']:.6g}" if channel["certified"] else "uncertified"
+        proof = (
+            f"certified, L ≤ {upper_text(channel['lipschitz'], digits=9)}" if channel["certified"] else "uncertified"
+        )
         text = f"{channel['name']}: {channel['dim']}-d {channel['score']}, {channel['rows']} rows, {proof}"
-        table.add_row("channel", f"{text}\nthreshold {_threshold(channel['threshold'])}")
-    Console().print(table)
+        yield "channel", f"{text}\nthreshold {_threshold(channel['threshold'])}"
 
 
 def _threshold(threshold: Mapping[str, Any] | None) -> str:
@@ -59,7 +71,7 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
         return f"{_kind(threshold)}, calibrated before the gallery last changed: calibrate again"
     return (
         f"{_kind(threshold)}, calibrated on {threshold['samples']} negatives for a false-match rate of "
-        f"{threshold['fpr']:g} (95 % upper limit {threshold['upper95']:.2g})"
+        f"{budget_text(threshold['fpr'])} (95 % upper limit {upper_text(threshold['upper95'], digits=2)})"
     )
 
 
@@ -71,18 +83,18 @@ def _kind(threshold: Mapping[str, Any]) -> str:
 
 def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:
     """The refused inputs of an index."""
-    table = Table("path", "stage", "error", "detail", "bytes")
-    for row in rows:
-        table.add_row(*(str(row[key]) for key in ("path", "stage", "error", "detail", "bytes")))
-    Console().print(table)
+    columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "stage", "error", "detail", "bytes"))
+    Console().print(drawn(Table.of(columns, rows), whole=False))
 
 
 def print_calibration(result: Mapping[str, Any]) -> None:
     """How a calibration ended."""
-    table = Table(title=f"snapshot {result['snapshot']}", show_header=False, title_justify="left")
-    table.add_row("negatives", f"{result['negatives']} used, {result['refused']} refused")
+    Console().print(facts(f"snapshot {result['snapshot']}", _calibration(result)))
+
+
+def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "negatives", f"{result['negatives']} used, {result['refused']} refused"
     for path in result["present"]:
-        table.add_row("left out", f"{path}: the gallery holds these very pixels")
+        yield "left out", f"{path}: the gallery holds these very pixels"
     for channel in result["thresholds"]:
-        table.add_row(channel["channel"], _threshold(channel))
-    Console().print(table)
+        yield channel["channel"], _threshold(channel)

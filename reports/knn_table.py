@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from ..core.rounded import lower_text, radius_text, upper_text
+from ..core.statistics import Share
 from ..core.units import Radius
-from ..evaluation.knn import KnnResult, KnnRow
-from ..evaluation.knn_summary import BudgetLine, KnnSummary
-from .copy_table import share
+from ..datasets.rows import RejectedRow
+from ..evaluation.knn.bench import KnnResult, KnnRow
+from ..evaluation.knn.summary import BudgetLine, KnnSummary
+from .kinds import COUNT, NAME, PERCENT
+from .table import Column, Row, Table
+from .terminal import drawn, say
 
 
 def knn_json(result: KnnResult, summary: KnnSummary) -> dict[str, Any]:
@@ -57,59 +62,59 @@ def print_knn(result: KnnResult, summary: KnnSummary) -> None:
     """To standard output."""
     out, plan = Console(), result.plan
     stored = sum(result.gallery.values())
-    out.print(
-        f"{result.model}: {summary.queries} queries, {stored} images of {len(result.gallery)} labels, k = {plan.k}",
-        highlight=False,
-    )
-    out.print(_clean(summary, plan.k))
-    out.print(_budgets(summary, plan.k))
-    for text in _remarks(result, summary):
-        out.print(text, highlight=False)
+    what = f"{summary.queries} queries, {stored} images of {len(result.gallery)} labels, k = {plan.k}"
+    say(out, f"{result.model}: {what}")
+    out.print(drawn(clean_table(summary, plan.k)))
+    out.print(drawn(budget_table(summary, plan.k)))
+    for text in remarks(summary, plan.k, result.rejected):
+        say(out, text)
+    if plan.attack:
+        say(out, (f"certificates broken by an attack: {summary.alarms}", "red" if summary.alarms else "green"))
 
 
-def _clean(summary: KnnSummary, k: int) -> Table:
-    table = Table(title="As they are, % of queries", title_justify="left", title_style="bold")
-    table.add_column("")
-    table.add_column("share", justify="right")
-    table.add_column("95 % interval", justify="right")
+def clean_table(summary: KnnSummary, k: int) -> Table:
+    """Before any attack."""
     named = {
         f"the vote of {k} finds the label": summary.accuracy,
         f"its winner has more than half of {k}": summary.majority,
         "recall@1 of the label": summary.recall_first,
         f"recall@{k} of the label": summary.recall_among,
     }
-    for name, found in named.items():
-        table.add_row(name, share(found.value), f"{share(found.low)} to {share(found.high)}")
-    table.add_row("mean average precision", share(summary.mean_average_precision), "")
-    return table
+    rows: list[Row] = [(name, found.value, _ends(found)) for name, found in named.items()]
+    rows.append(("mean average precision", summary.mean_average_precision, ""))
+    columns = (Column("", NAME), Column("share", PERCENT), Column("95 % interval", PERCENT))
+    return Table(columns, tuple(rows), "As they are, % of queries")
 
 
-def _budgets(summary: KnnSummary, k: int) -> Table:
+def _ends(share: Share) -> str:
+    return f"{lower_text(100 * share.low, decimals=1)} to {upper_text(100 * share.high, decimals=1)}"
+
+
+def budget_table(summary: KnnSummary, k: int) -> Table:
+    """At every size of change."""
+    columns = (
+        Column("size", NAME, attrgetter("budget")),
+        Column("vote proved", PERCENT, attrgetter("certified.value")),
+        Column("vote attacked", PERCENT, lambda line: line.attacked and line.attacked.value),
+        Column("@1 proved", PERCENT, attrgetter("first.value")),
+        Column(f"@{k} proved", PERCENT, attrgetter("among.value")),
+        Column("alarms", COUNT, lambda line: None if line.attacked is None else line.alarms),
+    )
     title = "Right, % of queries, within a change of this size: proved, and under attack"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("size", no_wrap=True)
-    for name in ("vote proved", "vote attacked", "@1 proved", f"@{k} proved", "alarms"):
-        table.add_column(name, justify="right")
-    for line in summary.lines:
-        attacked = None if line.attacked is None else line.attacked.value
-        shares = (line.certified.value, attacked, line.first.value, line.among.value)
-        table.add_row(str(line.budget), *map(share, shares), "–" if attacked is None else str(line.alarms))
-    return table
+    return Table.of(columns, summary.lines, title=title)
 
 
-def _remarks(result: KnnResult, summary: KnnSummary) -> Iterator[str]:
+def remarks(summary: KnnSummary, k: int, rejected: Sequence[RejectedRow]) -> Iterator[str]:
+    """What the tables do not say."""
     if summary.median_rmse is not None:
-        yield f"median certified radius of right votes: RMSE {summary.median_rmse:.3g}"
-    if summary.recall_first.of and result.plan.k > 1:
+        yield f"median certified radius of right votes: RMSE {radius_text(summary.median_rmse, digits=3)}"
+    if summary.recall_first.of and k > 1:
         yield "a vote is proved only where its winner has more than half of the voters"
-    for reason, count in summary.withheld.items():
-        yield f"no certificate for {count} queries: {reason}"
-    for reason, count in Counter(one.reason for one in result.rejected).items():
-        first = next(one for one in result.rejected if one.reason == reason)
-        yield f"left out: {count} × {reason}, the first: {first.file or first.name}"
-    if result.plan.attack:
-        colour = "red" if summary.alarms else "green"
-        yield f"[{colour}]certificates broken by an attack: {summary.alarms}[/{colour}]"
+    for reason, number in summary.withheld.items():
+        yield f"no certificate for {number} queries: {reason}"
+    for reason, number in Counter(one.reason for one in rejected).items():
+        first = next(one for one in rejected if one.reason == reason)
+        yield f"left out: {number} × {reason}, the first: {first.file or first.name}"
 
 
 def _line_json(line: BudgetLine) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def _row(result: KnnResult, row: KnnRow) -> dict[str, Any]:
         "votes": row.votes,
         "correct": row.correct,
         "radius": row.radius,
-        "radius_rmse": None if row.radius is None else max(0.0, Radius(row.radius, row.values).rmse),
+        "radius_rmse": None if row.radius is None else Radius(row.radius, row.values).rmse,
         "first": found.first,
         "among": found.among,
         "average_precision": found.average_precision,

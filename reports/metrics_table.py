@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+
+from ..core.rounded import budget_text
+from .kinds import NAME
+from .table import Column, Table
+from .terminal import drawn, say
 
 
 def print_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -16,26 +20,22 @@ def print_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
     Licences, papers and where weights come from are in ``--format json``.
     """
     wanted = list(dict.fromkeys(row["needs"] for row in rows if row["needs"]))
-    table = Table("metric", "runs", "attacks", "range", "input", "needs")
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(
-            escape(row["form"]),  # its square brackets mean "may be left out"
-            "yes" if row["runs"] else "no",
-            "all" if row["differentiable"] else "black-box",
-            f"{_end(row['lowest'], '−∞')} … {_end(row['highest'], '∞')}",
-            _input(row),
-            f"({wanted.index(row['needs']) + 1})" if row["needs"] else "",
-        )
+    columns = (
+        Column("metric", NAME, itemgetter("form")),
+        Column("runs", NAME, lambda row: "yes" if row["runs"] else "no"),
+        Column("attacks", NAME, lambda row: "all" if row["differentiable"] else "black-box"),
+        Column("range", NAME, lambda row: f"{_end(row['lowest'], '−∞')} … {_end(row['highest'], '∞')}"),
+        Column("input", NAME, _input),
+        Column("needs", NAME, lambda row: f"({wanted.index(row['needs']) + 1})" if row["needs"] else ""),
+    )
     console = Console()
-    console.print(table)
+    console.print(drawn(Table.of(columns, rows), whole=False))
     for number, needs in enumerate(wanted, 1):
-        console.print(f"({number}) {needs}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"({number}) {needs}", on_one_line=True)
 
 
 def _end(value: float | None, infinite: str) -> str:
-    return infinite if value is None else f"{value:g}"
+    return infinite if value is None else budget_text(value)
 
 
 def _input(row: Mapping[str, Any]) -> str:

@@ -3,71 +3,78 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from ..core.rounded import upper_text
+from .kinds import NAME
+from .table import Column, Row, Rule, Table
+from .terminal import drawn, facts, say
 
 
 def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
     """The kinds of embedder that ``--model`` takes."""
-    table = Table("--model", "certified", "needs", "input", "dim", "score")
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        size = "×".join(map(str, row["input_size"])) if row["input_size"] else "its own"
-        table.add_row(
-            row["name"],
-            "yes" if row["certified"] else "no",
-            row["needs"],
-            size,
-            str(row["dim"] or "its own"),
-            row["score"] or "its own",
-        )
-    Console().print(table)
+    columns = (
+        Column("--model", NAME, itemgetter("name")),
+        Column("certified", NAME, lambda row: "yes" if row["certified"] else "no"),
+        Column("needs", NAME, itemgetter("needs")),
+        Column("input", NAME, lambda row: "×".join(map(str, row["input_size"] or ())) or "its own"),
+        Column("dim", NAME, lambda row: row["dim"] or "its own"),
+        Column("score", NAME, lambda row: row["score"] or "its own"),
+    )
+    Console().print(drawn(Table.of(columns, rows), whole=False))
 
 
-def print_model(facts: Mapping[str, Any]) -> None:
+def print_model(model: Mapping[str, Any]) -> None:
     """One model: what it is, what is proved of it, and its card."""
-    table = Table(title=str(facts["name"]), show_header=False, title_justify="left")
+    Console().print(facts(str(model["name"]), _facts(model)))
+
+
+def _facts(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in ("spec", "input_size", "dim", "score", "digest"):
-        table.add_row(key.replace("_", " "), str(facts[key]))
-    table.add_row("certified", _proof(facts))
-    for layer in facts.get("layers", ()):
-        table.add_row(f"  {layer['name']}", f"{layer['kind']}: {layer['value']:.9g} ({layer['method']})")
-    for name, bound in (facts.get("rounding") or {}).items():
-        table.add_row(f"forward error, {name}", "not bounded" if bound is None else f"≤ {bound:.3g}")
-    for key, value in (facts.get("card") or {}).items():
-        table.add_row(f"card: {key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    Console().print(table)
+        yield key.replace("_", " "), str(model[key])
+    yield "certified", _proof(model)
+    for layer in model.get("layers", ()):
+        yield f"  {layer['name']}", f"{layer['kind']}: {_value(layer)} ({layer['method']})"
+    for name, bound in (model.get("rounding") or {}).items():
+        yield f"forward error, {name}", _error(bound)
+    for key, value in (model.get("card") or {}).items():
+        yield f"card: {key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def print_proof(facts: Mapping[str, Any]) -> None:
+def print_proof(model: Mapping[str, Any]) -> None:
     """A model file proved anew: every layer's constant, its slack over 1 and its method, the total, the rounding."""
-    methods = list(dict.fromkeys(layer["method"] for layer in facts["layers"]))
-    table = Table("layer", "kind", "bound", "slack", "method", title=f"{facts['name']}  {facts['digest'][:16]}")
-    table.title_justify = "left"
-    for column in table.columns:
-        column.overflow = "fold"
-    for layer in facts["layers"]:
-        table.add_row(layer["name"], layer["kind"], *_bound(layer), f"({methods.index(layer['method']) + 1})")
-    table.add_section()
-    table.add_row("total", "product", *_bound(facts["lipschitz"]), "")
+    methods = list(dict.fromkeys(layer["method"] for layer in model["layers"]))
+    rows: list[Row] = [
+        (layer["name"], layer["kind"], _value(layer), _slack(layer), f"({methods.index(layer['method']) + 1})")
+        for layer in model["layers"]
+    ]
+    total = model["lipschitz"]
+    rows += [Rule(), ("total", "product", _value(total), _slack(total), "")]
+    columns = tuple(Column(head, NAME) for head in ("layer", "kind", "bound", "slack", "method"))
     console = Console()
-    console.print(table)
+    console.print(drawn(Table(columns, tuple(rows), f"{model['name']}  {model['digest'][:16]}"), whole=False))
     for number, method in enumerate(methods, 1):
-        console.print(f"({number}) {method}", highlight=False, markup=False)
-    for name, bound in facts["rounding"].items():
-        stated = "not bounded" if bound is None else f"≤ {bound:.3g}"
-        console.print(f"rounding of an embedding in {name}: {stated}", highlight=False)
+        say(console, f"({number}) {method}")
+    for name, bound in model["rounding"].items():
+        say(console, f"rounding of an embedding in {name}: {_error(bound)}")
 
 
-def _bound(fact: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{fact['value']:.9g}", "0" if fact["slack"] == 0 else f"{fact['slack']:+.1e}"
+def _value(bound: Mapping[str, Any]) -> str:
+    return upper_text(bound["value"], digits=9)
 
 
-def _proof(facts: Mapping[str, Any]) -> str:
-    if facts["lipschitz"] is None:
-        return f"no: {facts['uncertified_because']}"
-    return f"yes, L ≤ {facts['lipschitz']['value']:.9g} ({facts['lipschitz']['method']})"
+def _slack(bound: Mapping[str, Any]) -> str:
+    return "0" if bound["slack"] == 0 else f"{'+' * (bound['slack'] > 0)}{upper_text(bound['slack'], digits=2)}"
+
+
+def _error(bound: float | None) -> str:
+    return "not bounded" if bound is None else f"≤ {upper_text(bound, digits=3)}"
+
+
+def _proof(model: Mapping[str, Any]) -> str:
+    bound = model["lipschitz"]
+    return f"no: {model['uncertified_because']}" if bound is None else f"yes, L ≤ {_value(bound)} ({bound['method']})"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..evaluation.two_afc_summary_lines import AttackLine, CertifiedLine, TripletSummary
+from ..evaluation.two_afc.summary_lines import AttackLine, CertifiedLine, TripletSummary
 
 LIPSIM = "retr:lipsim"
 Quantity = Literal["score", "score-attacked", "certified", "transfer"]

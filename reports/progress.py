@@ -7,8 +7,11 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from ..core.names import shown
 
 
 class _Rate(ProgressColumn):
@@ -40,7 +43,7 @@ class ProgressBar:
 
     def __enter__(self) -> Self:
         self.bar.start()
-        self.task = self.bar.add_task(self.title, total=None)
+        self.task = self.bar.add_task(escape(shown(self.title)), total=None)
         return self
 
     def __exit__(
@@ -63,7 +66,8 @@ class AuditProgress(ProgressBar):
     def __call__(self, state: AuditState) -> None:
         """Show a new state."""
         alarms = f", [red]{state.alarms} alarms[/red]" if state.alarms else ""
-        self.bar.update(self.task, total=state.total, completed=state.done, description=f"{state.doing}{alarms}")
+        doing = f"{escape(shown(state.doing))}{alarms}"
+        self.bar.update(self.task, total=state.total, completed=state.done, description=doing)
 
 
 class AuditState(Protocol):

@@ -1,41 +1,102 @@
-"""The terminal view of one answer."""
+"""The terminal view of one answer: the verdict in words, then the matches, then what stands behind them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..core.errors import ImageRejected
+from ..core.names import shown
+from ..core.rounded import upper_text
 from ..core.units import Radius
 from ..retrieval.answer import Answer, Match
+from .numbers import radius_inline, radius_lines
+
+NOT_PROVED = "by the threshold alone; how far it holds is proved with --certify"
 
 
-def print_answer(answer: Answer, query: str, console: Console | None = None) -> None:
-    """Ranked matches with their radii, the verdict, and the certificate or the reason why there is none.
+def print_answer(answer: Answer, query: str, console: Console | None = None, *, asked: str | None = None) -> None:
+    """The verdict, ranked matches with their radii, and the certificate or the reason why there is none.
 
     Args:
         answer: from the engine.
         query: the path that the query came from.
         console: where to print; standard output by default.
+        asked: the budget in words, exactly as it was given.
     """
     out = console or Console()
-    title = f"{query}  {answer.width}×{answer.height}  model {answer.model}  snapshot {answer.snapshot}"
-    out.print(escape(title), style="bold", highlight=False, soft_wrap=True)
+    out.print(escape(shown(query)), style="bold", highlight=False, soft_wrap=True)
+    out.print(escape(f"verdict: {verdict_words(answer, asked)}"), highlight=False, soft_wrap=True)
     if answer.matches:
         out.print(_matches(answer))
     for line in lines(answer):
-        out.print(escape(line), highlight=False, soft_wrap=True)
+        out.print(escape(shown(line)), highlight=False, soft_wrap=True)
 
 
-def lines(answer: Answer) -> Iterable[str]:
+def print_refusal(why: ImageRejected, query: str, console: Console | None = None) -> None:
+    """The place of an answer, for an input that has none.
+
+    Args:
+        why: what is wrong with it.
+        query: the path that was asked about.
+        console: where to print; standard output by default.
+    """
+    out = console or Console()
+    out.print(escape(shown(query)), style="bold", highlight=False, soft_wrap=True)
+    out.print(escape(shown(f"no answer: {why}")), highlight=False, soft_wrap=True)
+
+
+def verdict_words(answer: Answer, asked: str | None = None) -> str:
+    """The verdict as a sentence: what it is, how far that is proved, and what was asked for.
+
+    Args:
+        answer: from the engine.
+        asked: the budget in words, exactly as it was given.
+    """
+    budget = "" if asked is None or answer.eps is None else f"; asked for: {asked}"
+    if answer.verdict == "copy":
+        return _copy(answer) + budget
+    if answer.verdict == "not-a-copy":
+        reach = NOT_PROVED if answer.not_a_copy is None else _proved(answer.not_a_copy)
+        return f"not a copy of anything in the index, {reach}{budget}"
+    as_it_is = "" if answer.point_verdict is None else f"; as it is: {_point(answer)}"
+    return f"{answer.verdict} because {answer.verdict_because or 'nothing is known'}{as_it_is}"
+
+
+def _copy(answer: Answer) -> str:
+    """Which item it is a copy of, and how far; a copy of *something* may be proved farther than of any one item."""
+    if answer.copy is None:
+        return f"{_point(answer)}, {NOT_PROVED}"
+    proved = [(match.copy.l2, -match.rank, match) for match in answer.matches if match.copy is not None]
+    best = max(proved, key=lambda entry: entry[:2])[2] if proved else None
+    least = 0.0 if answer.eps is None else answer.eps.l2
+    if best is None or best.copy is None or best.copy.l2 < least:
+        return f"copy of something in the index, {_proved(answer.copy)}"
+    more = f"; of something in the index for every change up to {radius_inline(answer.copy)}"
+    return f"copy of {_short(best.path)}, {_proved(best.copy)}{more if answer.copy.l2 > best.copy.l2 else ''}"
+
+
+def _proved(radius: Radius) -> str:
+    return f"proved for every change up to {radius_inline(radius)}"
+
+
+def _point(answer: Answer) -> str:
+    """What the threshold says of the query as it is; a local threshold may refuse the nearest item."""
+    if answer.point_verdict != "copy":
+        return "not a copy of anything in the index"
+    accepting = [match for match in answer.matches if match.accepted]
+    return f"copy of {_short(accepting[0].path)}" if accepting else "copy of an item that is not listed here"
+
+
+def lines(answer: Answer) -> Iterator[str]:
     """What is said under the table, line by line."""
-    yield _verdict(answer)
-    if answer.verdict_because is not None and answer.verdict_because != answer.withheld:
-        yield f"because: {answer.verdict_because}"
+    if answer.matches:
+        yield _score(answer)
     certificate = _certificate(answer)
     if certificate is not None:
         yield certificate
@@ -43,14 +104,15 @@ def lines(answer: Answer) -> Iterable[str]:
         yield f"certificate withheld: {answer.withheld}"
     for threshold in answer.thresholds:
         yield _threshold(threshold)
+    yield f"query: {answer.width}×{answer.height} pixels; model {answer.model}; snapshot {answer.snapshot}"
 
 
-def radius_text(radius: Radius | None) -> str:
-    """A radius in its three units, RMSE first: it does not depend on the resolution."""
-    if radius is None:
-        return "–"
-    psnr = "no change" if radius.psnr is None else f"{radius.psnr:.1f} dB"
-    return f"{radius.rmse:.2f} RMSE\n{radius.l2:.4g} ℓ2\n{psnr}"
+def _score(answer: Answer) -> str:
+    if len(answer.thresholds) > 1 and all(threshold["value"] is not None for threshold in answer.thresholds):
+        return "score: how far (ℓ2, in pixels) the query is inside (+) or outside (−) of what the threshold accepts"
+    if all(match.score == -match.distance for match in answer.matches):
+        return "score: minus the distance between the embeddings; 0 is the same"
+    return "score: cosine of the angle between the embeddings; 1 is the same"
 
 
 def _matches(answer: Answer) -> Table:
@@ -59,17 +121,17 @@ def _matches(answer: Answer) -> Table:
         f"in top {answer.k}": any(match.topk is not None for match in answer.matches),
         "copy of it": any(match.copy is not None for match in answer.matches),
     }
-    shown = [name for name, used in columns.items() if used]
-    table = Table(show_lines=bool(shown))
+    used = [name for name, some in columns.items() if some]
+    table = Table(show_lines=bool(used))
     table.add_column("#", justify="right")
     table.add_column("image", overflow="fold", min_width=17)
     table.add_column("score", justify="right")
-    for name in shown:
+    for name in used:
         table.add_column(name, justify="right")
     for match in answer.matches:
         radii = dict(zip(columns, (match.top1, match.topk, match.copy), strict=True))
         cells = [str(match.rank), escape(_name(match)), f"{match.score:.4f}"]
-        table.add_row(*cells, *(radius_text(radii[name]) for name in shown))
+        table.add_row(*cells, *(radius_lines(radii[name]) for name in used))
     return table
 
 
@@ -84,31 +146,8 @@ def _short(path: str) -> str:
     """The path from here, or its last two parts: whole paths are in the other formats."""
     here = os.getcwd().rstrip("/") + "/"
     if path.startswith(here):
-        return path.removeprefix(here)
-    return "…/" + "/".join(path.rsplit("/", 2)[-2:]) if path.count("/") > 2 else path
-
-
-def _verdict(answer: Answer) -> str:
-    budget = "" if answer.eps is None else f" for every change up to {_inline(answer.eps)}"
-    reach = ""
-    if answer.copy is not None:
-        reach = f"; copy of something within {_inline(answer.copy)}"
-    elif answer.not_a_copy is not None:
-        reach = f"; copy of nothing within {_inline(answer.not_a_copy)}"
-    return f"verdict: {answer.verdict}{budget}{reach}{_of_which(answer)}"
-
-
-def _of_which(answer: Answer) -> str:
-    """Which matches accept, where that is not the first: a local threshold may refuse the nearest item."""
-    ranks = [str(match.rank) for match in answer.matches if match.accepted]
-    if answer.point_verdict != "copy" or not answer.matches or answer.matches[0].accepted is not False:
-        return ""
-    return f"; not of the first match, but of {', '.join(ranks) if ranks else 'one that is not listed here'}"
-
-
-def _inline(radius: Radius) -> str:
-    psnr = "" if radius.psnr is None else f", PSNR ≥ {radius.psnr:.1f} dB"
-    return f"RMSE {radius.rmse:.2f}/255 (ℓ2 {radius.l2:.4g}{psnr})"
+        return shown(path.removeprefix(here))
+    return shown("…/" + "/".join(path.rsplit("/", 2)[-2:]) if path.count("/") > 2 else path)
 
 
 def _certificate(answer: Answer) -> str | None:
@@ -117,9 +156,10 @@ def _certificate(answer: Answer) -> str | None:
         return None
     kind = "exact" if proof.exact else "partial"
     limit = "" if proof.limited_by is None else f", limited by {proof.limited_by}"
+    network, resize = (upper_text(bound.value, digits=6) for bound in (proof.network, proof.resize))
     return (
-        f"certificate: {kind}, {proof.rows_scanned} of {proof.rows_total} rows; Lipschitz ≤ {proof.network.value:.6g} "
-        f"(network) × {proof.resize.value:.6g} (resize); slack {proof.slack:.2g} px{limit}"
+        f"certificate: {kind}, {proof.rows_scanned} of {proof.rows_total} rows; Lipschitz ≤ {network} "
+        f"(network) × {resize} (resize); slack {upper_text(proof.slack, digits=2)} px{limit}"
     )
 
 
@@ -136,5 +176,5 @@ def _threshold(threshold: Mapping[str, Any]) -> str:
     if threshold.get("stale"):
         return text + ", before the gallery last changed: its false-match bound no longer holds; see retr calibrate"
     if threshold.get("upper95") is not None:
-        return text + f", false-match rate at most {threshold['upper95']:.2g} (95 %)"
+        return text + f", false-match rate at most {upper_text(threshold['upper95'], digits=2)} (95 %)"
     return text

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..core.rounded import nearest_text
 from .html_tags import Html, tag
 from .svg import Frame, area, bar, chart, dot, line, steps, ticks, upright, whisker, x_axis, y_axis
 
@@ -91,6 +92,7 @@ def histogram_chart(
     kind: str = "proved",
     marks: Sequence[Mark] = (),
     limit: float | None = None,
+    write: Callable[[float], str] = nearest_text,
 ) -> Html:
     """How a sample is spread over [0, x_max]; what lies beyond counts in the last bar.
 
@@ -102,16 +104,16 @@ def histogram_chart(
         kind: class of the bars.
         marks: places to name.
         limit: bars from here on are drawn as alarms.
+        write: the ends of a bar in words; of radii, rounded down.
     """
     counts, edges = np.histogram(np.minimum(sample, x_max), bins=_BINS, range=(0.0, x_max))
     frame = Frame(x_max, y_max=float(counts.max()) * 1.12)
     bars = [
-        bar(
-            frame, start, end, count, "alarm" if limit is not None and start >= limit else kind, _bin(start, end, count)
-        )
-        for start, end, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
-        if count
-    ]
+        bar(frame, start, end, number, "alarm" if limit is not None and start >= limit else kind,
+            f"{number} from {write(start)} to {write(end)}")
+        for start, end, number in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+        if number
+    ]  # fmt: skip
     whole = [tick for tick in ticks(float(counts.max()), about=4) if tick == int(tick)]
     return chart(
         frame,
@@ -121,10 +123,6 @@ def histogram_chart(
         [upright(frame, mark.at, mark.kind, mark.name) for mark in marks],
         x_axis(frame, axis),
     )
-
-
-def _bin(start: float, end: float, count: int) -> str:
-    return f"{count} from {start:.3g} to {end:.3g}"
 
 
 def share_bar(*, clean: float, attacked: float, certified: float | None, label: str) -> Html:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.table import Table
 
+from ..core.rounded import nearest_text
 from .progress import ProgressBar
+from .terminal import facts
 
 
 class TrainProgress:
@@ -50,21 +51,24 @@ class TrainProgress:
 
 def print_training(report: Mapping[str, Any]) -> None:
     """How a run ended."""
-    table = Table(title=report["folder"], show_header=False, title_justify="left")
-    table.add_row("steps", f"{report['steps']} of {report['total']}  ({report['stopped']})")
-    table.add_row("images seen", f"{report['views']}, {report['images_per_second']:.0f} images/s")
-    table.add_row("time", f"{report['seconds']:.0f} s")
+    Console().print(facts(report["folder"], _facts(report)))
+
+
+def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "steps", f"{report['steps']} of {report['total']}  ({report['stopped']})"
+    yield "images seen", f"{report['views']}, {report['images_per_second']:.0f} images/s"
+    yield "time", f"{report['seconds']:.0f} s"
     if report["skipped"]:
-        table.add_row("skipped", f"{report['skipped']} steps without a finite loss or gradient")
+        yield "skipped", f"{report['skipped']} steps without a finite loss or gradient"
     if report["rejected"]:
-        table.add_row("rejected", f"{report['rejected']} files that are no acceptable image")
+        yield "rejected", f"{report['rejected']} files that are no acceptable image"
     if report["metrics"]:
-        table.add_row("last evaluation", _figures(report["metrics"]))
-        table.add_row("best score", f"{report['best']:.6g}")
+        yield "last evaluation", _figures(report["metrics"])
+        yield "best score", nearest_text(report["best"], digits=6)
     if report["models"]:
-        table.add_row("model files", ", ".join(report["models"]))
-    Console().print(table)
+        yield "model files", ", ".join(report["models"])
 
 
 def _figures(metrics: Mapping[str, float | None]) -> str:
-    return ", ".join(f"{name} {'–' if value is None else f'{value:.6g}'}" for name, value in metrics.items())
+    shown = {name: "–" if value is None else nearest_text(value, digits=6) for name, value in metrics.items()}
+    return ", ".join(f"{name} {text}" for name, text in shown.items())

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation.intervals import wilson
-from ..evaluation.two_afc_summary_curves import ScoreCurve
-from ..evaluation.two_afc_summary_lines import ShiftLine, TripletSummary
-from ..evaluation.two_afc_summary_rows import Rows
-from .audit_page_figures import figure
+from ..core.statistics import wilson
+from ..evaluation.two_afc.summary_curves import ScoreCurve
+from ..evaluation.two_afc.summary_lines import ShiftLine, TripletSummary
+from ..evaluation.two_afc.summary_rows import Rows
+from .audit_words import moved, part_of_bound
 from .html_tags import Html, tag
+from .kinds import percent
+from .pages import Figure
 from .svg import Frame, chart, x_axis, y_axis
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
-from .two_afc_words import FORM_NAMES, MOVE_NAMES, percent, size
+from .two_afc_words import FORM_NAMES, MOVE_NAMES, size
 
 AXIS = "size of the change, ℓ2 (values run from 0 to 1)"
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -65,15 +67,14 @@ def _disc(frame: Frame, number: int, spot: Spot) -> Html:
     return tag("g", circle, tag("text", str(number), x=x, y=y + 3.2, class_="inside", text_anchor="middle"))
 
 
-def spots_legend(kinds: Iterable[str]) -> Html:
-    """What the colours of the dots mean."""
+def spots_kinds(kinds: Iterable[str]) -> list[tuple[str, str]]:
+    """What the colours of the dots mean: classes and words."""
     words = {"hand": "hand-made metric", "learned": "learned metric", "dotproved": "metric with a proof"}
     found = {"dotproved" if kind == "proved" else kind for kind in kinds}
-    return tag("p", [tag("span", tag("i"), text, class_=kind) for kind, text in words.items() if kind in found],
-               class_="legend")  # fmt: skip
+    return [(kind, text) for kind, text in words.items() if kind in found]
 
 
-def score_figure(summary: TripletSummary, curve: ScoreCurve) -> Html:
+def score_figure(summary: TripletSummary, curve: ScoreCurve) -> Figure:
     """Score before any attack, proved, and left by attacks, against the size of the change."""
     count = len(curve.weights)
     worst = next(
@@ -94,7 +95,7 @@ def score_figure(summary: TripletSummary, curve: ScoreCurve) -> Html:
         axis=AXIS,
         label=f"{curve.title}, {MOVE_NAMES[curve.moves]}: 2AFC score against the size of the change",
     )
-    return figure(f"{curve.title}, {MOVE_NAMES[curve.moves]}", drawn, _caption(summary, curve))
+    return Figure(f"{curve.title}, {MOVE_NAMES[curve.moves]}", drawn, _caption(summary, curve))
 
 
 def _end(summary: TripletSummary, curve: ScoreCurve) -> float:
@@ -114,16 +115,16 @@ def _caption(summary: TripletSummary, curve: ScoreCurve) -> str:
     return f"Natural {percent(curve.score)}. At {size(eps)}: {proved}{left}{whole}."
 
 
-def shift_figure(line: ShiftLine, rows: Rows) -> Html:
+def shift_figure(line: ShiftLine, rows: Rows) -> Figure:
     """How far one attack moved the embedding: as a share of its bound where there is one (LipSim's histogram)."""
     here = rows.where(_places(rows, line))
     shift, limit = here["shift"], here["shift_limit"]
     title = f"{line.title}{'' if line.eps is None else f', ε {size(line.eps)}'}"
-    moved = f"Median shift {line.shift.p50:.3g}, largest {line.shift.most:.3g}, {line.shift.count} images."
+    how = f"Median shift {moved(line.shift)}, {line.shift.count} images."
     if line.used is None:
         end = max(1.05 * line.shift.most, 1e-9)
         drawn = histogram_chart(shift, x_max=end, axis="‖f(x+δ) − f(x)‖", label=f"{title}: shift", kind="attacked")
-        return figure(title, drawn, moved)
+        return Figure(title, drawn, how)
     bounded = np.isfinite(limit) & (limit > 0)
     drawn = histogram_chart(
         shift[bounded] / limit[bounded],
@@ -134,9 +135,9 @@ def shift_figure(line: ShiftLine, rows: Rows) -> Html:
         marks=[Mark(1.0, "bound")],
         limit=1.0,
     )
-    return figure(title, drawn, f"Of the bound: median {line.used.p50:.3f}, largest {line.used.most:.3f}. {moved}")
+    return Figure(title, drawn, f"Of the bound: {part_of_bound(line.used)}. {how}")
 
 
 def _places(rows: Rows, line: ShiftLine) -> np.ndarray:
-    same = (rows["data"] == line.data) & (rows["metric"] == line.metric) & (rows["setting"] == line.setting)
+    same = (rows["data"] == line.data) & (rows["system"] == line.metric) & (rows["setting"] == line.setting)
     return same & (rows["goal"] == "embedding") & np.isfinite(rows["shift"])

@@ -1,78 +1,70 @@
-"""The tables of a 2AFC page."""
+"""The tables of a 2AFC page that are not the terminal's."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from ..evaluation.two_afc_findings import Finding
-from ..evaluation.two_afc_summary_lines import Flips, MetricLine, TripletSummary
-from ..evaluation.two_afc_summary_rows import Rows
-from .audit_page_tables import alarm_count, shared
-from .html_tables import count, grid, group, heading, row
-from .html_tags import Content, Html, join, tag
+from ..core.rounded import lower_text, upper_text
+from ..evaluation.two_afc.summary_lines import MetricLine, TripletSummary
+from ..evaluation.two_afc.summary_rows import Rows
+from .audit_page_tables import first_alarms, moved_too_far, versions
+from .html_tags import Html
+from .kinds import ALARMS, COUNT, HEAT, MARKUP, NAME, NAMED, RATE, SHARE, WORD, WRAPPED, percent, radius
 from .paper_figures import Beside
 from .svg_charts import share_bar
+from .table import Column, Table
+from .two_afc_table import (
+    METRIC,
+    certified_lines,
+    flip_columns,
+    paper_columns,
+    score_columns,
+    size_table,
+    transfer_table,
+)
 from .two_afc_words import (
     FORM_NAMES,
     MOVE_NAMES,
+    OfMetric,
     Series,
     changed_pixels,
     looks_for_eps,
     of,
-    paper_eps,
-    percent,
     plus_minus,
     setting_heads,
-    size,
     transfer_heads,
 )
 
-_KINDS = {"holds": "holds", "does not hold": "fails", "not enough data": "unsure"}
 _MOST_ALARMS = 50
 
 
-def finding_list(found: Sequence[Finding], *, several: bool) -> Html:
-    """Each finding with its verdict and what was counted."""
-    return tag("ul", [_finding(one, several=several) for one in found], class_="findings")
-
-
-def _finding(one: Finding, *, several: bool) -> Html:
-    where = f" · {one.data}" if several else ""
-    numbers = tag("p", f"{one.numbers}. ", tag("span", f"({one.source}{where})"), class_="numbers")
-    return tag("li", tag("b", one.verdict), tag("p", one.title), numbers, class_=_KINDS[one.verdict])
-
-
-def heat(share: float | None) -> Html:
-    """A share on a ground that is the darker the larger it is."""
-    if share is None:
-        return tag("td", "–")
-    return tag("td", percent(share), class_="heat", style=f"--share: {share:.3f}")
-
-
-def named(title: str) -> Html:
-    """A metric's name, which may be long."""
-    return tag("td", title, class_="words named")
-
-
-def agreement_table(summary: TripletSummary, data: str) -> Html:
+def agreement_table(summary: TripletSummary, data: str) -> Table:
     """Each metric before any attack, and what the worst of all attacks leaves, by who moves."""
-    found = {(line.metric, line.moves): line for line in summary.worst if line.data == data}
+    found = {(line.metric, line.moves): line.unbounded for line in summary.worst if line.data == data}
     moves = [name for name in MOVE_NAMES if any(name == moved for _, moved in found)]
-    heads = ("metric", heading("", words=True), "2AFC score", "accuracy", "draws", *(f"{name} moves" for name in moves))
-    over = (("", 5), ("2AFC score left by the worst of all attacks", len(moves))) if moves else ()
-    rows = []
-    for line in of(summary, data):
-        worst = [found.get((line.metric, name)) for name in moves]
-        left = [percent(one.unbounded if one else None) for one in worst]
-        least = min((one.unbounded for one in worst if one), default=line.score)
+
+    def bar(line: MetricLine) -> Html:
+        least = min((found[key] for key in found if key[0] == line.metric), default=line.score)
         words = f"{line.title}: 2AFC score {percent(line.score)}, at worst {percent(least)}"
-        bar = share_bar(clean=line.score, attacked=least, certified=_proved(summary, line), label=words)
-        rows.append(row(named(line.title), bar, percent(line.score), shared(line.accuracy), count(line.draws), *left))
-    return grid(heads, rows, over=over)
+        return share_bar(clean=line.score, attacked=least, certified=_proved(summary, line), label=words)
+
+    columns = [
+        METRIC,
+        Column("", MARKUP, bar),
+        Column("2AFC score", SHARE, attrgetter("score")),
+        Column("accuracy", RATE, attrgetter("accuracy")),
+        Column("draws", COUNT, attrgetter("draws")),
+    ]
+    over = "2AFC score left by the worst of all attacks"
+    columns += [
+        Column(f"{name} moves", SHARE, lambda line, name=name: found.get((line.metric, name)), over) for name in moves
+    ]
+    return Table.of(columns, of(summary, data))
 
 
 def _proved(summary: TripletSummary, line: MetricLine) -> float | None:
@@ -81,168 +73,142 @@ def _proved(summary: TripletSummary, line: MetricLine) -> float | None:
     return own[0].scores[0] if own and own[0].scores else None
 
 
-def group_table(summary: TripletSummary, data: str) -> Html | None:
+def group_table(summary: TripletSummary, data: str) -> Table | None:
     """2AFC scores by kind of distortion; None where the data set has one kind only."""
     lines = [line for line in of(summary, data) if line.groups]
     if not lines:
         return None
-    names = list(dict.fromkeys(own.group for line in lines for own in line.groups))
-    rows = []
-    for line in lines:
-        scores = {own.group: own.score for own in line.groups}
-        rows.append(row(named(line.title), *(percent(scores.get(name)) for name in names)))
-    return grid(("metric", *names), rows, caption="2AFC score by kind of distortion")
+
+    def score(line: MetricLine, name: str) -> float | None:
+        return next((own.score for own in line.groups if own.group == name), None)
+
+    names = dict.fromkeys(own.group for line in lines for own in line.groups)
+    columns = [METRIC, *(Column(name, SHARE, lambda line, name=name: score(line, name)) for name in names)]
+    return Table.of(columns, lines, title="2AFC score by kind of distortion")
 
 
-def flip_table(series: Series) -> Html:
+def series_table(series: Series) -> Table:
+    """One setting with all its flips, or the scores that several sizes leave."""
+    if len(series.settings) == 1:
+        return _flip_table(series)
+    heads = dict(zip(series.settings, setting_heads(series), strict=True))
+    return size_table(series, heads, title=f"2AFC score left. {series.title}")
+
+
+def _flip_table(series: Series) -> Table:
     """Ghildyal and Liu's table of one setting: where metric and people agree before the attack, and where not."""
     minimal = looks_for_eps(series.lines)
-    eps = ("mean ε",) if minimal else ()
-    first = ("samples", "flipped", *eps, "pixels > 0.001 / .01 / .03", "RMSE", "PSNR, dB")
-    second = first[:-1]
-    over = (("", 1), ("metric and people agree", len(first)), ("they disagree", len(second)))
-    rows = [
-        row(
-            named(line.title),
-            *_flip_cells(line.agree, minimal=minimal),
-            plus_minus(line.agree.psnr, 1),
-            *_flip_cells(line.disagree, minimal=minimal),
-        )
-        for line in series.lines
-    ]
-    return grid(("metric", *first, *second), rows, over=over, caption=series.title)
+    psnr = Column("PSNR, dB", WORD, lambda line: plus_minus(line.agree.psnr, 1), _OVER["agree"])
+    columns = [METRIC, *_flips("agree", minimal=minimal), psnr, *_flips("disagree", minimal=minimal)]
+    return Table.of(columns, series.lines, title=series.title)
 
 
-def _flip_cells(flips: Flips, *, minimal: bool) -> list[Content]:
-    share = heat(flips.flipped.value) if flips.samples else "–"
-    eps = [paper_eps(flips)] if minimal else []
-    return [count(flips.samples), share, *eps, changed_pixels(flips), plus_minus(flips.rmse)]
+_OVER = {"agree": "metric and people agree", "disagree": "they disagree"}
 
 
-def size_table(series: Series) -> Html:
-    """LipSim's table: the score that an attack leaves at each size."""
-    rows = []
-    for metric in series.metrics:
-        lines = [series.find(metric, setting) for setting in series.settings]
-        title = next(line.title for line in series.lines if line.metric == metric)
-        rows.append(row(named(title), *(percent(line.score if line else None) for line in lines)))
-    return grid(("metric", *setting_heads(series)), rows, caption=f"2AFC score left. {series.title}")
+def _flips(side: str, *, minimal: bool) -> list[Column]:
+    samples, share, *eps, rmse = (replace(one, over=_OVER[side]) for one in flip_columns(side, minimal=minimal))
+    own = attrgetter(side)
+    pixels = Column("pixels > 0.001 / .01 / .03", WORD, lambda line: changed_pixels(own(line)), _OVER[side])
+    return [replace(samples, head="samples"), replace(share, kind=HEAT), *eps, pixels, rmse]
 
 
-def matrix(series: Sequence[Series]) -> Html:
+def matrix(series: Sequence[Series]) -> Table:
     """All attacks at a glance: share flipped of the samples that agreed, at the largest size of each."""
     titles = {line.metric: line.title for one in series for line in one.lines}
-    rows = []
-    for metric, title in titles.items():
-        lines = [one.find(metric, one.settings[-1]) for one in series]
-        rows.append(row(named(title), *(heat(_share(line.agree) if line else None) for line in lines)))
-    heads = [one.settings[-1] + (", reference" if one.moves == "reference" else "") for one in series]
-    return grid(("metric", *heads), rows)
+    own: list[dict[str, OfMetric]] = [{each.first.metric: each for each in one.by_metric} for one in series]
+
+    def flipped(metric: str, place: int) -> float | None:
+        found = own[place].get(metric)
+        return found and found.flipped(series[place].settings[-1])
+
+    columns = [Column("metric", NAMED, lambda metric: titles[metric])]
+    for place, one in enumerate(series):
+        head = one.settings[-1] + (", reference" if one.moves == "reference" else "")
+        columns.append(Column(head, HEAT, lambda metric, place=place: flipped(metric, place)))
+    return Table.of(columns, titles)
 
 
-def _share(flips: Flips) -> float | None:
-    return flips.flipped.value if flips.samples else None
+def transfers_table(series: Series) -> Table:
+    """Flips among the samples that the judging metric had right before."""
+    heads = dict(zip(series.settings, transfer_heads(series), strict=True))
+    return transfer_table(series, heads, HEAT, samples="agreed", title=series.title)
 
 
-def transfer_table(series: Series) -> Html:
-    """Ghildyal and Liu's benchmark: flips among the samples that the judging metric had right before."""
-    rows = []
-    for metric in series.metrics:
-        lines = [series.find(metric, setting) for setting in series.settings]
-        known = [line for line in lines if line is not None]
-        cells = [heat(_share(line.agree)) if line else "–" for line in lines]
-        rows.append(row(named(known[0].title), count(known[0].agree.samples), *cells))
-    heads = ("judged by", "agreed", *transfer_heads(series))
-    return grid(heads, rows, caption=series.title)
-
-
-def certified_table(summary: TripletSummary, data: str) -> Html:
+def certified_table(summary: TripletSummary, data: str) -> Table:
     """LipSim's table: natural and certified scores, in three forms."""
     natural = {line.metric: line.score for line in of(summary, data)}
-    heads = ("form", "natural", *map(size, summary.epsilons), "median radius, ℓ2", "withheld", "proved")
-    rows: list[Html] = []
-    for metric in dict.fromkeys(line.metric for line in summary.certified if line.data == data):
-        lines = [line for line in summary.certified if (line.data, line.metric) == (data, metric)]
-        rows.append(group(lines[0].title, len(heads)))
-        for line in lines:
-            radius = "–" if line.median is None else f"{line.median:.3f}"
-            proved = percent(line.proved) if line.form == "published" else "all"
-            scores = map(percent, line.scores)
-            words = FORM_NAMES[line.form]
-            rows.append(row(words, percent(natural[metric]), *scores, radius, count(line.withheld), proved))
-    return grid(heads, rows)
+    columns = [
+        Column("form", NAME, lambda line: FORM_NAMES[line.form]),
+        Column("natural", SHARE, lambda line: natural[line.metric]),
+        *score_columns(summary),
+        Column("median radius, ℓ2", radius(decimals=3), attrgetter("median")),
+        Column("withheld", COUNT, attrgetter("withheld")),
+        Column("proved", SHARE, lambda line: line.proved if line.form == "published" else "all"),
+    ]
+    return Table.of(columns, certified_lines(summary, data), group=attrgetter("title"))
 
 
-def papers_table(pairs: Sequence[Beside]) -> Html:
+def papers_table(pairs: Sequence[Beside]) -> Table:
     """Published figures beside ours, by where they were read."""
-    heads = ("metric", heading("figure", words=True), "the paper", "ours")
-    rows: list[Html] = []
-    for source in dict.fromkeys(pair.figure.source for pair in pairs):
-        rows.append(group(source, len(heads)))
-        rows += [_beside(pair) for pair in pairs if pair.figure.source == source]
-    return grid(heads, rows, words=2)
+    sources = list(dict.fromkeys(pair.figure.source for pair in pairs))
+    ordered = sorted(pairs, key=lambda pair: sources.index(pair.figure.source))
+    columns = (METRIC, *paper_columns("figure", "the paper"))
+    return Table.of(columns, ordered, group=attrgetter("figure.source"))
 
 
-def _beside(pair: Beside) -> Html:
-    what = pair.what + (f" ({pair.figure.model})" if pair.figure.model else "")
-    return row(named(pair.title), what, percent(pair.figure.value), percent(pair.ours), words=2)
-
-
-def alarm_table(rows: Rows) -> Html:
+def alarm_table(rows: Rows) -> Table:
     """The alarms one by one."""
     found = rows.where(rows.alarms)
     shown = [found.where(np.array([place])) for place in range(min(len(found), _MOST_ALARMS))]
-    more = f"The first {_MOST_ALARMS} of {count(len(found))}." if len(found) > _MOST_ALARMS else ""
-    heads = ("metric", "data", "triplet", "attack", "moves", "ℓ2 of the change", "certified ℓ2", "saved image")
-    return grid(heads, [_alarm(one) for one in shown], caption=more, words=5)
+    words = {"data": "data", "triplet": "query", "attack": "setting"}  # heading → column of the records
+    columns = (
+        Column("metric", NAMED, lambda one: one.first("title")),
+        *(Column(head, WRAPPED, lambda one, name=name: one.first(name)) for head, name in words.items()),
+        Column("moves", NAME, lambda one: one.first("moves")),
+        Column("ℓ2 of the change", WORD, lambda one: upper_text(one.first("l2"), digits=6)),
+        Column("certified ℓ2", WORD, _promised),
+        Column("saved image", WRAPPED, lambda one: one.first("image") or "not kept"),
+    )
+    return Table.of(columns, shown, title=first_alarms(len(found)))
 
 
-def _alarm(one: Rows) -> Html:
+def _promised(one: Rows) -> str:
     known = {name: one.radius(name)[0] for name in ("sound", "all")}
-    radii = [f"{name} {radius:.6g}" for name, radius in known.items() if radius]
+    radii = [f"{name} {lower_text(radius, digits=6)}" for name, radius in known.items() if radius]
     if one.first("goal") == "embedding":
-        radii.append(f"moved {one.first('shift'):.6g}, allowed {one.first('shift_limit'):.6g}")
-    words = [tag("td", str(one.first(name)), class_="words wrap") for name in ("data", "triplet", "setting")]
-    image = tag("td", one.first("image") or "not kept", class_="words wrap")
-    change = f"{one.first('l2'):.6g}"
-    return row(named(one.first("title")), *words, one.first("moves"), change, "; ".join(radii), image, words=5)
+        radii.append(moved_too_far(one.first("shift"), one.first("shift_limit")))
+    return "; ".join(radii)
 
 
-def cost_table(summary: TripletSummary, facts: Mapping[str, Any]) -> Html:
+def cost_table(summary: TripletSummary, facts: Mapping[str, Any]) -> Table:
     """What each metric is, and what the attacks on it took."""
     digests = {str(one.get("spec")): one for one in facts.get("metrics", ()) if isinstance(one, Mapping)}
-    heads = ("metric", heading("spec", words=True), heading("why without radii", words=True), "images judged",
-             "certificates attacked", "alarms", "gradients", "forwards", "seconds")  # fmt: skip
-    rows = []
-    for line in summary.metrics:
-        why = "" if line.certified else str(digests.get(line.metric, {}).get("uncertified_because") or "no proof")
-        words = [tag("td", word, class_="words wrap") for word in (line.metric, why)]
-        numbers = (count(line.images), count(line.certificates), alarm_count(line.alarms), count(line.gradients),
-                   count(line.forwards), count(round(line.seconds)))  # fmt: skip
-        rows.append(row(named(line.title), *words, *numbers, words=3))
-    return grid(heads, rows, words=3)
+
+    def why(line: MetricLine) -> str:
+        reason = digests.get(line.metric, {}).get("uncertified_because")
+        return "" if line.certified else str(reason or "no proof")
+
+    columns = (
+        METRIC,
+        Column("spec", WRAPPED, attrgetter("metric")),
+        Column("why without radii", WRAPPED, why),
+        Column("images judged", COUNT, attrgetter("images")),
+        Column("certificates attacked", COUNT, attrgetter("certificates")),
+        Column("alarms", ALARMS, attrgetter("alarms")),
+        Column("gradients", COUNT, attrgetter("gradients")),
+        Column("forwards", COUNT, attrgetter("forwards")),
+        Column("seconds", COUNT, lambda line: round(line.seconds)),
+    )
+    return Table.of(columns, summary.metrics)
 
 
-def run_facts(facts: Mapping[str, Any]) -> Html:
+def run_facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Seed, versions and data."""
-    found: list[tuple[str, str]] = [("run", str(facts.get("run", ""))), ("seed", str(facts.get("seed", "")))]
-    found += sorted(_versions(str(facts.get("versions", ""))).items())
-    pairs = [tag("div", tag("dt", name), tag("dd", value, class_="mono")) for name, value in found]
+    found = [("run", str(facts.get("run", ""))), ("seed", str(facts.get("seed", "")))]
+    found += versions(str(facts.get("versions", "")))
     for one in facts.get("data", ()):
-        source = one.get("source", {})
-        words = ", ".join(f"{key} {value}" for key, value in source.items() if not isinstance(value, Mapping | list))
-        pairs.append(tag("div", tag("dt", one["name"]), tag("dd", words, class_="mono"), class_="whole"))
-    return tag("dl", pairs, class_="facts")
-
-
-def _versions(text: str) -> dict[str, str]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {"versions": text}
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {"versions": text}
-
-
-def left_out_list(lines: Sequence[str]) -> Html:
-    """Attacks that a metric was not given."""
-    return join(tag("h3", "Left out"), tag("ul", [tag("li", line) for line in lines], class_="warnings"))
+        source = one.get("source", {}).items()
+        words = ", ".join(f"{key} {value}" for key, value in source if not isinstance(value, Mapping | list))
+        found.append((one["name"], words))
+    return found

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from operator import attrgetter, methodcaller
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from ..evaluation.two_afc_findings import Finding, findings
-from ..evaluation.two_afc_records import TripletRecords
-from ..evaluation.two_afc_summary_lines import AttackLine, Flips, TripletSummary
-from .paper_figures import beside
+from ..core.names import shown
+from ..evaluation.shared.records import Records
+from ..evaluation.two_afc.findings import Finding, findings
+from ..evaluation.two_afc.summary_lines import AttackLine, CertifiedLine, Flips, TripletSummary
+from .kinds import COUNT, NAME, NAMED, RATE, SHARE, WHOLE, WORD, WRAPPED, measured, percent, radius
+from .paper_figures import Beside, beside
+from .table import Column, Kind, Table
+from .terminal import drawn, say
 from .two_afc_words import (
     FORM_NAMES,
     MOVE_NAMES,
+    PAPER_EPS,
     Series,
     alarm_text,
     changed_pixels,
+    flipped,
     looks_for_eps,
     of,
     paper_eps,
-    percent,
     plus_minus,
     sample,
     setting_heads,
@@ -43,7 +48,7 @@ _COLOURS = {"holds": "green", "does not hold": "red", "not enough data": "yellow
 
 
 class Result(Protocol):
-    """What is printed; ``evaluation.two_afc_run.TwoAFCResult`` is one."""
+    """What is printed; ``evaluation.two_afc.run.TwoAFCResult`` is one."""
 
     @property
     def path(self) -> Path:
@@ -51,7 +56,7 @@ class Result(Protocol):
         ...
 
     @property
-    def records(self) -> TripletRecords:
+    def records(self) -> Records:
         """Its content."""
         ...
 
@@ -140,38 +145,43 @@ def print_two_afc(result: Result, summary: TripletSummary, console: Console | No
     wide = out.width >= _WIDE
     for data in summary.data:
         head = f"run {summary.run}: {data}, {sample(summary, data)}, {len(of(summary, data))} metrics"
-        out.print(escape(head), highlight=False)
+        out.print(escape(shown(head)), highlight=False)
         for table in _tables(summary, data, wide=wide, room=out.width):
-            out.print(table)
-    _print_papers(summary, facts, out)
+            out.print(drawn(table, longest=_LONGEST_NAME))
+    pairs = beside(summary, facts)
+    if pairs:
+        out.print(drawn(_papers(pairs), longest=_LONGEST_NAME))
     for finding in findings(summary):
         out.print(_finding(finding, several=len(summary.data) > 1), highlight=False)
     colour = "red" if summary.alarms else "green"
     out.print(f"[{colour}]{alarm_text(summary)}[/{colour}]", highlight=False)
     for line in left_out(facts):
-        out.print(escape(line), highlight=False)
-    for why, count in Counter(why for _, why in result.rejected).items():
-        out.print(f"not usable: {count} × {escape(why)}", highlight=False)
-    out.print(f"records: {escape(str(result.path))}  ({result.seconds:.0f} s)", highlight=False, soft_wrap=True)
+        out.print(escape(shown(line)), highlight=False)
+    for why, number in Counter(why for _, why in result.rejected).items():
+        out.print(f"not usable: {number} × {escape(shown(why))}", highlight=False)
+    say(out, f"records: {result.path}  ({result.seconds:.0f} s)")
 
 
 def left_out(facts: Mapping[str, Any]) -> list[str]:
-    """Attacks that a metric was not given, by reason."""
+    """Metrics that could not be loaded, and attacks that one was not given, by reason."""
     by: dict[tuple[str, str], list[str]] = {}
     for one in facts.get("left_out", ()):
         by.setdefault((one["metric"], one["why"]), []).append(one["setting"])
-    return [f"left out on {metric} ({why}): {_settings(len(names))}" for (metric, why), names in by.items()]
+    return [_left_out(metric, why, names) for (metric, why), names in by.items()]
 
 
-def _settings(count: int) -> str:
-    return "1 setting" if count == 1 else f"{count} settings"
+def _left_out(metric: str, why: str, settings: Sequence[str]) -> str:
+    if not any(settings):
+        return f"left out: {metric} ({why})"
+    count = "1 setting" if len(settings) == 1 else f"{len(settings)} settings"
+    return f"left out on {metric} ({why}): {count}"
 
 
 def _finding(finding: Finding, *, several: bool) -> str:
     colour = _COLOURS[finding.verdict]
     where = f" [{finding.data}]" if several else ""
     verdict = f"[{colour}]{finding.verdict}[/{colour}]"
-    return f"{verdict}: {escape(finding.title + where)} ({escape(finding.numbers)})"
+    return f"{verdict}: {escape(shown(finding.title + where))} ({escape(shown(finding.numbers))})"
 
 
 def _tables(summary: TripletSummary, data: str, *, wide: bool, room: int) -> Iterator[Table]:
@@ -186,80 +196,82 @@ def _tables(summary: TripletSummary, data: str, *, wide: bool, room: int) -> Ite
         yield _shifts(summary, data)
 
 
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(first, overflow="fold", max_width=_LONGEST_NAME)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+METRIC = Column("metric", NAMED, attrgetter("title"))
 
 
 def _agreement(summary: TripletSummary, data: str) -> Table:
     """Scores before any attack, and what the worst of all attacks leaves."""
-    found = {(line.metric, line.moves): line for line in summary.worst if line.data == data}
+    found = {(line.metric, line.moves): line.unbounded for line in summary.worst if line.data == data}
     moves = [name for name in MOVE_NAMES if any(name == moved for _, moved in found)]
+    columns = [METRIC, Column("2AFC\nscore", SHARE, attrgetter("score"))]
+    columns.append(Column("accuracy\n(95 %)", RATE, attrgetter("accuracy")))
+    columns += [
+        Column(f"moves:\n{name}", SHARE, lambda line, name=name: found.get((line.metric, name))) for name in moves
+    ]
     title = "Agreement with people; right: 2AFC score left by the worst of all attacks"
-    table = _table(title, "metric", "2AFC\nscore", "accuracy\n(95 %)", *(f"moves:\n{name}" for name in moves))
-    for line in of(summary, data):
-        worst = [found.get((line.metric, name)) for name in moves]
-        share = line.accuracy
-        accuracy = f"{percent(share.value)} ({100 * share.low:.0f}–{100 * share.high:.0f})"
-        left = [percent(one.unbounded if one else None) for one in worst]
-        table.add_row(escape(line.title), percent(line.score), accuracy, *left)
-    return table
+    return Table.of(columns, of(summary, data), title=title)
 
 
 def _flip_table(series: Series, *, wide: bool) -> Table:
     """Ghildyal and Liu's tables: samples and flips where metric and people agree and where not, sizes of the flips."""
     minimal = looks_for_eps(series.lines)
-    first = ["n", "flipped", *(["mean ε"] if minimal else []), "RMSE"]
-    more = ["PSNR", ">.001/.01/.03"] if wide else []
-    rest = first if wide else first[:2]
-    heads = [f"agree\n{name}" if i == 0 else name for i, name in enumerate([*first, *more])]
-    heads += [f"disagree\n{name}" if i == 0 else name for i, name in enumerate(rest)]
+    first = flip_columns("agree", minimal=minimal)
+    first += _MORE_OF_FLIPS if wide else []
+    rest = flip_columns("disagree", minimal=minimal)[: None if wide else 2]
+    columns = [METRIC, _led("agree", first[0]), *first[1:], _led("disagree", rest[0]), *rest[1:]]
     note = " (ε from −1 to 1)" if minimal else ""
-    table = _table(escape(f"{series.title}{note}"), "metric", *heads)
-    for line in series.lines:
-        cells = _flip_cells(line.agree, minimal=minimal, more=wide)
-        others = _flip_cells(line.disagree, minimal=minimal, more=False)
-        table.add_row(escape(line.title), *cells, *(others if wide else others[:2]))
-    return table
+    return Table.of(columns, series.lines, title=f"{series.title}{note}")
 
 
-def _flip_cells(flips: Flips, *, minimal: bool, more: bool) -> list[str]:
-    cells = [str(flips.samples), percent(flips.flipped.value if flips.samples else None)]
-    cells += [paper_eps(flips)] if minimal else []
-    cells.append(plus_minus(flips.rmse))
-    if more:
-        cells += [plus_minus(flips.psnr, 1), changed_pixels(flips).replace(" / ", "/")]
-    return cells
+def flip_columns(side: str, *, minimal: bool) -> list[Column]:
+    """Samples, flips and their sizes, of the samples where metric and people ``agree`` or ``disagree``."""
+    own = attrgetter(side)
+    eps = [Column("mean ε", PAPER_EPS, lambda line: paper_eps(own(line)))] if minimal else []
+    return [
+        Column("n", COUNT, attrgetter(f"{side}.samples")),
+        Column("flipped", SHARE, lambda line: flipped(own(line))),
+        *eps,
+        Column("RMSE", WORD, lambda line: plus_minus(own(line).rmse)),
+    ]
+
+
+_MORE_OF_FLIPS = [
+    Column("PSNR", WORD, lambda line: plus_minus(line.agree.psnr, 1)),
+    Column(">.001/.01/.03", WORD, lambda line: changed_pixels(line.agree).replace(" / ", "/")),
+]
+
+
+def _led(name: str, column: Column) -> Column:
+    return replace(column, head=f"{name}\n{column.head}")
 
 
 def _size_table(series: Series, room: int) -> Table:
     """LipSim's tables: the score that an attack leaves at each size."""
     names = dict(zip(series.settings, setting_heads(series), strict=True))
     shown = _fitting(series.settings, room, 10 if max(map(len, names.values())) < 10 else 22)
-    heads = [names[setting].replace(" ", "\n", 1) for setting in shown]
-    table = _table(escape(f"{series.title}: 2AFC score left"), "metric", *heads)
-    for metric in series.metrics:
-        lines = [series.find(metric, setting) for setting in shown]
-        title = next(line.title for line in series.lines if line.metric == metric)
-        table.add_row(escape(title), *(percent(line.score if line else None) for line in lines))
-    return table
+    heads = {setting: names[setting].replace(" ", "\n", 1) for setting in shown}
+    return size_table(series, heads, title=f"{series.title}: 2AFC score left")
+
+
+def size_table(series: Series, heads: Mapping[str, str], *, title: str) -> Table:
+    """The score that is left under some settings of a series, by metric."""
+    columns = [METRIC]
+    columns += [Column(head, SHARE, methodcaller("score", setting)) for setting, head in heads.items()]
+    return Table.of(columns, series.by_metric, title=title)
 
 
 def _transfer_table(series: Series, room: int) -> Table:
-    """Ghildyal and Liu's benchmark of transfers: flips among the samples that the judging metric had right."""
     names = dict(zip(series.settings, transfer_heads(series), strict=True))
-    shown = _fitting(series.settings, room, 10)
-    heads = [names[setting].replace("+", "+\n") for setting in shown]
-    table = _table(escape(f"{series.title}: flipped where metric and people agree"), "judged by", "n", *heads)
-    for metric in series.metrics:
-        lines = [series.find(metric, setting) for setting in shown]
-        known = [line for line in lines if line is not None]
-        shares = [percent(line.agree.flipped.value if line and line.agree.samples else None) for line in lines]
-        table.add_row(escape(known[0].title), str(known[0].agree.samples), *shares)
-    return table
+    heads = {setting: names[setting].replace("+", "+\n") for setting in _fitting(series.settings, room, 10)}
+    title = f"{series.title}: flipped where metric and people agree"
+    return transfer_table(series, heads, SHARE, samples="n", title=title)
+
+
+def transfer_table(series: Series, heads: Mapping[str, str], kind: Kind, *, samples: str, title: str) -> Table:
+    """Ghildyal and Liu's benchmark of transfers: flips among the samples that the judging metric had right."""
+    columns = [replace(METRIC, head="judged by"), Column(samples, COUNT, lambda own: own.first.agree.samples)]
+    columns += [Column(head, kind, methodcaller("flipped", setting)) for setting, head in heads.items()]
+    return Table.of(columns, series.by_metric, title=title)
 
 
 def _fitting(settings: Sequence[str], room: int, each: int) -> list[str]:
@@ -273,39 +285,61 @@ def _fitting(settings: Sequence[str], room: int, each: int) -> list[str]:
 def _certified(summary: TripletSummary, data: str) -> Table:
     """Natural and certified scores in the three forms."""
     natural = {line.metric: line.score for line in of(summary, data)}
+    columns = [
+        Column("form", NAME, lambda line: FORM_NAMES[line.form]),
+        *score_columns(summary),
+        Column("median\nradius", radius(decimals=3), attrgetter("median")),
+        Column("withheld", COUNT, attrgetter("withheld")),
+        Column("proved", WHOLE, lambda line: line.proved if line.form == "published" else ""),
+    ]
     title = "Certified 2AFC score at ℓ2 (published: LipSim's form, proved only for the share given)"
-    heads = [*map(size, summary.epsilons), "median\nradius", "withheld", "proved"]
-    table = _table(title, "form", *heads)
-    for metric in dict.fromkeys(line.metric for line in summary.certified if line.data == data):
-        lines = [line for line in summary.certified if (line.data, line.metric) == (data, metric)]
-        table.add_section()
-        table.add_row(escape(f"{lines[0].title}: natural {percent(natural[metric])}"), style="bold")
-        for line in lines:
-            radius = "–" if line.median is None else f"{line.median:.3f}"
-            proved = percent(line.proved, 0) if line.form == "published" else ""
-            table.add_row(FORM_NAMES[line.form], *map(percent, line.scores), radius, str(line.withheld), proved)
-    return table
+    return Table.of(
+        columns,
+        certified_lines(summary, data),
+        title=title,
+        group=lambda line: f"{line.title}: natural {percent(natural[line.metric])}",
+    )
+
+
+def score_columns(summary: TripletSummary) -> list[Column]:
+    """The certified score at each ε."""
+    return [
+        Column(size(eps), SHARE, lambda line, place=place: line.scores[place])
+        for place, eps in enumerate(summary.epsilons)
+    ]
+
+
+def certified_lines(summary: TripletSummary, data: str) -> list[CertifiedLine]:
+    """The lines of a data set, those of one metric together."""
+    own = [line for line in summary.certified if line.data == data]
+    order = list(dict.fromkeys(line.metric for line in own))
+    return sorted(own, key=lambda line: order.index(line.metric))
 
 
 def _shifts(summary: TripletSummary, data: str) -> Table:
     """How far attacks on the embedding moved it."""
-    table = _table("Embedding attack: ‖f(x+δ) − f(x)‖", "metric", "ε", "n", "median", "largest", "of L·‖δ‖", "broken")
-    for line in summary.shifts:
-        if line.data == data:
-            eps = "–" if line.eps is None else size(line.eps)
-            used = "–" if line.used is None else percent(line.used.p50)
-            cells = (eps, str(line.shift.count), f"{line.shift.p50:.4g}", f"{line.shift.most:.4g}", used)
-            table.add_row(escape(line.title), *cells, str(line.broken))
-    return table
+    columns = (
+        METRIC,
+        Column("ε", WORD, lambda line: line.eps and size(line.eps)),
+        Column("n", COUNT, attrgetter("shift.count")),
+        Column("median", measured(), attrgetter("shift.p50")),
+        Column("largest", measured(), attrgetter("shift.most")),
+        Column("of L·‖δ‖", SHARE, lambda line: line.used and line.used.p50),
+        Column("broken", COUNT, attrgetter("broken")),
+    )
+    own = [line for line in summary.shifts if line.data == data]
+    return Table.of(columns, own, title="Embedding attack: ‖f(x+δ) − f(x)‖")
 
 
-def _print_papers(summary: TripletSummary, facts: Mapping[str, Any], out: Console) -> None:
-    pairs = beside(summary, facts)
-    if not pairs:
-        return
-    table = _table("The papers' figures beside ours (see docs/papers.md)", "metric", "what", "paper", "ours")
-    table.columns[1].justify, table.columns[1].no_wrap = "left", False
-    for pair in pairs:
-        what = f"{pair.what}{f' ({pair.figure.model})' if pair.figure.model else ''}"
-        table.add_row(escape(pair.title), escape(what), percent(pair.figure.value), percent(pair.ours))
-    out.print(table)
+def _papers(pairs: Sequence[Beside]) -> Table:
+    columns = (METRIC, *paper_columns("what", "paper"))
+    return Table.of(columns, pairs, title="The papers' figures beside ours (see docs/papers.md)")
+
+
+def paper_columns(what: str, paper: str) -> tuple[Column, ...]:
+    """What a published figure is, itself, and ours."""
+    return (
+        Column(what, WRAPPED, lambda pair: f"{pair.what}{f' ({pair.figure.model})' if pair.figure.model else ''}"),
+        Column(paper, SHARE, attrgetter("figure.value")),
+        Column("ours", SHARE, attrgetter("ours")),
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..evaluation.two_afc_summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
+from ..core.rounded import budget_text, nearest_text, percent_text
+from ..evaluation.two_afc.summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
+from .kinds import measured
 from .paper_figures import pgd_steps, transfer_name
 
 FORM_NAMES: dict[Form, str] = {"sound": "sound", "published": "published", "all": "all three move"}
@@ -45,9 +47,35 @@ class Series:
         """The lines of one setting."""
         return [line for line in self.lines if line.setting == setting]
 
-    def find(self, metric: str, setting: str) -> AttackLine | None:
-        """One metric's line of one setting."""
-        return next((line for line in self.at(setting) if line.metric == metric), None)
+    @property
+    def by_metric(self) -> list[OfMetric]:
+        """What each metric has of it."""
+        return [OfMetric({one.setting: one for one in self.lines if one.metric == name}) for name in self.metrics]
+
+
+@dataclass(frozen=True)
+class OfMetric:
+    """A series' lines of one metric, by setting."""
+
+    lines: Mapping[str, AttackLine]
+
+    @property
+    def first(self) -> AttackLine:
+        """Any of them: for what they have in common."""
+        return next(iter(self.lines.values()))
+
+    @property
+    def title(self) -> str:
+        """The metric's."""
+        return self.first.title
+
+    def score(self, setting: str) -> float | None:
+        """The 2AFC score left; None where the metric was not attacked so."""
+        return self.lines[setting].score if setting in self.lines else None
+
+    def flipped(self, setting: str) -> float | None:
+        """The share flipped of the samples where metric and people agreed."""
+        return flipped(self.lines[setting].agree) if setting in self.lines else None
 
 
 def white_box(summary: TripletSummary, data: str, *goals: str) -> list[Series]:
@@ -102,30 +130,37 @@ def transfer_heads(series: Series) -> list[str]:
     return [transfer_name(series.at(setting)[0]) for setting in series.settings]
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """A share as a percentage; a dash for none."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
-
-
-def plus_minus(spread: Spread | None, digits: int = 2, *, scale: float = 1.0) -> str:
+def plus_minus(spread: Spread | None, decimals: int = 2) -> str:
     """Mean ± standard deviation."""
     if spread is None:
         return "–"
-    mean = f"{scale * spread.mean:.{digits}f}"
-    return mean if spread.sd is None else f"{mean} ± {scale * spread.sd:.{digits}f}"
+    mean = f"{spread.mean:.{decimals}f}"
+    return mean if spread.sd is None else f"{mean} ± {spread.sd:.{decimals}f}"
 
 
-def paper_eps(flips: Flips) -> str:
+def paper_eps(flips: Flips) -> float | None:
     """Mean smallest ε on the paper's scale from −1 to 1."""
     found = flips.smallest_eps
-    return "–" if found is None else f"{ON_PAPERS_SCALE * found.mean:.4f}"
+    return None if found is None else ON_PAPERS_SCALE * found.mean
+
+
+PAPER_EPS = measured(decimals=4)
+"""How it is written."""
 
 
 def changed_pixels(flips: Flips) -> str:
     """Mean shares of pixels changed by more than 0.001, 0.01 and 0.03, to two digits."""
     if flips.changed is None:
         return "–"
-    return " / ".join(f"{100 * one:.0f}" if one >= 0.0995 else f"{100 * one:.2g}" for one in flips.changed) + " %"
+    shares = (
+        percent_text(one, decimals=0) if one >= 0.0995 else nearest_text(100 * one, digits=2) for one in flips.changed
+    )
+    return " / ".join(shares) + " %"
+
+
+def flipped(flips: Flips) -> float | None:
+    """The share flipped; None where nothing was attacked."""
+    return flips.flipped.value if flips.samples else None
 
 
 def looks_for_eps(lines: Iterable[AttackLine]) -> bool:
@@ -134,13 +169,9 @@ def looks_for_eps(lines: Iterable[AttackLine]) -> bool:
 
 
 def size(eps: float) -> str:
-    """An ℓ2 size, as LipSim writes it where it is one of LipSim's."""
-    levels = 255 * eps
-    return (
-        f"{levels:.0f}/255"
-        if abs(levels - round(levels)) < 1e-6 and levels > 1 and round(levels) % 255
-        else f"{eps:.4g}"
-    )
+    """An ℓ2 size as it was given: as LipSim writes it where it is so many levels of 255."""
+    levels = round(255 * eps)
+    return f"{levels}/255" if eps == levels / 255 and levels % 255 else budget_text(eps)
 
 
 def sample(summary: TripletSummary, data: str) -> str:

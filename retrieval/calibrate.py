@@ -10,15 +10,16 @@ import numpy as np
 
 from ..core.errors import ImageRejected, IndexStateError, UsageError
 from ..images.decode import DecodedImage, load
-from ..indexer.gaps import measure_gaps, write_gaps
-from ..indexer.lock import writer_lock
-from ..indexer.snapshot import Threshold, commit, require_current
-from ..indexer.staging import unfinished_plan
+from ..indexer.gaps import measure_gaps
+from ..indexer.snapshot import Threshold
 from ..indexer.vectors import Float32
+from ..indexer.writer import Writer
 from .channel import Float64
 from .conformal import set_offsets, set_thresholds
 from .engine import Engine
+from .index_source import IndexSource
 from .nearness import best_levels, best_scores
+from .probe import embed
 from .query import to_float
 
 THRESHOLDS = ("local", "global")
@@ -32,7 +33,7 @@ def check_thresholds(name: str) -> bool:
         UsageError: neither ``local`` nor ``global``.
     """
     if name not in THRESHOLDS:
-        raise UsageError(f"--thresholds takes {' or '.join(THRESHOLDS)}, got {name!r}")
+        raise UsageError(f"thresholds are {' or '.join(THRESHOLDS)}, not {name!r}")
     return name == "local"
 
 
@@ -85,27 +86,17 @@ def calibrate(
         IndexStateError: no index, an empty one, or an unfinished run in it.
     """
     if not 0.0 < fpr < 1.0:
-        raise UsageError(f"--fpr must lie between 0 and 1, got {fpr}")
-    require_current(index)
-    with writer_lock(index):
-        _check_ready(index)
+        raise UsageError(f"fpr must lie between 0 and 1, got {fpr}")
+    with Writer(index) as writer:
         engine = Engine.open(index)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
         near = Nearness.of(engine, local=local)
         refused, present = _look_at(near, engine, paths, advance)
-        found = near.thresholds(fpr=fpr, shares=shares)
-        snapshot = engine.gallery.snapshot
-        channels = tuple(replace(c, threshold=t) for c, t in zip(snapshot.channels, found, strict=True))
-        done = commit(index, replace(snapshot, channels=channels, parent=snapshot.id, created=""))
+        found = near.thresholds(writer, fpr=fpr, shares=shares)
+        done = writer.set_thresholds(found, on=engine.gallery.snapshot.id)
     named = tuple((channel.name, threshold) for channel, threshold in zip(engine.channels, found, strict=True))
     return Calibration(done.id, near.count, refused, tuple(present), named)
-
-
-def _check_ready(index: Path) -> None:
-    """A new snapshot under an unfinished run would make it begin anew."""
-    if unfinished_plan(index / "staging") is not None:
-        raise IndexStateError(f"{index} holds an unfinished run; finish it first with: retr index CORPUS --resume")
 
 
 class Nearness:
@@ -118,6 +109,7 @@ class Nearness:
 
     def __init__(self, engine: Engine, gaps: Sequence[Float32] | None) -> None:
         self._engine, self._gaps = engine, gaps
+        self._source = IndexSource(engine.channels, engine.gallery.table)
         self._scores: list[Float64] = []
         self._levels: list[Float64] = []
 
@@ -134,15 +126,15 @@ class Nearness:
 
     def see(self, images: Sequence[Float64]) -> None:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
-        embedded = [[channel.embed_query(pixels).z for channel in self._engine.channels] for pixels in images]
-        by_channel = list(zip(self._engine.channels, zip(*embedded, strict=True), strict=True))
-        self._scores.append(np.stack([best_scores(channel, zs) for channel, zs in by_channel], axis=1))
+        queries = [embed(self._engine.channels, pixels).probes for pixels in images]
+        by_channel = list(zip(*queries, strict=True))
+        self._scores.append(np.stack([best_scores(self._source, probes) for probes in by_channel], axis=1))
         if self._gaps is not None:
-            levels = [best_levels(c, gaps, zs) for (c, zs), gaps in zip(by_channel, self._gaps, strict=True)]
-            self._levels.append(np.stack(levels, axis=1))
+            pairs = zip(by_channel, self._gaps, strict=True)
+            self._levels.append(np.stack([best_levels(self._source, gaps, probes) for probes, gaps in pairs], axis=1))
 
-    def thresholds(self, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
-        """One for each channel; writes the gaps that they need.
+    def thresholds(self, writer: Writer, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
+        """One for each channel; ``writer``, of this index, stores the gaps that they need.
 
         Raises:
             UsageError: as :func:`calibrate`.
@@ -153,9 +145,8 @@ class Nearness:
         if self._gaps is None:
             return found
         offsets = set_offsets(np.concatenate(self._levels), found, shares=shares)
-        path, snapshot = self._engine.path, self._engine.gallery.snapshot
         return tuple(
-            replace(threshold, offset=offset, gaps=write_gaps(path, snapshot, gaps))
+            replace(threshold, offset=offset, gaps=writer.keep_gaps(gaps))
             for threshold, offset, gaps in zip(found, offsets, self._gaps, strict=True)
         )
 
@@ -164,13 +155,12 @@ def _look_at(
     near: Nearness, engine: Engine, paths: Sequence[str], advance: Callable[[], None]
 ) -> tuple[int, list[str]]:
     """How many files were refused, and which were left out because their pixels are stored."""
-    stored = set(np.asarray(engine.gallery.catalog["pixels_sha256"].to_pylist(), dtype=object)[engine.gallery.live])
     refused, present = 0, []
     for path in paths:
         image = _load(engine, path)
         if image is None:
             refused += 1
-        elif image.pixels_sha256 in stored:
+        elif engine.gallery.table.holds(image.pixels_sha256):
             present.append(path)
         else:
             near.see([to_float(image)])

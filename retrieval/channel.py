@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..certificates.shortlist import TF32_UNIT, stored_row_tolerance
+from ..core.cosine import cosine
 from ..core.errors import IntegrityError
 from ..core.numerics import UNIT32, gamma, norm, round_down, round_up
 from ..core.types import Score, UpperBound
@@ -24,7 +25,28 @@ from ..indexer.vectors import Float32, Ids, RowStore
 Float64 = npt.NDArray[np.float64]
 
 FLAT_QUERY = 1e-9
-"""An embedding this short is rounding of the float64 path (1e-10 at most), not a direction: cosine refuses it."""
+"""An embedding at most this long gives cosine no direction, whatever is proved of the embedder's rounding."""
+BEYOND_FLAT = 1.0 + 1e-9
+"""A vector longer than a limit by this factor is computed as longer than it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryView:
+    """A crop or a mirror image of the query: a linear map of its pixels, chosen by the query's size alone (T10).
+
+    It picks some of the values and changes none: its norm is at most 1, and it rounds nothing.
+
+    Attributes:
+        name: as in answers and records.
+        pick: (b, 3, H, W) → (b, 3, h, w).
+    """
+
+    name: str
+    pick: Callable[[Tensor], Tensor]
+
+
+ORIGINAL = QueryView("original", lambda x: x)
+"""The query itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +69,15 @@ class QueryEmbedding:
     def lipschitz(self) -> UpperBound | None:
         """L = L_g·ρ (THEORY §0)."""
         return None if self.network is None else self.network.times(self.resize)
+
+    @property
+    def flat(self) -> float:
+        """An embedding that is computed to be at most this long may be rounding, and no direction: cosine refuses it.
+
+        Where f(q) = 0 the computed one is no longer than the forward error: 5e-12 for block means, 1.1e-8 for retr_s.
+        It is the same for all images of one size, so that a radius can end before it (``probe.bounds_of``).
+        """
+        return FLAT_QUERY if self.forward_error is None else max(FLAT_QUERY, self.forward_error * BEYOND_FLAT)
 
 
 @dataclass(frozen=True)
@@ -71,42 +102,39 @@ class Channel:
         """How rows are compared."""
         return self.store.score
 
-    @cached_property
-    def _local(self) -> Float64 | None:
-        """(rows,) the threshold of each row, where it is local.
-
-        Computed once for all: a certificate speaks of these very numbers, and a cosine of the same angle may differ in
-        its last digit from one call to the next.
-        """
-        if self.threshold is None or self.threshold.offset is None:
-            return None
-        assert self.gaps is not None, "a local threshold needs gaps"
-        reach = np.maximum(0.0, self.threshold.offset + 0.5 * self.gaps.astype(np.float64))
-        return np.cos(np.minimum(reach, np.pi)) if self.score == "cosine" else reach
-
     @property
     def is_local(self) -> bool:
         """Whether every row has a threshold of its own."""
         return self.threshold is not None and self.threshold.offset is not None
 
-    def limits(self, ids: Ids) -> float | Float64:
-        """What the verdict compares these rows' values with: one number, or (m,), one for each row."""
+    def limits(self, ids: Ids) -> Float64:
+        """(m,) what the verdict compares these rows' values with: the channel's threshold, or each row's own."""
         assert self.threshold is not None, "a verdict needs a threshold"
-        return self.threshold.value if self._local is None else self._local[ids]
+        if not self.is_local:
+            return np.full(len(ids), self.threshold.value)
+        reach = self._reach(ids)
+        return cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
+
+    def _reach(self, ids: Ids | slice) -> Float64:
+        """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
+        assert self.threshold is not None
+        assert self.threshold.offset is not None
+        assert self.gaps is not None, "a local threshold needs gaps"
+        return np.maximum(0.0, self.threshold.offset + 0.5 * self.gaps[ids].astype(np.float64))
 
     @cached_property
     def widest(self) -> float:
         """The threshold of the row that accepts farthest out: no row beyond it accepts."""
         assert self.threshold is not None, "a verdict needs a threshold"
-        if self._local is None:
+        live = np.flatnonzero(self.groups >= 0)
+        if not self.is_local:
             return self.threshold.value
-        live = self._local[self.groups >= 0]
-        return float(live.min(initial=1.0) if self.score == "cosine" else live.max(initial=0.0))
-
-    @property
-    def reach(self) -> float:
-        """A chord, or distance, beyond which no row accepts."""
-        return math.sqrt(max(0.0, 2.0 - 2.0 * self.widest)) if self.score == "cosine" else self.widest
+        if not len(live):
+            return 1.0 if self.score == "cosine" else 0.0
+        reach = self._reach(live)
+        # Cosines fall as angles grow, but for rounding between angles that are all but equal.
+        farthest = self.limits(live[reach >= reach.max() * (1.0 - 1e-12)])
+        return float(farthest.min() if self.score == "cosine" else farthest.max())
 
     def embed(self, x: Tensor) -> Tensor:
         """Embed a batch of equally sized images, differentiable: (b, 3, H, W) in [0, 1] → (b, d), in x's dtype."""
@@ -119,15 +147,25 @@ class Channel:
         Args:
             pixels: (H, W, 3) float64 in [0, 1].
         """
-        operator = resize_operator((pixels.shape[0], pixels.shape[1]), self.embedder.input_size)
-        certified = self.embedder.lipschitz is not None
+        return self.embed_views(pixels, (ORIGINAL,))[0]
+
+    def embed_views(self, pixels: Float64, views: Sequence[QueryView]) -> list[QueryEmbedding]:
+        """Embed views of one image in one batch, as :meth:`embed_query` does one of them."""
         x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+        certified = self.embedder.lipschitz is not None
         with torch.inference_mode():
+            seen = [view.pick(x) for view in views]
+            resizes = [resize_operator((one.shape[-2], one.shape[-1]), self.embedder.input_size) for one in seen]
             # Clamping is 1-Lipschitz: it changes no bound, and keeps the input where the network's rounding is known.
-            resized = operator.apply(x).clamp(0.0, 1.0)
-            z = self.embedder.forward(resized if certified else resized.float().to(self.embedder.device))
-        embedding = z[0].cpu().double().numpy()
-        return QueryEmbedding(embedding, self.embedder.lipschitz, operator.norm, self._forward_error(operator.rounding))
+            parts = [r.apply(one).clamp(0.0, 1.0) for r, one in zip(resizes, seen, strict=True)]
+            # One alone keeps its layout in memory, and with it the last digits that every index so far was queried by.
+            batch = parts[0] if len(parts) == 1 else torch.cat(parts)
+            zs = self.embedder.forward(batch if certified else batch.float().to(self.embedder.device))
+        network, zs = self.embedder.lipschitz, zs.cpu().double().numpy()
+        return [
+            QueryEmbedding(z, network, resize.norm, self._forward_error(resize.rounding))
+            for z, resize in zip(zs, resizes, strict=True)
+        ]
 
     def _forward_error(self, resize_error: UpperBound) -> float | None:
         own = self.embedder.rounding(torch.float64)
@@ -144,13 +182,13 @@ class Channel:
             return f"{self.name} is uncertified: no bound is known on its rounding in float64"
         return None
 
-    def why_refused(self, z: Float64) -> str | None:
+    def why_refused(self, query: QueryEmbedding) -> str | None:
         """Why an embedding cannot be compared with any row, or None."""
         with np.errstate(over="ignore", invalid="ignore"):
-            length = float(norm(z))
+            length = float(norm(query.z))
         if not np.isfinite(length):
             return f"{self.name} gives no finite embedding for this image"
-        if self.score == "cosine" and length <= FLAT_QUERY:
+        if self.score == "cosine" and length <= query.flat:
             return f"zero embedding: the image is flat to {self.name}, and a cosine needs a direction"
         return None
 
@@ -162,11 +200,6 @@ class Channel:
     def query32(self, z: Float64) -> Float32:
         """What FAISS searches for: ẑ for cosine, z for Euclidean, rounded to float32."""
         return (z / norm(z) if self.score == "cosine" else z).astype(np.float32)
-
-    def propose(self, z: Float64, count: int) -> Ids:
-        """Live rows that a float32 search finds nearest, best first; some nearer row may be missing."""
-        _, ids = self.store.nearest(self.query32(z)[None], count, gpu=self.gpu)
-        return ids[0][self.groups[ids[0]] >= 0]
 
     @property
     def input_unit(self) -> float:

@@ -101,11 +101,6 @@ def set_offsets(
     return tuple(-edge - _SLACK for edge in edges)
 
 
-def set_threshold(scores: Float64, *, cosine: bool, fpr: float) -> Threshold:
-    """:func:`set_thresholds` of one channel; scores (n,)."""
-    return set_thresholds(scores[:, None], cosine=[cosine], fpr=fpr)[0]
-
-
 def cut(near: Float64, cuts: int, shares: Sequence[float]) -> list[float]:
     """The edges after so many cuts.
 
@@ -133,7 +128,7 @@ def _check_shares(shares: Sequence[float] | None, channels: int) -> Sequence[flo
         return [1.0] * channels
     if len(shares) != channels or not all(math.isfinite(share) and share > 0 for share in shares):
         text = ", ".join(f"{share:g}" for share in shares)
-        raise UsageError(f"--shares takes one number above 0 for each of the {channels} channels, got {text or 'none'}")
+        raise UsageError(f"shares are one number above 0 for each of the {channels} channels, got {text or 'none'}")
     return shares
 
 
@@ -154,7 +149,7 @@ def _too_few(n: int, fpr: float, channels: int) -> str:
     where = f" of {channels} channels" if channels > 1 else ""
     message = f"{n} negatives cannot support a false-match rate of {fpr:g}{where}: at least {needed} are needed"
     possible = Context(prec=2, rounding=ROUND_CEILING).divide(Decimal(channels), Decimal(n + 1))
-    return message + (f"; give more, or ask for --fpr {possible:f} or more" if possible < 1 else "; give more")
+    return message + (f"; give more, or ask for a rate of {possible:f} or more" if possible < 1 else "; give more")
 
 
 def upper95(matched: int, n: int) -> float:

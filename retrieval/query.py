@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import ImageRejected
-from ..core.units import Unit, to_l2
+from ..core.rounded import budget_text
+from ..core.units import Radius, Unit
 from ..images.decode import DecodedImage, load
 from .answer import Answer
 from .channel import Float64
@@ -55,16 +56,30 @@ def query_files(
     loaded = ((path, _load(engine, path)) for path in paths)
     for batch in _batches(loaded, batch_size):
         images = [image for _, image in batch if isinstance(image, DecodedImage)]
-        budgets = [None if eps is None else to_l2(eps, unit, image.pixels.size) for image in images]
-        answers = iter(engine.answer_many([to_float(i) for i in images], k=k, certify=certify, eps_l2=budgets))
+        asked = [None if eps is None else Radius.asked(eps, unit, image.pixels.size) for image in images]
+        budgets = [None if one is None else one.l2 for one in asked]
+        pixels = [to_float(image) for image in images]
+        found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=_asked(eps, unit))
+        answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
             refused = image if isinstance(image, ImageRejected) else None
             yield Outcome(path, None if refused else next(answers), refused)
 
 
+def _asked(eps: float | None, unit: Unit) -> str | None:
+    """The budget as it was given."""
+    words = {"l2": "ℓ2 {}", "rmse": "RMSE {}", "psnr": "PSNR {} dB"}
+    return None if eps is None else words[unit].format(budget_text(eps))
+
+
 def to_float(image: DecodedImage) -> Float64:
     """Decoded 8-bit pixels as the query the theorems speak of: (H, W, 3) float64 in [0, 1]."""
     return image.pixels.astype(np.float64) / 255.0
+
+
+def _as_asked(answer: Answer, asked: Radius | None) -> Answer:
+    """The same answer, which names the budget by the number that was given."""
+    return answer if answer.eps is None else replace(answer, eps=asked)
 
 
 def _batches(loaded: Iterable[Loaded], most: int) -> Iterator[list[Loaded]]:

@@ -4,17 +4,48 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 # As the command line does, and before torch is imported: idle OpenMP threads sleep instead of taking a core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: a thread each, for the processes they start too
+    for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
+
+# The same examples every time; `make check-long` draws others, and prints the seed that draws them again.
+settings.register_profile("ci", derandomize=True, database=None, deadline=None, print_blob=True)
+settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("ci")
+# No test reads a proof that another one has kept, and none writes into the cache of whoever runs them.
+os.environ["RETR_CACHE"] = "off"
 
 ROOT = Path(__file__).resolve().parent.parent
 BAD_FILES = Path(__file__).resolve().parent / "images" / "bad_files.py"
+
+
+# Files that take longest are begun first, so that no worker is left with one of them when the others have done.
+LONG = ("tests/crash/", "tests/soundness/", "tests/evaluation/", "tests/test_cli.py", "tests/attacks/test_libraries.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((at for at, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """No test depends on what was drawn before it, in whatever order and by whichever worker tests are run."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 def _module(path: Path) -> ModuleType:

@@ -17,13 +17,14 @@ from ..core.types import Score
 from ..embedding.model_file import save_model
 from ..embedding.network import NetworkEmbedder, describe_tensors
 from ..embedding.retr_network import RETR_S, RetrArchitecture, RetrNetwork, retr_blueprint
+from .context import RunContext
 from .copies_edits import EditChances, edit_batch, to_input
 from .copies_evaluation import Held, evaluate_copies
 from .copies_loss import CopiesLoss, Margins, copies_loss, nearest_others
 from .data import ImageStore, open_store
 from .hard_groups import HardGroups, find_neighbours
-from .recipes import RunContext
 from .starts import averaged_weights, load_shallower
+from .students import named
 
 _THRESHOLDS: dict[Score, float] = {"cosine": 0.4, "euclidean": 8.0}
 """Fixed, not learned: a learned angle runs away to 0, the embedding to one direction, and the cone to a ball."""
@@ -60,7 +61,7 @@ class CopiesOptions:
         gallery_edits: share of steps whose gallery rows are edited too, as the rows of stored views are.
         source_side: side at which images are cached, before edits; at least ``image``.
         start: folder of a run of this recipe whose averaged weights to begin with; its network may have fewer blocks.
-        name: of the model in its file.
+        name: of the model in its file; "" for ``copies-`` and the first digits of its digest.
     """
 
     image: int = RETR_S.image
@@ -83,7 +84,7 @@ class CopiesOptions:
     gallery_edits: float = 0.0
     source_side: int = 96
     start: Path | None = None
-    name: str = "retr_s"
+    name: str = ""
 
     def __post_init__(self) -> None:
         for field in ("epsilon", "temperature", "threshold"):
@@ -197,6 +198,7 @@ class CopiesRecipe:
         self._settle(network)
         blueprint = retr_blueprint(self.options.architecture, self.options.score)
         embedder = NetworkEmbedder(network.fold(), blueprint, name=self.options.name, spec=str(path))
+        embedder.name = self.options.name or named(self.name, embedder)
         card = {"purpose": "finding edited copies of images, with certified radii", "recipe": self.name}
         save_model(embedder, path, card, training=training_record)
 

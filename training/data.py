@@ -10,12 +10,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -25,6 +22,7 @@ from PIL import Image
 
 from ..core.errors import ImageRejected, UsageError
 from ..core.files import canonical_json, sync_directory, write_atomically
+from ..core.parallel import in_order
 from ..images.decode import decode
 from ..images.policy import DecodePolicy
 from .sources import Container, count_images, list_containers, read_images, sources_digest
@@ -232,19 +230,11 @@ def _decoded(
     images: Iterator[tuple[str, bytes | ImageRejected]], side: int, *, policy: DecodePolicy, workers: int
 ) -> Iterator[tuple[str, _Decoded | ImageRejected]]:
     """Decode on threads, in order, with few images ahead."""
-    work = partial(_shrunk, side=side, policy=policy)
-    waiting: deque[tuple[str, Future[_Decoded | ImageRejected]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            while True:
-                for name, data in islice(images, max(0, _AHEAD * workers - len(waiting))):
-                    waiting.append((name, pool.submit(work, data)))
-                if not waiting:
-                    return
-                name, future = waiting.popleft()
-                yield name, future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+
+    def work(image: tuple[str, bytes | ImageRejected]) -> tuple[str, _Decoded | ImageRejected]:
+        return image[0], _shrunk(image[1], side=side, policy=policy)
+
+    return in_order(work, images, workers=workers, ahead=_AHEAD)
 
 
 def _shrunk(data: bytes | ImageRejected, *, side: int, policy: DecodePolicy) -> _Decoded | ImageRejected:
@@ -263,4 +253,4 @@ def _require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         sizes = f"{needed / 2**30:.1f} GiB and {folder} has {free / 2**30:.1f} GiB free"
-        raise UsageError(f"the cache needs {sizes}; name another --cache")
+        raise UsageError(f"the cache needs {sizes}; name another folder for it")

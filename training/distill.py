@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from ..core.errors import UsageError
 from ..core.types import Score
 from ..embedding.model_file import save_model
+from .context import RunContext
 from .data import ImageStore, open_store
 from .distill_jitter import JITTERS, jittered
 from .distill_loss import LOSSES, relative_losses, rmse
 from .epochs import Epochs
-from .recipes import RunContext
 from .starts import load_start, read_start
-from .students import Student, parse_student
+from .students import Student, named, parse_student
 from .teacher import Teacher, as_images, at_size, load_teacher, stored_targets
 
 EVALUATED = 512
@@ -63,7 +63,7 @@ class DistillOptions:
 
     def __post_init__(self) -> None:
         if not self.teacher:
-            raise UsageError("distill needs a teacher: --teacher timm:NAME, dreamsim, open_clip:NAME or a model file")
+            raise UsageError("distill needs a teacher: timm:NAME, dreamsim, open_clip:NAME or a model file")
         if not (math.isfinite(self.teacher_cache) and self.teacher_cache >= 0):
             raise UsageError(f"teacher_cache is a number of GiB of at least 0, got {self.teacher_cache}")
         if self.side < 0:
@@ -99,7 +99,7 @@ class DistillRecipe:
         train, held_out = store.split(self.seed, context.holdout_of(len(store)))
         self.held_out = held_out[:EVALUATED]
         if len(self.held_out) < 2:
-            raise UsageError(f"{len(store)} images leave {len(held_out)} for evaluation; distill needs --holdout 2")
+            raise UsageError(f"{len(store)} images leave {len(held_out)} for evaluation; distill needs a holdout of 2")
         self.epochs = Epochs(train, batch=context.plan.batch, seed=self.seed)
         self.network: nn.Module = student.network(self.seed)
         self._kept: tuple[Tensor, Tensor] | None = None
@@ -150,6 +150,7 @@ class DistillRecipe:
     def export(self, network: nn.Module, path: Path, training_record: Mapping[str, Any]) -> None:
         """Write the model file."""
         embedder = self.student.shipped(network, self.options.score, path)
+        embedder.name = named(self.name, embedder)
         teacher = self.teacher.embedder.spec
         card = {"purpose": f"a certified student of {teacher}", "loss": self.options.loss, "teacher": teacher}
         save_model(embedder, path, card, training=training_record)

@@ -26,7 +26,7 @@ class Epochs:
 
     def __init__(self, rows: Rows, *, batch: int, seed: int) -> None:
         if not 1 <= batch <= len(rows):
-            raise UsageError(f"a batch of {batch} needs as many training items; there are {len(rows)}: lower --batch")
+            raise UsageError(f"a batch of {batch} needs as many training items; there are {len(rows)}: lower batch")
         self.rows, self.size, self.seed = rows, batch, seed
         self.per_epoch = len(rows) // batch
         # Batches are made on threads; the last two orders serve them all.

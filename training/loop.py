@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from ..core.errors import ModelError, UsageError
 from ..core.files import canonical_json, write_atomically
 from .batches import Batches, count_views
 from .checkpoint import NAME, Progress, Trainee, read_checkpoint, restore, save_checkpoint
+from .devices import open_accelerator
 from .interrupt import Interrupt
+from .limit import OutOfTime, TimeLimit
 from .logs import Logs
 from .plan import TrainPlan
 from .recipe import Recipe
@@ -27,7 +30,9 @@ SKIPS_IN_ROW = 20
 """So many steps in a row without a finite loss end a run."""
 
 
-def run_training(recipe: Recipe, plan: TrainPlan, *, folder: Path, resume: bool, observer: Observer) -> TrainReport:
+def run_training(
+    recipe: Recipe, plan: TrainPlan, *, folder: Path, resume: bool, observer: Observer, began: float | None = None
+) -> TrainReport:
     """Train a recipe's network, or go on training it.
 
     On a CPU, with the same number of threads, a run that was killed at any moment and resumed ends with the weights,
@@ -39,6 +44,7 @@ def run_training(recipe: Recipe, plan: TrainPlan, *, folder: Path, resume: bool,
         folder: of the run; made if absent. Holds all files that the run writes.
         resume: go on from the checkpoint of the folder, or begin where there is none.
         observer: told how it goes.
+        began: ``time.monotonic()`` from which the plan's minutes count, where data was opened before; None for now.
 
     Raises:
         UsageError: a folder with a run and no ``resume``; another plan or recipe than it was begun with; devices that
@@ -46,7 +52,8 @@ def run_training(recipe: Recipe, plan: TrainPlan, *, folder: Path, resume: bool,
         IntegrityError: a damaged checkpoint.
         ModelError: :data:`SKIPS_IN_ROW` steps in a row without a finite loss or gradient.
     """
-    run = _Run(recipe, plan, folder, resume=resume, observer=observer)
+    limit = TimeLimit(plan.minutes, began=time.monotonic() if began is None else began)
+    run = _Run(recipe, plan, folder, resume=resume, observer=observer, limit=limit)
     try:
         with Interrupt() as interrupt, run.batches() as batches:
             stop: Stop = "finished"
@@ -54,7 +61,9 @@ def run_training(recipe: Recipe, plan: TrainPlan, *, folder: Path, resume: bool,
                 run.train(batches.take())
                 if run.due(plan.log_every):
                     run.log()
-                if run.due(plan.evaluate_every):
+                if run.must_rehearse():
+                    run.rehearse()
+                elif run.due(plan.evaluate_every):
                     run.evaluate()
                 stop = run.asked_to_stop(interrupt)
                 if stop != "finished":
@@ -69,9 +78,12 @@ def run_training(recipe: Recipe, plan: TrainPlan, *, folder: Path, resume: bool,
 class _Run:
     """A run between its files: what the loop's verbs do."""
 
-    def __init__(self, recipe: Recipe, plan: TrainPlan, folder: Path, *, resume: bool, observer: Observer) -> None:
-        self.recipe, self.plan, self.folder = recipe, plan, folder
+    def __init__(
+        self, recipe: Recipe, plan: TrainPlan, folder: Path, *, resume: bool, observer: Observer, limit: TimeLimit
+    ) -> None:
+        self.recipe, self.plan, self.folder, self.limit = recipe, plan, folder, limit
         self.checkpoint_path = folder / NAME
+        self.written: dict[str, tuple[int, int]] = {}  # model file → the step it is of, and that of its figures
         begun = begun_as(recipe, plan)
         found = self._found(begun, resume=resume)
         self.accelerator = open_accelerator(plan)
@@ -123,38 +135,43 @@ class _Run:
     def evaluate(self) -> None:
         """The averaged weights on images held out; the best so far become a model file."""
         if self.main and self.progress.evaluated != self.progress.step:
-            with torch.no_grad():
-                metrics = plain(self.recipe.evaluate(self.step.average.network))
-            if metrics.get("score") is None:
-                raise ModelError(f"recipe {self.recipe.name} must evaluate to a finite score, got {metrics}")
-            self.progress.metrics, self.progress.evaluated = metrics, self.progress.step
-            assert self.logs is not None
-            self.logs.evaluation(self.progress.step, metrics)
-            self.observer.evaluated(self.progress.step, metrics)
-            self._export_best(metrics["score"])
+            with suppress(OutOfTime):
+                self._judge()
         self.accelerator.wait_for_everyone()
+
+    def must_rehearse(self) -> bool:
+        """Whether a run with a limit does now what its end will do, to know how long that takes."""
+        return self.plan.minutes is not None and self._any(self.main and self.limit.asks_for_trial)
+
+    def rehearse(self) -> None:
+        """Write the last model as it is now, then evaluate."""
+        if self.main:
+            with self.limit.timing(LAST):
+                self._export(LAST)
+        self.evaluate()
 
     def checkpoint(self) -> None:
         """Everything that a resumed run needs."""
         self.window.tick(self.progress)
         if self.main:
-            save_checkpoint(self.checkpoint_path, self._trainee(), self.progress, self.begun)
+            with self.limit.timing("checkpoint"):
+                save_checkpoint(self.checkpoint_path, self._trainee(), self.progress, self.begun)
 
     def asked_to_stop(self, interrupt: Interrupt) -> Stop:
         """By a signal, or by the clock; on all processes alike."""
-        limit = self.plan.minutes
-        late = limit is not None and self.window.elapsed >= limit * 60
         if self._any(interrupt.asked):
             return "interrupted"
-        return "minutes" if self._any(late) else "finished"
+        return "minutes" if self._any(self.limit.reached) else "finished"
 
     def end(self, stop: Stop) -> TrainReport:
         """The last evaluation, the last files, and the report. A signal leaves time for a checkpoint only."""
         if stop != "interrupted":
             self.evaluate()
+        if stop == "minutes" and self.progress.evaluated != self.progress.step:
+            self.observer.note(f"no time was left to evaluate step {self.progress.step}; {LAST} holds its weights")
         self.checkpoint()
         if self.main and stop != "interrupted":
-            self._export(LAST)
+            self._finish_last()
         return self._report(stop)
 
     def close(self) -> None:
@@ -169,7 +186,7 @@ class _Run:
         if not self.checkpoint_path.exists():
             return None
         if not resume:
-            raise UsageError(f"{self.folder} holds a run already; go on with --resume, or name another folder")
+            raise UsageError(f"{self.folder} holds a run already; resume it, or name another folder")
         header, tensors = read_checkpoint(self.checkpoint_path)
         self.plan.require_same(header.get("plan") or {})
         for what in ("recipe", "options"):
@@ -198,22 +215,45 @@ class _Run:
 
     # ---- what comes out ----
 
+    def _judge(self) -> None:
+        """Evaluate; nothing is kept of an evaluation that the limit cuts off."""
+        network = self.step.average.network
+        with self.limit.timing("evaluation"), self.limit.cutting(), torch.no_grad():
+            metrics = plain(self.recipe.evaluate(network))
+        if metrics.get("score") is None:
+            raise ModelError(f"recipe {self.recipe.name} must evaluate to a finite score, got {metrics}")
+        self.progress.metrics, self.progress.evaluated = metrics, self.progress.step
+        assert self.logs is not None
+        self.logs.evaluation(self.progress.step, metrics)
+        self.observer.evaluated(self.progress.step, metrics)
+        self._export_best(metrics["score"])
+
     def _count_skips(self, result: StepResult) -> None:
         self.progress.skipped_in_row = 0 if result.finite else self.progress.skipped_in_row + 1
         self.progress.skipped += not result.finite
         if self.progress.skipped_in_row >= SKIPS_IN_ROW:
             raise ModelError(
                 f"no finite loss or gradient in {SKIPS_IN_ROW} steps in a row, up to step {self.progress.step}; "
-                f"lower --lr (now {self.plan.lr}), or go on from the last checkpoint with --precision 32"
+                f"lower lr (now {self.plan.lr}), or go on from the last checkpoint with precision 32"
             )
 
     def _export_best(self, score: float | None) -> None:
         assert score is not None
         if self.progress.best is None or score > self.progress.best:
             self.progress.best = score
-            self._export(BEST)
+            with self.limit.timing(BEST, LAST):
+                self._export(BEST)
+
+    def _finish_last(self) -> None:
+        """The last model file; a fold and a proof are not made twice of the same weights and figures."""
+        now = (self.progress.step, self.progress.evaluated)
+        if self.written.get(BEST) == now:
+            write_atomically(self.folder / LAST, (self.folder / BEST).read_bytes())
+        elif self.written.get(LAST) != now:
+            self._export(LAST)
 
     def _export(self, name: str) -> None:
+        self.written[name] = (self.progress.step, self.progress.evaluated)
         self.window.tick(self.progress)
         record = self._record()
         self.recipe.export(self.step.average.network, self.folder / name, record)
@@ -244,25 +284,3 @@ class _Run:
     def _any(self, flag: bool) -> bool:
         told = torch.tensor(float(flag), device=self.accelerator.device)
         return bool(torch.as_tensor(self.accelerator.reduce(told, reduction="sum")).item() > 0)
-
-
-def open_accelerator(plan: TrainPlan) -> Accelerator:
-    """The devices of the plan.
-
-    Raises:
-        UsageError: where there is no GPU, or another number of processes than the plan expects.
-    """
-    if plan.accelerator == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device is there; use --accelerator cpu, or auto")
-    # Autocast is ours (step.Forward), so that the loss stays float32 and two runs in a process may differ.
-    # A network may hold a parameter without effect (the q of the published SLL layers); DDP waits for it unless told.
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    # Accelerate joins processes without a GPU only where it is told that the CPU is meant.
-    cpu = plan.accelerator == "cpu" or (plan.devices > 1 and not torch.cuda.is_available())
-    accelerator = Accelerator(cpu=cpu, mixed_precision="no", kwargs_handlers=[unused])
-    if accelerator.num_processes != plan.devices:
-        raise UsageError(
-            f"{plan.devices} devices were asked for and {accelerator.num_processes} processes run; start one for each: "
-            f"torchrun --nproc-per-node {plan.devices} -m retr train …"
-        )
-    return accelerator

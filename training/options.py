@@ -26,9 +26,9 @@ def parse_settings(words: Iterable[str]) -> dict[str, str]:
         name, equals, value = word.partition("=")
         name = name.strip().replace("-", "_")
         if not (name and equals):
-            raise UsageError(f"--set takes NAME=VALUE, got {word!r}")
+            raise UsageError(f"a setting is NAME=VALUE, got {word!r}")
         if name in settings:
-            raise UsageError(f"--set {name} is given twice")
+            raise UsageError(f"the setting {name} is given twice")
         settings[name] = value.strip()
     return settings
 

@@ -36,7 +36,8 @@ class TrainPlan:
         log_every: steps between rows of the log.
         devices: processes expected (one a device); started by ``torchrun``.
         accelerator: auto takes a GPU if there is one.
-        minutes: stop cleanly after so long, counted from the start of this process; the schedule stays that of steps.
+        minutes: be done after so long, the opening of data and the last evaluation included, after at least one step;
+            the schedule stays that of steps. An evaluation is made after a quarter of the time, if none was before.
         prefetch: threads that make batches ahead.
     """
 

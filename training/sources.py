@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ..core.errors import ImageRejected, IntegrityError, UsageError
+from ..core.errors import ImageRejected, UsageError
 from ..core.files import digest_json
 from ..images.decode import read_image_file
+from ..images.names import SUFFIXES
 from ..images.policy import DecodePolicy
-from ..indexer.corpus import file_stamp, read_corpus, text_to_path
-
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".jfif"}
-)
-"""Endings of members that are read as images; all others (labels, manifests) are passed over."""
-SHARD = ".tar"
+from ..indexer.sources import SHARD, file_stamp, is_shard, read_corpus, shard_entries, text_to_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ class Container:
     @property
     def is_shard(self) -> bool:
         """Whether the file is a tar of images."""
-        return self.path.suffix.lower() == SHARD
+        return is_shard(self.path)
 
 
 def list_containers(sources: Sequence[Path]) -> list[Container]:
@@ -68,9 +63,9 @@ def count_images(containers: Sequence[Container]) -> int:
     """How many images there are to read; shards are scanned by their headers.
 
     Raises:
-        IntegrityError: for a shard that is no tar file.
+        UsageError, IntegrityError: for a shard that is no tar file, or a damaged one.
     """
-    return sum(sum(1 for _ in _members(c)) if c.is_shard else 1 for c in containers)
+    return sum(sum(1 for _ in shard_entries(c.path)) if c.is_shard else 1 for c in containers)
 
 
 def read_images(
@@ -79,13 +74,14 @@ def read_images(
     """(name, bytes) of every image in order; the bytes are a rejection where they cannot be read.
 
     Raises:
-        IntegrityError: for a shard that is damaged.
+        UsageError, IntegrityError: as :func:`count_images`.
     """
     for container in containers:
         if container.is_shard:
-            yield from _members(container, with_bytes=True)
+            for entry in shard_entries(container.path):
+                yield entry.name.removeprefix(f"{entry.shard}/"), _attempt(partial(entry.read, policy))
         else:
-            yield container.name, _read(container.path, policy)
+            yield container.name, _attempt(partial(read_image_file, container.path, policy=policy))
 
 
 def _containers(source: Path) -> Iterator[Container]:
@@ -98,29 +94,12 @@ def _containers(source: Path) -> Iterator[Container]:
         raise UsageError(f"no such training source: {str(source)!r}; give a folder, a {SHARD} shard or an image file")
     for path in paths:
         stamp = file_stamp(path)
-        if stamp is not None and path.suffix.lower() in SUFFIXES | {SHARD}:
+        if stamp is not None and path.suffix.lower() in {*SUFFIXES, SHARD}:
             yield Container(path, path.relative_to(root).as_posix(), *stamp)
 
 
-def _members(shard: Container, *, with_bytes: bool = False) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of the images of a shard in their order; the bytes are empty unless asked for."""
+def _attempt(read: Callable[[], bytes]) -> bytes | ImageRejected:
     try:
-        with tarfile.open(shard.path, "r:") as archive:
-            for member in archive:
-                if member.isfile() and _is_image(member.name):
-                    handle = archive.extractfile(member) if with_bytes else None
-                    yield member.name, handle.read() if handle else b""
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise IntegrityError(f"{shard.path} cannot be read as a tar shard: {error}; fetch it again") from None
-
-
-def _is_image(name: str) -> bool:
-    path = Path(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _read(path: Path, policy: DecodePolicy) -> bytes | ImageRejected:
-    try:
-        return read_image_file(path, policy=policy)
+        return read()
     except ImageRejected as why:
         return why

@@ -89,6 +89,11 @@ class Student:
         }
 
 
+def named(recipe: str, embedder: NetworkEmbedder) -> str:
+    """What a trained model is called: by its recipe and its numbers, for one architecture has many."""
+    return f"{recipe}-{embedder.digest[:8]}"
+
+
 def parse_student(text: str) -> Student:
     """A student by name, with or without numbers.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
@@ -16,15 +16,19 @@ from ..core.errors import UsageError
 from ..core.units import to_l2
 from ..datasets.layouts import load_triplets
 from ..datasets.nights import MIN_VOTES
+from ..datasets.specs import AUTO, read_spec
+from ..datasets.synthetic import LAYOUT as SYNTHETIC
 from ..embedding.model_file import save_model
+from .context import RunContext
+from .data import Progress
 from .epochs import Epochs
-from .recipes import RunContext
 from .starts import load_start, read_start
-from .students import Student, parse_student
+from .students import Student, named, parse_student
 from .teacher import as_images
 from .two_afc_certify import figures, judge
 from .two_afc_data import TripletPixels, open_triplets
 from .two_afc_loss import cosine_difference, half_space_distance, hinge
+from .two_afc_made import MadeTriplets, open_made
 
 MARGIN_LEVELS, MARGIN_PUBLISHED = 1.0, 0.2
 """Usual margins: RMSE in 8-bit levels; a difference of cosines, as in the authors' command."""
@@ -50,7 +54,8 @@ class TwoAFCOptions:
         layout: nights, bapps, or told by content.
         train_split: what to train on.
         val_split: what to evaluate on.
-        kinds: BAPPS only: kinds of distortion, all where empty. Both splits must have them.
+        kinds: kinds of distortion, of BAPPS (both splits must have them) and of triplets made here; all where empty.
+        made: triplets to make of photographs (``synthetic:FOLDER``), a tenth of them held out.
         min_votes: NIGHTS only: rows with fewer judges are skipped.
         eps: RMSE levels at which accuracy is certified; the score is that at the first, or with ``published`` the
             accuracy.
@@ -64,6 +69,7 @@ class TwoAFCOptions:
     train_split: str = "train"
     val_split: str = "val"
     kinds: tuple[str, ...] = ()
+    made: int = 2_000
     min_votes: int = MIN_VOTES
     eps: tuple[float, ...] = (0.5, 1.0, 2.0)
 
@@ -72,6 +78,8 @@ class TwoAFCOptions:
             raise UsageError(f"the margin must be finite and at least 0, got {self.margin}")
         if not self.eps or any(not math.isfinite(level) or level < 0 for level in self.eps):
             raise UsageError(f"eps takes finite RMSE levels of at least 0, got {self.eps}")
+        if self.made < 1:
+            raise UsageError(f"made is the number of triplets to make, at least 1, got {self.made}")
 
 
 class TwoAFCRecipe:
@@ -102,7 +110,7 @@ class TwoAFCRecipe:
         order = np.random.default_rng([seed, len(held_out), 3]).permutation(len(held_out))
         self.judged = np.sort(order[: JUDGED if context.holdout is None else context.holdout])
         if not len(self.judged):
-            raise UsageError("an evaluation needs at least one triplet; raise --holdout")
+            raise UsageError("an evaluation needs at least one triplet; raise holdout")
         self.margin = self._margin()
         self.network: nn.Module = student.network(seed)
 
@@ -159,7 +167,9 @@ class TwoAFCRecipe:
             "purpose": "perceptual similarity as people judge it",
             "certificate": CERTIFICATES[self.options.published],
         }
-        save_model(self.student.shipped(network, "cosine", path), path, card, training=training_record)
+        embedder = self.student.shipped(network, "cosine", path)
+        embedder.name = named(self.name, embedder)
+        save_model(embedder, path, card, training=training_record)
 
     def _margin(self) -> float:
         """In the units of the loss: embedding units (L ≤ 1, so pixels of the S×S reference), or cosines."""
@@ -170,7 +180,7 @@ class TwoAFCRecipe:
 
 
 def build_two_afc(options: TwoAFCOptions, context: RunContext) -> TwoAFCRecipe:
-    """The recipe, with its triplets.
+    """The recipe, with its triplets; the source is a data set's folder, ``LAYOUT:FOLDER``, or ``synthetic:FOLDER``.
 
     Raises:
         UsageError: for options that cannot be, or a source that is no 2AFC data set.
@@ -187,9 +197,18 @@ def build_two_afc(options: TwoAFCOptions, context: RunContext) -> TwoAFCRecipe:
 
 
 def _opened(options: TwoAFCOptions, split: str, student: Student, context: RunContext) -> TripletPixels:
-    data = load_triplets(
-        context.sources[0], split=split, layout=options.layout, min_votes=options.min_votes, kinds=options.kinds
-    )
-    return open_triplets(
-        data, side=student.side, cache=context.cache, workers=context.workers, progress=context.progress
-    )
+    layout, folder = read_spec(str(context.sources[0]))
+    told: _Told = {"cache": context.cache, "workers": context.workers, "progress": context.progress}
+    if layout == SYNTHETIC:
+        seed, count = context.plan.seed, options.made
+        wanted = MadeTriplets(folder=folder, side=student.side, count=count, kinds=options.kinds, seed=seed)
+        return open_made(wanted, split, **told)
+    layout = options.layout if layout == AUTO else layout
+    data = load_triplets(folder, split=split, layout=layout, min_votes=options.min_votes, kinds=options.kinds)
+    return open_triplets(data, side=student.side, **told)
+
+
+class _Told(TypedDict):
+    cache: Path
+    workers: int
+    progress: Progress | None

@@ -20,45 +20,30 @@ from .data import ImageStore, Progress, open_store
 
 @dataclass(frozen=True, eq=False)
 class TripletPixels:
-    """The triplets of a split whose three images can be decoded.
+    """The triplets of a split whose three images can be had, at one size.
 
     Attributes:
-        data: the split as it lies on disk.
-        store: its images.
-        rows: (n, 3) rows of the store: reference, left, right.
+        stored: (m, S, S, 3) uint8, their images.
+        rows: (n, 3) rows of them: reference, left, right.
         preference: (n,) float32, share of people for the right one.
-        undecodable: triplets left out because an image of theirs is unacceptable.
+        facts: plain JSON: which data, and the counts of what was seen, skipped and rejected.
     """
 
-    data: TripletSet
-    store: ImageStore
+    stored: npt.NDArray[np.uint8]
     rows: npt.NDArray[np.int64]
     preference: npt.NDArray[np.float32]
-    undecodable: int
+    facts: Mapping[str, Any]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def pixels(self, which: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """(3·b, S, S, 3): all references, then all left ones, then all right ones."""
-        return self.store.pixels[self.rows[which].T.reshape(-1)]
+        return self.stored[self.rows[which].T.reshape(-1)]
 
     def describe(self) -> dict[str, Any]:
         """Plain JSON for the training record; the counts add up to ``seen``."""
-        rejected = Counter(self.data.reject_counts())
-        if self.undecodable:
-            rejected["undecodable"] += self.undecodable
-        return {
-            "layout": self.data.layout,
-            "split": self.data.split,
-            "sha256": self.data.digest(),
-            "pixels_sha256": self.store.digest,
-            "side": self.store.side,
-            "seen": self.data.seen,
-            "triplets": len(self),
-            "skipped": dict(self.data.skipped),
-            "rejected": dict(sorted(rejected.items())),
-        }
+        return {**self.facts, "triplets": len(self)}
 
 
 def open_triplets(
@@ -81,7 +66,23 @@ def open_triplets(
     if not kept:
         raise UsageError(f"{data.folder}: no triplet of {data.split} has three images that can be decoded")
     preference = np.array([data.triplets[index].preference for index in kept], dtype=np.float32)
-    return TripletPixels(data, store, rows, preference, len(data.triplets) - len(kept))
+    return TripletPixels(store.pixels, rows, preference, _facts(data, store, len(data.triplets) - len(kept)))
+
+
+def _facts(data: TripletSet, store: ImageStore, undecodable: int) -> dict[str, Any]:
+    rejected = Counter(data.reject_counts())
+    if undecodable:
+        rejected["undecodable"] += undecodable
+    return {
+        "layout": data.layout,
+        "split": data.split,
+        "sha256": data.digest(),
+        "pixels_sha256": store.digest,
+        "side": store.side,
+        "seen": data.seen,
+        "skipped": dict(data.skipped),
+        "rejected": dict(sorted(rejected.items())),
+    }
 
 
 def _rows(data: TripletSet, folder: Path, row_of: Mapping[str, int]) -> tuple[npt.NDArray[np.int64], list[int]]:

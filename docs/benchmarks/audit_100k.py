@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from retr.evaluation.records import read_records
+from retr.evaluation.robustness.records import FORMAT
 
 ATTACKS = (
     ("apgd-l2", "apgd-linf"),
@@ -111,7 +111,7 @@ def one_round(quota: Quota, index: Path, number: int, options: argparse.Namespac
 def tally_of(folder: Path) -> Tally:
     """The records of a round in numbers."""
     columns = ["attack", "within_top1", "within_top10", "within_verdict", "alarm", "medium", "seconds"]
-    table = read_records(folder / "records.parquet", columns)
+    table = FORMAT.read(folder / "records.parquet").table.select(columns)
     values = {name: table[name].to_numpy() for name in columns}
     attacked = values["attack"] != "clean"
     within = attacked & (values["within_top1"] | values["within_top10"] | values["within_verdict"])

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from retr.embedding.retr_network import flops, parameter_count
+from retr.training.context import RunContext
 from retr.training.copies_recipe import CopiesRecipe
 from retr.training.loop import run_training
-from retr.training.recipes import RunContext, build_recipe, plan_and_options
+from retr.training.recipes import build_recipe, plan_and_options
 from retr.training.report import Unwatched
 
 CONVOLUTIONS = {"widths": (48, 64, 128)}

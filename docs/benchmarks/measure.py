@@ -20,7 +20,7 @@ import numpy as np
 
 from retr.images.decode import load
 from retr.images.edits import EDITS
-from retr.indexer.corpus import text_to_path
+from retr.indexer.sources import text_to_path
 from retr.retrieval.engine import Engine
 
 LEVELS = (1.0, 2.0, 3.0, 5.0, 8.0)

@@ -14,17 +14,33 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from papers_records import EPSILONS, Merged, Sample, key, read, samples
 
 from retr.core.errors import RetrError, UsageError
 from retr.core.files import write_atomically
-from retr.evaluation.intervals import Share
-from retr.evaluation.two_afc_findings import findings
-from retr.evaluation.two_afc_summary_lines import AttackLine, Flips, WorstLine
-from retr.evaluation.two_afc_summary_rows import Rows
-from retr.reports.two_afc_words import FORM_NAMES, MOVE_NAMES, paper_eps, plus_minus, size, transfer_heads, transfers
+from retr.core.rounded import lower_text, upper_text
+from retr.core.statistics import Share
+from retr.evaluation.two_afc.findings import findings
+from retr.evaluation.two_afc.summary_lines import AttackLine, Flips, WorstLine
+from retr.evaluation.two_afc.summary_rows import Rows
+from retr.reports.kinds import COUNT, NAME, PERCENT, WORD
+from retr.reports.kinds import measured as measurement
+from retr.reports.markdown import markdown
+from retr.reports.table import Column, Kind, Row, Table
+from retr.reports.two_afc_words import (
+    FORM_NAMES,
+    MOVE_NAMES,
+    PAPER_EPS,
+    paper_eps,
+    plus_minus,
+    size,
+    transfer_heads,
+    transfers,
+)
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 PAPERS = {("fgsm", "flip"): "preferred", ("pgd-linf", "flip"): "preferred"}
@@ -37,12 +53,17 @@ Found = Mapping[tuple[str, str], AttackLine]
 # -- cells --------------------------------------------------------------------------------------------------------
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> list[str]:
-    """A Markdown table, so many columns of words, then numbers; without columns of dashes, nothing where no row is."""
-    body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    columns = list(zip(heads, ["---"] * words + ["---:"] * (len(heads) - words), *body, strict=True))
-    kept = zip(*(column for column in columns if set(column[2:]) != {"–"}), strict=True)
-    return [*(f"| {' | '.join(row)} |" for row in kept), ""] if body else []
+METRIC, NUMBER = Column("metric", NAME), Column("n", COUNT)
+
+
+def shares(heads: Iterable[str], kind: Kind = WORD) -> list[Column]:
+    """Columns of percentages, by default with the number of samples where that is another than the row's."""
+    return [Column(f"{head}, %", kind) for head in heads]
+
+
+def table(columns: Iterable[Column], rows: Iterable[Row]) -> list[str]:
+    """Lines of Markdown."""
+    return markdown(Table(tuple(columns), tuple(rows)))
 
 
 def under(words: str, lines: list[str]) -> list[str]:
@@ -52,7 +73,7 @@ def under(words: str, lines: list[str]) -> list[str]:
 
 def percent(share: float | None) -> str:
     """Without the sign; a dash for none."""
-    return "–" if share is None else f"{100 * share:.1f}"
+    return PERCENT.text(share).main
 
 
 def share_of_row(share: Share | None, n: int) -> str:
@@ -62,17 +83,12 @@ def share_of_row(share: Share | None, n: int) -> str:
     return percent(share.value) + ("" if share.of == n else f" (of {share.of:,})")
 
 
-def flip_rows(lines: Sequence[AttackLine], heads: Sequence[str], label: Mapping[str, str]) -> Iterator[list[str]]:
+def flip_rows(lines: Sequence[AttackLine], heads: Sequence[str], label: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
     """Flips where metric and people agree: a row for each metric, a column for each setting."""
     for metric in dict.fromkeys(line.metric for line in lines):
         found = {line.setting: line.agree.flipped for line in lines if line.metric == metric}
         n = next(iter(found.values())).of
-        yield [label[metric], f"{n:,}", *(share_of_row(found.get(setting), n) for setting in heads)]
-
-
-def percents(heads: Iterable[str]) -> list[str]:
-    """Heads of columns of percentages."""
-    return [f"{head}, %" for head in heads]
+        yield label[metric], n, *(share_of_row(found.get(setting), n) for setting in heads)
 
 
 # -- which table shows an attack ----------------------------------------------------------------------------------
@@ -115,9 +131,11 @@ def natural(sample: Sample) -> list[str]:
     rows = []
     for line in sample.summary.metrics if sample.new else ():
         share = line.accuracy
-        accuracy = f"{share_of_row(share, line.triplets)} ({percent(share.low)}–{percent(share.high)})"
-        rows.append([sample.label[line.metric], f"{line.triplets:,}", percent(line.score), accuracy, str(line.draws)])
-    return table(("metric", "triplets", "2AFC score, %", "accuracy, % (95 %)", "draws"), rows)
+        ends = f"{lower_text(100 * share.low, decimals=1)}–{upper_text(100 * share.high, decimals=1)}"
+        accuracy = f"{share_of_row(share, line.triplets)} ({ends})"
+        rows.append((sample.label[line.metric], line.triplets, line.score, accuracy, line.draws))
+    columns = (METRIC, Column("triplets", COUNT), *shares(["2AFC score"], PERCENT), Column("accuracy, % (95 %)", WORD))
+    return table((*columns, Column("draws", COUNT)), rows)
 
 
 def white_box(sample: Sample) -> list[str]:
@@ -131,23 +149,23 @@ def white_box(sample: Sample) -> list[str]:
         return []
     agree = [_papers_row(sample.label[metric], found, "agree") for metric, found in by.items()]
     disagree = [_papers_row(sample.label[metric], found, "disagree") for metric, found in by.items()]
-    heads = ["metric", "n", "FGSM, %", "mean ε", "PGD, %", "stAdv, %", "reverse PGD, %", "RMSE", "PSNR, dB"]
+    columns = [METRIC, NUMBER, *shares(["FGSM"]), Column("mean ε", PAPER_EPS), *shares(["PGD", "stAdv", "reverse PGD"])]
+    columns += [Column("RMSE", WORD), Column("PSNR, dB", measurement(decimals=1)), Column(">.001/.01/.03, %", WORD)]
     settings = "; ".join(chosen[kind] for kind in PAPERS if kind in chosen)
     sizes = "RMSE (mean ± standard deviation, 8-bit levels), PSNR and share of pixels changed by more than .001/.01/.03"
     text = [f"Settings: {settings}.", f"{sizes} are of PGD's flips; mean ε and the shares are from −1 to 1.", ""]
-    text += under("Metric and most people agree:", table([*heads, ">.001/.01/.03, %"], agree))
-    return text + under("They disagree:", table(heads[:8], [row[:8] for row in disagree if row[1] != "0"]))
+    text += under("Metric and most people agree:", table(columns, agree))
+    return text + under("They disagree:", table(columns[:8], [row[:8] for row in disagree if row[1]]))
 
 
-def _papers_row(label: str, found: Found, side: str) -> list[str]:
+def _papers_row(label: str, found: Found, side: str) -> tuple[Any, ...]:
     flips: list[Flips | None] = [getattr(found[kind], side) if kind in found else None for kind in PAPERS]
     n = next(one.samples for one in flips if one is not None)
     fgsm, pgd, *_ = flips
-    shares = [share_of_row(one and one.flipped, n) for one in flips]
-    eps = "–" if fgsm is None else paper_eps(fgsm)
-    psnr = "–" if pgd is None or pgd.psnr is None else f"{pgd.psnr.mean:.1f}"
+    flipped = [share_of_row(one and one.flipped, n) for one in flips]
+    psnr = pgd and pgd.psnr and pgd.psnr.mean
     changed = "–" if pgd is None or pgd.changed is None else " / ".join(map(percent, pgd.changed))
-    return [label, f"{n:,}", shares[0], eps, *shares[1:], plus_minus(pgd and pgd.rmse), psnr, changed]
+    return (label, n, flipped[0], fgsm and paper_eps(fgsm), *flipped[1:], plus_minus(pgd and pgd.rmse), psnr, changed)
 
 
 def black_box(sample: Sample) -> list[str]:
@@ -158,7 +176,7 @@ def black_box(sample: Sample) -> list[str]:
     text = []
     for (_, moves), lines in by.items():
         heads = list(dict.fromkeys(line.setting for line in lines))
-        drawn = table(["metric", "n", *percents(heads)], flip_rows(lines, heads, sample.label))
+        drawn = table([METRIC, NUMBER, *shares(heads)], flip_rows(lines, heads, sample.label))
         text += under(f"{MOVE_NAMES[moves].capitalize()}:", drawn)
     return text
 
@@ -172,7 +190,7 @@ def transfer(sample: Sample) -> list[str]:
         made = [line for line in sample.own.attacks if line.metric == source and to_its_end(line)]
         made = [line for line in made if line.setting in series.settings and line.moves == series.moves]
         rows = flip_rows([*made, *series.lines], series.settings, {**sample.label, source: f"{name}, on itself"})
-        drawn = table(["metric", "n", *percents(transfer_heads(series))], rows)
+        drawn = table([METRIC, NUMBER, *shares(transfer_heads(series))], rows)
         text += under(f"Made on {name}:", drawn)
     return text
 
@@ -188,15 +206,15 @@ def attacked(sample: Sample) -> list[str]:
     heads = {line.setting: f"ε {at(line.eps)}" for line in found}
     if len(set(heads.values())) < len(heads):
         heads = {setting: setting for setting in heads}
-    by: dict[tuple[str, int, float], dict[str, str]] = {}
+    by: dict[tuple[str, int, float], dict[str, float]] = {}
     for line in found:
-        by.setdefault((line.metric, *sample.before[key(line)]), {})[line.setting] = percent(line.score)
+        by.setdefault((line.metric, *sample.before[key(line)]), {})[line.setting] = line.score
     order = [line.metric for line in sample.summary.metrics]
     rows = [
-        [sample.label[metric], f"{n:,}", percent(score), *(scores.get(setting, "–") for setting in heads)]
+        (sample.label[metric], n, score, *(scores.get(setting) for setting in heads))
         for (metric, n, score), scores in sorted(by.items(), key=lambda item: order.index(item[0][0]))
     ]
-    drawn = table(["metric", "triplets", "natural, %", *percents(heads.values())], rows)
+    drawn = table([METRIC, Column("triplets", COUNT), *shares(["natural", *heads.values()], PERCENT)], rows)
     return under(f"2AFC score, natural and attacked ({'; '.join(heads)}):", drawn)
 
 
@@ -210,12 +228,12 @@ def certified(sample: Sample) -> list[str]:
             worst = [one for one in sample.summary.worst if one.metric == line.metric]
             left = smallest(one for one in worst if line.form == "all" or one.moves == "reference")
             cells = [beside(*pair) for pair in zip(line.scores, left, strict=True)]
-            proved = percent(line.proved) if line.form == "published" else ""
-            rows.append([sample.label[line.metric], FORM_NAMES[line.form], f"{count[line.metric]:,}", *cells, proved])
-    heads = ["metric", "form", "triplets", *percents(map(at, EPSILONS)), "proved, %"]
+            proved = line.proved if line.form == "published" else ""
+            rows.append((sample.label[line.metric], FORM_NAMES[line.form], count[line.metric], *cells, proved))
+    columns = [METRIC, Column("form", NAME), Column("triplets", COUNT), *shares(map(at, EPSILONS))]
     words = "Certified 2AFC score / the smallest that an attack within that ℓ2 left (–: no image is so near)."
     more = "In bold what an attack refutes. Proved: of the published form's radii."
-    return under(f"{words}\n{more}", table(heads, rows, words=2))
+    return under(f"{words}\n{more}", table([*columns, *shares(["proved"], PERCENT)], rows))
 
 
 def beside(proved: float, left: float | None) -> str:
@@ -242,36 +260,38 @@ def shifts(sample: Sample) -> list[str]:
     rows = []
     for line in sample.summary.shifts:
         if (line.metric, line.setting) in own:
-            used = ("–", "–") if line.used is None else (percent(line.used.p50), percent(line.used.most))
-            moved = (f"{line.shift.count:,}", f"{line.shift.p50:.3f}", f"{line.shift.most:.3f}")
-            rows.append([sample.label[line.metric], at(line.eps), *moved, *used, str(line.broken)])
-    heads = ("metric", "ε", "triplets", "median", "largest", "of limit, median, %", "largest, %", "beyond it")
+            used = (None, None) if line.used is None else (line.used.p50, line.used.most)
+            moved = (line.shift.count, line.shift.p50, line.shift.most)
+            rows.append((sample.label[line.metric], at(line.eps), *moved, *used, line.broken))
+    columns = [METRIC, Column("ε", WORD), Column("triplets", COUNT)]
+    columns += [Column(head, measurement(decimals=3)) for head in ("median", "largest")]
+    columns += [*shares(["of limit, median", "largest"], PERCENT), Column("beyond it", COUNT)]
     words = "‖f(x+δ) − f(x)‖ under attacks on the embedding, and its share of the limit L·‖δ‖:"
-    return under(words, table(heads, rows))
+    return under(words, table(columns, rows))
 
 
 def others(sample: Sample) -> list[str]:
     """Every attack that no other table shows."""
     chosen = papers_settings(sample)
     sources = {line.source for line in sample.own.attacks}
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for line in sample.own.attacks:
         shown = is_black_box(line) or is_apgd(line) or line.goal == "embedding" or line.source is not None
         shown |= is_papers(line) and chosen[line.attack, line.goal] == line.setting
         shown |= to_its_end(line) and line.metric in sources
         if not shown:
             n, before = sample.before[key(line)]
-            flips = (f"{line.agree.samples:,}", share_of_row(line.agree.flipped, line.agree.samples))
+            flips = (line.agree.samples, share_of_row(line.agree.flipped, line.agree.samples))
             name = f"{line.setting}; moved: {line.moves}"
-            rows.append([name, sample.label[line.metric], *flips, f"{n:,}", percent(before), percent(line.score)])
-    heads = ("attack", "metric", "n", "flipped, %", "triplets", "natural, %", "attacked, %")
-    return table(heads, sorted(rows, key=lambda row: row[0]), words=2)
+            rows.append((name, sample.label[line.metric], *flips, n, before, line.score))
+    columns = [Column("attack", NAME), METRIC, NUMBER, *shares(["flipped"]), Column("triplets", COUNT)]
+    return table([*columns, *shares(["natural", "attacked"], PERCENT)], sorted(rows, key=itemgetter(0)))
 
 
 def asked(sample: Sample) -> list[str]:
     """What the papers found, asked of one set."""
-    rows = [[one.title, f"{len(sample.triplets):,}", one.verdict, one.numbers] for one in findings(sample.summary)]
-    return table(("finding", "triplets", "verdict", "numbers"), rows, words=4)
+    rows = [(one.title, f"{len(sample.triplets):,}", one.verdict, one.numbers) for one in findings(sample.summary)]
+    return table([Column(head, NAME) for head in ("finding", "triplets", "verdict", "numbers")], rows)
 
 
 # -- the page -----------------------------------------------------------------------------------------------------

@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from retr.core.errors import UsageError
-from retr.evaluation.two_afc_records import CLEAN, TripletRecords, nearer, read_triplet_records
-from retr.evaluation.two_afc_summary import summarise_triplets
-from retr.evaluation.two_afc_summary_lines import AttackLine, TripletSummary
-from retr.evaluation.two_afc_summary_rows import Rows
+from retr.evaluation.two_afc.records import CLEAN, FORMAT, Records, nearer
+from retr.evaluation.two_afc.summary import summarise_triplets
+from retr.evaluation.two_afc.summary_lines import AttackLine, TripletSummary
+from retr.evaluation.two_afc.summary_rows import Rows
 
 EPSILONS = (36 / 255, 72 / 255, 108 / 255, 255 / 255)
 """ℓ2 radii at which LipSim's code certifies."""
@@ -102,17 +102,17 @@ def read(paths: Sequence[Path]) -> Merged:
         UsageError: they speak of different things, or contradict each other.
         IntegrityError: one cannot be read.
     """
-    records = [read_triplet_records(path) for path in paths]
+    records = [FORMAT.read(path) for path in paths]
     for path, one in zip(paths, records, strict=True):
         _check_facts(path, one, paths[0], records[0])
     _check_models(paths, records)
     label = _labels(records)
     table = pa.concat_tables([one.table.replace_schema_metadata(None) for one in records])
-    titles = pa.array([label[spec] for spec in table["metric"].to_pylist()])
+    titles = pa.array([label[spec] for spec in table["system"].to_pylist()])
     table = table.set_column(table.schema.get_field_index("title"), "title", titles)
     runs = np.repeat(np.arange(len(records)), [one.table.num_rows for one in records])
     numbers: dict[tuple[Any, ...], int] = {}
-    keys = zip(*(table[name].to_pylist() for name in ("triplet", *_KEY)), strict=True)
+    keys = zip(*(table[name].to_pylist() for name in ("query", "system", *SETTING)), strict=True)
     ids = np.asarray([numbers.setdefault(one, len(numbers)) for one in keys], dtype=np.int64)
     first = np.unique(ids, return_index=True)[1][ids]
     repeats = np.flatnonzero(first != np.arange(len(ids)))
@@ -125,7 +125,7 @@ def read(paths: Sequence[Path]) -> Merged:
 
 def samples(merged: Merged) -> list[Sample]:
     """Every set of triplets that a run had, the largest first."""
-    names = _column(merged.table, "triplet")
+    names = _column(merged.table, "query")
     sets = [frozenset(names[merged.runs == run].tolist()) for run in range(len(merged.facts))]
     found: list[Sample] = []
     for triplets in sorted(dict.fromkeys(sets), key=len, reverse=True):
@@ -137,10 +137,10 @@ def samples(merged: Merged) -> list[Sample]:
 
 
 def _sample(triplets: frozenset[str], table: pa.Table, larger: Sequence[Sample], label: dict[str, str]) -> Sample:
-    summary = summarise_triplets(TripletRecords(table, {}), epsilons=EPSILONS)
+    summary = summarise_triplets(Records(table, {}), epsilons=EPSILONS)
     held = {key(line) for one in larger for line in one.summary.attacks}
     own = replace(summary, attacks=tuple(line for line in summary.attacks if key(line) not in held))
-    parts = Rows.of(table).groups("data", "metric")
+    parts = Rows.of(table).groups("data", "system")
     groups = (rows for part in parts for rows in part.attacked.groups(*SETTING))  # the order of the summary's lines
     before = {
         key(line): (len(rows), float(rows.agreement.mean())) for line, rows in zip(summary.attacks, groups, strict=True)
@@ -150,13 +150,13 @@ def _sample(triplets: frozenset[str], table: pa.Table, larger: Sequence[Sample],
     return Sample(triplets, summary, own, before, new, label)
 
 
-def _labels(records: Sequence[TripletRecords]) -> dict[str, str]:
+def _labels(records: Sequence[Records]) -> dict[str, str]:
     """What metrics are called, by spec: model files by their own name, or their folder's; several of one name apart."""
     label, digests = {}, {}
     for one in records:
         digests |= {metric["spec"]: metric["digest"] or metric["spec"] for metric in one.facts["metrics"]}
         for spec, title in dict(
-            zip(*(one.table[name].to_pylist() for name in ("metric", "title")), strict=True)
+            zip(*(one.table[name].to_pylist() for name in ("system", "title")), strict=True)
         ).items():
             file = Path(spec.partition(":")[2])
             name = file.parent.name if file.stem in _STEMS else file.stem
@@ -169,7 +169,7 @@ def _column(table: pa.Table, name: str) -> np.ndarray:
     return Rows.of(table.select([name]))[name]
 
 
-def _about(path: Path, records: TripletRecords) -> dict[str, Any]:
+def _about(path: Path, records: Records) -> dict[str, Any]:
     """What all records must have in common, by the words for it."""
     sets, plan = records.facts["data"], records.facts["plan"]
     if len(sets) != 1:
@@ -187,14 +187,14 @@ def _about(path: Path, records: TripletRecords) -> dict[str, Any]:
     }
 
 
-def _check_facts(path: Path, records: TripletRecords, first_path: Path, first: TripletRecords) -> None:
+def _check_facts(path: Path, records: Records, first_path: Path, first: Records) -> None:
     here, there = _about(path, records), _about(first_path, first)
     for what, value in here.items():
         if value != there[what]:
             raise UsageError(f"another {what}: {value} in {path}, {there[what]} in {first_path}; leave one of them out")
 
 
-def _check_models(paths: Sequence[Path], records: Sequence[TripletRecords]) -> None:
+def _check_models(paths: Sequence[Path], records: Sequence[Records]) -> None:
     known: dict[str, tuple[Any, Path]] = {}
     for path, one in zip(paths, records, strict=True):
         for metric in one.facts["metrics"]:
@@ -212,7 +212,7 @@ def _check_clean(table: pa.Table, first: np.ndarray, repeats: np.ndarray, paths:
         if not same.all():
             here = int(repeats[np.argmin(same)])
             there = int(first[here])
-            metric, triplet = (_column(table, word)[here] for word in ("metric", "triplet"))
+            metric, triplet = (_column(table, word)[here] for word in ("system", "query"))
             raise UsageError(
                 f"{metric} and triplet {triplet}: {name} is {numbers[here]} in {paths[here]} and {numbers[there]} in "
                 f"{paths[there]}; leave one of them out"

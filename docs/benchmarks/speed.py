@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from retr.indexer.build import IndexOptions, build_index
-from retr.indexer.corpus import read_corpus
+from retr.indexer.sources import read_corpus
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import query_files
 

@@ -18,8 +18,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from retr.evaluation.records import read_records
-from retr.evaluation.summary import summarise
+from retr.evaluation.robustness.records import FORMAT
+from retr.evaluation.robustness.summary import summarise
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
         done = subprocess.run([*command, "--out", str(chosen.out)], check=False, stdout=subprocess.DEVNULL)  # noqa: S603
         if done.returncode not in (0, 1, 3):
             raise SystemExit(done.returncode)
-    summary = summarise(read_records(records))
+    summary = summarise(FORMAT.read(records).table)
     for line in summary.tightness:
         if line.promise == "top1":
             print(json.dumps({"index": str(chosen.index), **asdict(line), "alarms": summary.alarms}))

@@ -5,13 +5,21 @@ import torch
 from attack_problems import problem
 
 from retr.attacks.apgd import apgd
-from retr.attacks.losses import EmbeddingTarget, RatioTarget, distance_to, fixed
+from retr.attacks.losses import Distance, EmbeddingTarget, RatioTarget
 from retr.attacks.pgd import pgd
 from retr.attacks.target import loss_and_gradient
 
 
 def metric(x, y):
     return (x - y).flatten(1).abs().mean(1)
+
+
+def distance_to(of, references) -> Distance:
+    return lambda x, samples: of(x, references[samples])
+
+
+def fixed(distances) -> Distance:
+    return lambda x, samples: distances[samples].to(x)
 
 
 def triplets(gap=0.02):

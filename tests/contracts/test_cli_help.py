@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +40,28 @@ def help_of(command: tuple[str, ...]) -> str:
 def test_the_commands_are_those_of_the_plan() -> None:
     plan = {"index", "info", "query", "calibrate", "attack-eval", "models list", "models show", "models convert"}
     assert plan <= {" ".join(command) for command in COMMANDS}
+
+
+def test_the_plan_of_the_house_leaves_only_the_putting_together_to_cli() -> None:
+    assert len((Path(retr.__file__).parent / "cli.py").read_text().splitlines()) <= 150
+
+
+def test_the_guide_says_how_words_are_completed() -> None:
+    options = {name for p in typer.main.get_command(app).params for name in p.opts}
+    assert {"--install-completion", "--show-completion"} <= options
+    assert "retr --install-completion" in GUIDE
+    assert "retr --show-completion" in GUIDE
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("retr mod", "models"), ("retr models sh", "show"), ("retr query --ce", "--certify")]
+)
+def test_words_are_completed(typed: str, offered: str) -> None:
+    asked = {"_RETR_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-m", "retr"], env={**os.environ, **asked}, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == [offered]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

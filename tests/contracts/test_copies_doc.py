@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import retr
-from retr.evaluation import baselines, copy_summary
-from retr.evaluation.copy_bench import CHECKS
-from retr.evaluation.copy_records import SCHEMA
+from retr.evaluation.copies import summary as copy_summary
+from retr.evaluation.copies.bench import CHECKS
+from retr.evaluation.systems import baselines
 from retr.images import copy_edits
 
 ROOT = Path(retr.__file__).parent
@@ -28,11 +29,6 @@ def test_tables_of_the_code_are_on_the_page(module: ModuleType) -> None:
     assert [row for row in table if row not in rows(PAGE)] == []
 
 
-def test_the_columns_of_the_records_are_those_of_the_schema() -> None:
-    stated = rows(PAGE.split("\n## Records", 1)[1])[1:]
-    assert stated == [f"| `{field.name}` | {field.metadata[b'meaning'].decode()} |" for field in SCHEMA]
-
-
 def test_the_number_of_checks() -> None:
     assert CHECKS == 12
     assert "Twelve answers" in PAGE
@@ -41,3 +37,30 @@ def test_the_number_of_checks() -> None:
 def test_the_guide_names_every_family_and_hash() -> None:
     section = (ROOT / "docs" / "guide.md").read_text().split("## `retr bench-copies`", 1)[1].split("\n## ", 1)[0]
     assert [name for name in (*copy_edits.FAMILIES, *baselines.HASHES) if f"`{name}`" not in section] == []
+
+
+FIGURES = (ROOT / "docs" / "benchmarks" / "README.md").read_text()
+SAID = {
+    "logo": r"logos \((\d+) %\)",
+    "rotation": r"rotations by 2° to 20° \((\d+) %\)",
+    "screenshot": r"screenshots \((\d+) %\)",
+    "two edits": r"two edits at once \((\d+) %\)",
+    "border": r"frames and letterboxes \((\d+) %\)",
+    "bar": r"opaque bars \((\d+) %\)",
+    "crop": r"and crops \((\d+) %\)\. `--views light`",
+    "flip": r"(\d+) % mirrored",
+    "greyscale": r"(\d+) % in grey",
+    "text": r"(\d+) % with text",
+}
+"""How the README states the verdict of the default, by family."""
+
+
+@pytest.mark.parametrize("family", SAID)
+def test_the_readme_states_the_verdicts_that_were_measured(family: str) -> None:
+    measured = " ".join(FIGURES.split("The default with one view by family,", 1)[1].split("\n\n", 1)[0].split())
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    verdict = re.search(rf"{family} \d+ / \d+ / (\d+)", measured)
+    said = re.search(SAID[family], readme)
+    assert verdict is not None
+    assert said is not None
+    assert said[1] == verdict[1]

@@ -2,7 +2,8 @@
 
 In the documents, a block marked ``sh`` holds commands. Each line that has ``retr`` as a command is run, in order, in
 one folder per document, which begins with what ``docs/examples/draw_corpus.py`` draws. A comment ``# exit code N`` at
-the end of a command states its exit code; without it that is 0.
+the end of a command states its exit code; without it that is 0. The README's commands are processes of their own; those
+of the longer documents are spared the seconds of their imports (support/warm_retr.py).
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from warm_retr import warm_retr
 
 import retr
 
 ROOT = Path(retr.__file__).parent
-DOCUMENTS = ("README.md", "docs/guide.md", "docs/tour.md")
+README = "README.md"
+DOCUMENTS = ("docs/guide.md", README, "docs/tour.md")
+COLD = Path(sys.executable).parent
 COUNT = 24
 COMMAND = re.compile(r"(^|[|&;(]\s*)retr\s")
 EXIT_CODE = re.compile(r"#\s*exit code (\d+)\s*$")
@@ -44,8 +50,7 @@ def _exit_code(line: str) -> int:
     return int(stated[1]) if stated else 0
 
 
-def run(command: Command, folder: Path) -> subprocess.CompletedProcess[str]:
-    tools = Path(sys.executable).parent
+def run(command: Command, folder: Path, tools: Path) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name != "RETR_INDEX"}
     environment = {**kept, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     shell = ["bash", "-o", "pipefail", "-c", command.line]
@@ -75,14 +80,34 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder, warm_retr(Path(folder)) as tools:
+        yield tools
+
+
+@pytest.mark.docs
+def test_a_warm_retr_answers_as_a_cold_one_does(warm: Path, tmp_path: Path) -> None:
+    lines = (
+        "retr --version",
+        "retr query absent.png",
+        "retr queri",
+        "retr models list --format json | head -c 9; exit 7",
+    )
+    for line in lines:
+        cold, quick = (run(Command(line, 0), tmp_path, tools) for tools in (COLD, warm))
+        assert (quick.returncode, quick.stdout, quick.stderr) == (cold.returncode, cold.stdout, cold.stderr)
+
+
 @pytest.mark.docs
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_command_of(document: str, drawn: Path, tmp_path: Path) -> None:
+def test_every_command_of(document: str, drawn: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    tools = COLD if document == README else request.getfixturevalue("warm")
     commands = commands_of((ROOT / document).read_text())
     assert commands, f"{document} holds no retr command in a block marked sh"
     folder = tmp_path / "here"
     shutil.copytree(drawn, folder)
-    outcomes = [(command, run(command, folder)) for command in commands]
+    outcomes = [(command, run(command, folder, tools)) for command in commands]
     wrong = [report(c, o) for c, o in outcomes if o.returncode != c.exit_code or "Traceback" in o.stderr]
     assert not wrong, "\n\n".join(wrong)

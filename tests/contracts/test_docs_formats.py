@@ -11,12 +11,16 @@ import pyarrow as pa
 import pytest
 
 import retr
-from retr.evaluation.knn import Attacked, KnnResult, KnnRow
-from retr.evaluation.knn_plan import KnnPlan
-from retr.evaluation.knn_summary import summarise_knn
-from retr.evaluation.label_retrieval import NOTHING
-from retr.evaluation.records import SCHEMA
-from retr.evaluation.two_afc_records import SCHEMA as TRIPLETS
+from retr.evaluation.copies.records import OWN as COPIES
+from retr.evaluation.knn.bench import KnnResult
+from retr.evaluation.knn.label_retrieval import NOTHING
+from retr.evaluation.knn.plan import KnnPlan
+from retr.evaluation.knn.records import OWN as KNN
+from retr.evaluation.knn.rows import Attacked, KnnRow
+from retr.evaluation.knn.summary import summarise_knn
+from retr.evaluation.robustness.records import OWN as AUDIT
+from retr.evaluation.shared.records import COMMON
+from retr.evaluation.two_afc.records import OWN as TRIPLETS
 from retr.indexer.catalog import REJECT_SCHEMA, ROW_SCHEMA
 from retr.indexer.snapshot import ChannelSpec, SegmentInfo, Snapshot, Threshold
 from retr.reports.knn_table import knn_json, knn_rows
@@ -36,17 +40,25 @@ def section(title: str) -> str:
         ("### Snapshot", [f.name for kind in (Snapshot, ChannelSpec, SegmentInfo, Threshold) for f in fields(kind)]),
         ("### `catalog.parquet`", ROW_SCHEMA.names),
         ("### `rejects.parquet`", REJECT_SCHEMA.names),
-        ("## Records", SCHEMA.names),
     ],
 )
 def test_every_name_is_explained(title: str, names: list[str]) -> None:
     assert [name for name in names if f"`{name}`" not in section(title)] == []
 
 
-@pytest.mark.parametrize(("title", "schema"), [("## Records", SCHEMA), ("## 2AFC records", TRIPLETS)])
-def test_records_are_explained_as_the_schema_explains_them(title: str, schema: pa.Schema) -> None:
-    rows = [f"| `{f.name}` | {f.metadata[b'meaning'].decode()} |" for f in schema]
-    assert [row for row in rows if row not in section(title)] == []
+@pytest.mark.parametrize(
+    ("title", "fields"),
+    [
+        ("## Records", COMMON),
+        ("### Columns of an audit", AUDIT),
+        ("### Columns of a copy benchmark", COPIES),
+        ("### Columns of a 2AFC benchmark", TRIPLETS),
+        ("### Columns of a k-NN benchmark", KNN),
+    ],
+)
+def test_records_are_explained_as_the_schema_explains_them(title: str, fields: tuple[pa.Field, ...]) -> None:
+    stated = [line for line in section(title).splitlines() if line.startswith("| `")]
+    assert stated == [f"| `{f.name}` | {f.metadata[b'meaning'].decode()} |" for f in fields]
 
 
 def keys_of_tables(title: str) -> list[list[str]]:
@@ -58,9 +70,11 @@ def keys_of_tables(title: str) -> list[list[str]]:
 
 def test_what_bench_knn_prints_is_explained_key_by_key_and_nothing_else() -> None:
     plan = KnnPlan(gallery=Path("labelled"), attack=True)
-    attacked = tuple(Attacked(budget, True, 1.0, ("vote",)) for budget in plan.budgets)
-    row = KnnRow("a/0.png", "a", "a", 3, 0.5, 48, NOTHING, None, attacked)
-    result = KnnResult(plan, "m", "0" * 64, True, None, {"a": 3}, (row,), (), {"gallery": 1.0, "queries": 1.0})
+    attacked = tuple(Attacked(budget, True, 1.0, ("vote",), {}) for budget in plan.budgets)
+    row = KnnRow("a/0.png", "a", "a", 3, 0.5, (4, 4), NOTHING, None, attacked)
+    result = KnnResult(
+        plan, Path("records.parquet"), "m", "0" * 64, True, None, {"a": 3}, (row,), (), {"gallery": 1.0, "queries": 1.0}
+    )
     body, (flat,) = knn_json(result, summarise_knn(result)), knn_rows(result)
 
     def explained(title: str, written: Iterable[str], inner: Iterable[str]) -> None:

@@ -7,8 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -29,9 +31,14 @@ def lines_of(path: Path) -> list[str]:
 
 def package_folders() -> set[str]:
     """Dotted names of every folder of the tree that holds an ``__init__.py``."""
-    folders = (path.parent.relative_to(ROOT).parts for path in ROOT.rglob("__init__.py"))
-    ours = (parts for parts in folders if not parts or not (parts[0].startswith(".") or parts[0] in NOT_PACKAGES))
-    return {".".join(("retr", *parts)) for parts in ours}
+    found = (path.parent.relative_to(ROOT).parts for room in rooms() for path in room.rglob("__init__.py"))
+    return {"retr", *(".".join(("retr", *parts)) for parts in found)}
+
+
+def rooms() -> list[Path]:
+    """Folders of the root that may hold code of the package; a virtual environment is never walked through."""
+    folders = (path for path in ROOT.iterdir() if path.is_dir())
+    return [path for path in folders if not path.name.startswith(".") and path.name not in NOT_PACKAGES]
 
 
 def pins() -> dict[str, list[Requirement]]:
@@ -54,9 +61,9 @@ class TestTree:
         assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == package_folders()
 
     def test_every_folder_with_code_is_a_package(self) -> None:
-        rooms = {p.parent for p in ROOT.glob("*/**/*.py") if p.relative_to(ROOT).parts[0] not in NOT_PACKAGES}
-        rooms = {room for room in rooms if not room.relative_to(ROOT).parts[0].startswith(".")}
-        assert [str(room) for room in rooms if not (room / "__init__.py").exists()] == []
+        folders = {path.parent for room in rooms() for path in room.rglob("*.py")}
+        assert len(folders) > 10
+        assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
     def test_tests_are_no_package(self) -> None:
         assert list((ROOT / "tests").rglob("__init__.py")) == []
@@ -95,6 +102,14 @@ class TestConstraints:
 
     def test_every_extra_of_the_plan_exists(self) -> None:
         assert {"gpu", "heif", "dev"} <= set(PYPROJECT["project"]["optional-dependencies"])
+
+    @pytest.mark.parametrize(
+        "requirement", [*map(Requirement, PYPROJECT["project"]["optional-dependencies"]["dev"])], ids=str
+    )
+    def test_what_tests_would_skip_without_is_installed(self, requirement: Requirement) -> None:
+        if requirement.name == "pdqhash" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+            pytest.skip("pdqhash is compiled where it is installed, and there is no C++ compiler")
+        assert requirement.specifier.contains(version(requirement.name))
 
 
 @pytest.fixture
@@ -141,20 +156,81 @@ class TestImportContract:
         assert "attic" in outcome.stdout
 
 
-def test_the_wheel_holds_the_package_its_licence_and_nothing_else(tmp_path: Path) -> None:
-    source, out = tmp_path / "source", tmp_path / "out"
-    skipped = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycache__", "retr-index")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source distribution of this tree and the wheel that is built from it."""
+    base = tmp_path_factory.mktemp("built")
+    source, out = base / "source", base / "out"
+    skipped = shutil.ignore_patterns("*.egg-info", "build", "dist", "__pycache__", "retr-index", ".[!c]*")
     shutil.copytree(ROOT, source, ignore=skipped)
-    build = [sys.executable, "-m", "uv", "build", "--wheel", "--no-build-isolation", "--offline", "--out-dir", str(out)]
-    subprocess.run(
-        [*build, "--python", sys.executable, str(source)], check=True, capture_output=True, text=True, timeout=120
-    )
-    wheel = next(out.glob("retr-*.whl"))
-    names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {name for name in names if ".dist-info/" not in name}
-    folders = {"retr" + "".join(f"/{part}" for part in name.split(".")[1:]) for name in package_folders()}
-    assert {"retr/py.typed", "retr/cli.py", "retr/__main__.py"} <= modules
-    weights = {f"retr/{path.relative_to(ROOT)}" for path in (ROOT / "embedding" / "weights").glob("*")}
-    assert {str(Path(name).parent) for name in modules - weights} == folders
-    assert {name for name in modules if not name.endswith(".py")} == {"retr/py.typed", *weights}
-    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
+    done = subprocess.run(build, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def wheel_of(built: Path) -> zipfile.ZipFile:
+    (wheel,) = built.glob("retr-*.whl")
+    return zipfile.ZipFile(wheel)
+
+
+class TestDistributions:
+    def test_the_wheel_holds_the_package_its_licence_and_nothing_else(self, built: Path) -> None:
+        names = set(wheel_of(built).namelist())
+        modules = {name for name in names if ".dist-info/" not in name}
+        folders = {"retr" + "".join(f"/{part}" for part in name.split(".")[1:]) for name in package_folders()}
+        data = package_data()
+        assert {"retr/py.typed", "retr/cli.py", "retr/__main__.py"} <= modules
+        assert {name for name in data if name.endswith(".safetensors")}
+        assert {name for name in modules if not name.endswith(".py")} == data
+        assert {str(Path(name).parent) for name in modules - data} == folders
+        assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+    def test_the_source_distribution_holds_what_it_takes_to_read_build_and_test(self, built: Path) -> None:
+        (archive,) = built.glob("retr-*.tar.gz")
+        with tarfile.open(archive) as tar:
+            members = [member for member in tar.getmembers() if member.isfile()]
+        names = {member.name.partition("/")[2] for member in members}
+        pages = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff", "LICENSE"}
+        assert {*pages, "Makefile", "constraints.txt", "pyproject.toml", ".ci/run", "cli.py"} <= names
+        for folder in ("docs", "tests"):
+            files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file()}
+            assert {name for name in files if "__pycache__" not in name and not name.endswith(".pyc")} <= names
+        packaged = {name.removeprefix("retr/") for name in wheel_of(built).namelist() if ".dist-info/" not in name}
+        assert packaged <= names
+        assert [
+            name for name in names if name.startswith((".venv", ".link", "build/", "dist/")) or ".pyc" in name
+        ] == []
+
+    def test_both_pass_twine(self, built: Path) -> None:
+        check = [sys.executable, "-m", "twine", "check", "--strict", *map(str, sorted(built.iterdir()))]
+        done = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count("PASSED") == 2
+
+    def test_the_command_of_the_wheel_runs(self, built: Path, tmp_path: Path) -> None:
+        """As unpacked: its own files, run by the function that the installed command calls."""
+        wheel = wheel_of(built)
+        wheel.extractall(tmp_path)
+        (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt"))
+        target = dict(line.split(" = ") for line in (tmp_path / name).read_text().splitlines() if " = " in line)["retr"]
+        module, _, function = target.partition(":")
+        code = f"import sys, {module} as m; sys.argv = ['retr', '--version']; print(m.__file__); m.{function}()"
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [str(tmp_path / "retr" / "cli.py"), f"retr {retr.__version__}"]
+
+
+def package_data() -> set[str]:
+    """Files of the wheel that are no code, by the patterns of pyproject.toml: each pattern finds at least one."""
+    found: set[str] = set()
+    for package, patterns in PYPROJECT["tool"]["setuptools"]["package-data"].items():
+        folder = ROOT.joinpath(*package.split(".")[1:])
+        for pattern in patterns:
+            files = {f"retr/{path.relative_to(ROOT).as_posix()}" for path in folder.glob(pattern)}
+            assert files, f"{package}: {pattern} names nothing"
+            found |= files
+    return found

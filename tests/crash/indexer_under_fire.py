@@ -1,6 +1,7 @@
 """Runs the indexer in forked children and kills them; a program of its own, so that nothing forks after a thread began.
 
-Usage: indexer_under_fire.py CORPUS WORK random KILLS SEED | syscalls STEP
+Usage: indexer_under_fire.py CORPUS MODEL WORK random KILLS SEED | syscalls STEP
+MODEL is a small network: the indexer is under fire, and a child that loads and embeds for seconds is killed there.
 Prints one JSON line: trials, how many children were killed in mid-run, and the indexes that differ from the reference.
 """
 
@@ -24,14 +25,14 @@ from retr.indexer.snapshot import require_current, verify_files
 OPTIONS = {"batch_size": 8, "segment_rows": 40, "workers": 2, "views": "flip"}
 
 
-def run_child(corpus: str, index: Path, *, resume: bool, before: Callable[[], None] = lambda: None) -> int:
+def run_child(corpus: str, model: str, index: Path, *, resume: bool, before: Callable[[], None] = lambda: None) -> int:
     """Fork, index, exit; returns the child's process id."""
     child = os.fork()
     if child:
         return child
     try:
         before()
-        build_index(corpus, index, IndexOptions(resume=resume, **OPTIONS), Quiet())
+        build_index(corpus, index, IndexOptions(models=(model,), resume=resume, **OPTIONS), Quiet())
         os._exit(0)
     except BaseException as error:
         print(f"child failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -72,26 +73,26 @@ def die_at(call: int) -> Callable[[], None]:
     return install
 
 
-def main(corpus: str, work: str, mode: str, *numbers: str) -> None:
+def main(corpus: str, model: str, work: str, mode: str, *numbers: str) -> None:
     folder = Path(work)
     began = time.perf_counter()
-    wait(run_child(corpus, folder / "reference", resume=False))
+    wait(run_child(corpus, model, folder / "reference", resume=False))
     whole = time.perf_counter() - began
     expected = require_current(folder / "reference").id
     killed, different, trials = 0, [], 0
     for trial in plan(mode, numbers):
         index = folder / f"trial-{trial}"
         if mode == "random":
-            child = run_child(corpus, index, resume=False)
+            child = run_child(corpus, model, index, resume=False)
             time.sleep(random.Random(trial).uniform(0.0, whole))
             os.kill(child, signal.SIGKILL)
             died = wait(child)
         else:
-            died = wait(run_child(corpus, index, resume=False, before=die_at(trial)))
+            died = wait(run_child(corpus, model, index, resume=False, before=die_at(trial)))
         trials += 1
         killed += died
         if died:
-            wait(run_child(corpus, index, resume=True))
+            wait(run_child(corpus, model, index, resume=True))
         snapshot = require_current(index)
         verify_files(index, snapshot)
         if snapshot.id != expected or (index / "staging").exists():

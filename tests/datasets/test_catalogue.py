@@ -27,7 +27,7 @@ def test_every_2afc_layout_is_there_with_its_splits() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"called 'tid'; choose from bapps, bapps-jnd, nights"):
+    with pytest.raises(UsageError, match=r"called 'tid'; choose from bapps, nights"):
         info("tid")
 
 

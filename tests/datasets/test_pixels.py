@@ -69,7 +69,7 @@ def test_nothing_is_opened_before_it_is_asked_for(folder: Path) -> None:
     [
         (b"\x89PNG\r\n\x1a\n", "truncated"),
         (b"<html>404</html>", "not-an-image"),
-        (None, "vanished"),
+        (None, "not-found"),
         ("half", "truncated"),
         ("small", "other-size"),
     ],

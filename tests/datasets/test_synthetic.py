@@ -13,7 +13,7 @@ from PIL import Image
 from retr.core.errors import UsageError
 from retr.datasets.distortions import DISTORTIONS, PAIRINGS, Distortion, find_pairings
 from retr.datasets.rows import RejectedRow
-from retr.datasets.synthetic import plan, recipe_of, synthetic
+from retr.datasets.synthetic import draw, plan, synthetic
 from retr.images.edits import Pixels
 
 
@@ -79,7 +79,7 @@ class TestDistortions:
 
     def test_names_are_looked_up(self) -> None:
         assert [p.name for p in find_pairings(())] == list(DISTORTIONS)
-        assert [p.same_kind for p in find_pairings(("shift-blur", "jpeg"))] == [False, True]
+        assert [p.near is p.far for p in find_pairings(("shift-blur", "jpeg"))] == [False, True]
         with pytest.raises(UsageError, match=r"called haze; choose from jpeg, .*shift-blur"):
             find_pairings(("jpeg", "haze"))
         with pytest.raises(UsageError, match="twice"):
@@ -130,13 +130,14 @@ class TestTriplets:
 
     def test_a_name_tells_how_it_is_made(self, photos: Path) -> None:
         triplet = synthetic(photos, side=32, count=3, kinds=("shift-jpeg",), seed=8)[2]
-        recipe = recipe_of(triplet.name, seed=8)
-        assert recipe["kind"] == triplet.group == "shift-jpeg"
-        assert recipe["right_is_nearer"] == bool(triplet.preference)
+        kind, _, name = triplet.name.partition("/")
         pairing = PAIRINGS["shift-jpeg"]
-        assert pairing.near.weak[0] <= recipe["weak"] <= pairing.near.weak[1]
-        assert pairing.far.strong[0] <= recipe["strong"] <= pairing.far.strong[1]
-        assert (photos / recipe["photo"]).is_file()
+        recipe = draw(name, pairing, seed=8)
+        assert kind == recipe.kind == triplet.group == "shift-jpeg"
+        assert recipe.right_is_nearer == bool(triplet.preference)
+        assert pairing.near.weak[0] <= recipe.weak <= pairing.near.weak[1]
+        assert pairing.far.strong[0] <= recipe.strong <= pairing.far.strong[1]
+        assert (photos / recipe.photo).is_file()
 
     def test_small_photos_are_enlarged(self, tmp_path: Path) -> None:
         Image.fromarray(photo(1, 20, 30)).save(tmp_path / "a.png")

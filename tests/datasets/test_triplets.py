@@ -187,7 +187,11 @@ class TestBapps:
             load_bapps(folder, split="train", kinds=("color",))
 
     @pytest.mark.parametrize(
-        "judgement", [1.5, -0.1, float("nan"), [0.5, 0.5], "half", {"a": 1}, b"\x93NUMPY", b"", b"x" * 5000]
+        "judgement",
+        [
+            *(1.5, -0.1, float("nan"), [0.5, 0.5], [], [True], 0.5j, "half", {"a": 1}),
+            *(b"\x93NUMPY", b"", b"0.5", b"PK\x03\x04", b"x" * 5000),
+        ],
     )
     def test_a_judgement_that_is_no_share_is_rejected(self, tmp_path: Path, judgement: object) -> None:
         folder = bapps(tmp_path, {"cnn/000000": 0.5, "cnn/000001": 0.5})
@@ -224,6 +228,19 @@ class TestBapps:
         assert data.reject_counts() == {"missing-file": 1}
         assert part in data.rejects[0].detail
         assert data.rejects[0].file.startswith(f"2afc/train/cnn/{part}/000001.")
+
+    def test_junk_beside_the_files_is_no_row(self, tmp_path: Path) -> None:
+        folder = bapps(tmp_path, {"cnn/000000": 0.5})
+        for name in ("p0/._000000.png", "p1/Thumbs.db", "judge/._000000.npy"):
+            (folder / "2afc/train/cnn" / name).write_bytes(b"junk")
+        data = load_bapps(folder, split="train")
+        assert (data.seen, len(data.triplets)) == (1, 1)
+
+    def test_an_empty_image_is_named(self, tmp_path: Path) -> None:
+        folder = bapps(tmp_path, {"cnn/000000": 0.5})
+        (folder / "2afc/train/cnn/p0/000000.png").write_bytes(b"")
+        (reject,) = load_bapps(folder, split="train").rejects
+        assert (reject.reason, reject.file) == ("zero-byte", "2afc/train/cnn/p0/000000.png")
 
     def test_two_files_of_one_stem_are_ambiguous(self, tmp_path: Path) -> None:
         folder = bapps(tmp_path, {"cnn/000000": 0.5})

@@ -15,11 +15,11 @@ from made_triplets import FACTS, MADE, benchmark, clean, records, trial
 from small_two_afc import draw_photos, small_run
 
 import retr
-from retr.evaluation.two_afc_data import Choice
-from retr.evaluation.two_afc_plan import TwoAFCPlan
-from retr.evaluation.two_afc_records import TripletRecords, write_triplet_records
-from retr.evaluation.two_afc_settings import Levels
-from retr.evaluation.two_afc_summary import summarise_triplets
+from retr.evaluation.two_afc.data import Choice
+from retr.evaluation.two_afc.plan import TwoAFCPlan
+from retr.evaluation.two_afc.records import FORMAT, Records
+from retr.evaluation.two_afc.settings import Levels
+from retr.evaluation.two_afc.summary import summarise_triplets
 
 SCRIPTS = Path(retr.__file__).parent / "docs" / "benchmarks"
 SPECS = [made.metric for made in MADE]
@@ -40,31 +40,30 @@ def script() -> Iterator[ModuleType]:
 def write(tmp_path: Path) -> Write:
     """write(name, records, **facts) → the file."""
 
-    def make(name: str, made: TripletRecords, digest: str = "d" * 64, **facts: Any) -> Path:
+    def make(name: str, made: Records, digest: str = "d" * 64, **facts: Any) -> Path:
         path = tmp_path / f"{name}.parquet"
-        specs = sorted(set(made.table["metric"].to_pylist()))
+        specs = sorted(set(made.table["system"].to_pylist()))
         usual = {
             "plan": TwoAFCPlan(data=("made",), metrics=tuple(specs)).as_json(),
             "data": [{"name": "made", "side": 64, "source": {"layout": "synthetic", "photos": 1234, "seed": 0}}],
             "metrics": [{"spec": spec, "digest": digest} for spec in specs],
             "seconds": 1800.0,
         }
-        with write_triplet_records(path, {**FACTS, **usual, **facts}) as writer:
-            writer.write_table(made.table.replace_schema_metadata(writer.schema.metadata))
+        FORMAT.write(path, made.table, {**FACTS, **usual, **facts})
         return path
 
     return make
 
 
-def only(whole: TripletRecords, *, metrics: list[str] | None = None, triplets: int = 10**6) -> TripletRecords:
+def only(whole: Records, *, metrics: list[str] | None = None, triplets: int = 10**6) -> Records:
     """The records of some metrics, and of the first triplets."""
-    names = list(dict.fromkeys(whole.table["triplet"].to_pylist()))[:triplets]
-    return some(whole, lambda row: row["metric"] in (metrics or SPECS) and row["triplet"] in names)
+    names = list(dict.fromkeys(whole.table["query"].to_pylist()))[:triplets]
+    return some(whole, lambda row: row["system"] in (metrics or SPECS) and row["query"] in names)
 
 
-def some(whole: TripletRecords, keep: Callable[[dict[str, Any]], bool]) -> TripletRecords:
+def some(whole: Records, keep: Callable[[dict[str, Any]], bool]) -> Records:
     """The records that are to be kept."""
-    return TripletRecords(whole.table.filter(pa.array([keep(row) for row in whole.table.to_pylist()])), whole.facts)
+    return Records(whole.table.filter(pa.array([keep(row) for row in whole.table.to_pylist()])), whole.facts)
 
 
 def cells(text: str, heading: str, *, below: str = "") -> list[list[str]]:
@@ -103,7 +102,7 @@ def test_white_box_rows_count_by_hand(script: ModuleType, write: Write) -> None:
         ("c", 0.0, 1.5, 3.0),
         ("d", 1.0, 3.0, 1.0),
     ):
-        own = {"triplet": name, "preference": right}
+        own = {"query": name, "preference": right}
         shares = {"rmse": size, "psnr": 40.0 + size, "changed_001": 0.9, "changed_01": 0.25, "changed_03": 0.0}
         rows += [clean(**own), trial(left, 2.0, **own, **shares)]
         found = {"attack": "fgsm", "setting": "FGSM", "smallest_eps": 0.01 if left > 2 else None}
@@ -150,7 +149,7 @@ def test_a_set_of_fewer_triplets_has_tables_of_its_own(script: ModuleType, write
 
 
 def test_what_two_records_hold_counts_once_and_an_alarm_is_never_left_out(script: ModuleType, write: Write) -> None:
-    own = {"metric": "retr:a", "title": "a", "certified": True, "radius_sound": 2.0, "moves": "reference", "l2": 1.0}
+    own = {"system": "retr:a", "title": "a", "certified": True, "radius_sound": 2.0, "moves": "reference", "l2": 1.0}
     quiet = records(clean(**{**own, "moves": "none", "l2": 0.0}), trial(1.5, 2.0, **own))
     broken = records(clean(**{**own, "moves": "none", "l2": 0.0}), trial(3.0, 2.0, **own, alarm=True))
     text = script.measured(script.read([write("quiet", quiet), write("same", quiet), write("broken", broken)]))
@@ -161,7 +160,7 @@ def test_what_two_records_hold_counts_once_and_an_alarm_is_never_left_out(script
 
 def test_a_published_radius_that_an_attack_refutes_is_in_bold(script: ModuleType, write: Write) -> None:
     radii = {"radius_sound": 0.05, "radius_published": 0.5, "radius_all": 0.01, "published_holds": False}
-    own = {"metric": "retr:a", "title": "a", "certified": True, **radii}
+    own = {"system": "retr:a", "title": "a", "certified": True, **radii}
     made = records(clean(**own), trial(3.0, 2.0, **own, moves="reference", l2=0.2))
     forms = cells(script.measured(script.read([write("made", made)])), "LipSim's")[2:]
     assert forms == [
@@ -175,7 +174,7 @@ def test_a_published_radius_that_an_attack_refutes_is_in_bold(script: ModuleType
     ("rows", "facts", "words"),
     [
         ([clean(1.0, 2.5)], {}, r"l2 and triplet t0: clean_right is 2.5 in .*b.parquet and 2.0 in .*a.parquet"),
-        ([clean(), clean(triplet="t1")], {"seed": 1}, "another seed: 1 in"),
+        ([clean(), clean(query="t1")], {"seed": 1}, "another seed: 1 in"),
         ([clean()], {"plan": TwoAFCPlan(("made",), ("l2",), certified=(0.5,)).as_json()}, "another --eps"),
         ([clean()], {"plan": TwoAFCPlan(("made",), ("l2",), Choice(split="val")).as_json()}, "another split: val"),
         ([clean()], {"data": [{"name": "made", "side": 32, "source": {}}]}, "another side: 32"),
@@ -197,7 +196,7 @@ def test_records_that_contradict_each_other_are_refused(
 def test_models_are_called_by_their_files_and_those_of_one_name_told_apart(script: ModuleType, write: Write) -> None:
     files = {"abcd": "runs/sll/best", "1234": "other/sll/best", "5678": "margin-0.5", "9999": "runs/sll-2/last"}
     paths = [
-        write(digest, records(clean(metric=f"retr:/tmp/{file}.safetensors", title="all alike")), digest=digest * 8)
+        write(digest, records(clean(system=f"retr:/tmp/{file}.safetensors", title="all alike")), digest=digest * 8)
         for digest, file in files.items()
     ]
     text = script.measured(script.read(paths))

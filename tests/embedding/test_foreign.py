@@ -54,7 +54,7 @@ def test_weights_that_cannot_be_fetched_say_so(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(WeightsUnavailable, match=r"cannot fetch .*'resnet10t'.*--no-pretrained"):
+    with pytest.raises(WeightsUnavailable, match=r"cannot fetch .*'resnet10t'.*pretrained off"):
         load_timm("resnet10t")
 
 

@@ -8,7 +8,7 @@ import torch
 
 from retr.core.errors import ModelError, UsageError
 from retr.embedding import packaged
-from retr.embedding.describe import describe_model
+from retr.embedding.describe import describe_model, prove_file
 from retr.embedding.model_file import save_model
 from retr.embedding.network import NetworkEmbedder
 from retr.embedding.registry import FORMS, list_models, load_embedder
@@ -114,6 +114,15 @@ def test_packaged_weights_are_loaded_by_name(weights):
     assert embedder.lipschitz is not None
     assert describe_model("retr_s")["card"] == {"by": "us"}
     assert next(m.needs for m in list_models() if m.name == "retr_s") == "nothing"
+
+
+def test_a_file_is_no_packaged_model_because_its_header_says_so(tmp_path):
+    shape = RetrArchitecture(image=16, patch=4, widths=(16, 24), depths=(1, 1), dim=10)
+    network = RetrNetwork(shape, generator=torch.Generator().manual_seed(0))
+    embedder = NetworkEmbedder(network.fold(), retr_blueprint(shape, "cosine"), name="retr_s", spec="x")
+    save_model(embedder, tmp_path / "mine.safetensors", {})
+    assert describe_model(str(tmp_path / "mine.safetensors"))["name"] == "mine"
+    assert prove_file(tmp_path / "mine.safetensors")["name"] == "mine"
 
 
 def test_a_build_without_weights_says_what_to_do(weights):

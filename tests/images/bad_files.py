@@ -240,7 +240,7 @@ def _special_files(directory: Path) -> list[BadFile]:
     listed = [
         ("folder.jpg", "not-a-regular-file"),
         ("pipe.jpg", "not-a-regular-file"),
-        ("dangling.jpg", "vanished"),
+        ("dangling.jpg", "not-found"),
         ("loop.jpg", "unreadable"),
         ("sparse.jpg", "too-many-bytes"),
     ]

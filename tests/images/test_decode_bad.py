@@ -81,16 +81,16 @@ class TestBadFiles:
 
 
 class TestFileSystem:
-    def test_missing_file_has_vanished(self, tmp_path):
+    def test_a_missing_file_is_not_found(self, tmp_path):
         with pytest.raises(ImageRejected) as caught:
             load(tmp_path / "gone.jpg", policy=POLICY)
-        assert (caught.value.stage, caught.value.reason) == ("read", "vanished")
+        assert (caught.value.stage, caught.value.reason) == ("read", "not-found")
 
     def test_parent_is_a_file(self, tmp_path):
         (tmp_path / "file").write_bytes(b"x")
         with pytest.raises(ImageRejected) as caught:
             load(tmp_path / "file" / "photo.jpg", policy=POLICY)
-        assert caught.value.reason == "vanished"
+        assert caught.value.reason == "not-found"
 
     def test_socket_and_device(self, tmp_path):
         with socket.socket(socket.AF_UNIX) as server:

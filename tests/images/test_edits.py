@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from retr.images import edits as edits_module
 from retr.images.decode import load
 from retr.images.edits import EDITS
+from retr.images.jpeg import through_jpeg
 from retr.images.policy import DecodePolicy
 
 SIZES = [(1, 1), (1, 2), (3, 5), (2, 40), (40, 2), (33, 71), (120, 90)]
@@ -128,3 +132,17 @@ def test_overlays_leave_most_of_the_picture(bad_file_module):
     for name in ("text", "emoji"):
         shares = [(edited(name, pixels, seed) != pixels).any(axis=2).mean() for seed in range(12)]
         assert 0.001 < min(shares) < max(shares) < 0.3
+
+
+def test_jpeg_of_a_large_image_is_made_without_pillows_alarm(bad_file_module, monkeypatch):
+    """Pillow warns of images beyond a limit of its own and refuses those of twice its size, our own files too."""
+    pixels = picture(bad_file_module)
+    expected = through_jpeg(pixels, quality=40)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels.shape[0] * pixels.shape[1] // 3)
+    assert np.array_equal(through_jpeg(pixels, quality=40), expected)
+
+
+def test_through_jpeg_is_what_pillow_opens(bad_file_module):
+    pixels, buffer = picture(bad_file_module), BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=30, subsampling="4:2:0")
+    assert np.array_equal(through_jpeg(pixels, quality=30), np.array(Image.open(buffer)))

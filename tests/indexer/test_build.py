@@ -15,12 +15,14 @@ from retr.core.errors import IndexStateError, IntegrityError, UsageError
 from retr.images.views import VIEW_SETS
 from retr.indexer.build import IndexOptions, IndexReport, build_index
 from retr.indexer.gallery import open_gallery
+from retr.indexer.held import read_held
 from retr.indexer.info import describe_index, list_rejects
-from retr.indexer.lock import writer_lock
-from retr.indexer.snapshot import read_current, require_current, verify_files
+from retr.indexer.integrity import check_content
+from retr.indexer.snapshot import read_current, require_current
 
 
 def run(corpus: Path | str, index: Path, **options) -> IndexReport:
+    options = {"models": ("block-means:4",), **options}  # the default's network takes seconds to load
     report = build_index(str(corpus), index, IndexOptions(batch_size=4, **options), Quiet())
     assert report.seen == report.indexed + report.skipped + report.rejected
     return report
@@ -28,6 +30,11 @@ def run(corpus: Path | str, index: Path, **options) -> IndexReport:
 
 def gallery(index: Path):
     return open_gallery(index, require_current(index))
+
+
+def held(index: Path) -> list[str]:
+    """Paths of the live items."""
+    return read_held(index, require_current(index)).table["path"].to_pylist()
 
 
 def test_every_image_is_stored_once_and_copies_are_one_item(corpus, tmp_path):
@@ -73,7 +80,7 @@ def test_a_changed_file_replaces_its_old_content(corpus, tmp_path):
     draw(corpus / "c" / "05.png", 5)
     back = run(corpus, tmp_path / "index")
     assert (back.indexed, back.replaced, back.rows) == (1, 1, 22)
-    assert verify_files(tmp_path / "index", require_current(tmp_path / "index")) > 0
+    assert check_content(tmp_path / "index", require_current(tmp_path / "index"), everything=True).read > 0
 
 
 def test_content_that_comes_back_is_live_again(tmp_path):
@@ -85,7 +92,7 @@ def test_content_that_comes_back_is_live_again(tmp_path):
         assert (report.indexed, report.rows, report.items) == (1, 1, 1)
     names = [segment.id for segment in require_current(tmp_path / "index").segments]
     assert len(set(names)) == 3
-    assert verify_files(tmp_path / "index", require_current(tmp_path / "index")) == 12
+    assert check_content(tmp_path / "index", require_current(tmp_path / "index"), everything=True).read == 9
 
 
 def test_new_files_are_added_and_gone_files_stay_until_pruned(corpus, tmp_path):
@@ -169,9 +176,14 @@ def test_a_flat_image_has_no_direction_and_is_refused(corpus, tmp_path):
     assert report.reasons == {"zero-embedding": 3}
 
 
-def test_an_empty_corpus_makes_an_empty_index(tmp_path):
+def test_a_corpus_that_lists_nothing_is_refused_unless_that_is_meant(tmp_path):
     (tmp_path / "none").mkdir()
-    report = run(tmp_path / "none", tmp_path / "index")
+    (tmp_path / "list.txt").write_text("\n\n")
+    for name in ("none", "list.txt"):
+        with pytest.raises(UsageError, match=r"lists no files"):
+            run(tmp_path / name, tmp_path / "index")
+    assert not (tmp_path / "index").exists()
+    report = run(tmp_path / "none", tmp_path / "index", prune_all=True)
     assert (report.seen, report.rows, report.items) == (0, 0, 0)
     assert require_current(tmp_path / "index").channels[0].threshold is None
 
@@ -191,12 +203,6 @@ def test_bad_options_are_usage_errors(corpus, tmp_path):
         run(corpus, draw(tmp_path / "file.png", 1))
 
 
-def test_only_one_writer_at_a_time(corpus, tmp_path):
-    run(corpus, tmp_path / "index")
-    with writer_lock(tmp_path / "index"), pytest.raises(IndexStateError, match="another process"):
-        run(corpus, tmp_path / "index")
-
-
 def test_damage_is_named(corpus, tmp_path):
     run(corpus, tmp_path / "index")
     index = tmp_path / "index"
@@ -205,10 +211,11 @@ def test_damage_is_named(corpus, tmp_path):
     content = bytearray(rows.read_bytes())
     content[1000] ^= 1
     rows.write_bytes(content)
-    with pytest.raises(IntegrityError, match=r"rows-0\.f32 does not match"):
-        describe_index(index, verify=True)
+    for verify in (False, True):
+        with pytest.raises(IntegrityError, match=r"rows-0\.f32 does not match"):
+            describe_index(index, verify=verify)
     rows.write_bytes(content[:-4])
-    with pytest.raises(IntegrityError, match="bytes; 22 rows"):
+    with pytest.raises(IntegrityError, match=r"rows-0\.f32 does not match"):
         describe_index(index)
     rows.unlink()
     with pytest.raises(IntegrityError, match="cannot be read"):
@@ -216,6 +223,10 @@ def test_damage_is_named(corpus, tmp_path):
     file = index / "snapshots" / f"{snapshot.id}.json"
     file.write_text(file.read_text().replace('"views":"none"', '"views":"flip"'))
     with pytest.raises(IntegrityError, match="altered"):
+        read_current(index)
+    other = run(corpus / "a", tmp_path / "other").snapshot
+    shutil.copy(tmp_path / "other" / "snapshots" / f"{other}.json", file)
+    with pytest.raises(IntegrityError, match="put in its place"):
         read_current(index)
     shutil.rmtree(index / "snapshots")
     with pytest.raises(IntegrityError, match="does not exist"):
@@ -243,7 +254,7 @@ class Interrupts(Quiet):
 @pytest.mark.parametrize("segment_rows", [6, 1000])
 def test_a_corpus_that_shrinks_between_interruption_and_resume_still_adds_up(corpus, tmp_path, segment_rows):
     (corpus / "a" / "bad.jpg").write_bytes(b"no image")
-    options = IndexOptions(batch_size=4, segment_rows=segment_rows)
+    options = IndexOptions(batch_size=4, segment_rows=segment_rows, models=("block-means:4",))
     with pytest.raises(KeyboardInterrupt):
         build_index(str(corpus), tmp_path / "index", options, Interrupts(after=3))
     with pytest.raises(IndexStateError, match="--resume"):
@@ -255,9 +266,89 @@ def test_a_corpus_that_shrinks_between_interruption_and_resume_still_adds_up(cor
     assert report.recovered > 0
 
 
+def test_a_file_that_went_bad_answers_no_more(corpus, tmp_path):
+    """Its old rows stayed, and were named as a match for what the file no longer holds."""
+    run(corpus, tmp_path / "index")
+    (corpus / "c" / "05.png").write_bytes(b"")
+    report = run(corpus, tmp_path / "index")
+    assert (report.rejected, report.dropped, report.replaced, report.rows) == (1, 1, 0, 21)
+    assert not any("05.png" in path for path in held(tmp_path / "index"))
+    assert run(corpus, tmp_path / "index").dropped == 0
+    draw(corpus / "c" / "05.png", 5)
+    assert run(corpus, tmp_path / "index").rows == 22
+    (corpus / "c" / "05.png").write_bytes(b"")  # the same reject as before, which is listed already
+    assert (run(corpus, tmp_path / "index").dropped, describe_index(tmp_path / "index")["rejects"]) == (1, 1)
+
+
+class TestForgetting:
+    def test_an_empty_folder_forgets_nothing(self, corpus, tmp_path):
+        before = run(corpus, tmp_path / "index").snapshot
+        corpus.rename(tmp_path / "elsewhere")
+        corpus.mkdir()
+        for prune in (False, True):
+            with pytest.raises(UsageError, match=r"lists no files.*nothing is forgotten"):
+                run(corpus, tmp_path / "index", prune=prune)
+        assert require_current(tmp_path / "index").id == before
+        report = run(corpus, tmp_path / "index", prune_all=True)
+        assert (report.pruned, report.rows) == (22, 0)
+
+    def test_most_of_a_folder_goes_only_by_confirmation(self, corpus, tmp_path):
+        run(corpus, tmp_path / "index")
+        before = held(tmp_path / "index")
+        for path in before[:12]:
+            Path(path).unlink()
+        with pytest.raises(IndexStateError, match="12 of the 22 images") as caught:
+            run(corpus, tmp_path / "index", prune=True)
+        assert all(repr(path) in str(caught.value) for path in before[:3])
+        assert "prune_all (--prune-all)" in str(caught.value)
+        assert held(tmp_path / "index") == before
+        (corpus / "a" / "back.png").write_bytes(b"")  # nothing was done either, not even this
+        assert describe_index(tmp_path / "index")["rejects"] == 0
+        assert run(corpus, tmp_path / "index", prune_all=True).pruned == 12
+
+    def test_half_of_a_folder_goes(self, corpus, tmp_path):
+        run(corpus, tmp_path / "index")
+        for path in held(tmp_path / "index")[:11]:
+            Path(path).unlink()
+        assert run(corpus, tmp_path / "index", prune=True).pruned == 11
+
+    def test_only_the_folder_itself_counts(self, corpus, tmp_path):
+        """Most of folder a is gone; that it is little of the index does not matter."""
+        run(corpus, tmp_path / "index")
+        for path in sorted((corpus / "a").iterdir())[1:]:
+            path.unlink()
+        with pytest.raises(IndexStateError, match="7 of the 8 images"):
+            run(corpus / "a", tmp_path / "index", prune=True)
+        assert run(corpus, tmp_path / "index", prune=True).pruned == 7
+
+    def test_what_cannot_be_listed_is_not_gone(self, corpus, tmp_path, monkeypatch):
+        run(corpus, tmp_path / "index")
+        names = sorted(os.listdir(corpus / "a"))
+        (corpus / "b" / "01.png").unlink()
+        scan = os.scandir
+
+        def refuse(path):
+            if str(path) == str(corpus / "a"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        report = run(corpus, tmp_path / "index", prune=True)
+        assert (report.pruned, report.rejected, report.rows) == (1, 1, 21)
+        assert sum(f"{corpus}/a/" in path for path in held(tmp_path / "index")) == len(names)
+
+    def test_a_name_that_is_not_utf8_is_forgotten_too(self, corpus, tmp_path):
+        odd = draw(corpus / "a" / "odd.png", 30).rename(corpus / "a" / os.fsdecode(b"o\xe4d.png"))
+        assert run(corpus, tmp_path / "index").rows == 23
+        odd.unlink()
+        assert run(corpus, tmp_path / "index", prune=True).pruned == 1
+
+
 def test_resuming_with_other_options_says_what_differs(corpus, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        build_index(str(corpus), tmp_path / "index", IndexOptions(batch_size=4), Interrupts(after=2))
+        build_index(
+            str(corpus), tmp_path / "index", IndexOptions(batch_size=4, models=("block-means:4",)), Interrupts(after=2)
+        )
     with pytest.raises(UsageError, match="views was 'none' and is now 'flip'"):
         run(corpus, tmp_path / "index", resume=True, views="flip")
     assert run(corpus, tmp_path / "index", restart=True, views="flip").recovered == 0

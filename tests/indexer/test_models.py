@@ -6,7 +6,7 @@ import pytest
 import torch
 from drawn import Quiet
 
-from retr.core.errors import IntegrityError
+from retr.core.errors import IntegrityError, UsageError
 from retr.embedding import packaged
 from retr.embedding.model_file import save_model
 from retr.embedding.network import NetworkEmbedder
@@ -43,3 +43,16 @@ def test_an_index_keeps_the_packaged_model_it_was_made_with(corpus, tmp_path, mo
     (index / channel.model_file).unlink()
     with pytest.raises(IntegrityError, match="is missing: the model of channel retr_s"):
         open_model(index, channel)
+
+
+def test_two_files_of_one_architecture_are_two_channels(corpus, tmp_path):
+    files = []
+    for seed in (0, 1):
+        release(tmp_path / str(seed), seed)
+        files.append(str(tmp_path / str(seed) / "retr_s.safetensors"))
+    build_index(str(corpus), tmp_path / "index", IndexOptions(models=tuple(files)), Quiet())
+    channels = require_current(tmp_path / "index").channels
+    assert [channel.name for channel in channels] == [f"n@{channel.model_digest[:6]}" for channel in channels]
+    assert build_index(str(corpus), tmp_path / "index", IndexOptions(models=tuple(files)), Quiet()).indexed == 0
+    with pytest.raises(UsageError, match="named twice"):
+        build_index(str(corpus), tmp_path / "twice", IndexOptions(models=(files[0], files[0])), Quiet())

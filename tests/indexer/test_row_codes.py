@@ -20,8 +20,10 @@ from retr.indexer import staging as stage
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.gallery import open_gallery
 from retr.indexer.info import describe_index
+from retr.indexer.integrity import check_content
 from retr.indexer.row_codes import ROW_CODES, decode, find_code
-from retr.indexer.snapshot import Snapshot, parse_snapshot, read_snapshot, require_current, verify_files
+from retr.indexer.snapshot import Snapshot, parse_snapshot, read_snapshot, require_current
+from retr.indexer.vectors import open_rows
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import query_files
 
@@ -110,7 +112,7 @@ def test_an_index_holds_the_decoded_rows_and_is_exact_about_them(corpus, tmp_pat
     engine = Engine.open(tmp_path / "coded")
     assert (engine.channels[0].store.take(np.arange(44)) == expected).all()
     assert report.rows == 44
-    assert verify_files(tmp_path / "coded", engine.gallery.snapshot) > 3
+    assert check_content(tmp_path / "coded", engine.gallery.snapshot, everything=True).read > 3
     exact = expected.astype(np.float64)
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     for outcome in query_files(engine, [str(corpus / "b" / "01.png"), str(corpus / "c" / "05.png")]):
@@ -177,12 +179,13 @@ def test_damaged_codes_are_named(corpus, tmp_path):
     content = file.read_bytes()
     file.write_bytes(bytes(48) + content[48:])
     with pytest.raises(IntegrityError, match=r"row 0 of .*rows-0\.i8 is no int8 row"):
-        Engine.open(tmp_path / "index")
-    with pytest.raises(IntegrityError, match="does not match its SHA-256"):
-        describe_index(tmp_path / "index", verify=True)
+        open_rows([(file, 22)], dim=48, score="cosine", code="int8")
+    for look in (Engine.open, describe_index):
+        with pytest.raises(IntegrityError, match=r"rows-0\.i8 does not match its SHA-256"):
+            look(tmp_path / "index")
     file.write_bytes(content[:-1])
     with pytest.raises(IntegrityError, match="22 rows of 48 int8 take 1056"):
-        describe_index(tmp_path / "index")
+        open_rows([(file, 22)], dim=48, score="cosine", code="int8")
 
 
 class Stops(Quiet):

@@ -131,6 +131,16 @@ class MetricContract:
         with pytest.raises(UsageError, match="floating-point"):
             metric.distance((ref * 255).to(torch.uint8), (img * 255).to(torch.uint8))
 
+    @pytest.mark.parametrize("change", [lambda x: 2 * x - 1, lambda x: 255 * x, lambda x: x * torch.nan])
+    def test_pixels_of_another_range_are_refused(
+        self, metric: Metric, pair: Pair, change: Callable[[Tensor], Tensor]
+    ) -> None:
+        for which, images in enumerate([(change(pair[0]), pair[1]), (pair[0], change(pair[1]))]):
+            with pytest.raises(
+                UsageError, match=rf"takes pixels in \[0, 1\], and the {('first', 'second')[which]} batch"
+            ):
+                metric.distance(*images)
+
     def test_its_spec_rebuilds_it(self, metric: Metric, pair: Pair) -> None:
         assert torch.equal(load_metric(metric.spec).distance(*pair), metric.distance(*pair))
 
@@ -286,3 +296,11 @@ def test_facts_that_contradict_themselves_are_refused(changed: dict[str, float],
     Facts(**whole)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=message):
         Facts(**(whole | changed))  # type: ignore[arg-type]
+
+
+def test_the_range_that_was_found_is_named_and_rounding_is_forgiven() -> None:
+    metric, grey = load_metric("l2"), torch.full((1, 3, 8, 8), 0.5)
+    with pytest.raises(UsageError, match=r"first batch has them from -0\.25 to 1\.5$"):
+        metric.distance(torch.linspace(-0.25, 1.5, 192).reshape(1, 3, 8, 8), grey)
+    assert metric.distance(grey + 0.5 + 1e-6, grey - 0.5 - 1e-6).shape == (1,)
+    assert metric.distance(grey[:0], grey[:0]).shape == (0,)

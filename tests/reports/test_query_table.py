@@ -3,9 +3,11 @@ import io
 from rich.console import Console
 
 from retr.certificates.proof import Certificate
+from retr.core.errors import ImageRejected
 from retr.core.types import UpperBound
 from retr.core.units import Radius
-from retr.reports.query_table import print_answer, radius_text
+from retr.reports.numbers import radius_inline, radius_lines
+from retr.reports.query_table import print_answer, print_refusal, verdict_words
 from retr.retrieval.answer import Answer, Match
 
 N = 3 * 100 * 80
@@ -41,44 +43,105 @@ def answer(**changes):
     return Answer(**(given | changes))
 
 
-def printed(made):
+def printed(made, query="query [1].png", **options):
     text = io.StringIO()
-    print_answer(made, "query [1].png", Console(file=text, width=120))
+    print_answer(made, query, Console(file=text, width=120), **options)
     return text.getvalue()
 
 
-def test_a_certified_answer_shows_radii_in_three_units_verdict_certificate_and_threshold():
+def words(**changes):
+    return verdict_words(answer(**changes))
+
+
+def test_the_name_and_the_verdict_stand_first():
+    lines = printed(answer(), asked="RMSE 0.0352").splitlines()
+    assert lines[0] == "query [1].png"
+    proved = f"copy of /c/[bold]1.png, proved for every change up to {radius_inline(radius(8.0))}"
+    assert lines[1] == f"verdict: {proved}; asked for: RMSE 0.0352"
+
+
+def test_a_certified_answer_shows_radii_in_three_units_certificate_and_threshold():
     text = printed(answer())
-    assert "query [1].png  100×80  model block-means  snapshot s1" in text
     assert "/c/[bold]1.png" in text  # file names are no markup
-    for part in (f"{radius(12.5).rmse:.2f} RMSE", "12.5 ℓ2", f"{radius(12.5).psnr:.1f} dB", "in top 2"):
+    for part in (*radius_lines(radius(12.5)).splitlines(), "in top 2"):
         assert part in text
-    assert f"verdict: copy for every change up to RMSE {radius(1.0).rmse:.2f}/255 (ℓ2 1" in text
-    assert "copy of something within" in text
-    assert "certificate: exact, 20 of 20 rows; Lipschitz ≤ 1 (network) × 0.25 (resize); slack 1e-10 px" in text
+    assert "certificate: exact, 20 of 20 rows; Lipschitz ≤ 1 (network) × 0.25 (resize); slack 1.1e-10 px" in text
     assert "limited by id2" in text
     assert "threshold of block-means: 0.9000 (leave-one-out), provisional" in text
+    assert "query: 100×80 pixels; model block-means; snapshot s1" in text
     assert "withheld" not in text
 
 
 def test_without_a_certificate_there_are_no_radius_columns_and_a_reason():
     bare = answer(
-        matches=(match(1),), certificate=None, eps=None, copy=None, withheld="x is uncertified: foreign weights",
-        verdict="uncertified", verdict_because="x is uncertified: foreign weights",
+        matches=(match(1, accepted=True),), certificate=None, eps=None, copy=None,
+        withheld="x is uncertified: foreign weights", verdict="uncertified",
+        verdict_because="x is uncertified: foreign weights",
     )  # fmt: skip
     text = printed(bare)
     assert "stays first" not in text
-    assert text.count("x is uncertified: foreign weights") == 1
+    assert "verdict: uncertified because x is uncertified: foreign weights; as it is: copy of /c/[bold]1.png" in text
     assert "certificate withheld: x is uncertified" in text
 
 
-def test_undecided_says_why_and_not_a_copy_says_how_far():
-    text = printed(
-        answer(verdict="undecided", copy=None, not_a_copy=radius(0.5), verdict_because="proved only up to RMSE 0.3")
+def test_a_verdict_that_was_not_proved_says_so():
+    plain = {"certificate": None, "eps": None, "copy": None, "withheld": "not asked for (--certify)"}
+    said = words(**plain, matches=(match(1, accepted=False), match(2, accepted=True)))
+    assert said == "copy of /c/[bold]2.png, by the threshold alone; how far it holds is proved with --certify"
+    assert words(**plain, matches=(match(1, accepted=False),)).startswith("copy of an item that is not listed here, by")
+    away = words(**plain, verdict="not-a-copy", point_verdict="not-a-copy")
+    assert away.startswith("not a copy of anything in the index, by the threshold alone")
+
+
+def test_undecided_says_why_and_what_it_looks_like():
+    said = words(verdict="undecided", verdict_because="proved only up to RMSE 0.3", matches=(match(1, accepted=True),))
+    assert said == "undecided because proved only up to RMSE 0.3; as it is: copy of /c/[bold]1.png"
+    none = words(verdict="undecided", point_verdict=None, verdict_because="no threshold")
+    assert none == "undecided because no threshold"
+
+
+def test_not_a_copy_says_how_far():
+    said = words(verdict="not-a-copy", point_verdict="not-a-copy", copy=None, not_a_copy=radius(0.5))
+    assert said == f"not a copy of anything in the index, proved for every change up to {radius_inline(radius(0.5))}"
+
+
+def test_an_item_is_named_no_farther_than_it_is_proved():
+    """Copy of *something* may be proved farther than copy of any one item, and alone reach the budget."""
+    matches = (match(1, copy=radius(2.0)), match(2, copy=radius(3.0)))
+    said = words(matches=matches, copy=radius(8.0))
+    assert said == (
+        f"copy of /c/[bold]2.png, proved for every change up to {radius_inline(radius(3.0))}; "
+        f"of something in the index for every change up to {radius_inline(radius(8.0))}"
     )
-    assert "verdict: undecided" in text
-    assert "copy of nothing within" in text
-    assert "because: proved only up to RMSE 0.3" in text
+    far = words(matches=matches, copy=radius(8.0), eps=radius(5.0))
+    assert far == f"copy of something in the index, proved for every change up to {radius_inline(radius(8.0))}"
+    assert words(matches=(match(1),), copy=radius(8.0), eps=radius(5.0)) == far
+
+
+def test_scores_are_explained():
+    assert "score: cosine of the angle between the embeddings; 1 is the same" in printed(answer())
+    near = Match(1, 1, "id1", "/c/1.png", "original", -0.25, 0.25, "x")
+    assert "score: minus the distance between the embeddings" in printed(answer(matches=(near,)))
+    two = tuple({"channel": name, "value": 0.9, "source": "given"} for name in "ab")
+    assert "score: how far (ℓ2, in pixels) the query is inside" in printed(answer(thresholds=two))
+    half = (two[0], {"channel": "b", "value": None, "source": "none"})
+    assert "score: cosine" in printed(answer(thresholds=half))
+    assert "score" not in printed(answer(matches=()))
+
+
+def test_names_are_shown_with_every_character_in_sight():
+    odd = Match(1, 1, "id1", "/c/e\x1b[31mred\n.png", "original", 0.9, 0.1, "x", copy=radius(2.0), accepted=True)
+    text = printed(answer(matches=(odd,)), "q\x1b.png")
+    assert "\x1b" not in text
+    assert text.splitlines()[0] == r"q\x1b.png"
+    assert r"copy of /c/e\x1b[31mred\x0a.png" in text
+
+
+def test_an_input_without_an_answer_has_its_place():
+    text = io.StringIO()
+    why = ImageRejected(stage="read", reason="not-found", detail="No such file or directory")
+    print_refusal(why, "no\x1b.png", Console(file=text, width=120))
+    assert text.getvalue() == "no\\x1b.png\nno answer: not-found: No such file or directory\n"
 
 
 def test_nothing_matched():
@@ -98,16 +161,7 @@ def test_thresholds_of_every_source():
     assert "threshold of c: none" in text
 
 
-def test_a_local_threshold_is_named_and_so_is_the_match_that_accepts():
+def test_a_local_threshold_is_named():
     local = {"channel": "a", "value": 0.8, "offset": 0.05, "source": "calibrated", "upper95": 0.0031}
-    matches = tuple(match(rank, accepted=rank in (2, 3)) for rank in (1, 2, 3))
-    text = printed(answer(thresholds=(local,), matches=matches)).replace("\n", " ")
+    text = printed(answer(thresholds=(local,))).replace("\n", " ")
     assert "threshold of a: local, +0.0500 and half of each row's gap (calibrated), false-match rate" in text
-    assert "not of the first match, but of 2, 3" in text
-    assert "of the first match" not in printed(answer(matches=(match(1, accepted=True), match(2, accepted=True))))
-    assert "of one that is not listed here" in printed(answer(matches=(match(1, accepted=False),))).replace("\n", " ")
-
-
-def test_radius_text():
-    assert radius_text(None) == "–"
-    assert radius_text(radius(0.0)).endswith("no change")

@@ -13,9 +13,9 @@ import pytest
 from made_triplets import benchmark, clean, records, trial
 from rich.console import Console
 
-from retr.evaluation.two_afc_findings import findings
-from retr.evaluation.two_afc_records import TripletRecords
-from retr.evaluation.two_afc_summary import summarise_triplets
+from retr.evaluation.two_afc.findings import findings
+from retr.evaluation.two_afc.records import Records
+from retr.evaluation.two_afc.summary import summarise_triplets
 from retr.reports.paper_figures import FIGURES, beside
 from retr.reports.two_afc_page import two_afc_page, write_two_afc_page
 from retr.reports.two_afc_table import print_two_afc, two_afc_json, two_afc_rows
@@ -60,7 +60,7 @@ class Page(HTMLParser):
 
 @dataclass(frozen=True)
 class Result:
-    records: TripletRecords
+    records: Records
     path: Path = Path("retr-2afc/records.parquet")
     rejected: tuple[tuple[str, str], ...] = (("made", "x.png: truncated"),)
     seconds: float = 12.0
@@ -69,7 +69,7 @@ class Result:
 @pytest.fixture(scope="module")
 def made():
     found = benchmark(triplets=12)
-    return TripletRecords(found.table, {**found.facts, "data": BAPPS, "left_out": LEFT_OUT})
+    return Records(found.table, {**found.facts, "data": BAPPS, "left_out": LEFT_OUT})
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +110,14 @@ def test_the_page_says_what_the_summary_says(made, summary):
 
 
 def test_a_run_without_attacks_has_a_page_of_fewer_sections():
-    rows = records(clean(), clean(metric="ssim", title="SSIM"))
+    rows = records(clean(), clean(system="ssim", title="SSIM"))
     text = two_afc_page(summarise_triplets(rows), rows)
     assert re.findall(r'<section id="(\w+)"', text) == ["findings", "agreement", "run"]
     assert "No certificate was attacked" in Page(text).text
 
 
 def test_alarms_come_first_and_one_by_one():
-    rows = records(clean(radius_sound=2.0), trial(3.0, 2.0, radius_sound=2.0, moves="reference", l2=1.25, triplet="t0"))
+    rows = records(clean(radius_sound=2.0), trial(3.0, 2.0, radius_sound=2.0, moves="reference", l2=1.25, query="t0"))
     found = Page(two_afc_page(summarise_triplets(rows), rows)).text
     assert "1 soundness alarm Of 1 attacked certificates, 1 did not hold." in found
     before = found.split("What the papers found")[0]
@@ -130,7 +130,7 @@ HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;.jpg"
 
 
 def test_hostile_names_are_only_words():
-    words = dict.fromkeys(("metric", "title", "data", "triplet", "group"), HOSTILE)
+    words = dict.fromkeys(("system", "title", "data", "query", "group"), HOSTILE)
     rows = records(
         clean(**words),
         trial(3.0, 2.0, **words, setting=HOSTILE, source=HOSTILE, image=HOSTILE, alarm=True),
@@ -202,10 +202,20 @@ def test_published_figures_stand_beside_ours_only_on_the_papers_data(made, summa
 
 
 def test_an_untrained_network_is_not_the_papers():
-    rows = records(clean(metric="retr:lipsim:random:0", title="LipSim"), data=BAPPS)
+    rows = records(clean(system="retr:lipsim:random:0", title="LipSim"), data=BAPPS)
     assert beside(summarise_triplets(rows), rows.facts) == ()
 
 
-@pytest.mark.parametrize(("eps", "word"), [(36 / 255, "36/255"), (1.0, "1"), (0.5, "0.5"), (1 / 255, "0.003922")])
+@pytest.mark.parametrize(
+    ("eps", "word"),
+    [
+        (36 / 255, "36/255"),
+        (1.0, "1"),
+        (0.5, "0.5"),
+        (1 / 255, "1/255"),
+        (0.0352, "0.0352"),
+        (0.14117647, "0.14117647"),
+    ],
+)
 def test_sizes_are_written_as_the_paper_writes_its_own(eps, word):
     assert size(eps) == word

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from drawn import Quiet, draw
 from PIL import Image
+from plain import one_threshold
 
 from retr.core.errors import IndexStateError, UsageError
 from retr.images.decode import load
@@ -17,9 +18,10 @@ from retr.indexer.info import describe_index
 from retr.indexer.snapshot import require_current
 from retr.indexer.staging import begin
 from retr.retrieval.calibrate import calibrate
-from retr.retrieval.conformal import set_threshold, set_thresholds, upper95
+from retr.retrieval.conformal import set_thresholds, upper95
 from retr.retrieval.engine import Engine
 from retr.retrieval.nearness import best_scores
+from retr.retrieval.probe import embed
 from retr.retrieval.query import query_files, to_float
 
 
@@ -29,20 +31,20 @@ from retr.retrieval.query import query_files, to_float
 )
 def test_the_threshold_lies_just_beyond_the_conformal_order_statistic(n, fpr, place):
     scores = np.random.default_rng(0).permutation(np.linspace(-0.5, 0.9, n))
-    found = set_threshold(scores, cosine=True, fpr=fpr)
+    found = one_threshold(scores, cosine=True, fpr=fpr)
     assert found.value == np.nextafter(np.sort(scores)[place - 1], 1)
     assert (scores >= found.value).sum() == n - place
     assert (found.source, found.samples, found.fpr) == ("calibrated", n, fpr)
     assert found.upper95 == upper95(n - place, n)
     distances = 1 - scores
-    far = set_threshold(distances, cosine=False, fpr=fpr)
+    far = one_threshold(distances, cosine=False, fpr=fpr)
     assert far.value == np.nextafter(np.sort(distances)[n - place], 0)
     assert (distances <= far.value).sum() == n - place
 
 
 def test_tied_negatives_are_all_rejected_and_bounded_no_better_than_distinct_ones():
     scores = np.r_[np.linspace(0, 0.1, 15), np.full(5, 0.5)]
-    tied = set_threshold(scores, cosine=True, fpr=0.2)  # the 17th of 20
+    tied = one_threshold(scores, cosine=True, fpr=0.2)  # the 17th of 20
     assert (scores >= tied.value).sum() == 0
     assert tied.upper95 == upper95(3, 20)
 
@@ -61,16 +63,16 @@ def test_too_few_negatives_say_how_many_are_needed_and_what_they_do_support(n, f
         together(scores, fpr, channels)
     together(np.linspace(0, 0.9, needed), fpr, channels)
     if possible is None:
-        assert "--fpr" not in str(caught.value)
+        assert "a rate of" not in str(caught.value)
     else:
-        assert f"--fpr {possible} or more" in str(caught.value)
+        assert f"a rate of {possible} or more" in str(caught.value)
         together(scores, float(possible), channels)
 
 
 @pytest.mark.parametrize(("scores", "cosine"), [([0.2, 1.0], True), ([0.7, 0.0], False)])
 def test_a_negative_that_is_a_stored_row_cannot_be_told_apart(scores, cosine):
     with pytest.raises(UsageError, match=r"1 of 2 negatives .* copies"):
-        set_threshold(np.array(scores), cosine=cosine, fpr=0.4)
+        one_threshold(np.array(scores), cosine=cosine, fpr=0.4)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_clopper_pearson_in_closed_form():
 def test_the_bound_holds_on_drawn_negatives():
     """Both promises, in a world where the rate of a threshold is known: scores uniform on [0, 1]."""
     rng = np.random.default_rng(0)
-    found = [set_threshold(rng.random(99), cosine=True, fpr=0.05) for _ in range(2000)]
+    found = [one_threshold(rng.random(99), cosine=True, fpr=0.05) for _ in range(2000)]
     rates = np.array([1 - threshold.value for threshold in found])
     limits = np.array([threshold.upper95 for threshold in found])
     assert rates.mean() == pytest.approx(0.05, abs=0.002)
@@ -110,8 +112,8 @@ def test_the_bound_holds_on_drawn_negatives():
 
 
 def best_score(engine, image):
-    channel = engine.channels[0]
-    return best_scores(channel, [channel.embed_query(to_float(image)).z])[0]
+    [probe] = embed(engine.channels, to_float(image)).probes
+    return best_scores(engine.sources[0], [probe])[0]
 
 
 @pytest.fixture
@@ -169,7 +171,7 @@ def test_two_channels_keep_the_rate_of_their_union(corpus, tmp_path):
     assert {threshold.upper95 for _, threshold in found.thresholds} == {upper95(3, 39)}
     answers = [outcome.answer for outcome in query_files(Engine.open(index), paths)]
     assert sum(answer is not None and answer.point_verdict == "copy" for answer in answers) <= 3
-    with pytest.raises(UsageError, match="--shares takes one number above 0 for each of the 2 channels, got 1"):
+    with pytest.raises(UsageError, match="shares are one number above 0 for each of the 2 channels, got 1"):
         calibrate(index, paths, fpr=0.1, shares=(1,))
 
 
@@ -201,7 +203,7 @@ def test_pixels_that_were_removed_from_the_gallery_are_absent(corpus, index, tmp
 def test_what_cannot_be_calibrated(corpus, index, tmp_path):
     paths = absent(tmp_path / "absent", 9)
     for fpr in (0.0, 1.0, -1.0, float("nan")):
-        with pytest.raises(UsageError, match="--fpr must lie between 0 and 1"):
+        with pytest.raises(UsageError, match=r"^fpr must lie between 0 and 1"):
             calibrate(index, paths, fpr=fpr)
     before = require_current(index)
     with pytest.raises(UsageError, match="at least 99 are needed"):
@@ -209,7 +211,7 @@ def test_what_cannot_be_calibrated(corpus, index, tmp_path):
     with pytest.raises(IndexStateError, match="no index"):
         calibrate(tmp_path / "nowhere", paths, fpr=0.1)
     (tmp_path / "none").mkdir()
-    build_index(str(tmp_path / "none"), tmp_path / "empty", IndexOptions(), Quiet())
+    build_index(str(tmp_path / "none"), tmp_path / "empty", IndexOptions(prune_all=True), Quiet())
     with pytest.raises(IndexStateError, match="holds no images"):
         calibrate(tmp_path / "empty", paths, fpr=0.1)
     begin(index / "staging", {"parent": before.id}, [48]).close()

@@ -6,17 +6,18 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import plain
 import pytest
 import torch
 from drawn import Quiet, draw
 from PIL import Image
+from plain import group_of, rank
 
-import retr.retrieval.rank_channels
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.channel import Channel
+from retr.retrieval.decide import decide
 from retr.retrieval.engine import Engine
-from retr.retrieval.rank_channels import rank_channels
-from retr.retrieval.shortlist import shortlists, widen
+from retr.retrieval.index_source import IndexSource
 
 ITEMS, VIEWS = 80, 3
 
@@ -80,7 +81,7 @@ def queries(channels: tuple[Channel, Channel]) -> list[list[np.ndarray]]:
 
 @pytest.mark.parametrize("first", [1, 4, 30, 1000])
 @pytest.mark.parametrize("k", [1, 5, 79, 200])
-def test_ranking_radii_and_verdict_are_those_of_a_scan_of_every_row(two, make_proof, first, k):
+def test_ranking_radii_and_verdict_are_those_of_a_scan_of_every_row(two, first, k):
     live = np.flatnonzero(two[0].groups >= 0)
     items, tighter = two[0].groups[live], []
     for zs in queries(two):
@@ -88,23 +89,23 @@ def test_ranking_radii_and_verdict_are_those_of_a_scan_of_every_row(two, make_pr
         best = np.full(ITEMS, -np.inf, dtype=np.longdouble)
         np.maximum.at(best, items, np.maximum(*scans))
         order = np.lexsort((np.arange(ITEMS), -best))[: ITEMS - 1]  # far items tie: the apex is nearest to them all
-        lists = [shortlists(c, z[None], first)[0] for c, z in zip(two, zs, strict=True)]
-        found = rank_channels(two, lists, k, [make_proof(z) for z in zs], certify=True)
-        assert [item.group for item in found.items] == order[:k].tolist()
+        found = rank(two, zs, k, first=first)
+        assert [group_of(item) for item in found.items] == order[:k].tolist()
         cap = 1e9
         for place, item in enumerate(found.items):
-            ahead = np.sort((best[item.group] - np.delete(best[order], place)) / 2)
+            group = group_of(item)
+            ahead = np.sort((best[group] - np.delete(best[order], place)) / 2)
             exact = min(max(float(ahead[k - 1]), 0.0), cap) if k <= len(ahead) else cap
             if place == 0:  # what stays first stays among the first k
-                exact = max(exact, float(leads(zs, two, live, item.group, scans)[order[1:]].min()))
+                exact = max(exact, float(leads(zs, two, live, group, scans)[order[1:]].min()))
             assert item.topk is not None
-            assert item.score == pytest.approx(float(best[item.group]), abs=1e-9)
+            assert item.score == pytest.approx(float(best[group]), abs=1e-9)
             assert item.topk == pytest.approx(exact, abs=1e-9)
             assert item.topk <= exact
             assert (item.top1 is None) == (place > 0)
         rivals = leads(zs, two, live, int(order[0]), scans)[order[1:]]
         lead = float(rivals.min())
-        assert found.items[0].limited_by == order[1:][rivals.argmin()]
+        assert found.items[0].limited_by == VIEWS * order[1:][rivals.argmin()]
         tighter.append(lead > 1.01 * float(best[order[0]] - best[order[1]]) / 2)
         top1, raw = found.items[0].top1, found.items[0].raw_top1
         assert top1 is not None
@@ -118,58 +119,57 @@ def test_ranking_radii_and_verdict_are_those_of_a_scan_of_every_row(two, make_pr
     assert any(tighter)
 
 
-def test_the_ranking_is_the_same_without_radii(two, make_proof):
+def test_the_ranking_is_the_same_without_radii(two):
     for zs in queries(two):
-        lists = [shortlists(c, z[None], 2)[0] for c, z in zip(two, zs, strict=True)]
-        proofs = [make_proof(z) for z in zs]
-        plain = rank_channels(two, lists, 7, proofs, certify=False)
-        proved = rank_channels(two, lists, 7, proofs, certify=True)
-        assert [item.row for item in plain.items] == [item.row for item in proved.items]
-        assert plain.point_verdict == proved.point_verdict
-        assert plain.items[0].top1 is plain.copy is None
+        bare, proved = (rank(two, zs, 7, first=2, certify=certify) for certify in (False, True))
+        assert [item.row for item in bare.items] == [item.row for item in proved.items]
+        assert bare.point_verdict == proved.point_verdict
+        assert bare.items[0].top1 is bare.copy is None
 
 
 @pytest.mark.parametrize("k", [1, 4])
-def test_of_items_that_do_not_come_first_only_what_is_listed_is_looked_at(two, make_proof, monkeypatch, k):
+def test_of_items_that_do_not_come_first_only_what_is_listed_is_looked_at(two, monkeypatch, k):
     """With many views the rest would be nearly all rows: a second, where a tenth of one is enough."""
-    settle, left_out = retr.retrieval.rank_channels._settle, 0
+    left_out = 0
 
-    def watched(parts, *rest):
+    def watched(evidence, **options):
         nonlocal left_out
-        first = {one.item.group for one in settle(parts, *rest)[0]}
-        for part in parts:
-            beside = np.setdiff1d(part.ids, part.short.ids)
-            assert set(two[0].groups[beside].tolist()) <= first
-            left_out += len(np.flatnonzero(np.isin(two[0].groups, part.items))) - len(part.ids)
-        return settle(parts, *rest)
+        found = decide(evidence, **options)
+        first = {item.key for item in found.ranking.items}
+        for seen in evidence if first else ():
+            beside = ~np.isin(seen.own.ids, seen.listed.ids)
+            assert set(seen.own.keys[beside].tolist()) <= first
+            known = np.r_[seen.listed.ids, seen.own.ids[beside]]
+            left_out += int(np.isin(two[0].groups, two[0].groups[known]).sum()) - len(known)
+        return found
 
-    monkeypatch.setattr(retr.retrieval.rank_channels, "_settle", watched)
+    monkeypatch.setattr(plain, "decide", watched)
     for zs in queries(two):
-        lists = [shortlists(c, z[None], 30)[0] for c, z in zip(two, zs, strict=True)]
-        rank_channels(two, lists, k, [make_proof(z) for z in zs], certify=True)
+        rank(two, zs, k, first=30)
     assert left_out > 0
 
 
-def test_only_channels_that_must_look_farther_do(two, make_proof, monkeypatch):
+def test_only_channels_that_must_look_farther_do(two, monkeypatch):
     """A channel that is far enough already is left alone, and no channel looks as far as a fixed step would take it."""
-    steps = []
+    steps, ask = [], IndexSource.answer
 
-    def watched(channel, z, distance):
-        steps.append((channel.score, distance))
-        return widen(channel, z, distance)
+    def watched(self, asks):
+        steps.extend((one.probe.score, one.within[0]) for one in asks if one.within and one.most is None)
+        return ask(self, asks)
 
-    monkeypatch.setattr(retr.retrieval.rank_channels, "widen", watched)
     alone, short_steps = 0, 0
     for zs, counts in itertools.product(queries(two), ((2, 120), (120, 2), (2, 2))):
-        lists = [shortlists(c, z[None], count)[0] for c, z, count in zip(two, zs, counts, strict=True)]
+        unseen = [plain.look(channel, z, count).unseen for channel, z, count in zip(two, zs, counts, strict=True)]
         steps.clear()
-        rank_channels(two, lists, 1, [make_proof(z) for z in zs], certify=True)
-        for channel, short in zip(two, lists, strict=True):
+        with monkeypatch.context() as patch:
+            patch.setattr(IndexSource, "answer", watched)
+            rank(two, zs, 1, first=counts)
+        for channel, far in zip(two, unseen, strict=True):
             taken = [distance for score, distance in steps if score == channel.score]
             alone += len(steps) > 0 and not taken
-            short_steps += any(distance < 1.05 * short.unseen - 1e-9 for distance in taken)
+            short_steps += any(distance < 1.05 * far - 1e-9 for distance in taken)
             assert taken == sorted(taken)
-            assert all(distance > short.unseen for distance in taken)
+            assert all(distance > far for distance in taken)
     assert alone
     assert short_steps
 

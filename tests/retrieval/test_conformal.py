@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from plain import one_threshold
 
 from retr.core.errors import UsageError
-from retr.retrieval.conformal import cut, set_threshold, set_thresholds, upper95
+from retr.retrieval.conformal import cut, set_thresholds, upper95
 
 BOTH = [True, True]
 
@@ -24,7 +25,7 @@ def values(thresholds) -> np.ndarray:
 
 
 def bonferroni(scores, fpr) -> np.ndarray:
-    return values(set_threshold(column, cosine=True, fpr=fpr / scores.shape[1]) for column in scores.T)
+    return values(one_threshold(column, cosine=True, fpr=fpr / scores.shape[1]) for column in scores.T)
 
 
 def matches(scores, thresholds) -> np.ndarray:
@@ -42,7 +43,7 @@ def test_cuts_by_hand():
 
 def test_the_same_channel_twice_costs_nothing():
     scores = np.random.default_rng(0).random(999)
-    alone = set_threshold(scores, cosine=True, fpr=0.01)
+    alone = one_threshold(scores, cosine=True, fpr=0.01)
     twice = set_thresholds(np.stack([scores, scores], axis=1), cosine=BOTH, fpr=0.01)
     assert min(values(twice)) == alone.value
     assert {t.upper95 for t in twice} == {alone.upper95} == {upper95(9, 999)}
@@ -99,7 +100,7 @@ def test_more_copies_are_found_at_the_same_rate():
     assert gained > 0.02
     assert (
         matches(scores_of(rng, 200_000, rho=0.9), joint).mean()
-        <= set_threshold(negatives[:, 0], cosine=True, fpr=1e-2).upper95
+        <= one_threshold(negatives[:, 0], cosine=True, fpr=1e-2).upper95
     )
 
 
@@ -112,5 +113,5 @@ def test_shares_move_false_matches_from_one_channel_to_another():
 
 @pytest.mark.parametrize("shares", [(1,), (1, 0), (1, -2), (1, math.nan), (1, math.inf), ()])
 def test_shares_are_positive_numbers(shares):
-    with pytest.raises(UsageError, match="--shares takes one number above 0 for each of the 2 channels"):
+    with pytest.raises(UsageError, match="shares are one number above 0 for each of the 2 channels"):
         set_thresholds(np.random.default_rng(0).random((99, 2)), cosine=BOTH, fpr=0.1, shares=shares)

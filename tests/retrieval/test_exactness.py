@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import faiss
 import numpy as np
+import plain
 import pytest
 import torch
+from plain import group_of, rank
 
-from retr.retrieval import rank as rank_module
-from retr.retrieval.rank import rank
-from retr.retrieval.shortlist import shortlists
+from retr.retrieval import decide_one as decide_module
+from retr.retrieval.settle import settle_all
 
 DIM = 768
 SLACK = 1e-7
@@ -102,62 +103,60 @@ def twenty_thousand(new_channel):
     return channel, zs, [brute_force(rows, z, 10) for z in zs]
 
 
-def test_twenty_thousand_rows_cosine(twenty_thousand, make_proof, threads):
+def test_twenty_thousand_rows_cosine(twenty_thousand, threads):
     channel, zs, expected = twenty_thousand
-    for z, short, truth in zip(zs, shortlists(channel, zs, 128), expected, strict=True):
-        ranking = rank(channel, z, short, 10, make_proof(z))
+    source, probes = plain.source_of([channel]), [[plain.probe(channel, z)] for z in zs]
+    for z, ranking, truth in zip(zs, settle_all([source], probes, 10, certify=True), expected, strict=True):
         assert_same(ranking, truth, 10)
-        alone = shortlists(channel, z[None], 128)[0]
-        assert rank(channel, z, alone, 10, make_proof(z)) == ranking
+        assert rank(channel, z, 10) == ranking
 
 
 @pytest.mark.parametrize("score", ["cosine", "euclidean"])
 @pytest.mark.parametrize(("first", "k"), [(1, 1), (2, 1), (1, 5), (6, 5), (9, 5), (128, 5)])
-def test_any_first_shortlist_is_widened_to_the_same_answer(make_channel, make_proof, score, first, k):
+def test_any_first_shortlist_is_widened_to_the_same_answer(make_channel, score, first, k):
     gallery = planted_gallery(1500)
     channel = make_channel(gallery, score, threshold=0.5)
     rows = all_rows(channel)
     for z in queries(gallery, 40)[::3]:
         z = z / 7.0 if score == "euclidean" else z
-        short = shortlists(channel, z[None], first)[0]
         truth = brute_force(rows, z, k, cosine=score == "cosine")
-        assert_same(rank(channel, z, short, k, make_proof(z)), truth, k)
-        assert [item.row for item in rank(channel, z, short, k, None).items] == truth[0]
+        assert_same(rank(channel, z, k, first=first), truth, k)
+        assert [item.row for item in rank(channel, z, k, first=first, certify=False).items] == truth[0]
 
 
-def test_exact_duplicates_tie_and_certify_nothing_unless_declared_one_item(make_channel, make_proof):
+def test_exact_duplicates_tie_and_certify_nothing_unless_declared_one_item(make_channel):
     gallery = planted_gallery(300)
     z = gallery[13].astype(np.float64)
     lone = make_channel(gallery)
-    tied = rank(lone, z, shortlists(lone, z[None], 128)[0], 3, make_proof(z))
+    tied = rank(lone, z, 3, first=128)
     assert [item.row for item in tied.items[:2]] == [10, 13]
     assert tied.items[0].top1 == 0.0
     groups = np.arange(300)
     groups[[11, 12, 13]] = 10
     joined = make_channel(gallery, groups=groups)
-    one = rank(joined, z, shortlists(joined, z[None], 128)[0], 3, make_proof(z))
-    assert one.items[0].group == 10
+    one = rank(joined, z, 3, first=128)
+    assert group_of(one.items[0]) == 10
     assert positive(one.items[0].top1) > 0.1
 
 
-def test_tombstoned_rows_are_neither_found_nor_rivals(make_channel, make_proof):
+def test_tombstoned_rows_are_neither_found_nor_rivals(make_channel):
     gallery = planted_gallery(300)
     groups = np.arange(300)
     groups[[10, 11, 12]] = -1
     channel = make_channel(gallery, groups=groups)
     z = gallery[10].astype(np.float64)
-    found = rank(channel, z, shortlists(channel, z[None], 16)[0], 3, make_proof(z))
+    found = rank(channel, z, 3, first=16)
     assert found.items[0].row == 13
     assert positive(found.items[0].top1) > 0.1
 
 
-def test_the_radius_is_attained_in_embedding_space(make_channel, make_proof):
+def test_the_radius_is_attained_in_embedding_space(make_channel):
     """Just inside it the first item stays, just outside some direction dethrones it: the bound is tight for L = 1."""
     gallery = planted_gallery(400)
     channel = make_channel(gallery)
     rng = np.random.default_rng(3)
     z = 5.0 * (gallery[30] + 0.4 * rng.standard_normal(DIM) / DIM**0.5).astype(np.float64)
-    item = rank(channel, z, shortlists(channel, z[None], 128)[0], 5, make_proof(z)).items[0]
+    item = rank(channel, z, 5, first=128).items[0]
     rows = channel.rows64(np.arange(400))
     limit, radius = rows[item.limited_by], positive(item.top1)
     normal = (limit - rows[item.row]) / np.linalg.norm(limit - rows[item.row])
@@ -166,14 +165,14 @@ def test_the_radius_is_attained_in_embedding_space(make_channel, make_proof):
     assert (rows @ outside).argmax() == item.limited_by
 
 
-def test_verdict_radii_match_the_cone_and_the_ball(make_channel, make_proof):
+def test_verdict_radii_match_the_cone_and_the_ball(make_channel):
     gallery = planted_gallery(500)
     rng = np.random.default_rng(4)
     for score, tau in (("cosine", 0.6), ("euclidean", 0.8)):
         channel = make_channel(gallery, score, threshold=tau)
         for mix in (0.1, 0.5, 3.0):
             z = gallery[30].astype(np.float64) + mix * rng.standard_normal(DIM) / DIM**0.5
-            found = rank(channel, z, shortlists(channel, z[None], 64)[0], 5, make_proof(z))
+            found = rank(channel, z, 5, first=64)
             rows = channel.rows64(np.arange(500))
             if score == "cosine":
                 length = np.linalg.norm(z)
@@ -186,15 +185,15 @@ def test_verdict_radii_match_the_cone_and_the_ball(make_channel, make_proof):
             assert found.point_verdict == ("copy" if signed >= 0 else "not-a-copy")
 
 
-def test_several_views_keep_the_best_view_and_never_rival_themselves(make_channel, make_proof):
+def test_several_views_keep_the_best_view_and_never_rival_themselves(make_channel):
     rng = np.random.default_rng(5)
     gallery = planted_gallery(600)
     groups = np.repeat(np.arange(200), 3)
     channel = make_channel(gallery, groups=groups)
     z = gallery[301].astype(np.float64) + 0.2 * rng.standard_normal(DIM) / DIM**0.5
-    found = rank(channel, z, shortlists(channel, z[None], 128)[0], 5, make_proof(z)).items[0]
+    found = rank(channel, z, 5, first=128).items[0]
     rows = channel.rows64(np.arange(600))
-    assert (found.group, found.row) == (100, 301)
+    assert (group_of(found), found.row) == (100, 301)
     others = rows[groups != 100]
     best = max(
         ((rows[v] - others) @ z / np.linalg.norm(rows[v] - others, axis=1)).min() for v in np.flatnonzero(groups == 100)
@@ -203,31 +202,28 @@ def test_several_views_keep_the_best_view_and_never_rival_themselves(make_channe
 
 
 @pytest.mark.parametrize("score", ["cosine", "euclidean"])
-def test_rows_left_out_of_a_radius_never_decide_it(make_channel, make_proof, monkeypatch, score):
+def test_rows_left_out_of_a_radius_never_decide_it(make_channel, monkeypatch, score):
     """The same radii, bit for bit, as with every listed row considered."""
     gallery = planted_gallery(900)
     channel = make_channel(gallery, score, groups=np.repeat(np.arange(300), 3), threshold=0.5)
     zs = queries(gallery, 26)[::3] / (7.0 if score == "euclidean" else 1.0)
-    lists = shortlists(channel, zs, 600)
-    quick = [rank(channel, z, short, 5, make_proof(z)) for z, short in zip(zs, lists, strict=True)]
-    monkeypatch.setattr(
-        rank_module, "_contenders", lambda channel, short, own, group, *_: channel.groups[short.ids] != group
-    )
-    assert quick == [rank(channel, z, short, 5, make_proof(z)) for z, short in zip(zs, lists, strict=True)]
+    quick = [rank(channel, z, 5, first=600) for z in zs]
+    monkeypatch.setattr(decide_module, "contenders", lambda seen, groups, own, k: groups != groups[own[0]])
+    assert quick == [rank(channel, z, 5, first=600) for z in zs]
 
 
-def test_a_gallery_of_one_row_many_times(make_channel, make_proof):
+def test_a_gallery_of_one_row_many_times(make_channel):
     gallery = np.tile(planted_gallery(20)[:1], (300, 1))
     channel = make_channel(gallery)
     z = gallery[0].astype(np.float64) + 0.1
-    found = rank(channel, z, shortlists(channel, z[None], 16)[0], 5, make_proof(z))
+    found = rank(channel, z, 5, first=16)
     assert [item.row for item in found.items] == [0, 1, 2, 3, 4]
     assert [item.topk for item in found.items] == [0.0] * 5
     assert found.items[0].top1 == 0.0
 
 
 @pytest.mark.parametrize("score", ["cosine", "euclidean"])
-def test_an_item_with_more_rows_than_the_shortlist_hides_nobody(make_channel, make_proof, score):
+def test_an_item_with_more_rows_than_the_shortlist_hides_nobody(make_channel, score):
     rng = np.random.default_rng(6)
     gallery = planted_gallery(320)
     gallery[:300] = gallery[0] + 1e-3 * rng.standard_normal((300, DIM)) / DIM**0.5
@@ -235,9 +231,9 @@ def test_an_item_with_more_rows_than_the_shortlist_hides_nobody(make_channel, ma
     channel = make_channel(gallery, score, groups=groups, threshold=0.5)
     rows, z = all_rows(channel), gallery[0].astype(np.float64)
     for k in (1, 3, 50):
-        found = rank(channel, z, shortlists(channel, z[None], 16)[0], k, make_proof(z))
+        found = rank(channel, z, k, first=16)
         near = rows @ z if score == "cosine" else -((rows - z) ** 2).sum(1)
         others = 300 + np.argsort(-near[300:])
-        assert [item.group for item in found.items] == [0, *groups[others]][:k]
+        assert [group_of(item) for item in found.items] == [0, *groups[others]][:k]
         assert positive(found.items[0].top1) > 0.5
         assert found.items[0].limited_by != 0

@@ -10,6 +10,7 @@ from drawn import Quiet, draw
 from PIL import Image
 
 from retr.core.errors import UsageError
+from retr.core.units import to_l2
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval import query
 from retr.retrieval.engine import Engine
@@ -91,6 +92,8 @@ def test_a_budget_is_turned_into_the_norm_of_each_image(engine, mixed, eps, unit
         assert answer.eps is not None
         values = 3 * answer.width * answer.height
         assert answer.eps.l2 == pytest.approx(expected if unit == "l2" else expected * math.sqrt(values))
+        assert answer.eps.as_json()[unit] == eps  # the number that was given, not what became of it
+        assert answer.eps.l2 == to_l2(eps, unit, values)
 
 
 def test_a_bad_budget(engine, mixed):

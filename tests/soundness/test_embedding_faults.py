@@ -22,7 +22,7 @@ from retr.embedding.model_file import load_model, save_model
 from retr.embedding.network import Blueprint, NetworkEmbedder
 from retr.embedding.residual import correlation
 from retr.embedding.sll_network import SLLArchitecture, SLLNetwork, sll_blueprint
-from retr.evaluation.retrieval_target import Goal
+from retr.evaluation.systems.retrieval_target import Goal
 
 SIDE = 8
 PIXELS = 3 * SIDE**2

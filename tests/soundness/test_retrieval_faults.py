@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -15,10 +16,11 @@ from retr.certificates.ranking import pair_radii
 from retr.core.types import UpperBound
 from retr.embedding.block_means import BlockMeans
 from retr.indexer.vectors import Float32, Ids, RowStore
-from retr.retrieval import engine as engine_module
-from retr.retrieval import rank as rank_module
-from retr.retrieval.channel import Channel, Float64, QueryEmbedding
-from retr.retrieval.shortlist import Shortlist, shortlists
+from retr.retrieval import decide_one as decide_module
+from retr.retrieval.channel import Channel, Float64, QueryEmbedding, QueryView
+from retr.retrieval.evidence import Evidence
+from retr.retrieval.index_source import IndexSource
+from retr.retrieval.source import Ask
 
 
 def positive_margins_only(*arguments, **options) -> Float64:
@@ -37,7 +39,7 @@ def test_a_tie_given_infinite_radius(planted, caught, tmp_path, monkeypatch):
     table = tmp_path / "truth.csv"
     table.write_text("query,truth\n000.png,000.png\n001.png,002.png\n")
     if planted:
-        monkeypatch.setattr(rank_module, "pair_radii", positive_margins_only)
+        monkeypatch.setattr(decide_module, "pair_radii", positive_margins_only)
     caught(audit(engine, tmp_path / "audit", queries=queries, truth=table), by=("top1",))
 
 
@@ -53,8 +55,8 @@ def test_identical_rows_given_infinite_radius_are_refused_by_the_checker():
 class WithoutResize(Channel):
     """A channel that forgets that enlarging an image enlarges what is done to it: L = L_g, for L_g·ρ."""
 
-    def embed_query(self, pixels: Float64) -> QueryEmbedding:
-        return replace(super().embed_query(pixels), resize=UpperBound(1.0, "weights sum to 1"))
+    def embed_views(self, pixels: Float64, views: Sequence[QueryView]) -> list[QueryEmbedding]:
+        return [replace(one, resize=UpperBound(1.0, "weights sum to 1")) for one in super().embed_views(pixels, views)]
 
 
 def test_norm_of_the_resize_left_out_for_small_queries(planted, caught, tmp_path):
@@ -108,14 +110,16 @@ def test_an_approximate_index_certified_as_exact(planted, caught, tmp_path):
     caught(audit(engine, tmp_path / "audit", queries=queries, goals=goals, at_radius=(0.9,)), by=("top1",))
 
 
-def four_and_no_more(channel: Channel, zs: Float64, count: int) -> list[Shortlist]:
+class FourAndNoMore(IndexSource):
     """The nearest four rows, rescored, and no word on the others."""
-    return [replace(short, unseen=math.inf) for short in shortlists(channel, zs, 4)]
+
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
+        return [replace(one, unseen=math.inf) for one in super().answer([replace(a, nearest=4) for a in asks]) if one]
 
 
-def test_a_shortlist_too_short(planted, caught, tmp_path, monkeypatch):
+def test_a_shortlist_too_short(planted, caught, tmp_path):
     """Sixteen views of each item: the first four rows are the item's own, so nothing seems to threaten it."""
     engine = small_index(tmp_path, draw_pictures(6), views="light")
     if planted:
-        monkeypatch.setattr(engine_module, "shortlists", four_and_no_more)
+        engine = replace(engine, parts=(FourAndNoMore(engine.channels, engine.gallery.table),))
     caught(audit(engine, tmp_path / "audit"), by=("top1",))

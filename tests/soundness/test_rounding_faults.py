@@ -16,7 +16,7 @@ from retr.embedding.layers.flatten import Flatten
 from retr.embedding.layers.linear import LinearDense, ship_dense
 from retr.embedding.network import Blueprint, NetworkEmbedder
 from retr.embedding.spectral import dense_bound
-from retr.evaluation.systems import EngineSystem
+from retr.evaluation.systems.index_system import EngineSystem
 
 SIDE = 8
 PIXELS = 3 * SIDE**2

@@ -19,8 +19,8 @@ from torch.nn import functional
 from retr.attacks.media import Bytes, Pixels, as_pixels
 from retr.attacks.target import Sees
 from retr.core.units import Radius
-from retr.evaluation.retrieval_target import Aim, Goal
-from retr.evaluation.systems import Kind
+from retr.evaluation.systems.index_system import Kind
+from retr.evaluation.systems.retrieval_target import Aim, Goal
 from retr.retrieval.answer import Answer, Match
 
 BLOCK = 4

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from retr.evaluation.records import SCHEMA
+from retr.evaluation.robustness.records import SCHEMA
+from retr.evaluation.robustness.summary_lines import BudgetLine
 
 WIDTH, HEIGHT = 40, 25
 VALUES = 3 * WIDTH * HEIGHT
@@ -184,3 +185,8 @@ def _image(
     if won:
         row |= LOST | {"attacked_verdict": "not-a-copy" if not row["within_verdict"] else "copy"}
     return row
+
+
+def certified_first(line: BudgetLine) -> float:
+    """Certified recall@1; 0 without certificates."""
+    return 0.0 if line.certified is None else line.certified.first.value

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from retr.evaluation.two_afc_records import SCHEMA, TripletRecords, to_table
+from retr.evaluation.two_afc.records import FORMAT, SCHEMA, Records
 
 SIDE = 64
 VALUES = 3 * SIDE * SIDE
@@ -42,10 +42,12 @@ def clean(left: float = 1.0, right: float = 2.0, **changes: Any) -> dict[str, An
     """A triplet before any attack; people prefer the left one unless told otherwise."""
     row = {
         **_EMPTY,
-        "metric": "l2",
+        "system": "l2",
         "title": "ℓ2",
         "data": "made",
-        "triplet": "t0",
+        "query": "t0",
+        "attack": "clean",
+        "goal": "clean",
         "group": "",
         "preference": 0.0,
         "side": SIDE,
@@ -92,9 +94,9 @@ def _judged(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def records(*rows: dict[str, Any], **facts: Any) -> TripletRecords:
+def records(*rows: dict[str, Any], **facts: Any) -> Records:
     """Rows as ``read_triplet_records`` gives them."""
-    return TripletRecords(to_table(rows), {**FACTS, **facts})
+    return Records(FORMAT.table(rows), {**FACTS, **facts})
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ TRANSFERS = (
 """Attack, setting, share of samples that it turns on other metrics, steps."""
 
 
-def benchmark(triplets: int = 60, metrics: tuple[Made, ...] = MADE, seed: int = 0) -> TripletRecords:
+def benchmark(triplets: int = 60, metrics: tuple[Made, ...] = MADE, seed: int = 0) -> Records:
     """The records of a run in which attacks find what there is to find, a little late."""
     rng, rows = np.random.default_rng(seed), []
     for metric in metrics:
@@ -158,10 +160,10 @@ def _triplet(metric: Made, number: int, rng: np.random.Generator) -> list[dict[s
     lead = 0.4 * breaks
     radius = metric.tight * breaks if metric.tight else None
     own = {
-        "metric": metric.metric,
+        "system": metric.metric,
         "title": metric.title,
         "certified": radius is not None,
-        "triplet": f"kind/{number:06d}",
+        "query": f"kind/{number:06d}",
         "group": ("blur", "jpeg")[number % 2],
         "preference": 0.0 if right else 1.0,
         "clean_left": 1.0,

@@ -20,13 +20,13 @@ from retr.attacks.registry import find_attack
 from retr.core.types import Score, UpperBound
 from retr.core.units import Radius
 from retr.embedding.contract import Embedder
-from retr.evaluation.attack_eval import run_attack_eval
-from retr.evaluation.judging import alarms, top1_radius, verdict_radius
-from retr.evaluation.plan import AuditPlan
-from retr.evaluation.records import read_records
-from retr.evaluation.retrieval_target import Aim, Goal
-from retr.evaluation.rows import TOP
-from retr.evaluation.systems import System
+from retr.evaluation.robustness.attack_eval import run_attack_eval
+from retr.evaluation.robustness.judging import alarms, top1_radius, verdict_radius
+from retr.evaluation.robustness.plan import AuditPlan
+from retr.evaluation.robustness.records import FORMAT
+from retr.evaluation.robustness.rows import TOP
+from retr.evaluation.systems.index_system import System
+from retr.evaluation.systems.retrieval_target import Aim, Goal
 from retr.images.decode import load
 from retr.images.policy import DecodePolicy
 from retr.indexer.build import IndexOptions, build_index
@@ -153,7 +153,7 @@ def audit(engine: Engine, folder: Path, **choices: Any) -> Found:
     """
     usual = {"sample": None, "edits": ("identity",), "attacks": ("apgd-l2",), "at_radius": (0.5, 0.9), "steps": 20}
     result = run_attack_eval(engine, AuditPlan(**(usual | choices), out=folder))
-    records = read_records(result.records).to_pylist()
+    records = FORMAT.read(result.records).table.to_pylist()
     alarmed = [record for record in records if record["alarm"]]
     kinds = frozenset(kind for record in alarmed for kind in record["alarm_kind"].split("+"))
     assert result.summary.alarms == len(alarmed)

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from retr.datasets.triplets import Triplet
-from retr.evaluation.two_afc_data import Choice, open_data
-from retr.evaluation.two_afc_plan import TwoAFCPlan
-from retr.evaluation.two_afc_run import TwoAFCResult, run_two_afc
-from retr.evaluation.two_afc_settings import Levels
+from retr.evaluation.two_afc.data import Choice, open_data
+from retr.evaluation.two_afc.plan import TwoAFCPlan
+from retr.evaluation.two_afc.run import TwoAFCResult, run_two_afc
+from retr.evaluation.two_afc.settings import Levels
 from retr.images.policy import DecodePolicy
 
 SIDE = 32

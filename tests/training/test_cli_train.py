@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from retr.cli import app
 from retr.core.errors import UsageError
 from retr.training import recipes
-from retr.training.recipes import RecipeEntry, RunContext
+from retr.training.context import RunContext
+from retr.training.recipes import RecipeEntry
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from PIL import Image
 import retr
 from retr.core.errors import UsageError
 from retr.embedding.model_file import load_model
+from retr.training.context import RunContext
 from retr.training.copies_recipe import CopiesOptions, build_copies
 from retr.training.loop import run_training
 from retr.training.plan import TrainPlan
-from retr.training.recipes import RunContext
 
 SMALL = {"image": 16, "patch": 2, "widths": (12, 48), "depths": (1, 1), "dim": 32, "source_side": 24}
 
@@ -53,6 +53,15 @@ def recipe_of(folder: Path, tmp_path: Path, plan: TrainPlan, **options):
 
 def plan_of(**numbers) -> TrainPlan:
     return TrainPlan(**{"steps": 40, "batch": 32, "warmup": 5, "ema": 0.9, "log_every": 10, **numbers})
+
+
+@pytest.fixture(scope="module")
+def first(photos_folder, tmp_path_factory) -> Path:
+    """A finished run of four steps, for others to begin with."""
+    folder = tmp_path_factory.mktemp("first")
+    recipe = recipe_of(photos_folder, folder, plan_of(steps=4))
+    run_training(recipe, plan_of(steps=4), folder=folder / "first", resume=False, observer=Silent())
+    return folder / "first"
 
 
 @pytest.mark.parametrize("options", [{}, {"score": "euclidean"}, {"queue": 64, "gallery_edits": 0.5}])
@@ -118,25 +127,21 @@ def test_too_few_images_are_refused(photos_folder, tmp_path):
         recipe_of(photos_folder, tmp_path, plan_of(batch=200))
 
 
-def test_a_run_can_begin_with_the_weights_of_another(photos_folder, tmp_path):
-    first = recipe_of(photos_folder, tmp_path, plan_of(steps=4))
-    run_training(first, plan_of(steps=4), folder=tmp_path / "first", resume=False, observer=Silent())
-    second = recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=tmp_path / "first")
+def test_a_run_can_begin_with_the_weights_of_another(photos_folder, tmp_path, first):
+    second = recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=first)
     fresh = recipe_of(photos_folder, tmp_path, plan_of(steps=4))
     name = next(iter(fresh.network.state_dict()))
     assert not torch.equal(second.network.state_dict()[name], fresh.network.state_dict()[name])
     assert second.describe()["start"]["run"] == "first"
     with pytest.raises(UsageError, match="another network"):
-        recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=tmp_path / "first", dim=16)
+        recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=first, dim=16)
     with pytest.raises(UsageError, match="is not there"):
         recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=tmp_path / "nowhere")
 
 
-def test_a_deeper_network_begins_as_the_shallower_one(photos_folder, tmp_path):
-    first = recipe_of(photos_folder, tmp_path, plan_of(steps=4))
-    run_training(first, plan_of(steps=4), folder=tmp_path / "first", resume=False, observer=Silent())
-    same = recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=tmp_path / "first")
-    deeper = recipe_of(photos_folder, tmp_path, plan_of(steps=8), start=tmp_path / "first", depths=(3, 2))
+def test_a_deeper_network_begins_as_the_shallower_one(photos_folder, tmp_path, first):
+    same = recipe_of(photos_folder, tmp_path, plan_of(steps=4), start=first)
+    deeper = recipe_of(photos_folder, tmp_path, plan_of(steps=8), start=first, depths=(3, 2))
     x = torch.rand(5, 3, 16, 16)
     torch.testing.assert_close(deeper.network(x), same.network(x), rtol=0, atol=1e-5)
     added = "body.stage1.block1.layer.skew"
@@ -156,11 +161,9 @@ def test_a_deeper_network_begins_as_the_shallower_one(photos_folder, tmp_path):
         ({"depths": (2, 1), "centring": "all"}, "only a network of orthogonal layers"),
     ],
 )
-def test_other_networks_do_not_begin_as_a_shallower_one(photos_folder, tmp_path, options, why):
-    first = recipe_of(photos_folder, tmp_path, plan_of(steps=1))
-    run_training(first, plan_of(steps=1, warmup=0), folder=tmp_path / "first", resume=False, observer=Silent())
+def test_other_networks_do_not_begin_as_a_shallower_one(photos_folder, tmp_path, first, options, why):
     with pytest.raises(UsageError, match=why):
-        recipe_of(photos_folder, tmp_path, plan_of(steps=1), start=tmp_path / "first", **{"source_side": 32, **options})
+        recipe_of(photos_folder, tmp_path, plan_of(steps=1), start=first, **{"source_side": 32, **options})
 
 
 def test_a_shallower_network_does_not_begin_as_a_deeper_one(photos_folder, tmp_path):

@@ -17,6 +17,7 @@ import retr
 from retr.core.errors import IntegrityError, ModelError, UsageError
 from retr.embedding.model_file import load_model, read_header
 from retr.embedding.registry import load_embedder
+from retr.training.context import RunContext
 from retr.training.data import open_store
 from retr.training.distill import DistillOptions, DistillRecipe, build_distill
 from retr.training.distill_jitter import JITTERS, Jitter, jittered
@@ -24,7 +25,7 @@ from retr.training.distill_loss import relative_losses, rmse, rmse_losses
 from retr.training.epochs import Epochs
 from retr.training.loop import run_training
 from retr.training.plan import TrainPlan
-from retr.training.recipes import RunContext, build_recipe, plan_and_options
+from retr.training.recipes import build_recipe, plan_and_options
 from retr.training.starts import load_start, read_start
 from retr.training.students import parse_student, student_from_json
 from retr.training.teacher import Teacher, load_teacher, orthogonal_projection, stored_targets
@@ -187,7 +188,7 @@ def test_an_epoch_sees_every_row_once_and_another_order_next_time() -> None:
     assert len(set(first.tolist())) == len(set(second.tolist())) == 6
     assert not np.array_equal(first, second)
     assert np.array_equal(Epochs(np.arange(10, 17), batch=3, seed=1).at(3), epochs.at(3))
-    with pytest.raises(UsageError, match="lower --batch"):
+    with pytest.raises(UsageError, match="lower batch"):
         Epochs(np.arange(2), batch=3, seed=1)
 
 

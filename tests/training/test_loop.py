@@ -196,7 +196,7 @@ class TestResume:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
         assert process.stdout.readline() == "training\n"
-        time.sleep(random.Random().uniform(0.1, 1.0))
+        time.sleep(random.Random(5).uniform(0.1, 1.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
@@ -206,7 +206,7 @@ class TestResume:
 
     def test_a_run_is_not_overwritten(self, tmp_path: Path) -> None:
         trained(tmp_path)
-        with pytest.raises(UsageError, match="--resume"):
+        with pytest.raises(UsageError, match="resume it"):
             trained(tmp_path)
 
     def test_a_finished_run_stays_as_it_is(self, tmp_path: Path) -> None:

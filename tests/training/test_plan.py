@@ -117,7 +117,7 @@ class TestOptions:
 
     @pytest.mark.parametrize("words", [["queue"], ["=1"], ["queue=1", "queue=2"]])
     def test_words_of_another_form_are_refused(self, words: list[str]) -> None:
-        with pytest.raises(UsageError, match="--set"):
+        with pytest.raises(UsageError, match="setting"):
             parse_settings(words)
 
     def test_an_unknown_name_lists_those_there_are(self) -> None:

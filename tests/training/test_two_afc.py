@@ -19,10 +19,12 @@ from retr.certificates.pairs import reference_moves
 from retr.core.errors import UsageError
 from retr.core.types import UpperBound
 from retr.core.units import to_l2
+from retr.datasets.layouts import load_triplets
 from retr.embedding.model_file import load_model, read_header
+from retr.training.context import RunContext
 from retr.training.loop import run_training
 from retr.training.plan import TrainPlan
-from retr.training.recipes import RunContext, build_recipe, plan_and_options
+from retr.training.recipes import build_recipe, plan_and_options
 from retr.training.students import parse_student
 from retr.training.two_afc import TwoAFCOptions, TwoAFCRecipe, build_two_afc
 from retr.training.two_afc_certify import Judgements, figures, judge
@@ -212,7 +214,8 @@ class TestRecipe:
         built, _ = recipe(nights, tmp_path)
         which = np.array([3, 11])
         pixels = built.train.pixels(which)
-        for place, path in enumerate(built.train.data.triplets[i].files[part] for part in range(3) for i in which):
+        triplets = load_triplets(nights, split="train").triplets
+        for place, path in enumerate(triplets[i].files[part] for part in range(3) for i in which):
             expected = np.asarray(Image.open(path).resize((16, 16), Image.Resampling.BILINEAR))
             assert np.array_equal(pixels[place], expected)
 
@@ -244,9 +247,15 @@ class TestRecipe:
                 np.save(base / "judge" / f"{number:06d}.npy", np.array([number / 7], dtype=np.float32))
         built, plan = recipe(tmp_path, tmp_path / "cache", steps=2, kinds=("cnn",))
         assert built.train.describe()["layout"] == "bapps"
-        assert not np.array_equal(built.train.store.pixels, built.held_out.store.pixels)
+        assert not np.array_equal(built.train.stored, built.held_out.stored)
         report = run_training(built, plan, folder=tmp_path / "run", resume=False, observer=Watcher())
         assert report.steps == 2
+
+    def test_a_layout_may_be_named_in_the_source(self, nights: Path, tmp_path: Path) -> None:
+        built, _ = recipe(Path(f"nights:{nights}"), tmp_path)
+        assert (built.train.describe()["layout"], len(built.train)) == ("nights", 40)
+        with pytest.raises(UsageError, match="no BAPPS data set"):
+            recipe(Path(f"bapps:{nights}"), tmp_path)
 
     def test_the_command_line_reaches_every_option(self, nights: Path, tmp_path: Path) -> None:
         words = {"published": True, "margin": "0.2", "student": TINY, "layout": "nights", "train_split": "val"}
@@ -267,6 +276,7 @@ class TestRecipe:
             ({"layout": "bapps"}, "no BAPPS data set"),
             ({"train_split": "all"}, "no split 'all'"),
             ({"min_votes": 7}, "no usable triplet in train: 40 × few-votes"),
+            ({"made": 0}, "made is the number of triplets"),
         ],
     )
     def test_options_that_cannot_be_are_refused(

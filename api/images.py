@@ -1,0 +1,136 @@
+"""What an image may be to the public surface, and the pixels that it stands for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..core.errors import ImageRejected, UsageError
+from ..images.colour import MODES, parted, to_srgb
+from ..images.decode import decode, load
+from ..images.orientation import upright
+from ..images.policy import DecodePolicy
+from ..images.quiet import quiet
+from ..indexer.sources import path_to_text
+
+Float64 = npt.NDArray[np.float64]
+ImageLike = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.floating]
+"""A path; the bytes of a file; a PIL image; or an array (H, W, 3), uint8 or floating with values in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """An image as the theorems speak of it.
+
+    Attributes:
+        name: its path, or what it is where it has none.
+        pixels: (H, W, 3) float64 in [0, 1].
+    """
+
+    name: str
+    pixels: Float64
+
+
+def is_many(image: object) -> bool:
+    """Whether this is a list or tuple of images rather than one."""
+    return isinstance(image, list | tuple)
+
+
+def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
+    """The pixels of an image.
+
+    Files and bytes are decoded by the policy. A PIL image is brought to upright 8-bit sRGB as a file would be. Arrays
+    are taken as they are.
+
+    Args:
+        image: see :data:`ImageLike`.
+        policy: how files are decoded; None for the usual policy.
+
+    Raises:
+        ImageRejected: no acceptable image.
+        UsageError: not an image at all, or an array of another shape, type or range.
+    """
+    policy = policy or DecodePolicy()
+    if isinstance(image, str | os.PathLike):
+        return Picture(path_to_text(image), _scaled(load(Path(image), policy=policy).pixels))
+    if isinstance(image, bytes | bytearray | memoryview):
+        return Picture(f"{len(image)} bytes", _scaled(decode(bytes(image), policy=policy).pixels))
+    if isinstance(image, Image.Image):
+        return Picture(_name(image), _scaled(_plain(image, policy)))
+    if isinstance(image, np.ndarray):
+        return Picture(f"array {'×'.join(map(str, image.shape))}", _checked(image))
+    raise UsageError(
+        f"an image is a path, bytes, a PIL image or an array (H, W, 3), got {type(image).__name__}; "
+        "a torch batch goes to a model: retr.load_model(…)(batch)"
+    )
+
+
+def read_images(images: Sequence[ImageLike], policy: DecodePolicy | None = None) -> list[Picture]:
+    """The pixels of several images; an error says which one it was."""
+    return [_numbered(place, image, policy) for place, image in enumerate(images)]
+
+
+def to_bytes(picture: Picture) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8, rounded to the nearest level."""
+    return np.rint(picture.pixels * 255.0).astype(np.uint8)
+
+
+def _numbered(place: int, image: ImageLike, policy: DecodePolicy | None) -> Picture:
+    try:
+        return read_image(image, policy)
+    except ImageRejected as why:
+        why.add_note(f"image {place} of the list: {_called(image)}")
+        raise
+
+
+def _called(image: ImageLike) -> str:
+    return path_to_text(image) if isinstance(image, str | os.PathLike) else type(image).__name__
+
+
+def _scaled(pixels: npt.NDArray[np.uint8]) -> Float64:
+    return pixels.astype(np.float64) / 255.0
+
+
+def _checked(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.floating]) -> Float64:
+    shown = f"got {pixels.dtype} {pixels.shape}"
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise UsageError(f"an array is one image (H, W, 3), {shown}; several images go into a list")
+    if pixels.dtype == np.uint8:
+        return _scaled(np.asarray(pixels, dtype=np.uint8))
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise UsageError(f"an array holds uint8 levels or floating values in [0, 1], {shown}")
+    values = pixels.astype(np.float64)
+    low, high = float(values.min()), float(values.max())  # NaN where there is one
+    if not (low >= 0.0 and high <= 1.0):
+        raise UsageError(f"floating pixels lie in [0, 1], got {low:g} to {high:g}; divide levels by 255")
+    return values
+
+
+def _name(image: Image.Image) -> str:
+    file = getattr(image, "filename", "")
+    return path_to_text(file) if isinstance(file, str) and file else f"PIL image {image.width}×{image.height}"
+
+
+def _plain(image: Image.Image, policy: DecodePolicy) -> npt.NDArray[np.uint8]:
+    """Upright 8-bit sRGB without alpha, by the rules that files go by."""
+    if image.mode not in MODES:
+        raise _refused("identify", "unsupported-mode", f"pixels of Pillow mode {image.mode} have no stated range")
+    try:
+        with quiet():
+            image.load()
+            base, alpha = parted(image)
+            rgb = to_srgb(image, base, alpha, policy)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _refused("decode", "corrupt", str(error)) from error
+    turned = rgb if image.format == "TIFF" else upright(rgb, image.info.get("exif"))
+    return np.asarray(turned)
+
+
+def _refused(stage: str, reason: str, detail: str) -> ImageRejected:
+    return ImageRejected(stage=stage, reason=reason, detail=detail)

@@ -1,0 +1,417 @@
+"""An index: build it, open it, ask it, keep it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, final, overload
+
+import pyarrow.compute as pc
+
+from ..core.errors import ImageRejected, UsageError
+from ..core.units import Radius, Unit, check_unit
+from ..images.policy import DecodePolicy
+from ..indexer.build import build_index
+from ..indexer.held import read_held
+from ..indexer.info import describe_index, list_rejects
+from ..indexer.options import IndexOptions, IndexReport
+from ..indexer.sources import path_to_text, read_corpus, text_to_path
+from ..indexer.writer import Writer
+from ..retrieval.answer import Match
+from ..retrieval.calibrate import Calibration, check_thresholds
+from ..retrieval.calibrate import calibrate as set_thresholds
+from ..retrieval.engine import Engine
+from .answer import Answer, answer_of
+from .images import ImageLike, Picture, is_many, read_image, read_images
+from .progress import Progress, watched
+from .sources import PathLike, Source, as_corpus
+from .words import speaks_of_parameters
+
+QUERIES_AT_ONCE = 16
+VALUES_AT_ONCE = 48_000_000
+"""Values of query images searched for together, at most."""
+Removable = str | os.PathLike[str] | Match
+"""What names an item: its path, or a match."""
+
+
+@speaks_of_parameters
+def build(
+    corpus: Source,
+    path: PathLike,
+    *,
+    models: Sequence[str | os.PathLike[str]] | None = None,
+    views: str | None = None,
+    rows: str | None = None,
+    max_pixels: int | None = None,
+    pretrained: bool = True,
+    workers: int | None = None,
+    batch_size: int = 64,
+    resume: bool = False,
+    restart: bool = False,
+    device: str = "auto",
+    progress: Progress | bool = False,
+) -> Index:
+    """Index a corpus of images, and open the index. Files that an index holds unchanged are not embedded again.
+
+    >>> import retr
+    >>> index = retr.build("corpus", "my-index")
+    >>> index.report.seen, index.report.rejected
+    (12, 0)
+
+    Args:
+        corpus: a folder (recursive), a file that lists paths, or a list of paths.
+        path: the index folder; made if absent.
+        models: one embedder for each channel; None for the usual two (``block-means``, ``retr_s``), or what is there.
+        views: stored views of each image: ``none``, ``flip``, ``light`` or ``standard``.
+        rows: how rows are stored: ``float32``, ``float16`` or ``int8``; None as the views ask.
+        max_pixels: refuse larger images; None for the decode policy's limit.
+        pretrained: published weights for ``timm:`` models.
+        workers: decoding threads; None for one a core.
+        batch_size: images embedded at once.
+        resume: go on with an interrupted run.
+        restart: drop what an interrupted run had done.
+        device: auto, cpu or cuda.
+        progress: True for a bar, or an object that is told.
+
+    Returns:
+        The index; its ``report`` counts what was seen, indexed, skipped and rejected, ``rejects()`` names the files.
+
+    Raises:
+        UsageError: a corpus that is not there, or options that differ from what the index holds.
+        IndexStateError: an unfinished run and neither ``resume`` nor ``restart``, or another writer.
+    """
+    options = IndexOptions(
+        models=None if models is None else tuple(os.fspath(model) for model in models),
+        views=views,
+        rows=rows,
+        policy=None if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels),
+        pretrained=pretrained,
+        workers=workers or os.cpu_count() or 2,
+        batch_size=batch_size,
+        resume=resume,
+        restart=restart,
+        device=device,
+    )
+    report = _index(corpus, Path(path), options, progress)
+    return Index(Path(path), device=device, report=report)
+
+
+@speaks_of_parameters
+def open(path: PathLike, *, device: str = "auto", threshold: float | None = None) -> Index:  # noqa: A001 - as in gzip
+    """Open an index.
+
+    >>> import retr
+    >>> retr.open("my-index").query("img.png", k=1).verdict
+    'copy'
+
+    Args:
+        path: the index folder.
+        device: where the float32 search runs: auto, cpu or cuda. What is certified is float64 on the CPU.
+        threshold: replaces the stored threshold of an index of one channel.
+
+    Raises:
+        IndexStateError: there is no index.
+        IntegrityError: damaged files, or a model that is not the one it was built with.
+        UsageError: an unknown device, or a threshold that cannot be.
+    """
+    return Index(Path(path), device=device, threshold=threshold)
+
+
+@final
+class Index:
+    """An open index: a gallery of images that can be asked. It answers from the snapshot it has opened.
+
+    Attributes:
+        path: the index folder.
+        report: what the run that made this object did; None where the index was only opened.
+    """
+
+    def __init__(
+        self, path: Path, *, device: str = "auto", threshold: float | None = None, report: IndexReport | None = None
+    ) -> None:
+        self.path, self.report = path, report
+        self._device, self._threshold = device, threshold
+        self._engine = Engine.open(path, device=device, threshold=threshold)
+
+    @property
+    def engine(self) -> Engine:
+        """The opened engine below."""
+        return self._engine
+
+    @property
+    def snapshot(self) -> str:
+        """Id of the snapshot that answers."""
+        return self._engine.snapshot
+
+    @property
+    def model(self) -> str:
+        """Names of the embedders, joined by +."""
+        return self._engine.model
+
+    @property
+    def uncertified_because(self) -> str | None:
+        """Why no certificate can be given; None where certificates can."""
+        return self._engine.why_uncertified()
+
+    def __len__(self) -> int:
+        """Distinct images in the gallery."""
+        return self._engine.gallery.items
+
+    def __repr__(self) -> str:
+        certified = "" if self.uncertified_because is None else ", uncertified"
+        return f"Index({str(self.path)!r}: {len(self)} images, {self.model}{certified}, snapshot {self.snapshot})"
+
+    @overload
+    def query(
+        self,
+        images: ImageLike,
+        *,
+        k: int = 10,
+        certify: bool = False,
+        eps: float | None = None,
+        unit: str = "rmse",
+        rejected: Literal["raise", "keep"] = "raise",
+    ) -> Answer: ...
+    @overload
+    def query(
+        self,
+        images: list[Any] | tuple[Any, ...],
+        *,
+        k: int = 10,
+        certify: bool = False,
+        eps: float | None = None,
+        unit: str = "rmse",
+        rejected: Literal["raise"] = "raise",
+    ) -> list[Answer]: ...
+    @overload
+    def query(
+        self,
+        images: list[Any] | tuple[Any, ...],
+        *,
+        k: int = 10,
+        certify: bool = False,
+        eps: float | None = None,
+        unit: str = "rmse",
+        rejected: Literal["keep"],
+    ) -> list[Answer | ImageRejected]: ...
+    @speaks_of_parameters
+    def query(
+        self,
+        images: Any,
+        *,
+        k: int = 10,
+        certify: bool = False,
+        eps: float | None = None,
+        unit: str = "rmse",
+        rejected: str = "raise",
+    ) -> Any:
+        """Find copies of an image, and prove how far it may change before the answer does.
+
+        >>> import retr
+        >>> answer = retr.open("my-index").query("img.png", certify=True, eps=1)
+        >>> answer.verdict, answer.copy.rmse > 1
+        ('copy', True)
+
+        Args:
+            images: a path, bytes, PIL image or array (H, W, 3), uint8 or in [0, 1]; or a list of them.
+            k: how many matches.
+            certify: prove radii.
+            eps: budget of the verdict, in ``unit``; implies ``certify``. None: the verdict on the image as it is.
+            unit: rmse (8-bit levels), l2 (pixels) or psnr (dB).
+            rejected: of a list, an input that is no acceptable image: ``raise`` its ImageRejected, or ``keep`` it at
+                its place in the list of answers.
+
+        Returns:
+            One answer, or one for each image of the list, in order. Radii are in the pixels of the image as given.
+
+        Raises:
+            ImageRejected: no acceptable image.
+            UsageError: bad k, budget or unit, or no image at all.
+        """
+        asked = _Asked(k, certify or eps is not None, eps, check_unit(unit))
+        if not is_many(images):
+            return next(self._answers([read_image(images, self._engine.policy)], asked))
+        if rejected not in ("raise", "keep"):
+            raise UsageError(f"rejected is raise or keep, got {rejected!r}")
+        if rejected == "raise":
+            return list(self._answers(read_images(images, self._engine.policy), asked))
+        return self._answered_or_rejected(images, asked)
+
+    @speaks_of_parameters
+    def add(self, source: Source, *, resume: bool = False, progress: Progress | bool = False) -> IndexReport:
+        """Index more images into this index; unchanged ones are left alone, and nothing is forgotten.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.add(["queries/edited-3.jpg"]).indexed
+        1
+
+        Args:
+            source: a folder (recursive), a file that lists paths, or a list of paths.
+            resume: go on with an interrupted run.
+            progress: True for a bar, or an object that is told.
+
+        Returns:
+            Counts: seen = indexed + skipped + rejected. The object answers from the new snapshot.
+        """
+        options = IndexOptions(workers=os.cpu_count() or 2, resume=resume, device=self._device)
+        report = _index(source, self.path, options, progress)
+        self._reopen()
+        return report
+
+    @speaks_of_parameters
+    def remove(self, items: Removable | Sequence[Removable] = (), *, ids: Sequence[str] = ()) -> int:
+        """Take images out of this index. Other files with the same pixels stay, unless they are named too.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.remove(index.query("img.png").matches[0])
+        1
+
+        Args:
+            items: paths of indexed files, or matches of an answer; one, or several.
+            ids: items by the id that a match has.
+
+        Returns:
+            How many were taken out. The object answers from the new snapshot.
+
+        Raises:
+            UsageError: the index holds no such item; then nothing is taken out.
+            IndexStateError: an unfinished run, or another writer.
+        """
+        several = [items] if isinstance(items, str | os.PathLike | Match) else list(items)
+        named = [*ids, *(item.id for item in several if isinstance(item, Match))]
+        paths = [path_to_text(os.path.abspath(item)) for item in several if not isinstance(item, Match)]
+        with Writer(self.path) as writer:
+            count = writer.remove(ids=named, paths=paths)
+            writer.commit()
+        self._reopen()
+        return count
+
+    def duplicates(self) -> list[tuple[str, ...]]:
+        """Groups of files that hold the same pixels, by path; each group is one item of the gallery.
+
+        >>> import retr
+        >>> retr.open("my-index").duplicates()
+        []
+        """
+        table = read_held(self.path, self._engine.gallery.snapshot).table
+        groups = table.group_by("pixels_sha256", use_threads=False).aggregate([("path", "list"), ("path", "count")])
+        return [tuple(group) for group in groups.filter(pc.field("path_count") > 1)["path_list"].to_pylist()]
+
+    @speaks_of_parameters
+    def calibrate(
+        self,
+        negatives: Source,
+        *,
+        fpr: float = 1e-3,
+        shares: Sequence[float] | None = None,
+        thresholds: str = "local",
+        progress: Progress | bool = False,
+    ) -> Calibration:
+        """Set the thresholds from images known to have no copy here, with a bound that holds for finitely many.
+
+        Args:
+            negatives: a folder, a file that lists paths, or a list of paths. Too few cannot support a small rate.
+            fpr: false-match rate per query to aim at.
+            shares: each channel's part of the false matches; None for equal parts.
+            thresholds: ``local``: one for each row, by how near its neighbours are; ``global``: one for each channel.
+            progress: True for a bar, or an object that is told.
+
+        Returns:
+            The thresholds, and how many negatives were used. The object answers with them from now on.
+
+        Raises:
+            UsageError: too few negatives for so small a rate, or numbers out of range.
+        """
+        local = check_thresholds(thresholds)
+        with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
+            paths = [str(text_to_path(path)) for path in read_corpus(name, exclude=self.path).paths]
+            told.start(len(paths), 0)
+            found = set_thresholds(
+                self.path, paths, fpr=fpr, shares=shares, local=local, advance=lambda: told.advance(1)
+            )
+        self._threshold = None  # the stored one counts now
+        self._reopen()
+        return found
+
+    @speaks_of_parameters
+    def info(self) -> dict[str, Any]:
+        """What the index on disk holds now, as in ``retr info``: counts, channels, thresholds, digests."""
+        return describe_index(self.path)
+
+    @speaks_of_parameters
+    def rejects(self) -> list[dict[str, Any]]:
+        """The inputs that were refused, each with its path, stage and reason."""
+        return list_rejects(self.path)
+
+    @speaks_of_parameters
+    def verify(self) -> str:
+        """Read every file of the index and hold it against its SHA-256; says how many were right.
+
+        >>> import retr
+        >>> retr.open("my-index").verify().endswith("match their SHA-256")
+        True
+
+        Raises:
+            IntegrityError: a file is missing or damaged; the message names it.
+        """
+        return describe_index(self.path, verify=True)["verified"]
+
+    def _answers(self, pictures: Sequence[Picture], asked: _Asked) -> Iterator[Answer]:
+        for batch in _batches(pictures):
+            pixels = [picture.pixels for picture in batch]
+            budgets = [asked.budget(picture) for picture in batch]
+            l2 = [None if budget is None else budget.l2 for budget in budgets]
+            found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2)
+            for answer, picture, budget in zip(found, batch, budgets, strict=True):
+                yield answer_of(answer, picture.name, budget)
+
+    def _answered_or_rejected(self, images: Sequence[ImageLike], asked: _Asked) -> list[Answer | ImageRejected]:
+        outcomes = [_read_or_rejected(image, self._engine.policy) for image in images]
+        answers = self._answers([one for one in outcomes if isinstance(one, Picture)], asked)
+        return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
+
+    def _reopen(self) -> None:
+        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of every image of a query."""
+
+    k: int
+    certify: bool
+    eps: float | None
+    unit: Unit
+
+    def budget(self, picture: Picture) -> Radius | None:
+        """The budget for an image of this size."""
+        return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.pixels.size)
+
+
+def _read_or_rejected(image: ImageLike, policy: DecodePolicy) -> Picture | ImageRejected:
+    try:
+        return read_image(image, policy)
+    except ImageRejected as why:
+        return why
+
+
+def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
+    """Consecutive pictures, cut after so many of them or so many values."""
+    batch: list[Picture] = []
+    for picture in pictures:
+        values = sum(one.pixels.size for one in batch) + picture.pixels.size
+        if batch and (len(batch) == QUERIES_AT_ONCE or values > VALUES_AT_ONCE):
+            yield batch
+            batch = []
+        batch.append(picture)
+    if batch:
+        yield batch
+
+
+def _index(source: Source, path: Path, options: IndexOptions, progress: Progress | bool) -> IndexReport:
+    with as_corpus(source) as name, watched(progress, "indexing", "images") as told:
+        return build_index(name, path, options, told)

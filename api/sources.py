@@ -1,0 +1,35 @@
+"""Where many images come from: a folder, a file that lists paths, or a list of paths."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..core.errors import UsageError
+
+PathLike = str | os.PathLike[str]
+Source = PathLike | Sequence[PathLike]
+"""A folder (read recursively), a file that lists paths, or a list of paths of image files."""
+
+
+@contextmanager
+def as_corpus(source: Source) -> Iterator[str]:
+    """The source as the name of a folder or of a list file, which is there as long as the context."""
+    if isinstance(source, str | os.PathLike):
+        yield _named(source)
+        return
+    paths = [os.fsencode(os.path.abspath(path)) for path in source]
+    if not paths:
+        raise UsageError("a list of no images is no source; name a folder, a list file, or at least one image")
+    with tempfile.TemporaryDirectory(prefix="retr-") as folder:
+        listed = Path(folder, "paths")
+        listed.write_bytes(b"".join(path + b"\0" for path in paths))
+        yield str(listed)
+
+
+def _named(path: PathLike) -> str:
+    name = os.fspath(path)
+    return os.path.join(os.curdir, name) if name == "-" else name  # a file of that name, not standard input

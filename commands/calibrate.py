@@ -1,0 +1,59 @@
+"""``retr calibrate``: set the threshold on images known to be absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import UsageError
+from .inputs import corpus_paths
+from .options import REJECTED, FormatOption, IndexOption, ThresholdsOption, index_path, numbers_of
+from .output import say, stoppable
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: retr calibrate my-index ./known-absent --fpr 1e-3")
+def calibrate(
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[INDEX] NEGATIVES",
+            help="The index folder, unless -i names it; images with no copy in it: a folder, a list file, or -.",
+        ),
+    ],
+    index: IndexOption = None,
+    fpr: Annotated[float, typer.Option(help="False-match rate per query to aim at, in any channel.")] = 1e-3,
+    shares: Annotated[
+        str | None, typer.Option(help="Each channel's part of the false matches, e.g. 1,3 [default: equal parts].")
+    ] = None,
+    thresholds: ThresholdsOption = "local",
+    form: FormatOption = "table",
+) -> None:
+    """Set the copy threshold from images known to be absent, with a bound that holds for finitely many."""
+    from dataclasses import asdict
+
+    from ..reports.index_table import print_calibration
+    from ..reports.progress import ProgressBar
+    from ..retrieval.calibrate import calibrate as run
+    from ..retrieval.calibrate import check_thresholds
+
+    home, negatives = _places(places, index)
+    local, parts = check_thresholds(thresholds), numbers_of("--shares", shares) if shares is not None else None
+    paths = corpus_paths(negatives, home)
+    with stoppable("the index is as it was"), ProgressBar("calibrating", "images") as bar:
+        bar.start(len(paths))
+        result = run(home, paths, fpr=fpr, shares=parts, local=local, advance=bar.advance)
+    found = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
+    say({"schema": "retr.calibration/1", **asdict(result), "thresholds": found}, form, print_calibration)
+    if result.refused:
+        raise typer.Exit(REJECTED)
+
+
+def _places(given: list[str], index: Path | None) -> tuple[Path, str]:
+    """The index and the negatives; the index may stand first, or be named by -i as everywhere else."""
+    if len(given) > 2 or (len(given) == 2 and index is not None):
+        raise UsageError(f"calibrate takes an index and one source of negatives, got {' '.join(given)}")
+    return (Path(given[0]), given[1]) if len(given) == 2 else (index_path(index), given[0])

@@ -1,0 +1,35 @@
+"""``retr info``: what an index holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import UsageError
+from .options import FormatOption, IndexOption, index_path
+from .output import say, say_all
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: retr info my-index --verify")
+def info(
+    path: Annotated[Path | None, typer.Argument(metavar="[INDEX]", help="The index, unless -i names it.")] = None,
+    index: IndexOption = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check every file against its SHA-256.")] = False,
+    rejects: Annotated[bool, typer.Option("--rejects", help="List the refused inputs instead.")] = False,
+    form: FormatOption = "table",
+) -> None:
+    """Say what an index holds."""
+    from ..indexer.info import describe_index, list_rejects
+    from ..reports.index_table import print_info, print_rejects
+
+    if path is not None and index is not None:
+        raise UsageError(f"one index at a time, got {path} and {index}")
+    home = index_path(path or index)
+    if rejects:
+        say_all(list_rejects(home), form, print_rejects)
+    else:
+        say(describe_index(home, verify=verify), form, print_info)

@@ -1,0 +1,79 @@
+"""What several commands share: options, defaults, and how words become values."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import UsageError
+
+REJECTED = 3
+"""Exit code: finished, some inputs rejected."""
+CORES = os.cpu_count() or 2
+FORMATS = ("table", "json", "jsonl", "csv", "parquet")
+DEFAULT_MODELS = "block-means and retr_s"
+"""``indexer.options.DEFAULT_MODELS`` in words, here because importing that takes seconds; a test compares them."""
+
+
+def check_format(name: str) -> str:
+    """Validate a ``--format`` word.
+
+    Raises:
+        UsageError: for another word, naming the choices.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"unknown format {name!r}; choose {', '.join(FORMATS)}")
+    return name
+
+
+IndexOption = Annotated[
+    Path | None, typer.Option("-i", "--index", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
+]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="table, json, jsonl, csv or parquet.", callback=check_format)
+]
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", help=f"Embedder; repeat for several channels [default: {DEFAULT_MODELS}]. See: retr models list."
+    ),
+]
+PretrainedOption = Annotated[
+    bool, typer.Option("--pretrained/--no-pretrained", help="Published weights for timm: models.")
+]
+RowsOption = Annotated[
+    str | None,
+    typer.Option("--rows", help="How rows are stored: float32, float16 or int8 [default: as the views ask]."),
+]
+ThresholdsOption = Annotated[
+    str, typer.Option(help="local: one for each row, by how near the other items are; global: one for each channel.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+WorkersOption = Annotated[int, typer.Option("--workers", help="Decoding threads.")]
+RunResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run of the folder.")]
+KeepOption = Annotated[str, typer.Option("--keep", help="Which adversarial images to keep: none, alarms or all.")]
+
+
+def index_path(given: Path | None) -> Path:
+    """The index folder: the one named, else ``$RETR_INDEX``, else ``./retr-index``."""
+    return given if given is not None else Path(os.environ.get("RETR_INDEX") or "retr-index")
+
+
+def words_of(text: str | None) -> tuple[str, ...]:
+    """Words separated by commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+
+
+def numbers_of(option: str, text: str) -> tuple[float, ...]:
+    """Numbers separated by commas.
+
+    Raises:
+        UsageError: naming the option, where a word is no number.
+    """
+    try:
+        return tuple(float(word) for word in words_of(text))
+    except ValueError:
+        raise UsageError(f"{option} takes numbers separated by commas, got {text!r}") from None

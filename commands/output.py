@@ -1,0 +1,61 @@
+"""Where words go: the answer to standard output in the format asked for, everything else to standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import typer
+
+from ..core.names import shown
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+"""Exit code: the user stopped it."""
+
+
+def command_line() -> str:
+    """The command as it was typed, for the records of a run."""
+    return " ".join(["retr", *sys.argv[1:]])
+
+
+def note(text: str) -> None:
+    """One line on standard error."""
+    print(f"retr: {shown(text)}", file=sys.stderr, flush=True)
+
+
+def say(record: Mapping[str, Any], form: str, table: Callable[[Mapping[str, Any]], object]) -> None:
+    """The answer of a command that has one: a table, else one object."""
+    if form == "table":
+        table(record)
+        return
+    from ..reports.emit import emit
+
+    emit([record], form, one=True)
+
+
+def say_all(records: Iterable[T], form: str, table: Callable[[Any], object]) -> None:
+    """The answer of a command that lists: a table, else one record each (an array in json, also for one or none)."""
+    if form == "table":
+        table(records)
+        return
+    from ..reports.emit import emit
+
+    emit(records, form)  # type: ignore[arg-type]
+
+
+@contextmanager
+def stoppable(kept: str) -> Iterator[None]:
+    """Long work that can be taken up again after Ctrl-C.
+
+    Args:
+        kept: what was kept, and how to go on.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"interrupted; {kept}")
+        raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,144 @@
+"""``retr query``: find copies, and prove the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import CertificateWithheld, UsageError
+from .inputs import Input, image_inputs
+from .options import REJECTED, DeviceOption, FormatOption, IndexOption, index_path
+from .output import note
+
+if TYPE_CHECKING:
+    from ..core.units import Unit
+    from ..retrieval.engine import Engine
+    from ..retrieval.query import Outcome
+
+app = typer.Typer()
+UNITS = {"rmse": "RMSE {}", "l2": "ℓ2 {}", "psnr": "PSNR {} dB"}
+"""How a budget is said, by its unit."""
+
+
+@app.command(epilog="Example: retr query img.png --certify --eps 2 --unit rmse")
+def query(
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Images, folders, files that list paths, or - for standard input."),
+    ],
+    index: IndexOption = None,
+    k: Annotated[int, typer.Option("-k", help="How many matches.", min=1)] = 10,
+    certify: Annotated[bool, typer.Option("--certify", help="Prove radii for the answer.")] = False,
+    eps: Annotated[
+        float | None,
+        typer.Option(help="Budget of the proved verdict [default with --certify: 1 rmse]; implies --certify."),
+    ] = None,
+    unit: Annotated[str, typer.Option(help="Unit of --eps: rmse (8-bit levels), l2 (pixels) or psnr (dB).")] = "rmse",
+    threshold: Annotated[float | None, typer.Option(help="Replace the stored threshold.")] = None,
+    require_certificate: Annotated[
+        bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
+    ] = False,
+    device: DeviceOption = "auto",
+    form: FormatOption = "table",
+) -> None:
+    """Find copies of images and, with --certify, prove how far they may change before the answer does.
+
+    One record for each image, in the order named, also for those that cannot be read.
+    """
+    from ..core.units import check_unit
+    from ..retrieval.engine import Engine
+
+    home, unit_name = index_path(index), check_unit(unit)
+    budget = _budget(certify or require_certificate, eps, unit)
+    engine = Engine.open(home, device=device, threshold=threshold)
+    if not engine.gallery.content.complete:
+        note(f"{home}: {engine.gallery.content}")
+    inputs = image_inputs(images, exclude=home)
+    run = _Printed(engine, k, form, None if budget is None else (budget, unit))
+    run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name))
+    if require_certificate and run.withheld:
+        raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
+    if run.refused:
+        note(f"{run.refused} of {len(inputs)} inputs have no answer")
+        raise typer.Exit(REJECTED)
+
+
+def _budget(proving: bool, eps: float | None, unit: str) -> float | None:
+    if eps is None and proving and unit != "rmse":
+        raise UsageError(f"--unit {unit} needs --eps")
+    return 1.0 if eps is None and proving else eps
+
+
+def _outcomes(engine: Engine, inputs: list[Input], *, k: int, eps: float | None, unit: Unit) -> Iterator[Outcome]:
+    """One for each input, in order."""
+    from ..retrieval.each import answer_each
+    from ..retrieval.query import Outcome, query_files
+
+    answered = answer_each(
+        lambda paths: query_files(engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit),
+        [one.path for one in inputs if one.refused is None],
+    )
+    for one in inputs:
+        yield next(answered) if one.refused is None else Outcome(one.path, None, one.refused)
+
+
+class _Printed:
+    """Prints outcomes as they come, and remembers what the exit code depends on."""
+
+    def __init__(self, engine: Engine, k: int, form: str, asked: tuple[float, str] | None) -> None:
+        self.engine = engine
+        self.k = k
+        self.form = form
+        self.asked = asked
+        self.refused = 0
+        self.withheld: list[str] = []
+
+    def print(self, outcomes: Iterable[Outcome]) -> None:
+        """All of them, in the format asked for."""
+        if self.form == "table":
+            self._tables(outcomes)
+            return
+        from ..reports.emit import emit
+        from ..reports.query_records import COLUMNS, query_rows
+
+        records = (self._record(outcome) for outcome in outcomes)
+        if self.form in ("csv", "parquet"):
+            emit((row for record in records for row in query_rows(record)), self.form, columns=COLUMNS)
+        else:
+            emit(records, self.form)
+
+    def _tables(self, outcomes: Iterable[Outcome]) -> None:
+        from ..core.rounded import budget_text
+        from ..reports.query_table import print_answer, print_refusal
+
+        asked = None if self.asked is None else UNITS[self.asked[1]].format(budget_text(self.asked[0]))
+        for outcome in outcomes:
+            name = self._watch(outcome)
+            if outcome.answer is not None:
+                print_answer(outcome.answer, name, asked=asked)
+            elif outcome.refused is not None:
+                print_refusal(outcome.refused, name)
+
+    def _record(self, outcome: Outcome) -> dict[str, Any]:
+        from ..reports.query_records import answer_record, failed_record
+
+        name = self._watch(outcome)
+        if outcome.answer is not None:
+            return answer_record(outcome.answer, name)
+        assert outcome.refused is not None
+        return failed_record(outcome.refused, name, model=self.engine.model, snapshot=self.engine.snapshot, k=self.k)
+
+    def _watch(self, outcome: Outcome) -> str:
+        """Count and say what went wrong; the name of the input as text."""
+        from ..indexer.sources import path_to_text
+
+        name = path_to_text(outcome.path)
+        if outcome.answer is None:
+            self.refused += 1
+            if self.form != "table":
+                note(f"{name}: {outcome.refused}")
+        elif outcome.answer.withheld and self.asked is not None:
+            self.withheld.append(f"{name}: {outcome.answer.withheld}")
+        return name

@@ -1,0 +1,1 @@
+"""``retr bench-copies``: edited images of a gallery, found again among distractors."""

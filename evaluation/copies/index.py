@@ -1,0 +1,195 @@
+"""The index of a copy benchmark: a gallery that is queried and distractors beside it; kept for the next run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from ...core.errors import IntegrityError
+from ...core.files import canonical_json, digest_json, write_atomically
+from ...core.parallel import in_order
+from ...images.policy import DecodePolicy
+from ...images.views import VIEW_SETS
+from ...indexer.build import IndexOptions, build_index
+from ...indexer.embed import embed_batch
+from ...indexer.gallery import open_gallery
+from ...indexer.models import describe_channel, open_model, told_apart
+from ...indexer.options import choose_device
+from ...indexer.prepare import Prepared, Recipe, Refused, prepare_entry
+from ...indexer.snapshot import ChannelSpec, require_current
+from ...indexer.sources import Entry
+from ...indexer.writer import SEGMENT_ROWS, Writer
+from ..shared.images import listing_digest
+from .plan import CopyPlan
+
+MARK = "benchmark.json"
+"""Written last: an index without it is unfinished and made anew."""
+
+
+class Phases(Protocol):
+    """What a benchmark tells about how far it is."""
+
+    def phase(self, title: str, total: int) -> None:
+        """A new stretch of work begins."""
+
+    def advance(self, count: int = 1) -> None:
+        """So many more are finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchIndex:
+    """An index that is ready.
+
+    Attributes:
+        path: its folder.
+        snapshot: what was built; thresholds are committed on top of it.
+        gallery_rows: its first rows are the gallery's; the rest are distractors.
+        rejected: files of either that are no images, or flat to a model.
+        reused: whether an earlier run made it.
+    """
+
+    path: Path
+    snapshot: str
+    gallery_rows: int
+    rejected: int
+    reused: bool
+
+
+def open_index(
+    plan: CopyPlan, models: tuple[str, ...], gallery: Sequence[Entry], distractors: Sequence[Entry], progress: Phases
+) -> BenchIndex:
+    """The index of a plan with these models: an earlier one where everything agrees, else a new one.
+
+    Args:
+        plan: the benchmark.
+        models: embedder specs, one channel each.
+        gallery: what ``plan.gallery`` lists.
+        distractors: what is stored beside it.
+        progress: told how far it is.
+    """
+    channels = told_apart([describe_channel(spec, pretrained=True, rows=plan.stored_rows) for spec in models])
+    path = plan.out / f"index-{_key(plan, channels, gallery, distractors)[:16]}"
+    if (path / MARK).exists():
+        return replace(_read_mark(path), reused=True)
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _build(path, plan, models, gallery, distractors, progress)
+
+
+def _key(
+    plan: CopyPlan, channels: Sequence[ChannelSpec], gallery: Sequence[Entry], distractors: Sequence[Entry]
+) -> str:
+    return digest_json(
+        {
+            "version": 1,
+            "gallery": listing_digest(gallery),
+            "distractors": listing_digest(distractors),
+            "models": [[channel.name, channel.model_digest] for channel in channels],
+            "views": [[v.name for v in VIEW_SETS[name]] for name in (plan.views, plan.stored_distractor_views)],
+            "rows": plan.stored_rows,
+            "policy": DecodePolicy().digest,
+        }
+    )
+
+
+def _build(
+    path: Path,
+    plan: CopyPlan,
+    models: tuple[str, ...],
+    gallery: Sequence[Entry],
+    distractors: Sequence[Entry],
+    progress: Phases,
+) -> BenchIndex:
+    options = IndexOptions(
+        models=models,
+        views=plan.views,
+        rows=plan.stored_rows,
+        workers=plan.workers,
+        batch_size=plan.batch_size,
+        device=plan.device,
+        segment_rows=SEGMENT_ROWS,
+    )
+    progress.phase("indexing the gallery", len(gallery))
+    report = build_index(plan.gallery, path, options, _Indexing(progress))
+    rejected = report.rejected
+    if distractors:
+        progress.phase("indexing distractors", len(distractors))
+        rejected += append_entries(path, distractors, plan, progress)
+    body = {"snapshot": require_current(path).id, "gallery_rows": report.rows, "rejected": rejected}
+    write_atomically(path / MARK, canonical_json({"schema": "retr.copy-index/1", **body}))
+    return BenchIndex(path, **body, reused=False)
+
+
+def _read_mark(path: Path) -> BenchIndex:
+    try:
+        body = json.loads((path / MARK).read_bytes())
+        return BenchIndex(path, str(body["snapshot"]), int(body["gallery_rows"]), int(body["rejected"]), reused=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise IntegrityError(f"{path / MARK} cannot be read ({error}); remove {path}, it is made anew") from error
+
+
+class _Indexing:
+    """What ``build_index`` tells, passed on."""
+
+    def __init__(self, progress: Phases) -> None:
+        self.progress = progress
+
+    def start(self, total: int, done: int) -> None:
+        """The phase has begun already."""
+
+    def advance(self, count: int) -> None:
+        """So many more files are finished."""
+        self.progress.advance(count)
+
+
+def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progress: Phases) -> int:
+    """Store more images as one segment, with the plan's distractor views; returns how many were refused.
+
+    What the index holds already stays as it is.
+    """
+    refused = 0
+    with Writer(index, segment_rows=sys.maxsize) as writer:
+        snapshot, new = writer.snapshot, {entry.name: entry for entry in entries}
+        places = writer.held.find(list(new))
+        device = choose_device(IndexOptions(device=plan.device))
+        embedders = tuple(open_model(index, channel, device=device) for channel in snapshot.channels)
+        policy = DecodePolicy.from_json(dict(snapshot.policy))
+        recipe = Recipe(policy, VIEW_SETS[plan.stored_distractor_views], tuple({e.input_size for e in embedders}))
+        absent = [entry for entry, place in zip(new.values(), places, strict=True) if place < 0]
+        progress.advance(len(entries) - len(absent))
+        prepared = in_order(partial(prepare_entry, recipe=recipe), absent, workers=plan.workers)
+        while batch := list(islice(prepared, plan.batch_size)):
+            files = [one for one in batch if isinstance(one, Prepared)]
+            stored = writer.append(
+                embed_batch(files, embedders, recipe), [one for one in batch if isinstance(one, Refused)]
+            )
+            refused += len(stored.rejects)
+            progress.advance(len(batch))
+        writer.commit()
+    return refused
+
+
+def index_facts(bench: BenchIndex) -> dict[str, object]:
+    """For the records: what the index holds, and what a gallery item costs."""
+    snapshot = require_current(bench.path)
+    gallery = open_gallery(bench.path, snapshot)
+    own = gallery.groups[: bench.gallery_rows]
+    items = len(set(own[own >= 0].tolist()))
+    row_bytes = sum(channel.row_bytes for channel in snapshot.channels)
+    return {
+        "items": items,
+        "rows": snapshot.rows,
+        "gallery_rows": bench.gallery_rows,
+        "bytes_per_item": bench.gallery_rows * row_bytes / max(1, items),
+        "rejected": bench.rejected,
+        "thresholds": [
+            {"channel": c.name, **(asdict(c.threshold) if c.threshold else {"value": None})} for c in snapshot.channels
+        ],
+    }

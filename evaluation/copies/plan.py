@@ -1,0 +1,163 @@
+"""What a copy benchmark does: gallery, distractors, negatives, systems, edit families, and how many queries."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import UsageError
+from ...images.copy_edits import FAMILIES, find_family
+from ...images.views import VIEW_ROWS, VIEW_SETS
+from ...indexer.options import DEFAULT_MODELS
+from ...indexer.row_codes import find_code
+from ...retrieval.calibrate import check_thresholds
+from ..systems.baselines import HASHES
+
+DEFAULT_EPSILONS = (0.5, 1.0, 2.0, 3.0, 5.0)
+DEFAULT_QUERIES = 500
+DEFAULT_FPR = 1e-3
+
+
+@dataclass(frozen=True)
+class CopyPlan:
+    """A whole benchmark.
+
+    Attributes:
+        gallery: folder or list file; its images are stored and, edited, queried.
+        distractors: folders or tar shards whose images are stored only.
+        negatives: images not stored: one half sets the thresholds, the other measures. A source that is given as
+            distractors too is halved by seed: one half is stored, the other are the negatives. None for no verdicts.
+        known_copies: CSV file of pairs that are copies of one another (``evaluation.known_copies``): a negative whose
+            copy is stored is left out.
+        models: embedder specs, one channel each.
+        views: views stored per gallery item; distractor_views: the same for distractors, ``same`` for those of views.
+        rows: how rows are stored, a key of ``indexer.row_codes.ROW_CODES``; None for what ``views`` asks for.
+        queries: items per family, drawn by seed and stratified over folders; None for all.
+        families: keys of ``images.copy_edits.FAMILIES``.
+        seed: of samples, halves and edits.
+        epsilons: budgets in RMSE levels at which certified rates are stated.
+        fpr: false-match rate per query that the thresholds aim at.
+        thresholds: ``local``, one for each row, or ``global``, one for each channel (``retrieval.calibrate``).
+        baselines: further systems: ``phash``, ``dhash``, ``pdq``, or embedder specs (an index of their own, with the
+            same views).
+        out: folder of indexes and records; what matches an earlier run is used again.
+        workers: threads that decode, edit and search; batch_size: images embedded at once.
+        device: where bulk embedding and the float32 search run.
+        command: the command line, for the record.
+        resume: go on with the newest unfinished run of ``out``, if there is one.
+    """
+
+    gallery: str
+    distractors: tuple[Path, ...] = ()
+    negatives: Path | None = None
+    known_copies: Path | None = None
+    models: tuple[str, ...] = DEFAULT_MODELS
+    views: str = "none"
+    distractor_views: str = "none"
+    rows: str | None = None
+    queries: int | None = DEFAULT_QUERIES
+    families: tuple[str, ...] = tuple(FAMILIES)
+    seed: int = 0
+    epsilons: tuple[float, ...] = DEFAULT_EPSILONS
+    fpr: float = DEFAULT_FPR
+    thresholds: str = "local"
+    baselines: tuple[str, ...] = ()
+    out: Path = Path("retr-copies")
+    workers: int = 2
+    batch_size: int = 32
+    device: str = "auto"
+    command: str = ""
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+        _check_names(self)
+        _check_places(self)
+
+    @property
+    def stored_distractor_views(self) -> str:
+        """The view set of distractors, by name."""
+        return self.views if self.distractor_views == "same" else self.distractor_views
+
+    @property
+    def stored_rows(self) -> str:
+        """How rows are stored, by name."""
+        return self.rows or VIEW_ROWS[self.views]
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Baselines that are perceptual hashes."""
+        return tuple(name for name in self.baselines if name in HASHES)
+
+    @property
+    def model_baselines(self) -> tuple[str, ...]:
+        """Baselines that are embedders."""
+        return tuple(name for name in self.baselines if name not in HASHES)
+
+    def as_json(self) -> dict[str, Any]:
+        """What belongs in the records: everything that the numbers depend on."""
+        return {
+            "gallery": self.gallery,
+            "distractors": [str(path) for path in self.distractors],
+            "negatives": None if self.negatives is None else str(self.negatives),
+            "known_copies": None if self.known_copies is None else str(self.known_copies),
+            "views": self.views,
+            "distractor_views": self.stored_distractor_views,
+            "rows": self.stored_rows,
+            "queries": self.queries,
+            "families": list(self.families),
+            "seed": self.seed,
+            "epsilons": list(self.epsilons),
+            "fpr": self.fpr,
+            "thresholds": self.thresholds,
+        }
+
+
+def _check_numbers(plan: CopyPlan) -> None:
+    budgets = plan.epsilons
+    if not budgets or not all(math.isfinite(e) and e > 0 for e in budgets):
+        raise UsageError(f"epsilons takes numbers above 0, got {', '.join(map(str, budgets)) or 'none'}")
+    if list(budgets) != sorted(set(budgets)):
+        raise UsageError(f"epsilons must rise, each once, got {', '.join(f'{e:g}' for e in budgets)}")
+    if plan.queries is not None and plan.queries < 1:
+        raise UsageError(f"queries must be at least 1, or None for all, got {plan.queries}")
+    if not 0.0 < plan.fpr < 1.0:
+        raise UsageError(f"fpr must lie between 0 and 1, got {plan.fpr}")
+    for name in ("workers", "batch_size"):
+        if getattr(plan, name) < 1:
+            raise UsageError(f"{name} must be at least 1, got {getattr(plan, name)}")
+    if plan.seed < 0:
+        raise UsageError(f"seed must be at least 0, got {plan.seed}")
+
+
+def _check_names(plan: CopyPlan) -> None:
+    for parameter, names in (("families", plan.families), ("models", plan.models)):
+        if not names or len(set(names)) < len(names):
+            raise UsageError(f"{parameter} needs one name or more, each once, got {', '.join(names) or 'none'}")
+    for name in plan.families:
+        find_family(name)
+    if plan.views not in VIEW_SETS:
+        raise UsageError(f"unknown view set {plan.views!r}; choose {', '.join(VIEW_SETS)}")
+    find_code(plan.stored_rows)
+    check_thresholds(plan.thresholds)
+    if plan.stored_distractor_views not in VIEW_SETS:
+        choices = ", ".join([*VIEW_SETS, "same"])
+        raise UsageError(f"unknown view set {plan.distractor_views!r} for distractors; choose {choices}")
+    if len(set(plan.baselines)) < len(plan.baselines):
+        raise UsageError(f"a baseline is named twice: {', '.join(plan.baselines)}")
+    if len(plan.models) == 1 and plan.models[0] in plan.baselines:
+        raise UsageError(f"{plan.models[0]} is the model itself; leave it out of the baselines")
+
+
+def _check_places(plan: CopyPlan) -> None:
+    if plan.known_copies is not None and plan.negatives is None:
+        raise UsageError("known_copies is about negatives; give negatives too")
+    if plan.gallery == "-":
+        raise UsageError("a benchmark reads its gallery more than once: give a folder or a list file, not -")
+    home = Path(plan.gallery).resolve()
+    if plan.out.resolve().is_relative_to(home) and home.is_dir():
+        raise UsageError(f"{plan.out} lies inside the gallery {plan.gallery}; name another folder to write to")
+    if plan.out.exists() and not plan.out.is_dir():
+        raise UsageError(f"{plan.out} is a file, and a folder is needed")

@@ -1,0 +1,1 @@
+"""``retr bench-knn``: labelled images, classified by their nearest neighbours."""

@@ -1,0 +1,1 @@
+"""What all audits share: run folders, records, frames, images, statistics."""

@@ -1,0 +1,1 @@
+"""What audits put side by side: indexes, perceptual hashes, and how they are attacked."""

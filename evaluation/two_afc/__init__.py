@@ -1,0 +1,1 @@
+"""``retr bench-2afc``: metrics judge triplets, before and after attacks."""

@@ -1,0 +1,195 @@
+"""One attack setting on a batch of triplets: attacked as one metric sees them, judged by it or by others."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...attacks.harness import Outcome, Subject, run_attack
+from ...attacks.media import Pixels
+from ...core.files import digest_json
+from ...images.policy import DecodePolicy
+from ..shared.attacking import keep
+from ..shared.records import Row
+from .metric import Array, System
+from .plan import TwoAFCPlan
+from .rows import Judged, View, attack_row, largest_change
+from .settings import Moves, Setting
+from .shift import shifts_of
+from .targets import Attacked, planes, target_of
+
+IMAGES = "images"
+_MEDIA = 2  # the float image and the PNG
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Runs attacks. Safe to use from several threads.
+
+    Attributes:
+        plan: of the run.
+        policy: how saved images are decoded.
+    """
+
+    plan: TwoAFCPlan
+    policy: DecodePolicy
+
+    def run(self, setting: Setting, moves: Moves, view: View, judges: Sequence[View] = ()) -> list[Row]:
+        """Attack the triplets of a view; the records of the saved images.
+
+        A triplet whose candidates are equally far has no order to change. One that a judge orders otherwise than the
+        attacked metric is no attack on that judge: there the attack pushes the way it already leans.
+
+        Args:
+            setting: of the attack.
+            moves: what it changes.
+            view: as the attacked metric judges them.
+            judges: the same triplets as other metrics judge them.
+        """
+        chosen = [place for place in range(len(view.triplets)) if _suits(setting, moves, view, place)]
+        if not chosen:
+            return []
+        attacked = Attacked(tuple(view.triplets[place] for place in chosen), view.order[chosen] > 0)
+        with tempfile.TemporaryDirectory(prefix="retr-2afc-") as work:
+            sizes = [_eps(setting, moves, view, place) for place in chosen]
+            outcomes = self._attack(setting, moves, view, attacked, sizes, Path(work))
+            rows = []
+            for judge in (view, *judges):
+                found = self._judged(judge, attacked, moves, outcomes, chosen)
+                if setting.goal == "embedding":
+                    found = _shifted(judge.system, attacked, outcomes, found)
+                for number, (place, outcome) in enumerate(zip(chosen, outcomes, strict=True)):
+                    if judge.order[place] != view.order[place]:
+                        continue
+                    source = None if judge is view else view.system.spec
+                    row = attack_row(
+                        judge, place, setting, moves, outcome, found[number], shown=self._shown, source=source
+                    )
+                    rows.append(self._kept(row, outcome))
+        return rows
+
+    @property
+    def _shown(self) -> int:
+        return ("float", "png").index(self.plan.medium)
+
+    def _attack(
+        self, setting: Setting, moves: Moves, view: View, attacked: Attacked, sizes: Sequence[float], work: Path
+    ) -> list[Outcome[Pixels]]:
+        subjects = [
+            Subject(
+                attacked.moved(place, moves), eps, self._seed(view, triplet.name, setting, moves), stem=f"{place:04d}"
+            )
+            for place, (triplet, eps) in enumerate(zip(attacked.triplets, sizes, strict=True))
+        ]
+        return run_attack(
+            setting.attack,
+            target_of(view.system, setting, moves, attacked),
+            subjects,
+            list,  # the images themselves: they are judged together with those that did not move
+            effort=replace(setting.effort, stop_on_success=not setting.endless),
+            folder=work,
+            policy=self.policy,
+            device=view.system.device,
+            # Attacks may be approximate; measuring is float64, and so is judging wherever the metric is.
+            dtype=torch.float32,
+        )
+
+    def _seed(self, view: View, triplet: str, setting: Setting, moves: Moves) -> int:
+        return int(digest_json(["2afc", self.plan.choice.seed, view.data, triplet, setting.label, moves])[:12], 16)
+
+    def _judged(
+        self,
+        judge: View,
+        attacked: Attacked,
+        moves: Moves,
+        outcomes: Sequence[Outcome[Pixels]],
+        chosen: Sequence[int],
+    ) -> list[tuple[Judged, Judged]]:
+        """What a metric says of the saved images, the float image and the PNG of each triplet."""
+        found = []
+        for medium in range(_MEDIA):
+            trials = [outcome.trials[medium] for outcome in outcomes]
+            near, far = _distances(judge, attacked, moves, [trial.verdict for trial in trials], chosen)
+            right = attacked.near_is_right
+            lefts, rights = np.where(right, far, near), np.where(right, near, far)
+            changes = [
+                trial.distance
+                if moves != "all"
+                else largest_change(attacked.moved(place, moves), trial.verdict, images=3)
+                for place, trial in enumerate(trials)
+            ]
+            found.append([Judged(*one) for one in zip(changes, lefts.tolist(), rights.tolist(), strict=True)])
+        return list(zip(*found, strict=True))
+
+    def _kept(self, row: Row, outcome: Outcome[Any]) -> Row:
+        """The record, with the saved image where it shall be kept."""
+        if self.plan.keep == "none" or (self.plan.keep == "alarms" and not row["alarm"]):
+            return row
+        file = outcome.trials[self._shown].path
+        names = [row[name] for name in ("system", "data", "query", "setting", "moves", "source")]
+        kept = self.plan.out / IMAGES / f"{digest_json(names)[:16]}{file.suffix}"
+        kept.parent.mkdir(exist_ok=True)
+        keep(file, kept, file.parent)
+        return {**row, "image": kept.relative_to(self.plan.out).as_posix()}
+
+
+def _eps(setting: Setting, moves: Moves, view: View, place: int) -> float:
+    return setting.eps if setting.at_radius is None else setting.at_radius * view.radii[place].against(moves)
+
+
+def _suits(setting: Setting, moves: Moves, view: View, place: int) -> bool:
+    """Whether there is something to attack: an order, or an embedding; and a radius, where that is the ball."""
+    if setting.at_radius is not None and view.radii[place].against(moves) <= 0.0:
+        return False
+    return view.order[place] != 0 or setting.goal == "embedding"
+
+
+def _distances(
+    judge: View, attacked: Attacked, moves: Moves, images: Sequence[Pixels], chosen: Sequence[int]
+) -> tuple[Array, Array]:
+    """(b,) twice: distances of the candidate that was nearer, and of the other one; unmoved pairs are as they were."""
+    right = attacked.near_is_right
+    clean = judge.left[list(chosen)], judge.right[list(chosen)]
+    parts = [attacked.part(number) for number in range(3)]
+    moved = planes(images)
+    if moves == "all":
+        parts = list(moved.chunk(3, dim=2))
+    else:
+        parts[("reference", "preferred", "other").index(moves)] = moved
+    near, far = (
+        _distance(judge.system, parts[0], parts[place]) if _touched(moves, place) else None for place in (1, 2)
+    )
+    return (
+        np.where(right, clean[1], clean[0]) if near is None else near,
+        np.where(right, clean[0], clean[1]) if far is None else far,
+    )
+
+
+def _shifted(
+    system: System, attacked: Attacked, outcomes: Sequence[Outcome[Pixels]], found: Sequence[tuple[Judged, Judged]]
+) -> list[tuple[Judged, Judged]]:
+    """The same, and how far the references' embeddings moved."""
+    assert system.embedder is not None, "only embedders have an embedding that moves"
+    clean = [one.reference / 255.0 for one in attacked.triplets]
+    both = []
+    for medium in range(_MEDIA):
+        changed = [outcome.trials[medium].verdict for outcome in outcomes]
+        shifts = shifts_of(system.embedder, clean, changed, [pair[medium].distance.l2 for pair in found])
+        both.append([replace(pair[medium], shift=shift) for pair, shift in zip(found, shifts, strict=True)])
+    return list(zip(*both, strict=True))
+
+
+def _touched(moves: Moves, place: int) -> bool:
+    """Whether the distance of the nearer (1) or farther (2) candidate changes."""
+    return moves in ("reference", "all") or place == ("reference", "preferred", "other").index(moves)
+
+
+def _distance(system: System, reference: Tensor, image: Tensor) -> Array:
+    return system.distances(reference.contiguous(), image.contiguous())

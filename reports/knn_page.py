@@ -1,0 +1,131 @@
+"""A k-NN benchmark as one self-contained HTML file, from its result alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.files import write_atomically
+from ..core.rounded import radius_text
+from ..core.units import Radius, rmse_of
+from ..evaluation.knn import KnnResult
+from ..evaluation.knn.summary import BudgetLine, KnnSummary
+from .kinds import bounds, count, ends, percent
+from .knn_table import budget_table, clean_table, remarks
+from .pages import Figure, Key, page
+from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
+
+_AXIS = "size of the change, RMSE in levels of 255"
+_BEYOND = 1.15
+"""How far a chart goes on after the largest budget."""
+
+
+def write_knn_page(path: Path, result: KnnResult, summary: KnnSummary) -> None:
+    """Write the page of a benchmark; it needs no other file, no network and no script.
+
+    Args:
+        path: the HTML file, replaced in one step.
+        result: a finished benchmark.
+        summary: its numbers.
+    """
+    write_atomically(path, knn_page(result, summary).encode())
+
+
+def knn_page(result: KnnResult, summary: KnnSummary) -> str:
+    """The page as text; see :func:`write_knn_page`."""
+    plan = result.plan
+    return page(
+        "knn.html.j2",
+        model=result.model,
+        when=result.model,
+        counted=[
+            f"{count(summary.queries)} queries",
+            f"{count(sum(result.gallery.values()))} images of {count(len(result.gallery))} labels",
+            f"k = {plan.k}",
+        ],
+        alarms=summary.alarms,
+        attacked=plan.attack,
+        keys=list(_keys(summary, plan.k)),
+        clean=clean_table(summary, plan.k),
+        figures=list(_figures(result, summary)),
+        budgets=budget_table(summary, plan.k),
+        remarks=list(remarks(summary, plan.k, result.rejected)),
+        run_facts=_facts(result),
+    )
+
+
+def _facts(result: KnnResult) -> list[tuple[str, str]]:
+    plan = result.plan
+    facts = [("model", result.model), ("digest", result.digest), ("gallery", str(plan.gallery))]
+    facts += [] if plan.queries is None else [("queries", str(plan.queries))]
+    facts += [("seed", str(plan.seed)), ("side", str(plan.side or "as they are"))]
+    facts += [("attack", f"apgd-l2, {plan.steps} steps, {plan.restarts} starts")] if plan.attack else []
+    return facts
+
+
+def _keys(summary: KnnSummary, k: int) -> Iterator[Key]:
+    yield Key(
+        percent(summary.accuracy.value), (f"of votes among {k} find the label", f"95 %: {bounds(summary.accuracy)}")
+    )
+    line = max(summary.lines, key=lambda one: (one.budget.unit == "rmse", one.budget.amount), default=None)
+    if line is not None and line.attacked is not None:
+        yield Key(percent(line.attacked.value), (f"still do under attack within {line.budget}",), "broken")
+    if line is not None:
+        yield Key(percent(line.certified.value), (f"proved to, whatever the change within {line.budget}",), "proved")
+    if summary.median_rmse is not None:
+        yield Key(radius_text(summary.median_rmse, decimals=2), ("median certified radius of right votes (RMSE)",))
+
+
+def _figures(result: KnnResult, summary: KnnSummary) -> Iterator[Figure]:
+    """The vote against the size of the change, and how certified radii are spread."""
+    right = [row for row in result.rows if row.correct]
+    if not right:
+        return
+    radii = np.sort([Radius(row.radius or 0.0, row.values).rmse for row in right])
+    places = _places(result, summary)
+    yield _votes(result, summary, radii, places)
+    if result.certified and summary.median_rmse is not None:
+        end = max(1.05 * float(radii[-1]), 1e-9)
+        marks = [Mark(at, str(line.budget)) for line, at in places[-1:] if at < end]
+        spread = histogram_chart(radii, x_max=end, axis="certified radius, RMSE in levels of 255",
+                                 label="certified radii of right votes", marks=marks, write=radius_text)  # fmt: skip
+        yield Figure("Certified radii", spread, f"Median {radius_text(summary.median_rmse, decimals=2)}.")
+
+
+def _places(result: KnnResult, summary: KnnSummary) -> list[tuple[BudgetLine, float]]:
+    """Budgets on an axis of RMSE, from the smallest; those in ℓ2 have a place only where all images are of one size."""
+    first, *others = {row.values for row in result.rows}
+    found = [
+        (line, line.budget.amount if line.budget.unit == "rmse" else rmse_of(line.budget.amount, first))
+        for line in summary.lines
+        if line.budget.unit == "rmse" or not others
+    ]
+    return sorted(found, key=lambda pair: pair[1])
+
+
+def _votes(
+    result: KnnResult, summary: KnnSummary, radii: npt.NDArray[np.float64], places: Sequence[tuple[BudgetLine, float]]
+) -> Figure:
+    right, of, clean = [row for row in result.rows if row.correct], len(result.rows), summary.accuracy.value
+    fell = [(min((one.l2 for one in row.attacked if one.l2 is not None), default=None), row.values) for row in right]
+    broken = np.sort([rmse_of(l2, values, up=True) for l2, values in fell if l2 is not None])
+    largest = places[-1][1] if places else float(radii[-1])
+    points = [
+        Point(at, line.attacked.value, line.attacked.low, line.attacked.high,
+              f"{line.budget}: {percent(line.attacked.value)} left, 95 % interval {ends(line.attacked)}")
+        for line, at in places if line.attacked is not None
+    ]  # fmt: skip
+    drawn = accuracy_chart(
+        clean=clean,
+        attacked=lambda amount: (len(right) - int((broken <= amount).sum())) / of,
+        certified=(lambda amount: int((radii > amount).sum()) / of) if result.certified else None,
+        points=points,
+        reach=largest if result.plan.attack else 0.0,
+        x_max=_BEYOND * max(largest, 1e-9),
+        axis=_AXIS,
+        label=f"{result.model}: right votes against the size of the change; clean {percent(clean)}",
+    )
+    return Figure("Right votes", drawn, f"Clean {percent(clean)} of {of} queries.")

@@ -1,0 +1,106 @@
+"""Pages by Jinja2: whole files that need no network and run no script. What is not markup is escaped, names and all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.names import shown
+from .html_tags import Html
+from .kinds import bounds, count, percent
+from .table import Table, Text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""What a page may load: nothing."""
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its title and what to see in it."""
+
+    title: str
+    chart: Html
+    note: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """One of the main figures of a page.
+
+    Attributes:
+        number: the figure.
+        words: what it is; each text on a line of its own.
+        kind: proved, broken, or neither.
+    """
+
+    number: str
+    words: tuple[str, ...]
+    kind: str = ""
+
+
+def page(template: str, **content: Any) -> str:
+    """A page as text.
+
+    Args:
+        template: its file in ``templates``.
+        content: what the template speaks of.
+    """
+    return _environment().get_template(template).render(**content)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    found = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_in_sight,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = Html((_TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    found.globals |= {"style": style, "policy": Html(POLICY), "cells": cells, "percent": percent, "bounds": bounds}
+    found.filters["count"] = count
+    return found
+
+
+def _in_sight(value: Any) -> Any:
+    """Every word on a page shows all of its characters; markup is left alone."""
+    return shown(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a page.
+
+    Attributes:
+        look: its classes; style: its ground.
+        text: what it says.
+    """
+
+    look: str
+    style: str
+    text: Text
+
+
+def cells(table: Table, row: Sequence[Any]) -> list[Cell]:
+    """A row for a page."""
+    found = []
+    for column, value, text in zip(table.columns, row, table.texts(row), strict=True):
+        look = ["words"] if column.kind.words else []
+        heated = column.kind.look == "heat" and isinstance(value, float)
+        if column.kind.look == "alarm":
+            look += ["alarm"] if value else []
+        elif column.kind.look != "heat" or heated:
+            look.append(column.kind.look)
+        found.append(Cell(" ".join(filter(None, look)), f"--share: {value:.3f}" if heated else "", text))
+    return found

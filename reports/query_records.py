@@ -1,0 +1,105 @@
+"""The records of ``retr query``: one for each input, the failed ones too; and their rows in CSV and Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..core.errors import ImageRejected
+from ..retrieval.answer import Answer
+from .emit import Columns, flatten
+
+SCHEMA = "retr.query/2"
+
+
+def answer_record(answer: Answer, query: str) -> dict[str, Any]:
+    """The record of an answered query.
+
+    Args:
+        answer: from the engine.
+        query: the name that it came under.
+    """
+    said = answer.as_json(query)
+    return {"schema": SCHEMA, "query": said["query"], "error": None, "detail": None} | said | {"schema": SCHEMA}
+
+
+def failed_record(why: ImageRejected, query: str, *, model: str, snapshot: str, k: int) -> dict[str, Any]:
+    """The record of an input that has no answer: the same keys, with ``error`` and ``detail``, and nothing else known.
+
+    Args:
+        why: its reason (a short stable name) is the error, its detail a sentence.
+        query: the name that it came under.
+        model: that was asked.
+        snapshot: that was asked.
+        k: how many matches were asked for.
+    """
+    blank = answer_record(Answer(0, 0, model, snapshot, "undecided", None, k, ()), query)
+    known = {key: value for key, value in blank.items() if key in ("schema", "query", "model", "snapshot", "k")}
+    return {key: _nothing(value) for key, value in blank.items()} | known | {"error": why.reason, "detail": why.detail}
+
+
+def _nothing(value: object) -> object:
+    return [] if isinstance(value, list) else {} if isinstance(value, dict) else None
+
+
+def _radius(name: str) -> dict[str, type]:
+    return {f"{name}.{unit}": float for unit in ("l2", "rmse", "psnr")}
+
+
+def _texts(*names: str) -> dict[str, type]:
+    return dict.fromkeys(names, str)
+
+
+COLUMNS: Columns = {
+    **_texts("schema", "query", "error", "detail"),
+    "width": int,
+    "height": int,
+    **_texts("model", "snapshot", "verdict", "point_verdict", "verdict_because"),
+    **_radius("eps"),
+    **_radius("copy"),
+    **_radius("not_a_copy"),
+    "k": int,
+    "match.rank": int,
+    **_texts("match.id", "match.path", "match.view"),
+    "match.score": float,
+    "match.distance": float,
+    "match.channel": str,
+    **_radius("match.top1"),
+    **_radius("match.topk"),
+    **_radius("match.copy"),
+    "match.accepted": bool,
+    "match.duplicates": str,
+    **dict.fromkeys(("threshold.value", "threshold.offset"), float),
+    "threshold.source": str,
+    "threshold.fpr": float,
+    "threshold.samples": int,
+    "threshold.upper95": float,
+    **dict.fromkeys(("threshold.provisional", "threshold.stale"), bool),
+    "certificate.exact": bool,
+    **dict.fromkeys(("certificate.rows_scanned", "certificate.rows_total"), int),
+    **{f"certificate.lipschitz.{part}": float for part in ("network", "resize", "total")},
+    **_texts("certificate.methods.network", "certificate.methods.resize"),
+    "certificate.slack": float,
+    **_texts("certificate.limited_by", "withheld"),
+    **dict.fromkeys(("seconds.embed", "seconds.search"), float),
+}
+"""Columns of CSV and Parquet, the same whatever was asked and found."""
+
+
+def query_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A record as rows of scalars: one for each match, or one with empty match columns where there is none.
+
+    Args:
+        record: of :func:`answer_record` or :func:`failed_record`.
+
+    Yields:
+        Values by names of :data:`COLUMNS`; ``threshold`` is the one of the channel that decides for the match.
+    """
+    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds")}
+    thresholds = {threshold["channel"]: threshold for threshold in record["thresholds"]}
+    for match in record["matches"] or [None]:
+        threshold = dict(thresholds.get(match["channel"], {})) if match else {}
+        threshold.pop("channel", None)
+        flat = flatten(common | {"match": match or {}, "threshold": threshold})
+        # A radius that is not there is None where it would be an object: there is no column of that name.
+        yield {name: value for name, value in flat.items() if name in COLUMNS or value is not None}

@@ -1,0 +1,190 @@
+"""From a ranking to the answer that is given: names from the catalog, radii with their units, the verdict in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..certificates.proof import Certificate
+from ..certificates.verdicts import verdict_at
+from ..core.rounded import budget_text, radius_text
+from ..core.units import Radius
+from ..indexer.gallery import Gallery
+from ..indexer.snapshot import Threshold
+from .answer import Answer, Match, VerdictName
+from .channel import Channel
+from .probe import Query
+from .ranking import RankedItem, Ranking
+
+NOT_ASKED = "not asked for (certify)"
+
+
+@dataclass(frozen=True)
+class Answering:
+    """How one query of an index is answered.
+
+    Attributes:
+        gallery, channels: of the index.
+        query: as embedded.
+        k: how many items were asked for.
+        certify: whether radii were.
+        eps: ℓ2 budget of the verdict; None for the verdict on the query as it is.
+        asked: the budget in the words it was asked in.
+    """
+
+    gallery: Gallery
+    channels: tuple[Channel, ...]
+    query: Query
+    k: int
+    certify: bool = False
+    eps: float | None = None
+    asked: str | None = None
+
+    def refuse(self, why: str) -> Answer:
+        """The answer to a query that cannot be compared at all."""
+        verdict: VerdictName = "undecided" if why_uncertified(self.channels) is None else "uncertified"
+        return replace(self._blank(), verdict=verdict, verdict_because=why, withheld=why)
+
+    def answer(self, ranking: Ranking) -> Answer:
+        """The answer that a settled ranking gives."""
+        proved = ranking.certified
+        verdict, because = self._verdict(ranking)
+        return replace(
+            self._blank(),
+            verdict=verdict,
+            verdict_because=because,
+            point_verdict=_point_verdict(ranking),
+            matches=tuple(self._match(number, item) for number, item in enumerate(ranking.items, start=1)),
+            eps=self._radius(self.eps) if proved else None,
+            copy=self._radius(ranking.copy or None),
+            not_a_copy=self._radius(ranking.nothing or None),
+            certificate=self._certificate(ranking) if proved else None,
+            withheld=None if proved else self._withheld(ranking),
+        )
+
+    def _blank(self) -> Answer:
+        """An answer that says nothing yet."""
+        return Answer(
+            width=self.query.width,
+            height=self.query.height,
+            model=model_name(self.channels),
+            snapshot=self.gallery.snapshot.id,
+            verdict="undecided",
+            point_verdict=None,
+            k=self.k,
+            matches=(),
+            thresholds=tuple(_describe(channel.name, channel.threshold) for channel in self.channels),
+        )
+
+    def _withheld(self, ranking: Ranking) -> str:
+        silent = _missing(ranking)
+        if silent is not None:
+            return silent
+        if self.certify and len(self.query.probes) > 1:
+            return "several channels are ranked by their margins, and the gallery is too small to set thresholds"
+        return why_uncertified(self.channels) or NOT_ASKED
+
+    def _verdict(self, ranking: Ranking) -> tuple[VerdictName, str | None]:
+        uncertified, point = why_uncertified(self.channels), _point_verdict(ranking)
+        if uncertified:
+            return "uncertified", uncertified
+        if point is None or (_missing(ranking) and self.eps is not None):
+            return "undecided", _missing(ranking) or (
+                "no threshold: the gallery is too small for one; calibrate the index, or give a threshold"
+            )
+        if not ranking.certified or self.eps is None:
+            return ("copy" if point == "copy" else "not-a-copy"), None
+        verdict = verdict_at(self.eps, copy=ranking.copy or 0.0, nothing=ranking.nothing or 0.0)
+        return (verdict, None) if verdict != "undecided" else (verdict, self._too_near(ranking, self.eps))
+
+    def _too_near(self, ranking: Ranking, eps: float) -> str:
+        """Why a verdict does not hold at the budget; what is proved is rounded down, what was asked is not rounded."""
+        reach = Radius(max(ranking.copy or 0.0, ranking.nothing or 0.0), self.query.values)
+        proved = f"RMSE {radius_text(reach.rmse)} (ℓ2 {radius_text(reach.l2)})"
+        asked = self.asked or f"ℓ2 {budget_text(eps)}"
+        return f"{ranking.point_verdict} is proved only up to {proved}, and {asked} was asked for"
+
+    def _radius(self, l2: float | None) -> Radius | None:
+        return None if l2 is None else Radius(l2, self.query.values)
+
+    def _match(self, number: int, item: RankedItem) -> Match:
+        row = self.gallery.describe(item.row)
+        group = int(self.gallery.groups[item.row])
+        return Match(
+            rank=number,
+            group=group,
+            id=str(row["id"]),
+            path=str(row["path"]),
+            view=str(row["view"]),
+            score=item.score,
+            distance=item.distance,
+            channel=self.channels[self.query.probes[item.probe].channel].name,
+            top1=self._radius(item.top1),
+            topk=self._radius(item.topk),
+            copy=self._radius(item.copy or None),
+            accepted=item.accepted,
+            duplicates=tuple(path for path in self.gallery.paths_of(group) if path != row["path"]),
+        )
+
+    def _certificate(self, ranking: Ranking) -> Certificate:
+        first = ranking.items[0]
+        # The probe with the largest constant stands for all: every radius was divided by its own L.
+        worst = max(self.query.embedded, key=lambda query: query.lipschitz.value if query.lipschitz else math.inf)
+        assert worst.network is not None
+        slack = 0.0
+        if first.raw_top1 is not None and first.top1 is not None:
+            slack = max(0.0, first.raw_top1 - first.top1)
+        limit = first.limited_by
+        return Certificate(
+            rows_scanned=ranking.scanned,
+            rows_total=ranking.total,
+            network=worst.network,
+            resize=worst.resize,
+            slack=slack,
+            limited_by=None if limit is None else self._id_of_item(limit),
+        )
+
+    def _id_of_item(self, row: int) -> str:
+        """The id of the first row of the item that a row is of."""
+        [first] = self.gallery.table.first_rows(self.gallery.groups[[row]])
+        return str(self.gallery.describe(int(first))["id"])
+
+
+def why_uncertified(channels: tuple[Channel, ...]) -> str | None:
+    """Why an index of these channels can certify nothing, or None."""
+    return next((why for channel in channels if (why := channel.why_uncertified)), None)
+
+
+def model_name(channels: tuple[Channel, ...]) -> str:
+    """Names of the channels' models."""
+    return "+".join(channel.name for channel in channels)
+
+
+def _missing(ranking: Ranking) -> str | None:
+    """Why nothing is proved where a part of the index was not scanned, or None."""
+    if ranking.scanned == ranking.total:
+        return None
+    return f"{ranking.total - ranking.scanned} of {ranking.total} rows were not scanned: a part of the index is silent"
+
+
+def _point_verdict(ranking: Ranking) -> str | None:
+    """What the threshold says; of rows that were not scanned it says nothing, and one of them might accept."""
+    return None if _missing(ranking) and ranking.point_verdict != "copy" else ranking.point_verdict
+
+
+def _describe(name: str, threshold: Threshold | None) -> dict[str, Any]:
+    if threshold is None:
+        return {"channel": name, "value": None, "source": "none"}
+    fpr = None if math.isnan(threshold.fpr) else threshold.fpr
+    return {
+        "channel": name,
+        "value": threshold.value,
+        "offset": threshold.offset,
+        "source": threshold.source,
+        "fpr": fpr,
+        "samples": threshold.samples,
+        "upper95": threshold.upper95,
+        "provisional": threshold.source == "leave-one-out",
+        "stale": threshold.stale,
+    }

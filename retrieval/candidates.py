@@ -1,0 +1,115 @@
+"""Several probes: the rows that each of them knows, with their margins (T9), and the items those rows are of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..certificates.channels import Margins, item_margins, margins, unseen_margins
+from ..certificates.within_channel import Surroundings
+from ..core.numerics import norm
+from ..indexer.items import Keys
+from ..indexer.vectors import Ids
+from .evidence import Evidence, Rows, number_items
+from .ranking import VIEWS_TRIED
+
+UNSEEN = -1
+"""Item number that stands for everything that no evidence lists."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one probe knows of the candidates.
+
+    Attributes:
+        seen: its evidence.
+        rows: all rows of it, by number.
+        items: (m,) the item of each.
+        margins: (m,) how deep the query lies inside of each row's copy region, in pixels.
+    """
+
+    seen: Evidence
+    rows: Rows
+    items: Ids
+    margins: Margins
+
+    @property
+    def surroundings(self) -> Surroundings | None:
+        """What T1 within this probe needs; None where it does not apply."""
+        probe = self.seen.probe
+        if probe.score != "cosine" or not 0.0 <= probe.tau <= 1.0:
+            return None
+        return Surroundings(probe.tau, probe.proved.lipschitz, probe.proved.forward_error, self.margins.growth)
+
+    def best_rows(self, item: int) -> Ids:
+        """Places of the item's rows with the largest margins, some of them; empty where this probe knows none."""
+        own = np.flatnonzero(self.items == item)
+        return own[np.argsort(-self.margins.values[own], kind="stable")[:VIEWS_TRIED]]
+
+    def unseen(self) -> Margins | None:
+        """One margin that stands for all rows that are not listed, as far out as is proved; None where all are."""
+        return None if self.seen.everything_listed else hidden_margins(self.seen, self.seen.unseen)
+
+
+def hidden_margins(seen: Evidence, b: float) -> Margins:
+    """One margin that stands for all rows of a probe that lie at least b away."""
+    probe = seen.probe
+    return unseen_margins(
+        b,
+        z_norm=float(norm(probe.z)),
+        dim=len(probe.z),
+        score=probe.score,
+        threshold=probe.tau,
+        lipschitz=probe.proved.lipschitz,
+        forward_error=probe.proved.forward_error,
+    )
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Every item that some probe knows.
+
+    Attributes:
+        parts: per probe.
+        keys: (g,) names of the items by number; firsts: (g,) the first row of each.
+        items: (g or g + 1,) their numbers, after UNSEEN where something is not listed.
+        total: their margins over all probes.
+    """
+
+    parts: tuple[Part, ...]
+    keys: Keys
+    firsts: Ids
+    items: Ids
+    total: Margins
+
+    @staticmethod
+    def of(evidence: Sequence[Evidence]) -> Candidates:
+        """All that the probes of a query know; each has a threshold and is certified."""
+        keys, firsts, numbers = number_items(evidence)
+        parts = tuple(_part(seen, items) for seen, items in zip(evidence, numbers, strict=True))
+        known = [(part.margins, part.items) for part in parts]
+        hidden = [(far, np.asarray([UNSEEN])) for far in (part.unseen() for part in parts) if far is not None]
+        items, total = item_margins([*known, *hidden])
+        return Candidates(parts, keys, firsts, items, total)
+
+    def first(self, k: int) -> Ids:
+        """Places of the first k items among ``items``, best first; of equals the one stored first."""
+        order = np.lexsort((self.items, -self.total.values))
+        return order[self.items[order] != UNSEEN][:k]
+
+
+def _part(seen: Evidence, items: Ids) -> Part:
+    every = Rows.stack((seen.listed, seen.own))
+    _, place = np.unique(every.ids, return_index=True)  # rows of whole items may be listed as well
+    every = every.take(place)
+    found = margins(
+        seen.probe.z,
+        every.numbers,
+        score=seen.probe.score,
+        threshold=seen.probe.tau,
+        lipschitz=seen.probe.proved.lipschitz,
+        forward_error=seen.probe.proved.forward_error,
+    )
+    return Part(seen, every, items[place], found)

@@ -1,0 +1,192 @@
+"""Evidence: what is known of the rows of a channel after they were asked about one probe, and how it is joined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..certificates.decision import ranking
+from ..indexer.items import NO_KEYS, Keys
+from ..indexer.vectors import Ids
+from .channel import Float64
+from .distances import reach_of
+from .probe import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of one channel, compared with a probe in float64.
+
+    Attributes:
+        ids: (m,) global numbers.
+        keys: (m,) name of each row's item.
+        firsts: (m,) the least number of a row of that item that the source holds.
+        numbers: (m, d) float64; unit rows for cosine.
+        scores: (m,) see ``certificates.decision.ranking_scores``.
+        distances: (m,) nearest values, see ``distances``.
+        limits: (m,) what the verdict compares each row's value with; None without a threshold.
+    """
+
+    ids: Ids
+    keys: Keys
+    firsts: Ids
+    numbers: Float64
+    scores: Float64
+    distances: Float64
+    limits: Float64 | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, places: Ids) -> Rows:
+        """Some of them, in that order."""
+        return Rows(
+            self.ids[places],
+            self.keys[places],
+            self.firsts[places],
+            self.numbers[places],
+            self.scores[places],
+            self.distances[places],
+            None if self.limits is None else self.limits[places],
+        )
+
+    @staticmethod
+    def stack(parts: Sequence[Rows]) -> Rows:
+        """One after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        limits = [part.limits for part in parts if part.limits is not None]
+        return Rows(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.firsts for part in parts]),
+            np.concatenate([part.numbers for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.distances for part in parts]),
+            np.concatenate(limits) if limits else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one or more sources say of their rows, asked about one probe.
+
+    Attributes:
+        probe: what they were asked about.
+        listed: rows in ranked order, ties by number.
+        own: more rows, those of ``whole`` items that need not be near.
+        whole: items all of whose rows are listed or in ``own``.
+        unseen: no live row that was scanned and is not listed is nearer than this (proved); inf where all are listed.
+        widest: the threshold of the row that accepts farthest out; None without a threshold.
+        longest: an upper bound on the norm of every row (Euclidean); 1 for cosine.
+        scanned: live rows that the list and the bound speak for.
+        total: live rows that there are.
+    """
+
+    probe: Probe
+    listed: Rows
+    own: Rows
+    whole: Keys
+    unseen: float
+    widest: float | None
+    longest: float
+    scanned: int
+    total: int
+
+    def __post_init__(self) -> None:
+        if not (self.unseen >= 0.0 and 0 <= self.scanned <= self.total):
+            raise ValueError(f"no evidence: unseen {self.unseen}, scanned {self.scanned} of {self.total}")
+
+    @property
+    def reach(self) -> float:
+        """A distance beyond which no row accepts."""
+        assert self.widest is not None, "a verdict needs a threshold"
+        return reach_of(self.widest, self.probe.score)
+
+    @property
+    def everything_listed(self) -> bool:
+        """Whether nothing that was scanned is left unlisted."""
+        return math.isinf(self.unseen)
+
+    @property
+    def silent(self) -> bool:
+        """Whether rows are missing that nothing is known of."""
+        return self.scanned < self.total
+
+    def silenced(self) -> Evidence:
+        """What is left of it when its source answers no more: a list that speaks for no row beside it."""
+        return replace(self, scanned=0, unseen=math.inf, whole=NO_KEYS)
+
+
+def nothing_from(probe: Probe, rows: int) -> Evidence:
+    """What a source with so many live rows says that never answered."""
+    none, limits = np.empty(0, dtype=np.int64), None if probe.threshold is None else np.empty(0)
+    empty = Rows(none, NO_KEYS, none, np.empty((0, len(probe.z))), np.empty(0), np.empty(0), limits)
+    return Evidence(probe, empty, empty, NO_KEYS, math.inf, probe.threshold, 0.0, 0, rows)
+
+
+def merge(parts: Sequence[Evidence]) -> Evidence:
+    """The evidence of several sources as that of one that holds all their rows.
+
+    Rows are put together and ranked anew. What none of them lists is as far as the weakest of their bounds says.
+
+    Args:
+        parts: at least one, all of the same probe; of sources that share no row.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    listed = Rows.stack([part.listed for part in parts])
+    speaking = [part for part in parts if not part.silent]
+    return Evidence(
+        probe=parts[0].probe,
+        listed=listed.take(ranking(listed.scores, listed.ids)),
+        own=Rows.stack([part.own for part in parts]),
+        whole=_in_all([part.whole for part in speaking]),
+        unseen=min(part.unseen for part in parts),
+        widest=_widest(parts),
+        longest=max(part.longest for part in parts),
+        scanned=sum(part.scanned for part in parts),
+        total=sum(part.total for part in parts),
+    )
+
+
+def _in_all(parts: Sequence[Keys]) -> Keys:
+    found = parts[0] if parts else NO_KEYS
+    for part in parts[1:]:
+        found = found[np.isin(found, part)]
+    return found
+
+
+def _widest(parts: Sequence[Evidence]) -> float | None:
+    known = [part.widest for part in parts if part.widest is not None]
+    if not known:
+        return None
+    return min(known) if parts[0].probe.score == "cosine" else max(known)
+
+
+def number_items(evidence: Sequence[Evidence]) -> tuple[Keys, Ids, list[Ids]]:
+    """Number the items of all rows, in the order of their first rows, so that equal items are ordered as stored.
+
+    Args:
+        evidence: of the probes of one query.
+
+    Returns:
+        keys (g,) and first rows (g,) of the items; per probe (listed + own,) the item of each row, listed rows first.
+    """
+    parts = [rows for one in evidence for rows in (one.listed, one.own)]
+    firsts = np.concatenate([rows.firsts for rows in parts])
+    keys = np.concatenate([rows.keys for rows in parts])
+    # Rows with one first row are of one item; the few others that are the same item lie in several sources.
+    starts, place, of_row = np.unique(firsts, return_index=True, return_inverse=True)
+    names, same = np.unique(keys[place], return_inverse=True)
+    first = np.full(len(names), np.iinfo(np.int64).max)
+    np.minimum.at(first, same, starts)
+    order = np.argsort(first)
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    items = number[same][of_row]
+    sizes = np.cumsum([len(one.listed) + len(one.own) for one in evidence])
+    return names[order], first[order], np.split(items, sizes[:-1])

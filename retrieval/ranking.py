@@ -1,0 +1,72 @@
+"""What a decision says: the first items with their radii, the verdict, and what must be asked before it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .source import Ask
+
+VIEWS_TRIED = 4
+"""How many of an item's best rows are tried against rivals (T3, T9); each gives a sound radius, the largest is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedItem:
+    """An item, its best row, and its radii (ℓ2 in pixels; None where not certified).
+
+    Attributes:
+        key: name of the item: the SHA-256 of its pixels.
+        row: global number of the row that decides for it; probe: place of the probe that row is compared with.
+        score, distance: see ``answer.Match``.
+        raw_top1: the top-1 radius before slack, for the record.
+        limited_by: a row of the rival item that limits top1, the first that is known; None where none does.
+        accepted: whether the query, as it is, is a copy of this item; None without a threshold.
+    """
+
+    key: bytes
+    row: int
+    score: float
+    distance: float
+    probe: int = 0
+    top1: float | None = None
+    topk: float | None = None
+    copy: float | None = None
+    raw_top1: float | None = None
+    limited_by: int | None = None
+    accepted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The first k items, exactly, and the verdict over the whole gallery (None without a threshold).
+
+    Attributes:
+        certified: whether the radii were asked for and are proved.
+        copy, nothing: radii of the verdict, in pixels.
+        listed_nothing: what ``nothing`` would be if nothing were hidden; 0 where the verdict is another.
+        scanned, total: live rows that the ranking stands on, and that there are.
+    """
+
+    items: tuple[RankedItem, ...]
+    point_verdict: str | None = None
+    certified: bool = False
+    copy: float | None = None
+    nothing: float | None = None
+    listed_nothing: float = 0.0
+    scanned: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A ranking by the evidence so far.
+
+    Attributes:
+        ranking: exact once nothing is needed.
+        needs: what must be asked before it stands.
+        wishes: what might enlarge its radius of "not a copy", which is sound without.
+    """
+
+    ranking: Ranking
+    needs: tuple[Ask, ...] = ()
+    wishes: tuple[Ask, ...] = ()

@@ -1,0 +1,118 @@
+"""The one loop: ask all sources, decide, and ask for what the decision still needs (THEORY §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+from .decide import GROWTH, decide
+from .evidence import Evidence, merge, nothing_from
+from .probe import Name, Probe
+from .ranking import Ranking
+from .source import Ask, NoAnswer, Source
+
+SHORTLIST = 128
+"""Rows proposed per probe before anything is known about how many are needed."""
+
+
+class Decides(Protocol):
+    """What a decision on evidence must say; see ``ranking.Decision``."""
+
+    @property
+    def needs(self) -> tuple[Ask, ...]:
+        """What must be asked before it stands."""
+        ...
+
+    @property
+    def wishes(self) -> tuple[Ask, ...]:
+        """What is worth asking once."""
+        ...
+
+
+D = TypeVar("D", bound=Decides)
+Pieces = list[Evidence]
+"""What each source says of one probe."""
+
+
+def settle(sources: Sequence[Source], probes: Sequence[Probe], k: int, *, certify: bool) -> Ranking:
+    """The exact answer to one query: the first k items over all sources, with radii if asked for.
+
+    Args:
+        sources: that hold the gallery between them.
+        probes: of the query.
+        k: how many items.
+        certify: also give radii, where they can be proved.
+    """
+    return settle_all(sources, [probes], k, certify=certify)[0]
+
+
+def settle_all(
+    sources: Sequence[Source], queries: Sequence[Sequence[Probe]], k: int, *, certify: bool
+) -> list[Ranking]:
+    """As :func:`settle` for several queries, with one first search for all of them."""
+    first = propose(sources, [probe for probes in queries for probe in probes], max(SHORTLIST, 4 * k))
+    found, place = [], 0
+    for probes in queries:
+        own, place = first[place : place + len(probes)], place + len(probes)
+        found.append(until_settled(sources, own, partial(decide, k=k, certify=certify)).ranking)
+    return found
+
+
+def propose(sources: Sequence[Source], probes: Sequence[Probe], count: int) -> list[Pieces]:
+    """Per probe, what each source finds near at first."""
+    asks = [Ask(probe, nearest=count) for probe in probes]
+    answers = [_ask(source, asks) or [nothing_from(probe, source.rows) for probe in probes] for source in sources]
+    return [[_known(answer[place]) for answer in answers] for place in range(len(probes))]
+
+
+def until_settled(sources: Sequence[Source], first: Sequence[Pieces], decision: Callable[..., D]) -> D:
+    """Ask, decide, and ask again, until a decision needs nothing more.
+
+    Args:
+        sources: that hold the gallery between them.
+        first: of :func:`propose`, for the probes of one query.
+        decision: pure: (evidence per probe, growth=…) → what is decided and what that needs.
+    """
+    pieces, growth, wished = {own[0].probe.name: list(own) for own in first}, GROWTH, False
+    while True:
+        found = decision([merge(own) for own in pieces.values()], growth=growth)
+        asks = found.needs or (() if wished else found.wishes)
+        if not asks or not _fetch(sources, pieces, asks):
+            return found
+        wished = wished or not found.needs
+        if any(ask.lists for ask in found.needs):
+            growth *= growth  # few steps lead from a near miss to the whole gallery
+
+
+def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Sequence[Ask]) -> bool:
+    """Put what the sources answer in its place; whether anything is there that was not."""
+    came = False
+    for number, source in enumerate(sources):
+        if any(own[number].silent for own in pieces.values()):
+            continue
+        answers = _ask(source, asks)
+        if answers is None:
+            for own in pieces.values():
+                own[number] = own[number].silenced()
+        for ask, answer in zip(asks, answers or (), strict=answers is not None):
+            if answer is not None:
+                own = pieces[ask.probe.name]
+                own[number] = answer if ask.lists else replace(own[number], own=answer.own, whole=answer.whole)
+                came = True
+        came = came or answers is None
+    return came
+
+
+def _ask(source: Source, asks: Sequence[Ask]) -> list[Evidence | None] | None:
+    """None where the source is silent."""
+    try:
+        return source.answer(asks)
+    except NoAnswer:
+        return None
+
+
+def _known(answer: Evidence | None) -> Evidence:
+    assert answer is not None, "a source always has its nearest rows"
+    return answer

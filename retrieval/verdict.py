@@ -1,0 +1,92 @@
+"""The verdict of one probe by its evidence (T4, T5), and what rows that are not listed leave of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ..certificates.decision import accepted, verdict_values
+from ..certificates.verdicts import VerdictRadii, unseen_nothing_radius, verdict_radii
+from ..core.numerics import norm
+from .distances import beyond
+from .evidence import Evidence, Rows
+from .probe import Probe
+from .ranking import Ranking
+from .source import Ask
+
+NOTHING_ROWS = 2048
+"""So many rows may be looked at for the sake of the "not a copy" radius alone, which is sound with fewer too."""
+_HALVINGS = 10
+
+
+def accepting(seen: Evidence) -> npt.NDArray[np.bool_]:
+    """(m,) which listed rows the query, as it is, is a copy of."""
+    assert seen.listed.limits is not None, "a verdict needs a threshold"
+    values = verdict_values(seen.probe.z, seen.listed.numbers, seen.probe.score)
+    return accepted(values, seen.probe.score, seen.listed.limits)
+
+
+def radii_of(probe: Probe, rows: Rows) -> VerdictRadii:
+    """T4/T5 of some rows, each with its own threshold."""
+    assert rows.limits is not None, "a verdict needs a threshold"
+    return verdict_radii(
+        probe.z,
+        rows.numbers,
+        score=probe.score,
+        threshold=rows.limits,
+        lipschitz=probe.proved.lipschitz,
+        forward_error=probe.proved.forward_error,
+    )
+
+
+def needed_for_verdict(seen: Evidence) -> float:
+    """How near an unseen row must not be for the verdict on the query as it is to stand.
+
+    With one threshold for all rows the nearest row decides, and is listed. With local ones a farther row may accept.
+    """
+    return beyond(seen.reach, seen.probe.score) if seen.probe.local else 0.0
+
+
+def hidden_nothing(seen: Evidence) -> float:
+    """A floor under the "not a copy" radius of every row that is not listed; inf when all are."""
+    if seen.everything_listed:
+        return math.inf
+    assert seen.widest is not None, "a verdict needs a threshold"
+    radius = unseen_nothing_radius(
+        seen.unseen,
+        z_norm=float(norm(seen.probe.z)),
+        dim=len(seen.probe.z),
+        score=seen.probe.score,
+        threshold=seen.widest,
+        lipschitz=seen.probe.proved.lipschitz,
+        forward_error=seen.probe.proved.forward_error,
+    )
+    return max(0.0, radius)
+
+
+def wish_for_nothing(seen: Evidence, ranking: Ranking) -> Ask | None:
+    """To list so many rows that hidden ones do not lower the "not a copy" radius, or less where those are too many.
+
+    None where they do not lower it.
+    """
+    wanted, near = ranking.listed_nothing, seen.unseen
+    if not wanted or hidden_nothing(seen) >= wanted:
+        return None
+    horizon = 2.0 if seen.probe.score == "cosine" else 4.0 * near
+    far = least_distance(lambda b: hidden_nothing(replace(seen, unseen=b)) >= wanted, near, horizon)
+    steps = tuple(near + part * (far - near) for part in (1.0, 0.5, 0.25))
+    return Ask(seen.probe, within=steps, most=NOTHING_ROWS, own=seen.whole)
+
+
+def least_distance(enough: Callable[[float], bool], near: float, far: float) -> float:
+    """The least distance found sufficient by halving, ``near`` if that is; ``far`` where none is."""
+    if enough(near):
+        return near
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (near + far)
+        near, far = (near, middle) if enough(middle) else (middle, far)
+    return far

@@ -1,0 +1,177 @@
+"""The index as an object: images of every kind, lists, errors in words of parameters, and what people see."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import retr
+from retr.api.images import read_image
+from retr.core.errors import ImageRejected, IntegrityError, UsageError
+from retr.core.units import Radius
+from retr.images.decode import load
+from retr.images.policy import DecodePolicy
+
+
+@pytest.fixture
+def index(home: Path) -> retr.Index:
+    return retr.open("my-index")
+
+
+def same(one: retr.Answer, other: retr.Answer) -> bool:
+    return replace(one, query="") == replace(other, query="")
+
+
+def test_every_kind_of_image_gives_the_same_answer(index: retr.Index) -> None:
+    pixels = np.asarray(Image.open("img.png"))
+    kinds = ["img.png", Path("img.png"), Path("img.png").read_bytes(), Image.open("img.png"), pixels, pixels / 255.0]
+    answers = index.query(kinds, k=3, certify=True, eps=2)
+    assert all(same(answers[0], answer) for answer in answers)
+    assert same(answers[0], index.query("img.png", k=3, certify=True, eps=2))
+    assert answers[0].verdict == "copy"
+    assert answers[0].copy is not None
+    assert answers[0].copy.rmse > 2
+    assert answers[0].eps is not None
+    assert answers[0].eps.rmse == 2.0
+
+
+def test_a_pil_image_is_what_its_file_is(tmp_path: Path, encoded) -> None:
+    upright = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 50, 4), dtype=np.uint8), "RGBA")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files: tuple[tuple[str, Image.Image, dict[str, Any]], ...] = (
+        ("a.png", upright, {}),
+        ("b.jpg", upright.convert("RGB"), {"exif": exif}),
+        ("c.jpg", upright.convert("L"), {}),
+        ("d.gif", upright.convert("P"), {}),
+    )
+    for name, image, options in files:
+        image.save(tmp_path / name, **options)
+        expected = load(tmp_path / name, policy=DecodePolicy()).pixels / 255.0
+        with Image.open(tmp_path / name) as opened:
+            assert np.array_equal(read_image(opened).pixels, expected), name
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((4, 4)), "H, W, 3"),
+        (np.zeros((2, 4, 4, 3)), "go into a list"),
+        (np.zeros((4, 4, 3), np.int64), "int64"),
+        (np.full((4, 4, 3), 255.0), "divide levels by 255"),
+        (np.full((4, 4, 3), -1.0), "-1 to -1"),
+        (np.full((4, 4, 3), np.nan), "got nan to nan"),
+        (7, "got int"),
+    ],
+)
+def test_what_is_no_image_is_refused(image: object, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read_image(image)  # type: ignore[arg-type]
+
+
+def test_a_rejected_image_of_a_list_is_named_or_kept(index: retr.Index) -> None:
+    with pytest.raises(ImageRejected) as caught:
+        index.query(["img.png", b"nothing"])
+    assert "image 1 of the list" in "".join(caught.value.__notes__)
+    kept = index.query([b"nothing", "img.png", "absent.png"], k=1, rejected="keep")
+    assert [type(one).__name__ for one in kept] == ["ImageRejected", "Answer", "ImageRejected"]
+    assert index.query([]) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"k": 0}, "k must be at least 1, got 0"),
+        ({"eps": -1}, "got -1 rmse"),
+        ({"eps": 1, "unit": "px"}, "unknown unit 'px'"),
+        ({"rejected": "drop"}, "rejected is raise or keep"),
+    ],
+)
+def test_bad_parameters_are_refused(index: retr.Index, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        index.query(["img.png"], **options)
+    assert "--" not in str(caught.value)
+
+
+def test_errors_of_the_indexer_speak_of_parameters(home: Path) -> None:
+    refused: tuple[dict[str, Any], ...] = (
+        {"resume": True, "restart": True},
+        {"batch_size": 0},
+        {"views": "all"},
+        {"models": ["block-means"]},
+    )
+    for options in refused:
+        with pytest.raises(UsageError) as caught:
+            retr.build("corpus", "my-index", **options)
+        assert "--" not in str(caught.value)
+        assert " -o" not in str(caught.value)
+
+
+def test_files_are_added_and_removed(index: retr.Index) -> None:
+    before = len(index)
+    report = index.add(["queries/edited-3.jpg", "pairs.csv"])
+    assert (report.seen, report.indexed, report.rejected) == (2, 1, 1)
+    assert len(index) == before + 1
+    assert index.query("queries/edited-3.jpg", k=1).matches[0].path.endswith("edited-3.jpg")
+    assert [row["path"].rpartition("/")[2] for row in index.rejects()] == ["pairs.csv"]
+    assert index.remove(index.query("queries/edited-3.jpg", k=1).matches[0]) == 1
+    with pytest.raises(UsageError, match="not in the index"):
+        index.remove(["corpus/none.png"])
+    assert len(index) == before == len(retr.open("my-index"))
+
+
+def test_equal_pixels_are_duplicates(index: retr.Index) -> None:
+    shutil.copy("queries/edited-3.jpg", "again.jpg")
+    index.add(["queries/edited-3.jpg", "again.jpg"])
+    (group,) = index.duplicates()
+    assert sorted(Path(path).name for path in group) == ["again.jpg", "edited-3.jpg"]
+
+
+def test_damage_is_found_by_verify(index: retr.Index, home: Path) -> None:
+    assert index.verify().endswith("match their SHA-256")
+    vectors = next((home / "my-index" / "segments").glob("*/*0.f32"))
+    data = bytearray(vectors.read_bytes())
+    data[100] ^= 1
+    vectors.write_bytes(bytes(data))
+    with pytest.raises(IntegrityError):
+        index.verify()
+
+
+def test_calibration_counts_at_once(index: retr.Index) -> None:
+    found = index.calibrate("absent", fpr=0.1, thresholds="global")
+    assert found.negatives == 20
+    thresholds = index.query("img.png", k=1).thresholds
+    assert [one["source"] for one in thresholds] == ["calibrated"] * 2
+
+
+def test_what_people_see(index: retr.Index) -> None:
+    assert repr(index).startswith("Index('my-index': 12 images, block-means+retr_s, snapshot ")
+    answer = index.query("img.png", certify=True)
+    assert "a copy, for every change within RMSE" in repr(answer)
+    evil = replace(answer, query="<script>", matches=(replace(answer.matches[0], path="a<b>&\x1b[31m.png"),))
+    page = evil._repr_html_()
+    assert "<script>" not in page
+    assert "a&lt;b&gt;&amp;\\x1b[31m.png" in page
+    assert "\x1b" not in page + repr(evil)
+    assert answer.as_json()["query"] == "img.png"
+
+
+def test_a_shown_radius_is_never_above_the_proved_one(index: retr.Index) -> None:
+    answer = index.query("img.png", certify=True, k=1)
+    radius = Radius(0.0352 - 1e-12, 300)
+    shown = replace(answer, copy=radius)
+    assert f"ℓ2 {0.0351}" in repr(shown)
+    assert f"ℓ2 {0.0351}" in shown._repr_html_()
+
+
+def test_bytes_of_a_stream_are_read(index: retr.Index) -> None:
+    buffer = io.BytesIO()
+    Image.open("img.png").save(buffer, "PNG")
+    assert index.query(buffer.getvalue(), k=1).verdict == "copy"

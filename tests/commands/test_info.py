@@ -1,0 +1,33 @@
+"""``retr info``."""
+
+from __future__ import annotations
+
+from command_line import one_line
+
+
+def test_info_verifies(retr, corpus, tmp_path):
+    assert retr("index", corpus, "-o", tmp_path / "index", "--model", "block-means:4").code == 0
+    facts = retr("info", tmp_path / "index", "--verify", "--format", "json")
+    assert facts.code == 0
+    assert (facts.json["schema"], facts.json["items"], facts.json["rows"]) == ("retr.info/1", 12, 12)
+    assert "match their SHA-256" in facts.json["verified"]
+    [rows] = (tmp_path / "index" / "segments").glob("*/rows-0.f32")
+    data = bytearray(rows.read_bytes())
+    data[40] ^= 1
+    rows.write_bytes(data)
+    assert "does not match its SHA-256" in one_line(retr("info", tmp_path / "index", "--verify"), 5)
+
+
+def test_the_index_is_named_by_place_or_by_option(retr, index, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETR_INDEX", str(tmp_path / "other"))
+    by_place, by_option = retr("info", index, "--format", "json"), retr("info", "-i", index, "--format", "json")
+    assert by_place.json == by_option.json
+    assert by_option.json["index"] == str(index)
+    assert "one index at a time" in one_line(retr("info", index, "-i", tmp_path), 2)
+
+
+def test_csv_has_no_json_in_its_cells(retr, index):
+    [row] = retr("info", index, "--format", "csv").rows
+    assert row["channels.0.name"] == "block-means:4"
+    assert row["channels.0.threshold.source"] == "leave-one-out"
+    assert not [cell for cell in row.values() if cell[:1] in ("{", "[")]

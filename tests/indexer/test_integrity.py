@@ -1,0 +1,216 @@
+"""Every planted change of a stored byte is noticed when the index is opened, and what was not read is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from drawn import Quiet
+
+from retr.core.cache import user_cache
+from retr.core.errors import IntegrityError
+from retr.indexer import integrity
+from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.catalog import ROW_SCHEMA
+from retr.indexer.gallery import open_gallery
+from retr.indexer.info import describe_index
+from retr.indexer.integrity import ContentCheck, check_content
+from retr.indexer.snapshot import Snapshot, require_current
+from retr.retrieval.engine import Engine
+
+
+@pytest.fixture(params=["float32", "int8"])
+def index(corpus: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    (corpus / "bad.jpg").write_bytes(b"no image")
+    options = IndexOptions(models=("block-means:4",), rows=request.param)
+    build_index(str(corpus), tmp_path / "index", options, Quiet())
+    return tmp_path / "index"
+
+
+def only_segment(index: Path) -> Path:
+    [segment] = require_current(index).segments
+    return index / "segments" / segment.id
+
+
+def rows_of(index: Path) -> tuple[Path, np.ndarray]:
+    [file] = only_segment(index).glob("rows-0.*")
+    return file, np.fromfile(file, dtype="<f4" if file.suffix == ".f32" else "<i1").reshape(22, 48)
+
+
+def negate_a_row(index: Path) -> None:
+    file, rows = rows_of(index)
+    rows[4] *= -1
+    file.write_bytes(rows.tobytes())
+
+
+def swap_two_rows(index: Path) -> None:
+    file, rows = rows_of(index)
+    rows[[3, 9]] = rows[[9, 3]]
+    file.write_bytes(rows.tobytes())
+
+
+def flip_one_bit(index: Path) -> None:
+    file, rows = rows_of(index)
+    data = bytearray(rows.tobytes())
+    data[-7] ^= 1  # never the sign, nor the ±127 of a row of codes
+    file.write_bytes(data)
+
+
+def swap_two_paths(index: Path) -> None:
+    file = only_segment(index) / "catalog.parquet"
+    rows = pq.read_table(file).to_pylist()
+    rows[0]["path"], rows[1]["path"] = rows[1]["path"], rows[0]["path"]
+    pq.write_table(pa.Table.from_pylist(rows, schema=ROW_SCHEMA), file, compression="zstd")
+
+
+def forget_a_reject(index: Path) -> None:
+    file = only_segment(index) / "rejects.parquet"
+    pq.write_table(pq.read_table(file).slice(0, 0), file)
+
+
+def edit_the_threshold(index: Path) -> None:
+    file = index / "snapshots" / f"{require_current(index).id}.json"
+    data = json.loads(file.read_bytes())
+    data["channels"][0]["threshold"]["value"] = 0.25
+    file.write_text(json.dumps(data))
+
+
+FAULTS = (negate_a_row, swap_two_rows, flip_one_bit, swap_two_paths, forget_a_reject, edit_the_threshold)
+
+
+@pytest.mark.parametrize("plant", FAULTS)
+def test_a_planted_change_is_noticed_at_opening(index: Path, plant: Callable[[Path], None]) -> None:
+    times = {path: path.stat() for path in index.rglob("*") if path.is_file()}
+    plant(index)
+    for path, stamp in times.items():  # as somebody would who wants it to look untouched
+        os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    for look in (Engine.open, describe_index):
+        with pytest.raises(IntegrityError, match=r"does not match its SHA-256|was altered"):
+            look(index)
+
+
+# -- files that are too large to be read every time -------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The same index where every file counts as large, changed long ago by the clock of the check."""
+    monkeypatch.setattr(integrity, "SMALL", 0)
+    monkeypatch.setattr(integrity, "_SETTLED_NS", -(10**15))
+    monkeypatch.setenv("RETR_CACHE", str(tmp_path / "cache"))
+    return index
+
+
+def check(index: Path, **options: object) -> ContentCheck:
+    return check_content(index, require_current(index), **options)  # type: ignore[arg-type]
+
+
+def counts(found: ContentCheck) -> tuple[int, int, int]:
+    return found.read, found.remembered, len(found.unread)
+
+
+def test_they_are_read_once_and_again_when_they_look_changed(large: Path) -> None:
+    first = check(large)
+    assert (first.files, counts(first), first.complete) == (3, (3, 0, 0), True)
+    assert first.bytes_read == sum(path.stat().st_size for path in only_segment(large).iterdir())
+    second = check(large)
+    assert (counts(second), second.bytes_read) == ((0, 3, 0), 0)
+    assert second.since == time.strftime("%Y-%m-%d", time.gmtime())
+    assert "3 did on" in str(second)
+    file, _ = rows_of(large)
+    os.utime(file)
+    assert counts(check(large)) == (1, 2, 0)
+    copy = file.with_name("copy")
+    copy.write_bytes(file.read_bytes())
+    os.utime(copy, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    copy.replace(file)  # another inode with the same size and time
+    assert counts(check(large)) == (1, 2, 0)
+    assert counts(check(large, everything=True)) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("plant", FAULTS)
+def test_a_planted_change_is_noticed_although_they_were_read_before(large: Path, plant: Callable[[Path], None]) -> None:
+    check(large)
+    times = {path: path.stat() for path in large.rglob("*") if path.is_file()}
+    plant(large)
+    for path, stamp in times.items():  # the time of change can be set back; that of the status cannot
+        os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    with pytest.raises(IntegrityError, match=r"does not match its SHA-256|was altered"):
+        Engine.open(large)
+
+
+def test_an_opening_reads_so_much_and_the_next_reads_on(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = sorted(path.stat().st_size for path in only_segment(large).iterdir())
+    monkeypatch.setattr(integrity, "READ_AT_ONCE", sizes[-1])
+    first = check(large)
+    assert (first.remembered, first.complete) == (0, False)
+    assert 0 < first.bytes_read <= sizes[-1]
+    assert first.bytes_read + first.bytes_unread == sum(sizes)
+    assert f"{len(first.unread)} were never read" in str(first)
+    assert "retr info --verify" in str(first)
+    for _ in range(2):
+        assert check(large).read > 0 or check(large).complete
+    assert counts(check(large)) == (0, 3, 0)
+
+
+def test_what_no_opening_may_read_is_said_every_time(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "READ_AT_ONCE", 0)
+    for _ in range(2):
+        assert counts(check(large)) == (0, 0, 3)
+    assert open_gallery(large, require_current(large)).content.unread
+    assert "3 files match" in describe_index(large, verify=True)["verified"]
+    assert counts(check(large)) == (0, 3, 0)  # verified is remembered
+
+
+def test_an_index_of_many_small_files_has_a_bound_too(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = sorted(path.stat().st_size for path in only_segment(index).iterdir())
+    monkeypatch.setattr(integrity, "SMALL_ALL", sum(sizes[:2]))
+    monkeypatch.setattr(integrity, "READ_AT_ONCE", 0)
+    assert counts(check(index)) == (2, 0, 1)
+
+
+def test_a_file_changed_a_moment_ago_is_not_remembered(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "_SETTLED_NS", 10**13)
+    for _ in range(2):
+        assert counts(check(large)) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"schema":"retr.content/1","files":7}', b'{"schema":"other"}'])
+def test_a_damaged_memory_is_none(large: Path, content: bytes) -> None:
+    check(large)
+    cache = user_cache()
+    assert cache is not None
+    [memory] = (cache / "content").iterdir()
+    memory.write_bytes(content)
+    assert counts(check(large)) == (3, 0, 0)
+    assert counts(check(large)) == (0, 3, 0)
+
+
+def test_a_memory_that_cannot_be_written_is_done_without(large: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for _ in range(2):
+        assert counts(check(large, cache=tmp_path / "file")) == (3, 0, 0)
+
+
+def test_nothing_is_written_into_the_index(large: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in large.rglob("*")}
+    Engine.open(large)
+    assert {path: path.stat().st_mtime_ns for path in large.rglob("*")} == before
+
+
+def test_what_was_read_for_one_snapshot_serves_the_next(large: Path, corpus: Path) -> None:
+    check(large)
+    (corpus / "new.png").write_bytes((corpus / "a" / "03.png").read_bytes())
+    build_index(str(corpus), large, IndexOptions(), Quiet())
+    snapshot: Snapshot = require_current(large)
+    assert len(snapshot.segments) == 2
+    # The writer has looked at what it wrote; then the new rows lost their second name, in ``staging/``.
+    assert counts(check(large)) == (1, 5, 0)
+    assert counts(check(large)) == (0, 6, 0)
