@@ -26,6 +26,7 @@ from .sites import Change, changes
 ROOT = Path(__file__).resolve().parents[3]
 FILES = (
     "core/numerics.py",
+    "core/rounded.py",
     "core/types.py",
     "core/units.py",
     "certificates/*.py",
