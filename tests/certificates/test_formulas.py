@@ -6,16 +6,17 @@ Each of their terms counts there: a factor, a sign or a missing term cannot hide
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from retr.certificates import channels, ranking, rounding, verdicts, within_channel
-from retr.core.types import UpperBound
+from retr.core.types import Score, UpperBound
 
 L, E = 1.5, 1e-3
-BUDGET = {"lipschitz": UpperBound(L, "test"), "forward_error": E}
-TIGHT = {"rel": 1e-13, "abs": 1e-14}
+BUDGET: dict[str, Any] = {"lipschitz": UpperBound(L, "test"), "forward_error": E}
+TIGHT: dict[str, Any] = {"rel": 1e-13, "abs": 1e-14}
 KINDS = ("plain", "tie", "behind", "far")
 
 
@@ -183,7 +184,8 @@ def test_t4_of_unseen_rows(coarse):
 
 
 def test_t9_errors(kind, coarse):
-    for score, tau in (("cosine", 0.6), ("euclidean", 1.7)):
+    thresholds: dict[Score, float] = {"cosine": 0.6, "euclidean": 1.7}
+    for score, tau in thresholds.items():
         z, _, rows = place(kind, score)
         got = channels.margins(z, rows, score=score, threshold=tau, **BUDGET)
         if score == "cosine":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ import pytest
 from retr.certificates import shortlist
 from retr.certificates.shortlist import TF32_UNIT
 from retr.core.numerics import UNIT32, UNIT64, gamma
-from retr.core.types import UpperBound
+from retr.core.types import Score, UpperBound
 
 L, E = 1.5, 1e-3
-BUDGET = {"lipschitz": UpperBound(L, "test"), "forward_error": E}
+BUDGET: dict[str, Any] = {"lipschitz": UpperBound(L, "test"), "forward_error": E}
 FLUSH = Fraction(2) ** -124
 ULP = Fraction(2) ** -52
 DIMS = (2, 7, 256, 1000)
@@ -182,7 +183,8 @@ def test_needed_separation():
     for random, _ in drawn(7):
         a, h = random.uniform(0, 1, size=2)
         z_norm = random.uniform(0.2, 5)
-        for score, scale in (("cosine", z_norm), ("euclidean", 1.0)):
+        scales: dict[Score, float] = {"cosine": z_norm, "euclidean": 1.0}
+        for score, scale in scales.items():
             exact = (Fraction(a) + 2 * Fraction(h) / Fraction(scale)) * (1 + Fraction(1e-14))
             just(shortlist.needed_separation(a, h, score=score, z_norm=z_norm), exact, above=True, room=8 * ULP)
     assert shortlist.needed_separation(0.25, -1.0, score="cosine", z_norm=1.0) == pytest.approx(0.25, rel=1e-13, abs=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from retr.core.numerics import UNIT64, gamma
 from retr.core.types import UpperBound
 
 L, E, STILL = 1.5, 1e-3, 1e-3
-BUDGET = {"lipschitz": UpperBound(L, "test"), "forward_error": E}
-TIGHT = {"rel": 1e-13, "abs": 1e-14}
+BUDGET: dict[str, Any] = {"lipschitz": UpperBound(L, "test"), "forward_error": E}
+TIGHT: dict[str, Any] = {"rel": 1e-13, "abs": 1e-14}
 
 
 def unit(x):
@@ -126,7 +127,8 @@ def test_t6_one_candidate_and_all(coarse):
         near_high, (far_low, far_high) = coarse.bounds(z - prey)[1], coarse.bounds(z - other)
         lead = far_low - near_high - 4 * coarse.gammas(z.size, 5) * (near_high + far_high)
         assert pairs.distance_differences(z, prey, other[None]) == pytest.approx([lead], **TIGHT)
-        for moving, movers in (("one-candidate", 1), ("all", 4)):
+        moved: dict[pairs.Moving, int] = {"one-candidate": 1, "all": 4}
+        for moving, movers in moved.items():
             got = pairs.triplet_radius(z, prey, other, moving=moving, **BUDGET)
             assert got == pytest.approx(max(0.0, (lead / movers - 2 * E) / L), **TIGHT)
         assert pairs.moving_gallery_ranking(z, prey, other[None], **BUDGET) == pytest.approx(
@@ -170,6 +172,7 @@ def test_a_length_of_a_billionth_is_rounding_and_no_direction():
 
 def test_cosine_leaves_a_moved_candidate_a_billionth():
     z, prey, other = np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]]), np.array([[-1.0, 1e-3]])
-    for moving, count in (("reference", 1.0), ("prey", 1.0), ("other", np.hypot(1, 1e-3))):
+    lengths: dict[triplets.Mover, float] = {"prey": 1e-6, "other": 1e-6 * math.hypot(1, 1e-3)}
+    for moving, length in lengths.items():
         reach = triplets.triplet_reach(z, 1e-6 * prey, 1e-6 * other, score="cosine", moving=moving)[0]
-        assert reach <= (1.0 if moving == "reference" else 1e-6 * count - 1e-9)
+        assert length - 1.001e-9 <= reach <= length - 0.999e-9

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from retr.core.types import Score, UpperBound
 
 FACTORS = (1e-6, 0.5)
 BOUND, ERROR = UpperBound(1.5, "test"), 1e-3
-BUDGET = {"lipschitz": BOUND, "forward_error": ERROR}
+BUDGET: dict[str, Any] = {"lipschitz": BOUND, "forward_error": ERROR}
 
 
 def unit(x):
@@ -61,7 +62,7 @@ def negated(function):
 
 def cases():
     """Name → a number, or several, that must never be too large."""
-    found = {
+    found: dict[str, Any] = {
         "gamma": negated(of(numerics.gamma, 9)),
         "times": negated(lambda: BOUND.times(UpperBound(1.1, "test")).value),
         "divide_down": of(rounding.divide_down, np.array([1.0, -1.0]), np.full(2, 0.5), np.full(2, 0.7)),
@@ -125,7 +126,7 @@ def largest_uncovered(norm, amount):
 def of_a_place(score, tie):
     z, winner, rivals = place(score, tie)
     key = f"{score}, tie" if tie else score
-    found = {f"pair_radii, {key}": of(ranking.pair_radii, z, winner, rivals, score=score, **BUDGET)}
+    found: dict[str, Any] = {f"pair_radii, {key}": of(ranking.pair_radii, z, winner, rivals, score=score, **BUDGET)}
     for threshold in (0.3, 0.8):
         given = {"score": score, "threshold": threshold, **BUDGET}
         # a row opposite to the query lies as far off as can be said, in one way or the other

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mutants import __main__ as command
@@ -84,7 +85,7 @@ def test_every_named_change_is_there_and_has_a_reason():
 def test_names_fit_by_line_token_and_place():
     line = "a = 1 + 1"
     found = changes("f.py", line.encode())
-    by = {"file": "f.py", "line": line, "why": "because"}
+    by: dict[str, Any] = {"file": "f.py", "line": line, "why": "because"}
     one = named.Named(**by, old="1", new="0", which=1)
     counted, known, stale = named.split(found, [one, named.Named(**by, old="2")])
     assert [(change.start, change.new) for change in known] == [(8, "0")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from retr.embedding.forward_error import SLOP, Affine, Claim
 from retr.embedding.residual import correlation_sums
 
 ROOM = 1.0 + SLOP
-TIGHT = {"rel": 1e-13, "abs": 0}
+TIGHT: dict[str, Any] = {"rel": 1e-13, "abs": 0}
 
 
 def coarse(n):
