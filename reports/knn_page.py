@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..core.files import write_atomically
 from ..core.rounded import radius_text
 from ..core.units import Radius, rmse_of
-from ..evaluation.knn import KnnResult
+from ..evaluation.knn.bench import KnnResult
 from ..evaluation.knn.summary import BudgetLine, KnnSummary
 from .kinds import bounds, count, ends, percent
 from .knn_table import budget_table, clean_table, remarks

@@ -295,7 +295,11 @@ class TestProfiles:
         data = encoded("PNG", flat((220, 40, 40)).quantize(4), icc_profile=swapped_profile())
         assert close(pixels(data), np.asarray(flat((40, 220, 40))), 3)
 
-    @pytest.mark.parametrize("profile", [b"junk" * 50, profile_bytes()[:100], profile_bytes("LAB"), b"\0" * 128])
+    @pytest.mark.parametrize(
+        "profile",
+        [b"junk" * 50, profile_bytes()[:100], profile_bytes("LAB"), b"\0" * 128],
+        ids=["junk", "cut", "lab", "zeros"],  # a profile holds the time of day
+    )
     def test_broken_or_foreign_profiles_are_ignored(self, bad_file_module, encoded, profile):
         assert np.array_equal(pixels(encoded("PNG", icc_profile=profile)), np.asarray(bad_file_module.photo()))
 

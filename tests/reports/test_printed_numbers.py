@@ -26,7 +26,7 @@ from rich.console import Console
 
 from retr.core.units import Radius
 from retr.evaluation.knn.summary import summarise_knn
-from retr.evaluation.summary import summarise
+from retr.evaluation.robustness.summary import summarise
 from retr.evaluation.two_afc.summary import summarise_triplets
 from retr.reports.attack_table import print_audit
 from retr.reports.audit_page import audit_page
