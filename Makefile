@@ -3,6 +3,7 @@
 #   make demo    set up, draw a corpus, and run the main job on it
 #   make test    set up, and pass the tests
 #   make check   set up, lint, types, the import contract, the documentation's commands, and the tests
+#   make mutants  one token changed at a time: which changes does no test notice? COUNT=n, and DRAW=n for others
 #   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
 PYTHON ?= python3
@@ -25,7 +26,7 @@ unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check check-long lint types imports docs constraints clean
+.PHONY: help set-up demo test check check-long lint types imports docs constraints mutants clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -108,6 +109,14 @@ constraints: | $(READY)
 	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
 	  --no-annotate --no-emit-index-url --no-emit-find-links --color never --quiet \
 	  --custom-compile-command 'make constraints' --output-file constraints.txt
+
+# How many small faults, and which ones: make mutants COUNT=200 DRAW=1
+COUNT ?= 60
+DRAW  ?= 0
+
+# Changes one token at a time in a copy of the project, and fails if the tests notice fewer than 95 in 100.
+mutants: $(READY)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m mutants --count $(COUNT) --seed $(DRAW)
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -159,7 +159,7 @@ def half_leads(value: float, error: float, others: Margins) -> Array:
         others: the m_j; their growth holds for m too.
 
     Returns:
-        (m,) signed, in pixels; inf where a number is −inf: nothing is there.
+        (m,) signed, in pixels; the largest float64 or nearly so where a number is −inf: nothing is there.
     """
     lead = down(value - others.values)
     numerator = down(lead - up(2.0 * up(error + others.errors)))

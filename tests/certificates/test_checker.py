@@ -27,6 +27,16 @@ def test_the_boundary_is_sharp(score):
     assert len(top1_violations(z, ROWS[0], ROWS[1:], score=score, radius=2.5, lipschitz=1.0)) == 2
 
 
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+def test_a_distance_that_is_a_float_may_be_claimed_to_the_last_digit(score):
+    """h = 2 towards the opposite row, reached from a query of twice its length; and 1 where L is 2."""
+    for lipschitz, radius in ((1.0, 2.0), (2.0, 1.0), (0.5, 4.0)):
+        claim = {"score": score, "lipschitz": lipschitz}
+        assert not top1_violations([2.0, 0.0], ROWS[0], ROWS[2:], radius=radius, **claim)
+        found = top1_violations([2.0, 0.0], ROWS[0], ROWS[2:], radius=math.nextafter(radius, 9), **claim)
+        assert [(v.row, v.claimed) for v in found] == [(0, math.nextafter(radius, 9))]
+
+
 def test_ties_and_losers_allow_only_zero():
     for rival in (ROWS[0], [1.0, 1e-300]):
         assert not top1_violations([1.0, 0.0], ROWS[0], [rival], score="cosine", radius=0.0, lipschitz=1.0)
@@ -40,6 +50,8 @@ def test_distances_have_more_digits_than_floats():
     assert half_space_distance([2.0, 0.0], ROWS[0], ROWS[0], "euclidean") == 0
     s = signed_distance([0.0, 3.0], ROWS[0], score="cosine", threshold=0.5)  # 90° − 60° outside: 3·sin 30°
     assert abs(s + Decimal("1.5")) < Decimal("1e-15")
+    s = signed_distance([3.0, 4.0], ROWS[0], score="cosine", threshold=0.5)  # 5·(sin 60°·0.6 − cos 60°·0.8)
+    assert abs(s - (Decimal(27).sqrt() / 2 - 2)) < Decimal("1e-25")
     assert signed_distance([-3.0, 0.0], ROWS[0], score="cosine", threshold=0.5) == -3
     assert signed_distance([3.0, 4.0], [0.0, 0.0], score="euclidean", threshold=6.0) == 1
 

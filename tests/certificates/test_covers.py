@@ -35,6 +35,7 @@ def test_boundaries_are_not_covered():
     assert covers(2.0 + 1e-12, "linf", 0.5, 16)
     assert not covers(3.0, "pixels", 3, 300)
     assert not covers(0.0, "l1", 0.0, 3)
+    assert covers(0.5, "l1", 0.25, 1)
 
 
 def test_bad_numbers_are_refused():

@@ -234,6 +234,15 @@ def test_items_with_views_keep_their_place(seed, score):
             assert radius == 0 or sum(value >= best[0] for value in best[1:]) < k
 
 
+def test_the_best_view_counts():
+    radii = np.array([[1.0, 5.0, 4.0], [3.0, 2.0, 9.0], [-1.0, 8.0, 7.0]])
+    assert views_radius(radii) == 2.0
+    assert views_radius(-radii) == 0.0
+    names, per_item = item_radii(radii, np.array([4, 2, 4]))
+    assert names.tolist() == [2, 4]
+    assert per_item.tolist() == [8.0, 3.0]
+
+
 def test_views_restore_the_radius_of_a_known_copy():
     z, rows = problem(3, 6, 4, "cosine")
     rows[1] = rows[0]

@@ -1,0 +1,1 @@
+"""Small faults, one token each, and whether the tests notice them: ``make mutants``."""
