@@ -20,7 +20,7 @@ from retr.retrieval.engine import Engine
 ROUNDING = 1e-4
 
 
-class Coarse(BlockMeans):
+class Coarse(BlockMeans):  # pyright: ignore[reportGeneralTypeIssues]
     """Block means of which no better rounding is proved."""
 
     def rounding(self, dtype: torch.dtype) -> UpperBound:
