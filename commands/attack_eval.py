@@ -29,12 +29,16 @@ SHOWN = 12
 
 
 @app.command(
-    "attack-eval", epilog="Example: retr attack-eval -i my-index queries/ --truth pairs.csv --budgets 0.5,1,2,3"
+    "attack-eval",
+    short_help="Attack an index, and hold every certificate.",
+    epilog="Example: retr attack-eval -i my-index queries/ --truth pairs.csv --budgets 0.5,1,2,3",
 )
 def attack_eval(
     queries: Annotated[
         str | None,
-        typer.Argument(help="Query images: a folder, a list file or - [default: edits of the index's items]."),
+        typer.Argument(
+            metavar="QUERIES", help="Query images: a folder, a list file or - [default: edits of the index's items]."
+        ),
     ] = None,
     index: IndexOption = None,
     truth: Annotated[
@@ -88,7 +92,9 @@ def attack_eval(
         typer.Option(help="Evaluations of the loss per start, for attacks that see no gradient [default: 200]."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples, edits and starts.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for records and images [default: retr-audit/RUN].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for records and images [default: retr-audit/RUN].")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished audit of the same plan.")] = False,
     keep: KeepOption = "alarms",
     page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,

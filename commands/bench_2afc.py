@@ -15,6 +15,7 @@ app = typer.Typer()
 
 @app.command(
     "bench-2afc",
+    short_help="Let metrics judge triplets, and attack them.",
     epilog="Example: retr bench-2afc --data synthetic:./photos --metric l2 --metric retr:retr_s --limit 100",
 )
 def bench_2afc(

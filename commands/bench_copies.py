@@ -25,10 +25,13 @@ app = typer.Typer()
 
 @app.command(
     "bench-copies",
+    short_help="Measure how well edited copies are found.",
     epilog="Example: retr bench-copies ./photos --distractors ./others --negatives ./others --queries 200",
 )
 def bench_copies(
-    gallery: Annotated[str, typer.Argument(help="Images to store and, edited, to query: a folder or a list file.")],
+    gallery: Annotated[
+        str, typer.Argument(metavar="GALLERY", help="Images to store and, edited, to query: a folder or a list file.")
+    ],
     distractors: Annotated[
         list[Path] | None, typer.Option(help="Images stored beside them: a folder or a .tar shard; repeatable.")
     ] = None,

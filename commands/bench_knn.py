@@ -15,15 +15,18 @@ app = typer.Typer()
 
 @app.command(
     "bench-knn",
+    short_help="Measure labels by nearest neighbours.",
     epilog="Example: retr bench-knn ./labelled --split 2 --model retr_s --k 5 --side 64 --attack",
 )
 def bench_knn(
-    gallery: Annotated[Path, typer.Argument(help="A folder of folders of images; their names are the labels.")],
+    gallery: Annotated[
+        Path, typer.Argument(metavar="GALLERY", help="A folder of folders of images; their names are the labels.")
+    ],
     queries: Annotated[Path | None, typer.Option(help="Another such folder to ask with [default: --split].")] = None,
     split: Annotated[int, typer.Option(help="Without --queries: images of each label that ask.")] = 1,
     level: Annotated[int, typer.Option(help="How many folders make up a label.")] = 1,
     model: Annotated[str, typer.Option(help="Embedder; see: retr models list.")] = "retr_s",
-    k: Annotated[int, typer.Option("--k", help="Voters, and first places of recall@k.")] = 5,
+    k: Annotated[int, typer.Option("-k", "--k", help="Voters, and first places of recall@k.")] = 5,
     side: Annotated[int | None, typer.Option(help="Resize images to so many pixels [default: as they lie].")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many queries, drawn by seed.")] = None,
     rmse: Annotated[str, typer.Option(help="Sizes of changes, RMSE in 8-bit levels.")] = "0.5,1,2,3,5",

@@ -15,7 +15,10 @@ from .output import say, stoppable
 app = typer.Typer()
 
 
-@app.command(epilog="Example: retr calibrate my-index ./known-absent --fpr 1e-3")
+@app.command(
+    short_help="Set the threshold on images known to be absent.",
+    epilog="Example: retr calibrate my-index ./known-absent --fpr 1e-3",
+)
 def calibrate(
     places: Annotated[
         list[str],

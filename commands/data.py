@@ -23,7 +23,7 @@ def data_list(form: FormatOption = "table") -> None:
 
 @app.command("info", epilog="Example: retr data info bapps")
 def data_info(
-    name: Annotated[str, typer.Argument(help="As in: retr data list.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in: retr data list.", show_default=False)],
     form: FormatOption = "table",
 ) -> None:
     """Say how to get a data set, and how it must lie on disk. Nothing is fetched."""

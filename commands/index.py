@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +27,18 @@ app = typer.Typer()
 @app.command(epilog="Example: retr index ./corpus -o my-index")
 def index(
     corpus: Annotated[
-        str, typer.Argument(help="A folder (recursive), a file that lists paths, or - for standard input.")
+        str,
+        typer.Argument(
+            metavar="CORPUS", help="A folder (recursive), a file that lists paths, or - for standard input."
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
     ] = None,
     model: ModelsOption = None,
-    views: Annotated[str | None, typer.Option(help="Stored views per image: none, flip, light or standard.")] = None,
+    views: Annotated[
+        str | None, typer.Option(help="Stored views per image: none, flip, light or standard [default: none].")
+    ] = None,
     rows: RowsOption = None,
     pretrained: PretrainedOption = True,
     workers: WorkersOption = CORES,
@@ -74,5 +80,6 @@ def index(
         report = build_index(corpus, index_path(output), options, bar)
     say({"schema": "retr.index-run/1", **asdict(report)}, form, print_run)
     if report.rejected:
-        note("some inputs were rejected; see them with: retr info --rejects")
+        place = shlex.quote(report.index)
+        note(f"{report.rejected} of {report.seen} inputs were rejected; see them with: retr info {place} --rejects")
         raise typer.Exit(REJECTED)

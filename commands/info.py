@@ -16,7 +16,7 @@ app = typer.Typer()
 
 @app.command(epilog="Example: retr info my-index --verify")
 def info(
-    path: Annotated[Path | None, typer.Argument(metavar="[INDEX]", help="The index, unless -i names it.")] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="INDEX", help="The index, unless -i names it.")] = None,
     index: IndexOption = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check every file against its SHA-256.")] = False,
     rejects: Annotated[bool, typer.Option("--rejects", help="List the refused inputs instead.")] = False,

@@ -27,7 +27,7 @@ def models_list(form: FormatOption = "table") -> None:
 
 @app.command("show", epilog="Example: retr models show block-means")
 def models_show(
-    spec: Annotated[str, typer.Argument(help="A model, as for --model: a name or a file.")],
+    spec: Annotated[str, typer.Argument(metavar="MODEL", help="A model, as for --model: a name or a file.")],
     pretrained: PretrainedOption = True,
     form: FormatOption = "table",
 ) -> None:
@@ -38,9 +38,13 @@ def models_show(
     say(describe_model(spec, pretrained=pretrained), form, print_model)
 
 
-@app.command("prove", epilog="Example: retr models prove lipsim.safetensors")
+@app.command(
+    "prove",
+    short_help="Prove a model's constant again from its weights.",
+    epilog="Example: retr models prove lipsim.safetensors",
+)
 def models_prove(
-    file: Annotated[Path, typer.Argument(help="A model file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file, or the name of a packaged model.")],
     form: FormatOption = "table",
 ) -> None:
     """Prove a model file's constant again, layer by layer; exits with 5 where header or weights were changed."""
@@ -50,10 +54,16 @@ def models_prove(
     say(prove_file(file), form, print_proof)
 
 
-@app.command("convert", epilog="Example: retr models convert model.ckpt-1.pth lipsim.safetensors")
+@app.command(
+    "convert",
+    short_help="Convert a published checkpoint to a model file.",
+    epilog="Example: retr models convert model.ckpt-1.pth lipsim.safetensors",
+)
 def models_convert(
-    checkpoint: Annotated[Path, typer.Argument(help="A published LipSim checkpoint (model.ckpt-N.pth).")],
-    output: Annotated[Path, typer.Argument(help="The model file to write (*.safetensors).")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A published LipSim checkpoint (model.ckpt-N.pth).")
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The model file to write (*.safetensors).")],
     q: Annotated[
         str, typer.Option(help="published: the function the authors' code computes; right: q scales as in the theorem.")
     ] = "published",

@@ -22,11 +22,14 @@ UNITS = {"rmse": "RMSE {}", "l2": "ℓ2 {}", "psnr": "PSNR {} dB"}
 """How a budget is said, by its unit."""
 
 
-@app.command(epilog="Example: retr query img.png --certify --eps 2 --unit rmse")
+@app.command(
+    short_help="Find copies of images, and prove the answer.",
+    epilog="Example: retr query img.png --certify --eps 2 --unit rmse",
+)
 def query(
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Images, folders, files that list paths, or - for standard input."),
+        typer.Argument(metavar="IMAGE", help="Images, folders, files that list paths, or - for standard input."),
     ],
     index: IndexOption = None,
     k: Annotated[int, typer.Option("-k", help="How many matches.", min=1)] = 10,
@@ -36,7 +39,9 @@ def query(
         typer.Option(help="Budget of the proved verdict [default with --certify: 1 rmse]; implies --certify."),
     ] = None,
     unit: Annotated[str, typer.Option(help="Unit of --eps: rmse (8-bit levels), l2 (pixels) or psnr (dB).")] = "rmse",
-    threshold: Annotated[float | None, typer.Option(help="Replace the stored threshold.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Replace the stored threshold (index of one channel).")
+    ] = None,
     require_certificate: Annotated[
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
@@ -115,11 +120,11 @@ class _Printed:
 
         asked = None if self.asked is None else UNITS[self.asked[1]].format(budget_text(self.asked[0]))
         for outcome in outcomes:
-            name = self._watch(outcome)
+            self._watch(outcome)
             if outcome.answer is not None:
-                print_answer(outcome.answer, name, asked=asked)
+                print_answer(outcome.answer, outcome.path, asked=asked)
             elif outcome.refused is not None:
-                print_refusal(outcome.refused, name)
+                print_refusal(outcome.refused, outcome.path)
 
     def _record(self, outcome: Outcome) -> dict[str, Any]:
         from ..reports.query_records import answer_record, failed_record
@@ -138,7 +143,7 @@ class _Printed:
         if outcome.answer is None:
             self.refused += 1
             if self.form != "table":
-                note(f"{name}: {outcome.refused}")
+                note(f"{outcome.path}: {outcome.refused}")
         elif outcome.answer.withheld and self.asked is not None:
-            self.withheld.append(f"{name}: {outcome.answer.withheld}")
+            self.withheld.append(f"{outcome.path}: {outcome.answer.withheld}")
         return name

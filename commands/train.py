@@ -14,7 +14,7 @@ from .output import INTERRUPTED, note, say
 app = typer.Typer(no_args_is_help=True, help="Train certified embedders: copies, distill, 2afc.")
 
 SourcesArgument = Annotated[
-    list[Path], typer.Argument(metavar="SOURCE...", help="Folders of images, tar shards, or folders of shards.")
+    list[Path], typer.Argument(metavar="SOURCE", help="Folders of images, tar shards, or folders of shards.")
 ]
 RunOption = Annotated[Path, typer.Option("-o", "--output", help="Folder of the run: checkpoint, logs, model files.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run of the folder, if there is one.")]
@@ -39,7 +39,11 @@ SetOption = Annotated[
 ]
 
 
-@app.command("copies", epilog="Example: retr train copies ./photos -o run --steps 4000 --precision bf16")
+@app.command(
+    "copies",
+    short_help="Train to find edited copies, with radii.",
+    epilog="Example: retr train copies ./photos -o run --steps 4000 --precision bf16",
+)
 def train_copies(
     sources: SourcesArgument,
     output: RunOption,
@@ -94,7 +98,11 @@ def train_distill(
     )
 
 
-@app.command("2afc", epilog="Example: retr train 2afc ./nights -o run --steps 2000")
+@app.command(
+    "2afc",
+    short_help="Train on which of two images is nearer to a third.",
+    epilog="Example: retr train 2afc ./nights -o run --steps 2000",
+)
 def train_two_afc(
     sources: SourcesArgument,
     output: RunOption,

@@ -124,7 +124,8 @@ def plan(photos: Sequence[str], *, count: int, kinds: Sequence[Pairing], seed: i
         raise UsageError(f"a data set has at least one triplet, got {count}")
     if count > len(photos) * len(kinds):
         raise UsageError(
-            f"{count} triplets of {len(kinds)} kinds need {-(-count // len(kinds))} photos, and there are {len(photos)}"
+            f"{count} triplets of {len(kinds)} kinds need {-(-count // len(kinds))} photos, "
+            f"and there are {len(photos)}: ask for at most {len(photos) * len(kinds)} triplets (limit)"
         )
     shares = [count // len(kinds) + (place < count % len(kinds)) for place in range(len(kinds))]
     columns = [

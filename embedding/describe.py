@@ -44,6 +44,12 @@ def _file_of(spec: str) -> Path | None:
     return Path(spec.removeprefix("file:")) if spec.endswith(SUFFIX) or spec.startswith("file:") else None
 
 
+def _packaged(path: Path) -> Path:
+    """The file that a packaged model's name stands for; any other path as it is."""
+    inside = packaged_file(str(path)) if str(path) in NAMES and not path.exists() else None
+    return inside or path
+
+
 def _called(embedder: Embedder, path: Path) -> str:
     """Its name; a file is no packaged model because its header bears the name of one, as older training runs wrote."""
     return path.stem if embedder.name in NAMES and embedder.spec not in NAMES else embedder.name
@@ -52,6 +58,9 @@ def _called(embedder: Embedder, path: Path) -> str:
 def prove_file(path: Path) -> dict[str, Any]:
     """Prove a model file's constant again from its weights, and hold every statement of its header against that.
 
+    Args:
+        path: of the file, or the name of a packaged model.
+
     Returns:
         Per layer and in total: value, method and slack (value − 1, rounded up); the rounding per dtype.
 
@@ -59,7 +68,7 @@ def prove_file(path: Path) -> dict[str, Any]:
         ModelError: where there is no such file, or it is not one of ours.
         IntegrityError: where header or weights were changed, naming what differs.
     """
-    path = Path(path)
+    path = _packaged(Path(path))
     embedder = load_model(path, anew=True)
     proof = embedder.proof
     assert proof is not None  # load_model refuses a file without one

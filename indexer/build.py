@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -26,6 +27,9 @@ from .snapshot import Snapshot, read_current
 from .sources import Corpus, file_stamp, read_corpus, text_to_path
 from .writer import Writer
 
+_OWN = frozenset({"CURRENT", "gaps", "lock", "models", "segments", "snapshots", "staging"})
+"""What an index is made of; all but the first may be all there is after a kill."""
+
 
 def build_index(source: str, index: Path, options: IndexOptions, progress: Progress) -> IndexReport:
     """Index a corpus into a new or an existing index.
@@ -37,7 +41,8 @@ def build_index(source: str, index: Path, options: IndexOptions, progress: Progr
         progress: told how far it is.
 
     Raises:
-        UsageError: bad options, options that differ from what the index holds, or a source that lists nothing.
+        UsageError: bad options, options that differ from what the index holds, a source that lists nothing, or a folder
+            that is no index and holds other files.
         IndexStateError: an unfinished run and neither resume nor restart, another writer, or most of what the index
             holds of a folder would be forgotten.
         IntegrityError: what the index holds is damaged.
@@ -45,6 +50,7 @@ def build_index(source: str, index: Path, options: IndexOptions, progress: Progr
     check_options(options)
     if index.exists() and not index.is_dir():
         raise UsageError(f"{index} is a file; the index is a folder")
+    _require_room(index)
     base = template(read_current(index) if index.exists() else None, options)
     corpus = read_corpus(source, exclude=index)
     if not corpus.seen and not options.prune_all:
@@ -61,6 +67,16 @@ def build_index(source: str, index: Path, options: IndexOptions, progress: Progr
     with writer:
         _check_same(writer.snapshot, base, index)
         return _Run(writer, options, corpus, embedders, progress).go()
+
+
+def _require_room(index: Path) -> None:
+    """An index is never begun among other files, least of all among the images."""
+    if (index / "CURRENT").exists() or not index.exists():
+        return
+    others = sorted(name for name in os.listdir(index) if name not in _OWN and not name.startswith("."))
+    if others:
+        named = f"{others[0]!r}{', …' if len(others) > 1 else ''}"
+        raise UsageError(f"{index} is no index and holds other files ({named}); name a new or an empty folder for it")
 
 
 def _check_same(held: Snapshot, expected: Snapshot, index: Path) -> None:

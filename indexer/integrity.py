@@ -34,6 +34,8 @@ READ_AT_ONCE = 2**30
 _SETTLED_NS = 2_000_000_000
 """A file that was changed so shortly before it was read may change once more at the same time by its clock."""
 _SCHEMA = "retr.content/1"
+_LINE = 7
+"""A digest, five numbers of a stamp, and a time."""
 
 Stamp = tuple[int, int, int, int, int]
 """Device, inode, size, mtime and ctime in ns."""
@@ -166,6 +168,13 @@ def _settled(file: _File, began: int) -> bool:
     return max(file.stamp[3:]) < began - _SETTLED_NS and _stamp(file.path) == file.stamp
 
 
+def _is_line(line: object) -> bool:
+    """A digest, a stamp, and when it was read."""
+    if not isinstance(line, list) or len(line) != _LINE or not all(type(number) is int for number in line[1:]):
+        return False
+    return isinstance(line[0], str) and 0 <= line[-1] <= time.time_ns()
+
+
 class _Memory:
     """What earlier openings of an index have read, in a file that only its user need be able to write."""
 
@@ -181,9 +190,10 @@ class _Memory:
             return {}
         try:
             data = json.loads(self._file.read_bytes())
-            return dict(data["files"]) if data["schema"] == _SCHEMA else {}
-        except (OSError, ValueError, TypeError, KeyError):
+            files = dict(data["files"]) if data["schema"] == _SCHEMA else {}
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return {}
+        return {name: line for name, line in files.items() if _is_line(line)}
 
     def knows(self, file: _File) -> bool:
         """Whether the file was read as it is now."""

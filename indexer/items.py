@@ -79,6 +79,10 @@ class Items:
         """Numbers of an item's rows, ascending."""
         return self._order[self._offsets[item] : self._offsets[item + 1]]
 
+    def sizes(self, items: Ids) -> Ids:
+        """(m,) how many rows each of these items has."""
+        return self._offsets[items + 1] - self._offsets[items]
+
     def first_rows(self, items: Ids) -> Ids:
         """(m,) the first row of each of these items."""
         return self._order[self._offsets[items]]

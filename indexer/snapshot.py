@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -151,15 +152,18 @@ def parse_snapshot(data: Mapping[str, Any]) -> Snapshot:
     Raises:
         IntegrityError: unknown schema, a missing field, or an id that does not match the content.
     """
+    if not isinstance(data, Mapping):
+        raise IntegrityError(f"the snapshot file is damaged: it holds {type(data).__name__}, no object")
     if data.get("schema") not in (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL):
         known = f"{SCHEMA!r}, {SCHEMA_CODED!r} and {SCHEMA_LOCAL!r}"
         raise IntegrityError(f"this index has schema {data.get('schema')!r}; this version of retr reads {known}")
     try:
         snapshot = _build(data)
-    except (KeyError, TypeError, ValueError) as error:
+        found = snapshot.id  # not to be had of what JSON cannot say, such as NaN
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"the snapshot file is damaged: {type(error).__name__}: {error}") from error
-    if snapshot.id != data.get("id"):
-        raise IntegrityError(f"the snapshot file was altered: its content is {snapshot.id}, it says {data.get('id')!r}")
+    if found != data.get("id"):
+        raise IntegrityError(f"the snapshot file was altered: its content is {found}, it says {data.get('id')!r}")
     return snapshot
 
 
@@ -189,10 +193,18 @@ def read_current(index: Path) -> Snapshot | None:
     """The committed snapshot of an index folder, or None where nothing was ever committed.
 
     Raises:
-        IntegrityError: CURRENT names a snapshot that is missing or damaged.
+        IntegrityError: CURRENT is damaged, or names a snapshot that is missing or damaged.
     """
     pointer = index / "CURRENT"
-    return read_snapshot(index, pointer.read_text().strip()) if pointer.exists() else None
+    try:
+        name = pointer.read_text("ascii").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise IntegrityError(f"{pointer} cannot be read: {error}") from error
+    if not re.fullmatch("[0-9a-f]{16}", name):
+        raise IntegrityError(f"{pointer} is damaged: {name[:32]!r} is no id of a snapshot")
+    return read_snapshot(index, name)
 
 
 def read_snapshot(index: Path, name: str) -> Snapshot:
@@ -206,7 +218,9 @@ def read_snapshot(index: Path, name: str) -> Snapshot:
         data = json.loads(file.read_bytes())
     except FileNotFoundError as error:
         raise IntegrityError(f"snapshot {name!r} is named, and {file} does not exist") from error
-    except ValueError as error:
+    except OSError as error:
+        raise IntegrityError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{file} is not JSON: {error}") from error
     snapshot = parse_snapshot(data)
     if snapshot.id != name:

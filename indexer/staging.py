@@ -115,11 +115,18 @@ def _new(folder: Path, dims: Sequence[int], rows: Sequence[str] | None) -> Stagi
 
 
 def unfinished_plan(folder: Path) -> dict[str, Any] | None:
-    """The plan of an interrupted run, or None where there is none (a folder without a plan never began)."""
+    """The plan of an interrupted run, or None where there is none (a folder without a plan never began).
+
+    One that is damaged is no plan that anything could go on with, and is there: it can only be dropped.
+    """
     try:
         plan = json.loads((folder / "plan.json").read_bytes())
     except FileNotFoundError:
         return None
+    except (ValueError, RecursionError):
+        return {"damaged": True}
+    if not isinstance(plan, dict):
+        return {"damaged": True}
     return {"rows": ["float32"] * len(plan.get("models", [])), **plan}  # 0.1.0 knew no other
 
 

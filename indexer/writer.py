@@ -147,15 +147,25 @@ class Writer:
                 "(--restart) to drop what it had done"
             )
         rejoined = self._resume and self._mark.exists()
-        self._base = json.loads(self._mark.read_bytes())["base"] if rejoined else self._parent
+        self._base = self._begun_on() if rejoined else self._parent
         self._begun = rejoined
         if plan is not None and self._resume:
             self._staging = stage.resume(self._folder, self._plan(), *self._shape())
             self._bad.update(row["path"] for row in self._staging.rejects if content_is_gone(row))
 
+    def _begun_on(self) -> str | None:
+        try:
+            return json.loads(self._mark.read_bytes())["base"]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise IndexStateError(
+                f"{self._mark} is damaged, and the unfinished run cannot go on: drop what it had done with restart "
+                "(--restart)"
+            ) from error
+
     def _unfinished_plan(self) -> dict[str, Any] | None:
         plan = stage.unfinished_plan(self._folder)
-        if plan is not None and plan["parent"] != self._parent and plan["parent"] == self.snapshot.parent:
+        done = plan is not None and "parent" in plan and plan["parent"] != self._parent
+        if plan is not None and done and plan["parent"] == self.snapshot.parent:
             # The kill came after the commit of what this folder holds, before the folder was removed.
             stage.discard(self._folder)
             return None

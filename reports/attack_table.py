@@ -14,7 +14,7 @@ from ..core.rounded import budget_text
 from ..core.statistics import Share
 from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, MultipleLine, Rates, Summary
 from .audit_words import amount, attack_name, edit_name, goals, radii, shifts, tightness, warnings
-from .kinds import BOUNDS, COUNT, NAME, RADIUS, RATE, SECONDS, SHARE, measured
+from .kinds import BOUNDS, COUNT, NAME, RADIUS, RATE, SECONDS, SHARE, counted, measured
 from .table import Column, Row, Rule, Table
 from .terminal import drawn, say
 
@@ -92,7 +92,7 @@ def print_audit(result: Result, console: Console | None = None) -> None:
 
 def _head(summary: Summary) -> Iterator[str]:
     first = summary.systems[0]
-    asked = f"run {summary.run}: {summary.queries} queries from {summary.files} files"
+    asked = f"run {summary.run}: {counted(summary.queries, 'query', 'queries')} from {counted(summary.files, 'file')}"
     if len(summary.systems) == 1:
         yield f"{asked}, model {first.model}, snapshot {first.snapshot}"
         return

@@ -31,7 +31,7 @@ from .audit_page_tables import (
     tightness_table,
 )
 from .audit_words import goals, level, middle_half, warnings
-from .kinds import bounds, count, percent
+from .kinds import bounds, count, counted, percent
 from .pages import Figure, Key, page
 
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -100,9 +100,9 @@ def _counted(summary: Summary, table: Columns) -> list[str]:
     attacks = len(set(table.attacked["attack"]))
     return [
         f"{first.name} ({first.model})" if len(summary.systems) == 1 else f"{len(summary.systems)} systems",
-        f"{count(first.queries)} queries from {count(first.files)} images",
-        f"{attacks} {'attack' if attacks == 1 else 'attacks'}",
-        f"{count(sum(system.images for system in summary.systems))} adversarial images judged",
+        f"{counted(first.queries, 'query', 'queries')} from {counted(first.files, 'image')}",
+        counted(attacks, "attack"),
+        f"{counted(sum(system.images for system in summary.systems), 'adversarial image')} judged",
     ]
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, upper_text
 from ..evaluation.copies.summary import CopySummary, NegativeLine, Scores, SystemLine
-from .kinds import COUNT, NAME, PERCENT, measured, percent
+from .kinds import COUNT, NAME, PERCENT, WRAPPED, measured, percent
 from .progress import ProgressBar
 from .table import Column, Table
 from .terminal import drawn, say
@@ -163,7 +163,7 @@ def system_table(summary: CopySummary) -> Table:
     low, high = _near(summary.epsilons, 1.0), _near(summary.epsilons, 3.0)
     names = [budget_text(summary.epsilons[place]) for place in (low, high)]
     columns = (Column("system", NAME), Column("B/item", measured(decimals=0)), *_percents("clean", *names, "µAP"),
-               *_percents("verdict", names[0]), Column("worst", PERCENT))  # fmt: skip
+               *_percents("verdict", names[0]), Column("worst", WRAPPED))  # fmt: skip
     rows = []
     for line in summary.systems:
         mean = line.mean

@@ -89,6 +89,8 @@ def _json_parts(records: Iterable[Mapping[str, Any]], *, one: bool) -> Iterator[
             text = to_json(record, indent=2).replace("\n", "\n  ")
             yield f",\n  {text}" if begun else f"[\n  {text}"
             begun = True
+    except GeneratorExit:  # the reader has left: nothing more can be written
+        raise
     except BaseException:
         if begun:
             yield "\n]\n"

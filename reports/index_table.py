@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from ..core.rounded import budget_text, nearest_text, upper_text
-from .kinds import NAME
+from .kinds import NAME, counted
 from .table import Column, Table
 from .terminal import drawn, facts
 
@@ -23,17 +23,26 @@ def print_run(report: Mapping[str, Any]) -> None:
 
 def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     counts = f"{report['indexed']} indexed + {report['skipped']} unchanged + {report['rejected']} rejected"
-    yield "seen", f"{report['seen']} files = {counts}"
+    yield "seen", f"{counted(report['seen'], 'file')} = {counts}"
     if report["recovered"]:
         yield "recovered", f"{report['recovered']} of them from before the interruption"
-    if report["replaced"] or report["pruned"]:
-        yield "forgotten", f"{report['replaced']} older contents, {report['pruned']} files that are gone"
-    yield "gallery", f"{report['items']} items in {report['rows']} rows"
+    if report["replaced"] or report["pruned"] or report["dropped"]:
+        yield "forgotten", ", ".join(_forgotten(report))
+    yield "gallery", f"{counted(report['items'], 'item')} in {counted(report['rows'], 'row')}"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
     for reason, count in sorted(report["reasons"].items(), key=lambda pair: -pair[1]):
         yield "rejected", f"{count} × {reason}"
+
+
+def _forgotten(report: Mapping[str, Any]) -> Iterator[str]:
+    if report["replaced"]:
+        yield f"older contents of {counted(report['replaced'], 'file')}"
+    if report["pruned"]:
+        yield f"{counted(report['pruned'], 'item')} whose file is gone"
+    if report["dropped"]:
+        yield f"{counted(report['dropped'], 'item')} whose file holds no image any more"
 
 
 def _shares(seconds: Mapping[str, float]) -> str:

@@ -39,6 +39,11 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", THIN)
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """So many of a thing; ``many`` is its name where there is not one of it (by default with an s)."""
+    return f"{count(number)} {one if number == 1 else many or f'{one}s'}"
+
+
 def lines(texts: Any) -> str:
     """Several words one below the other; each may hold a name."""
     return "\n".join(map(shown, texts))

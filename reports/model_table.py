@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -35,14 +34,29 @@ def print_model(model: Mapping[str, Any]) -> None:
 
 def _facts(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in ("spec", "input_size", "dim", "score", "digest"):
-        yield key.replace("_", " "), str(model[key])
+        yield key.replace("_", " "), "×".join(map(str, model[key])) if key == "input_size" else str(model[key])
     yield "certified", _proof(model)
     for layer in model.get("layers", ()):
         yield f"  {layer['name']}", f"{layer['kind']}: {_value(layer)} ({layer['method']})"
     for name, bound in (model.get("rounding") or {}).items():
         yield f"forward error, {name}", _error(bound)
     for key, value in (model.get("card") or {}).items():
-        yield f"card: {key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield f"card: {key}", "\n".join(_told(value))
+
+
+def _told(value: Any, indent: str = "") -> Iterator[str]:
+    """A value of a card as a person would write it: a line for each fact, a list by dashes."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            flat = not isinstance(inner, Mapping | list)
+            yield f"{indent}{name}: {inner}" if flat else f"{indent}{name}:"
+            yield from () if flat else _told(inner, f"{indent}  ")
+    elif isinstance(value, list):
+        for inner in value:
+            first, *more = _told(inner)
+            yield from (f"{indent}- {first}", *(f"{indent}  {line}" for line in more))
+    else:
+        yield f"{indent}{value}"
 
 
 def print_proof(model: Mapping[str, Any]) -> None:

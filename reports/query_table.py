@@ -14,7 +14,9 @@ from ..core.errors import ImageRejected
 from ..core.names import shown
 from ..core.rounded import upper_text
 from ..core.units import Radius
+from ..indexer.sources import text_to_path
 from ..retrieval.answer import Answer, Match
+from ..retrieval.answering import NOT_ASKED
 from .numbers import radius_inline, radius_lines
 
 NOT_PROVED = "by the threshold alone; how far it holds is proved with --certify"
@@ -100,7 +102,7 @@ def lines(answer: Answer) -> Iterator[str]:
     certificate = _certificate(answer)
     if certificate is not None:
         yield certificate
-    if answer.withheld is not None:
+    if answer.withheld not in (None, NOT_ASKED):
         yield f"certificate withheld: {answer.withheld}"
     for threshold in answer.thresholds:
         yield _threshold(threshold)
@@ -144,7 +146,7 @@ def _name(match: Match) -> str:
 
 def _short(path: str) -> str:
     """The path from here, or its last two parts: whole paths are in the other formats."""
-    here = os.getcwd().rstrip("/") + "/"
+    path, here = str(text_to_path(path)), os.getcwd().rstrip("/") + "/"
     if path.startswith(here):
         return shown(path.removeprefix(here))
     return shown("…/" + "/".join(path.rsplit("/", 2)[-2:]) if path.count("/") > 2 else path)

@@ -16,7 +16,7 @@ from ..core.names import shown
 from ..evaluation.shared.records import Records
 from ..evaluation.two_afc.findings import Finding, findings
 from ..evaluation.two_afc.summary_lines import AttackLine, CertifiedLine, Flips, TripletSummary
-from .kinds import COUNT, NAME, NAMED, RATE, SHARE, WHOLE, WORD, WRAPPED, measured, percent, radius
+from .kinds import COUNT, NAME, NAMED, RATE, SHARE, WHOLE, WORD, WRAPPED, counted, measured, percent, radius
 from .paper_figures import Beside, beside
 from .table import Column, Kind, Table
 from .terminal import drawn, say
@@ -144,7 +144,7 @@ def print_two_afc(result: Result, summary: TripletSummary, console: Console | No
     out, facts = console or Console(), result.records.facts
     wide = out.width >= _WIDE
     for data in summary.data:
-        head = f"run {summary.run}: {data}, {sample(summary, data)}, {len(of(summary, data))} metrics"
+        head = f"run {summary.run}: {data}, {sample(summary, data)}, {counted(len(of(summary, data)), 'metric')}"
         out.print(escape(shown(head)), highlight=False)
         for table in _tables(summary, data, wide=wide, room=out.width):
             out.print(drawn(table, longest=_LONGEST_NAME))

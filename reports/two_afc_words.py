@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..core.rounded import budget_text, nearest_text, percent_text
 from ..evaluation.two_afc.summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
-from .kinds import measured
+from .kinds import counted, measured
 from .paper_figures import pgd_steps, transfer_name
 
 FORM_NAMES: dict[Form, str] = {"sound": "sound", "published": "published", "all": "all three move"}
@@ -177,7 +177,7 @@ def size(eps: float) -> str:
 def sample(summary: TripletSummary, data: str) -> str:
     """How many triplets of what size."""
     line = next(line for line in summary.metrics if line.data == data)
-    return f"{line.triplets} triplets of {line.side} px"
+    return f"{counted(line.triplets, 'triplet')} of {line.side} px"
 
 
 def of(summary: TripletSummary, data: str) -> list[MetricLine]:

@@ -93,7 +93,10 @@ def calibrate(
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
         near = Nearness.of(engine, local=local)
         refused, present = _look_at(near, engine, paths, advance)
-        found = near.thresholds(writer, fpr=fpr, shares=shares)
+        try:
+            found = near.thresholds(writer, fpr=fpr, shares=shares)
+        except UsageError as why:
+            raise UsageError(f"{why}{_left_out(refused, len(present))}") from None
         done = writer.set_thresholds(found, on=engine.gallery.snapshot.id)
     named = tuple((channel.name, threshold) for channel, threshold in zip(engine.channels, found, strict=True))
     return Calibration(done.id, near.count, refused, tuple(present), named)
@@ -166,6 +169,13 @@ def _look_at(
             near.see([to_float(image)])
         advance()
     return refused, present
+
+
+def _left_out(refused: int, present: int) -> str:
+    """Why fewer negatives count than were given."""
+    parts = {"hold no acceptable image": refused, "have their very pixels in the index": present}
+    said = " and ".join(f"{number} {why}" for why, number in parts.items() if number)
+    return f" (left out: {said})" if said else ""
 
 
 def _load(engine: Engine, path: str) -> DecodedImage | None:

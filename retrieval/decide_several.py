@@ -46,7 +46,7 @@ def decide_several(evidence: Sequence[Evidence], k: int, *, certify: bool, growt
         asks = (Ask(seen.probe, within=(far,), own=names) for seen, far in pairs if far > seen.unseen)
         return Decision(Ranking(tuple(one.item for one in standings)), needs=tuple(asks))
     ranking = _with_verdict(evidence, [one.item for one in standings], certify=certify)
-    wishes = [wish_for_nothing(seen, ranking) for seen in evidence] if certify else []
+    wishes = [wish_for_nothing(seen, ranking, names) for seen in evidence] if certify else []
     return Decision(ranking, wishes=tuple(wish for wish in wishes if wish is not None))
 
 

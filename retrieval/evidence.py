@@ -54,6 +54,12 @@ class Rows:
         )
 
     @staticmethod
+    def none(probe: Probe) -> Rows:
+        """No rows."""
+        ids, limits = np.empty(0, dtype=np.int64), None if probe.threshold is None else np.empty(0)
+        return Rows(ids, NO_KEYS, ids, np.empty((0, len(probe.z))), np.empty(0), np.empty(0), limits)
+
+    @staticmethod
     def stack(parts: Sequence[Rows]) -> Rows:
         """One after the other."""
         if len(parts) == 1:
@@ -78,7 +84,7 @@ class Evidence:
         probe: what they were asked about.
         listed: rows in ranked order, ties by number.
         own: more rows, those of ``whole`` items that need not be near.
-        whole: items all of whose rows are listed or in ``own``.
+        whole: items all of whose rows are listed or in ``own``; others may be too.
         unseen: no live row that was scanned and is not listed is nearer than this (proved); inf where all are listed.
         widest: the threshold of the row that accepts farthest out; None without a threshold.
         longest: an upper bound on the norm of every row (Euclidean); 1 for cosine.
@@ -123,8 +129,7 @@ class Evidence:
 
 def nothing_from(probe: Probe, rows: int) -> Evidence:
     """What a source with so many live rows says that never answered."""
-    none, limits = np.empty(0, dtype=np.int64), None if probe.threshold is None else np.empty(0)
-    empty = Rows(none, NO_KEYS, none, np.empty((0, len(probe.z))), np.empty(0), np.empty(0), limits)
+    empty = Rows.none(probe)
     return Evidence(probe, empty, empty, NO_KEYS, math.inf, probe.threshold, 0.0, 0, rows)
 
 

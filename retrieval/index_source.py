@@ -11,7 +11,7 @@ import numpy as np
 from ..certificates.decision import ranking, ranking_scores
 from ..certificates.rounding import norm_bounds
 from ..certificates.shortlist import search_score, search_squared_distance, unseen_chord, unseen_distance
-from ..indexer.items import NO_KEYS, Items, Keys
+from ..indexer.items import Items, Keys
 from ..indexer.vectors import Ids
 from .channel import Channel, Float64
 from .distances import distances
@@ -80,12 +80,13 @@ class IndexSource:
     def _evidence(self, ask: Ask, ids: Ids, unseen: float) -> Evidence:
         """What these rows of the channel are to the probe; rows that are no longer part of the gallery are left out."""
         probe, channel = ask.probe, self.channels[ask.probe.channel]
-        listed = self._rows(probe, ids[self.items.groups[ids] >= 0])
+        ids = ids[self.items.groups[ids] >= 0]
+        listed = self._rows(probe, ids)
         return Evidence(
             probe=probe,
             listed=listed.take(ranking(listed.scores, listed.ids)),
             own=self._rows(probe, self._rows_of(ask.own)),
-            whole=ask.own,
+            whole=np.concatenate([ask.own, self._all_listed(ids)]),
             unseen=unseen,
             widest=None if channel.threshold is None else channel.widest,
             longest=1.0 if channel.score == "cosine" else channel.longest,
@@ -99,7 +100,14 @@ class IndexSource:
         items = self.items.numbers(keys)
         return np.concatenate([_NONE, *(self.items.rows_of(int(item)) for item in items if item >= 0)])
 
+    def _all_listed(self, ids: Ids) -> Keys:
+        """Names of the items that have no other row than these."""
+        items, counts = np.unique(self.items.groups[ids], return_counts=True)
+        return self.items.keys(items[counts == self.items.sizes(items)])
+
     def _rows(self, probe: Probe, ids: Ids) -> Rows:
+        if not len(ids):
+            return Rows.none(probe)
         channel = self.channels[probe.channel]
         numbers = channel.rows64(ids)
         keys, firsts = self._names(ids)
@@ -110,8 +118,6 @@ class IndexSource:
 
     def _names(self, ids: Ids) -> tuple[Keys, Ids]:
         """The name of each row's item, and its first row."""
-        if not len(ids):
-            return NO_KEYS, _NONE
         items, place = np.unique(self.items.groups[ids], return_inverse=True)
         return self.items.keys(items)[place], self.items.first_rows(items)[place]
 

@@ -51,7 +51,10 @@ def settle(sources: Sequence[Source], probes: Sequence[Probe], k: int, *, certif
 def settle_all(
     sources: Sequence[Source], queries: Sequence[Sequence[Probe]], k: int, *, certify: bool
 ) -> list[Ranking]:
-    """As :func:`settle` for several queries, with one first search for all of them."""
+    """As :func:`settle` for several queries, with one first search for all of them; of no rows nothing is said."""
+    sources = [source for source in sources if source.rows]  # one without rows has nothing to say, and may be silent
+    if not sources:
+        return [Ranking(()) for _ in queries]
     first = propose(sources, [probe for probes in queries for probe in probes], max(SHORTLIST, 4 * k))
     found, place = [], 0
     for probes in queries:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..certificates.decision import accepted, verdict_values
 from ..certificates.verdicts import VerdictRadii, unseen_nothing_radius, verdict_radii
 from ..core.numerics import norm
+from ..indexer.items import NO_KEYS, Keys
 from .distances import beyond
 from .evidence import Evidence, Rows
 from .probe import Probe
@@ -68,10 +69,15 @@ def hidden_nothing(seen: Evidence) -> float:
     return max(0.0, radius)
 
 
-def wish_for_nothing(seen: Evidence, ranking: Ranking) -> Ask | None:
+def wish_for_nothing(seen: Evidence, ranking: Ranking, own: Keys = NO_KEYS) -> Ask | None:
     """To list so many rows that hidden ones do not lower the "not a copy" radius, or less where those are too many.
 
     None where they do not lower it.
+
+    Args:
+        seen: what is known.
+        ranking: by all probes.
+        own: items whose rows are all to be given again.
     """
     wanted, near = ranking.listed_nothing, seen.unseen
     if not wanted or hidden_nothing(seen) >= wanted:
@@ -79,7 +85,7 @@ def wish_for_nothing(seen: Evidence, ranking: Ranking) -> Ask | None:
     horizon = 2.0 if seen.probe.score == "cosine" else 4.0 * near
     far = least_distance(lambda b: hidden_nothing(replace(seen, unseen=b)) >= wanted, near, horizon)
     steps = tuple(near + part * (far - near) for part in (1.0, 0.5, 0.25))
-    return Ask(seen.probe, within=steps, most=NOTHING_ROWS, own=seen.whole)
+    return Ask(seen.probe, within=steps, most=NOTHING_ROWS, own=own)
 
 
 def least_distance(enough: Callable[[float], bool], near: float, far: float) -> float:

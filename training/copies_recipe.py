@@ -133,7 +133,9 @@ class CopiesRecipe:
         self.options, self.store, self.seed = options, store, seed
         rows, held = store.split(seed, holdout)
         if len(rows) < max(batch, 2):
-            raise UsageError(f"a batch of {batch} needs as many images to train on; there are {len(rows)}")
+            raise UsageError(
+                f"a batch of {batch} needs as many images to train on; there are {len(rows)}: ask for a smaller batch"
+            )
         self._rows, self._size = torch.from_numpy(rows), batch
         self._aspect = torch.from_numpy(store.aspect.copy())
         self._held = Held(self._pixels(torch.from_numpy(held)), self._aspect[held], self._pixels(self._rows[:8000]))

@@ -91,13 +91,17 @@ def test_an_attack_of_little_more_turns_most(score, moving):
 
 def half_space(z, prey, other, score):
     """How far z lies from where both candidates are as near, to fifty digits: T1 with two rows, without rounding."""
-    z, prey, other = (np.array([Decimal(float(x)) for x in row]) for row in (z, prey, other))
+    z, prey, other = ([Decimal(float(x)) for x in row] for row in (z, prey, other))
     if score == "cosine":
-        prey, other = (row / (row @ row).sqrt() for row in (prey, other))
-        lead = z @ prey - z @ other
-    else:
-        lead = ((z - other) @ (z - other) - (z - prey) @ (z - prey)) / 2
-    return lead / ((prey - other) @ (prey - other)).sqrt()
+        prey, other = ([x / digits_of_norm(row) for x in row] for row in (prey, other))
+    width = digits_of_norm([p - o for p, o in zip(prey, other, strict=True)])
+    # For unit rows the squared distances differ by twice what the inner products do.
+    far, near = (sum((x - y) ** 2 for x, y in zip(z, row, strict=True)) for row in (other, prey))
+    return (far - near) / (2 * width)
+
+
+def digits_of_norm(row: list[Decimal]) -> Decimal:
+    return sum((x * x for x in row), Decimal(0)).sqrt()
 
 
 @given(seed=seeds)
@@ -112,7 +116,7 @@ def test_the_reference_alone_is_t1_with_two_rows(seed):
         for mine, *one in zip(reach, z, *rows, strict=True):
             theirs = reference_moves(*one, score=score, lipschitz=ONE, forward_error=0.0)
             with localcontext(prec=50):
-                exact = half_space(*one, score)
+                exact = half_space(one[0], one[1], one[2], score)
                 short = [float(exact - Decimal(float(radius))) for radius in (mine, theirs)]
             apart = [np.linalg.norm(x - y) for x, y in itertools.combinations(one, 2)]
             lost = np.linalg.norm(one[0]) if score == "cosine" else (apart[0] + apart[1]) ** 2

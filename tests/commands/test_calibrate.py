@@ -28,3 +28,6 @@ def test_calibrate_then_query(retr, corpus, tmp_path):
     assert (option.code, option.rows[0]["thresholds.0.channel"]) == (0, "block-means:4")
     assert "an index and one source" in one_line(retr("calibrate", folder, tmp_path / "absent", "-i", folder), 2)
     assert "at least 999 are needed" in one_line(retr("calibrate", folder, tmp_path / "absent"), 2)
+    stored = one_line(retr("calibrate", folder, corpus, "--fpr", 0.1), 2)
+    assert stored.startswith("retr: 0 negatives cannot support")
+    assert stored.endswith("(left out: 12 have their very pixels in the index)\n")

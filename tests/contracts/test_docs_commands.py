@@ -88,12 +88,7 @@ def warm() -> Iterator[Path]:
 
 @pytest.mark.docs
 def test_a_warm_retr_answers_as_a_cold_one_does(warm: Path, tmp_path: Path) -> None:
-    lines = (
-        "retr --version",
-        "retr query absent.png",
-        "retr queri",
-        "retr models list --format json | head -c 9; exit 7",
-    )
+    lines = ("retr query absent.png", "retr models list | head -c 9; exit 7")
     for line in lines:
         cold, quick = (run(Command(line, 0), tmp_path, tools) for tools in (COLD, warm))
         assert (quick.returncode, quick.stdout, quick.stderr) == (cold.returncode, cold.stdout, cold.stderr)

@@ -20,7 +20,8 @@ from pathlib import Path
 from drawn import Quiet
 
 from retr.indexer.build import IndexOptions, build_index
-from retr.indexer.snapshot import require_current, verify_files
+from retr.indexer.integrity import check_content
+from retr.indexer.snapshot import require_current
 
 OPTIONS = {"batch_size": 8, "segment_rows": 40, "workers": 2, "views": "flip"}
 
@@ -94,7 +95,7 @@ def main(corpus: str, model: str, work: str, mode: str, *numbers: str) -> None:
         if died:
             wait(run_child(corpus, model, index, resume=True))
         snapshot = require_current(index)
-        verify_files(index, snapshot)
+        check_content(index, snapshot, everything=True)
         if snapshot.id != expected or (index / "staging").exists():
             different.append(str(trial))
         shutil.rmtree(index)

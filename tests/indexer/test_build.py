@@ -67,6 +67,16 @@ def test_a_second_run_embeds_nothing_and_changes_nothing(corpus, tmp_path):
     assert (touched.indexed, touched.skipped, touched.snapshot) == (0, 22, first.snapshot)
 
 
+def test_an_index_is_not_begun_among_other_files(corpus, tmp_path):
+    before = sorted(corpus.rglob("*"))
+    with pytest.raises(UsageError, match=r"is no index and holds other files \('"):
+        run(corpus, corpus)
+    assert sorted(corpus.rglob("*")) == before
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / ".DS_Store").touch()
+    run(corpus, tmp_path / "index")
+
+
 def test_a_changed_file_replaces_its_old_content(corpus, tmp_path):
     run(corpus, tmp_path / "index")
     draw(corpus / "c" / "05.png", 500)

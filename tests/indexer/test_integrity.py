@@ -96,6 +96,47 @@ def test_a_planted_change_is_noticed_at_opening(index: Path, plant: Callable[[Pa
             look(index)
 
 
+def put(index: Path, content: bytes) -> None:
+    """This content in place of the snapshot."""
+    (index / "snapshots" / f"{require_current(index).id}.json").write_bytes(content)
+
+
+def say(index: Path, number: str) -> None:
+    """A threshold that JSON cannot say, and Python's reader accepts."""
+    file = index / "snapshots" / f"{require_current(index).id}.json"
+    data = json.loads(file.read_bytes())
+    data["channels"][0]["threshold"]["value"] = float(number)
+    file.write_text(json.dumps(data))
+
+
+def folder_for_file(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+DAMAGE = {
+    "pointer-bytes": lambda index: (index / "CURRENT").write_bytes(b"\xff\xfe\n"),
+    "pointer-empty": lambda index: (index / "CURRENT").write_bytes(b""),
+    "pointer-long": lambda index: (index / "CURRENT").write_bytes(b"a" * 5000),
+    "pointer-elsewhere": lambda index: (index / "CURRENT").write_bytes(b"../CURRENT"),
+    "pointer-folder": lambda index: folder_for_file(index / "CURRENT"),
+    "list": lambda index: put(index, b"[1]"),
+    "null": lambda index: put(index, b"null"),
+    "deep": lambda index: put(index, b"[" * 100_000),
+    "nan": lambda index: say(index, "nan"),
+    "infinity": lambda index: say(index, "inf"),
+    "folder": lambda index: folder_for_file(index / "snapshots" / f"{require_current(index).id}.json"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_pointer_or_snapshot_is_named_whatever_it_holds(index: Path, damage: str) -> None:
+    DAMAGE[damage](index)
+    for look in (Engine.open, describe_index):
+        with pytest.raises(IntegrityError):
+            look(index)
+
+
 # -- files that are too large to be read every time -------------------------------------------------------------------
 
 
@@ -180,6 +221,32 @@ def test_a_file_changed_a_moment_ago_is_not_remembered(large: Path, monkeypatch:
     monkeypatch.setattr(integrity, "_SETTLED_NS", 10**13)
     for _ in range(2):
         assert counts(check(large)) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("line", ["7", "[]", "null", '["x",1,2,3,4,5,"x"]', "{}"])
+def test_a_damaged_line_of_the_memory_is_none(large: Path, line: str) -> None:
+    check(large)
+    cache = user_cache()
+    assert cache is not None
+    [memory] = (cache / "content").iterdir()
+    known = json.loads(memory.read_bytes())
+    for name, right in known["files"].items():
+        known["files"][name] = json.loads(line) if line != '["x",1,2,3,4,5,"x"]' else [*right[:-1], "x"]
+    memory.write_bytes(json.dumps(known).encode())
+    assert counts(check(large)) == (3, 0, 0)
+    assert counts(check(large)) == (0, 3, 0)
+
+
+@pytest.mark.parametrize("when", [10**30, -1])
+def test_a_memory_of_no_time_is_none(large: Path, when: int) -> None:
+    check(large)
+    cache = user_cache()
+    assert cache is not None
+    [memory] = (cache / "content").iterdir()
+    known = json.loads(memory.read_bytes())
+    known["files"] = {name: [*line[:-1], when] for name, line in known["files"].items()}
+    memory.write_bytes(json.dumps(known).encode())
+    assert counts(check(large)) == (3, 0, 0)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"schema":"retr.content/1","files":7}', b'{"schema":"other"}'])

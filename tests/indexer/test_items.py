@@ -40,6 +40,7 @@ def test_items_are_those_of_a_dictionary(rows, cuts):
     assert items.groups.tolist() == [list(expected).index(n) if a else -1 for n, a in zip(names, live, strict=True)]
     assert [items.rows_of(number).tolist() for number in range(items.count)] == list(expected.values())
     every = np.arange(items.count)
+    assert items.sizes(every).tolist() == [len(found) for found in expected.values()]
     assert items.first_rows(every).tolist() == [found[0] for found in expected.values()]
     assert items.keys(every).tolist() == [name.encode() for name in expected]
     asked = [digest(number) for number in range(8)]

@@ -198,6 +198,21 @@ def test_what_was_not_committed_waits_for_the_next_session(index, tmp_path):
     assert [name for name, _ in live(index)][5:] == ["7.png"]
 
 
+@pytest.mark.parametrize("file", ["staging/plan.json", "run.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7"])
+def test_a_damaged_unfinished_run_can_be_dropped(index, tmp_path, file, content):
+    with Writer(index) as writer:
+        writer.append(*embedded(*pictures(tmp_path, 4)))
+    (index / file).write_bytes(content)
+    for options in ({}, {"resume": True}):
+        with pytest.raises((IndexStateError, UsageError), match="restart"), Writer(index, **options):
+            pass
+    with Writer(index, restart=True) as writer:
+        writer.append(*embedded(*pictures(tmp_path, 5)))
+        writer.commit()
+    assert [name for name, _ in live(index)][3:] == ["5.png"]
+
+
 def test_full_segments_are_committed_on_the_way(tmp_path):
     with Writer(tmp_path / "index", create=start(), segment_rows=2) as writer:
         for seed in range(5):

@@ -1,6 +1,7 @@
 """What is printed for programs: the same bytes in every locale, and scalars only where there are cells."""
 
 import csv
+import gc
 import io
 import json
 
@@ -50,6 +51,20 @@ def test_what_was_read_before_a_failure_is_written(capsysbinary, form):
         "parquet": lambda b: pq.read_table(io.BytesIO(b)).to_pylist(),
     }
     assert read[form](out) == [{"a": 1}]
+
+
+def test_a_reader_that_leaves_ends_the_json_in_silence(monkeypatch):
+    class Gone(io.BytesIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    unraised = []
+    monkeypatch.setattr("sys.unraisablehook", unraised.append)
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(Gone()))
+    with pytest.raises(BrokenPipeError):
+        emit(iter([{"a": 1}, {"a": 2}]), "json")
+    gc.collect()
+    assert not unraised
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv", "parquet"])

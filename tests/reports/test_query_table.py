@@ -1,4 +1,5 @@
 import io
+import os
 
 from rich.console import Console
 
@@ -9,6 +10,7 @@ from retr.core.units import Radius
 from retr.reports.numbers import radius_inline, radius_lines
 from retr.reports.query_table import print_answer, print_refusal, verdict_words
 from retr.retrieval.answer import Answer, Match
+from retr.retrieval.answering import NOT_ASKED
 
 N = 3 * 100 * 80
 
@@ -91,6 +93,19 @@ def test_a_verdict_that_was_not_proved_says_so():
     assert words(**plain, matches=(match(1, accepted=False),)).startswith("copy of an item that is not listed here, by")
     away = words(**plain, verdict="not-a-copy", point_verdict="not-a-copy")
     assert away.startswith("not a copy of anything in the index, by the threshold alone")
+
+
+def test_what_was_not_asked_for_is_not_withheld():
+    text = printed(answer(certificate=None, eps=None, copy=None, withheld=NOT_ASKED, matches=(match(1),)))
+    assert "withheld" not in text
+
+
+def test_a_name_that_is_not_utf8_is_shown_by_its_bytes():
+    odd = Match(1, 1, "id1", "file:///c/J%E4rvi.png", "original", 0.9, 0.1, "x", copy=radius(2.0), accepted=True)
+    text = printed(answer(matches=(odd,)), os.fsdecode(b"J\xe4rvi.png"))
+    assert text.splitlines()[0] == r"J\xe4rvi.png"
+    assert r"copy of /c/J\xe4rvi.png" in text
+    assert "file://" not in text
 
 
 def test_undecided_says_why_and_what_it_looks_like():

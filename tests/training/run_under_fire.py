@@ -24,7 +24,7 @@ class Herald(Watcher):
 
 torch.set_num_threads(1)
 PLAN = TrainPlan(
-    steps=400,
+    steps=200,
     batch=16,
     lr=1e-2,
     warmup=5,

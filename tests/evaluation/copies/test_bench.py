@@ -165,7 +165,7 @@ class TestCounts:
         assert other["offset"] is None
         assert other["value"] == threshold["value"]
         assert plain.summary.plan["thresholds"] == "global"
-        with pytest.raises(UsageError, match="--thresholds takes local or global, got 'none'"):
+        with pytest.raises(UsageError, match="thresholds are local or global, not 'none'"):
             replace(plan, thresholds="none")
 
     def test_numbers_are_those_of_the_records(self, result: CopyResult) -> None:

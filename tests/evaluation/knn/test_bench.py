@@ -89,6 +89,8 @@ def test_a_run_that_was_killed_ends_as_one_in_peace(folder, result, tmp_path):
         run_knn(asked, Mortal(4))
     (unfinished,) = tmp_path.iterdir()
     assert len(list((unfinished / "parts").iterdir())) == 1
+    with pytest.raises(UsageError, match="another plan: steps was 15 and is 16"):
+        run_knn(replace(asked, steps=16, resume=True), Silent())
     resumed = run_knn(replace(asked, resume=True), Silent())
     assert resumed.records.parent == unfinished
     peace = run_knn(replace(asked, out=tmp_path / "peace"), Silent())
@@ -99,8 +101,6 @@ def test_a_run_that_was_killed_ends_as_one_in_peace(folder, result, tmp_path):
     assert bare(resumed.rows) == bare(peace.rows)
     assert summarise_knn(resumed) == summarise_knn(peace)
     assert not (unfinished / "parts").exists()
-    with pytest.raises(UsageError, match="another plan: steps was 15 and is 16"):
-        run_knn(plan(folder, attack=True, steps=16, batch=2, out=tmp_path, resume=True), Mortal(2))
 
 
 def test_certified_is_at_most_attacked_and_nothing_breaks(result):

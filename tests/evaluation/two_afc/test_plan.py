@@ -14,6 +14,7 @@ from small_two_afc import SHORT, SIDE, draw_photos, small_run, small_triplets
 
 from retr.core.errors import ModelError, UsageError
 from retr.datasets.triplets import Triplet
+from retr.evaluation.shared.provenance import Provenance
 from retr.evaluation.two_afc.data import Choice
 from retr.evaluation.two_afc.metric import load_system
 from retr.evaluation.two_afc.plan import parse_radii, plan_of
@@ -58,8 +59,8 @@ def test_a_metric_that_cannot_be_loaded_costs_itself_and_not_the_run(drawn: Path
     result = small_run(
         drawn, lambda _: tmp_path, metrics=(absent, "l2"), attacks=("fgsm", "transfer-stadv"), transfer_from=absent
     )
-    assert {row["metric"] for row in result.records.table.to_pylist()} == {"l2"}
-    assert {row["attack"] for row in result.records.table.to_pylist()} == {"none", "fgsm"}
+    assert {row["system"] for row in result.records.table.to_pylist()} == {"l2"}
+    assert {row["attack"] for row in result.records.table.to_pylist()} == {"clean", "fgsm"}
     left_out = result.records.facts["left_out"]
     assert [one["metric"] for one in left_out] == [absent, absent]
     assert left_out[0]["setting"] == ""
@@ -86,7 +87,8 @@ def test_a_target_is_won_exactly_where_the_metric_turns(
 ) -> None:
     """Between the clean reference and the farther candidate every loss changes its sign where the distances cross."""
     system = load_system(metric, device="cpu")
-    view = view_of(system, "made", triplets, 0)
+    told = Provenance("r", "retr", "{}", 0, system.spec, "", "", "p")
+    view = view_of(system, "made", triplets, 0, told)
     attacked = Attacked(view.triplets, view.order > 0)
     target = target_of(system, settings_of((form,), SHORT)[0], "reference", attacked)
     near, far = attacked.part(1), attacked.part(2)
