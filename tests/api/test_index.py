@@ -181,7 +181,8 @@ def test_bytes_of_a_stream_are_read(index: retr.Index) -> None:
 
 
 def test_why_a_verdict_does_not_hold_says_the_budget_as_it_was_given(index: retr.Index) -> None:
-    for eps, unit, words in ((200, "rmse", "RMSE 200"), (np.float32(0.5), "psnr", "PSNR 0.5 dB"), (90, "l2", "ℓ2 90")):
+    small: Any = np.float32(0.5)  # as numpy gives it
+    for eps, unit, words in ((200, "rmse", "RMSE 200"), (small, "psnr", "PSNR 0.5 dB"), (90, "l2", "ℓ2 90")):
         why = index.query("img.png", eps=eps, unit=unit).verdict_because
         assert why is not None
         assert why.endswith(f"{words} was asked for")

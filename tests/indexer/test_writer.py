@@ -204,8 +204,8 @@ def test_a_damaged_unfinished_run_can_be_dropped(index, tmp_path, file, content)
     with Writer(index) as writer:
         writer.append(*embedded(*pictures(tmp_path, 4)))
     (index / file).write_bytes(content)
-    for options in ({}, {"resume": True}):
-        with pytest.raises((IndexStateError, UsageError), match="restart"), Writer(index, **options):
+    for resume in (False, True):
+        with pytest.raises((IndexStateError, UsageError), match="restart"), Writer(index, resume=resume):
             pass
     with Writer(index, restart=True) as writer:
         writer.append(*embedded(*pictures(tmp_path, 5)))

@@ -220,7 +220,9 @@ def nowhere() -> Silent:
     """A source of no rows that never answers, and is asked no more than so often."""
 
     class Nowhere(Silent):
-        rows = 0
+        @property
+        def rows(self) -> int:
+            return 0
 
         def answer(self, asks):
             assert self.left > -9, "asked again and again"
