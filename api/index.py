@@ -23,6 +23,7 @@ from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
+from ..retrieval.query import asked_words
 from .answer import Answer, answer_of
 from .images import ImageLike, Picture, is_many, read_image, read_images
 from .progress import Progress, watched
@@ -365,7 +366,9 @@ class Index:
             pixels = [picture.pixels for picture in batch]
             budgets = [asked.budget(picture) for picture in batch]
             l2 = [None if budget is None else budget.l2 for budget in budgets]
-            found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2)
+            given = None if budgets[0] is None else budgets[0].given
+            words = None if given is None else asked_words(*given)
+            found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words)
             for answer, picture, budget in zip(found, batch, budgets, strict=True):
                 yield answer_of(answer, picture.name, budget)
 

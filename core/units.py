@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
+from functools import partial
+from numbers import Real
 from typing import Literal, get_args
 
 from .errors import UsageError
@@ -50,9 +52,13 @@ class Radius:
         """A budget as somebody gave it: its unit keeps the number as it is.
 
         Raises:
-            UsageError: as :func:`to_l2`.
+            UsageError: as :func:`to_l2`, and for one beyond float64.
         """
-        return cls(to_l2(amount, unit, values), values, (amount, unit))
+        amount = _number(amount, unit)
+        l2 = to_l2(amount, unit, values)
+        if math.isinf(l2):
+            raise UsageError(f"a budget of {amount} {unit} is out of the range of numbers")
+        return cls(l2, values, (amount, unit))
 
     @property
     def rmse(self) -> float:
@@ -103,16 +109,33 @@ def to_l2(amount: float, unit: Unit, values: int, *, inside: bool = False) -> fl
             Otherwise rounded up, so that whatever holds within the ℓ2 norm holds within the budget: what is proved.
 
     Raises:
-        UsageError: for a non-finite or a negative norm.
+        UsageError: for what is no finite number, or a negative norm.
     """
+    amount = _number(amount, unit)
     if not math.isfinite(amount) or (unit != "psnr" and amount < 0):
         raise UsageError(f"a budget must be a finite number ≥ 0, got {amount} {unit}")
     if unit == "l2":
         return amount
+    return _directed(partial(_exact_l2, amount, unit, values), up=not inside)
+
+
+def _exact_l2(amount: float, unit: Unit, values: int, context: Context) -> Decimal:
+    """ℓ2 of an RMSE or a PSNR, before it is rounded to a float64."""
     if unit == "rmse":
-        return _directed(lambda c: c.divide(c.multiply(Decimal(amount), c.sqrt(values)), 255), up=not inside)
+        return context.divide(context.multiply(Decimal(amount), context.sqrt(values)), 255)
     decibels = Decimal(min(_MOST_DB, max(-_MOST_DB, amount)))
-    return _directed(lambda c: c.multiply(c.sqrt(values), c.power(10, c.divide(decibels, Decimal(-20)))), up=not inside)
+    return context.multiply(context.sqrt(values), context.power(10, context.divide(decibels, Decimal(-20))))
+
+
+def _number(amount: float, unit: str) -> float:
+    """A budget as a number of Python's own, which keeps its value: those of numpy know no exact arithmetic."""
+    if isinstance(amount, bool) or not isinstance(amount, Real):
+        raise UsageError(f"a budget is a number, got {amount!r} {unit}")
+    try:
+        number = float(amount)
+    except OverflowError as error:
+        raise UsageError(f"a budget must be a finite number ≥ 0, got one beyond float64, {unit}") from error
+    return amount if type(amount) is int and amount == number else number
 
 
 def rmse_of(l2: float, values: int, *, up: bool = False) -> float:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -118,8 +119,7 @@ class Engine:
         asked: str | None = None,
     ) -> list[Answer]:
         """Answer several queries with one float32 search; the answers are those of :meth:`answer`, one by one."""
-        if k < 1:
-            raise UsageError(f"k must be at least 1, got {k}")
+        _check_k(k)
         for pixels in images:
             _check_pixels(pixels)
         budgets = eps_l2 if eps_l2 is not None else [None] * len(images)
@@ -164,6 +164,13 @@ def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshol
     chosen = spec.threshold if threshold is None else Threshold(threshold, "given", math.nan, 0)
     gaps = None if chosen is None or chosen.gaps is None else gaps_of(gallery.snapshot, read_gaps(path, chosen.gaps))
     return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu, gaps)
+
+
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, Integral):
+        raise UsageError(f"k is a whole number, got {k!r}")
+    if k < 1:
+        raise UsageError(f"k must be at least 1, got {k}")
 
 
 def _check_pixels(pixels: Float64) -> None:

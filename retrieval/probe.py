@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..certificates.ranking import answer_radius
+from ..core.errors import UsageError
 from ..core.numerics import round_down, round_up
 from ..core.types import Score, UpperBound
 from .channel import BEYOND_FLAT, ORIGINAL, Channel, Float64, QueryEmbedding, QueryView
@@ -102,7 +103,13 @@ def embed(channels: Sequence[Channel], pixels: Float64, views: Sequence[QueryVie
         channels: of the index.
         pixels: (H, W, 3) float64 in [0, 1].
         views: of the query; every row is compared with each of them.
+
+    Raises:
+        UsageError: two views of one name, which tells the probes apart.
     """
+    names = [view.name for view in views]
+    if len(set(names)) != len(names):
+        raise UsageError(f"views of a query are told apart by their names, got {', '.join(names)}")
     embedded, probes = [], []
     for number, channel in enumerate(channels):
         for view, one in zip(views, channel.embed_views(pixels, views), strict=True):

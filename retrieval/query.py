@@ -59,14 +59,14 @@ def query_files(
         asked = [None if eps is None else Radius.asked(eps, unit, image.pixels.size) for image in images]
         budgets = [None if one is None else one.l2 for one in asked]
         pixels = [to_float(image) for image in images]
-        found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=_asked(eps, unit))
+        found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=asked_words(eps, unit))
         answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
             refused = image if isinstance(image, ImageRejected) else None
             yield Outcome(path, None if refused else next(answers), refused)
 
 
-def _asked(eps: float | None, unit: Unit) -> str | None:
+def asked_words(eps: float | None, unit: Unit) -> str | None:
     """The budget as it was given."""
     words = {"l2": "ℓ2 {}", "rmse": "RMSE {}", "psnr": "PSNR {} dB"}
     return None if eps is None else words[unit].format(budget_text(eps))

@@ -31,7 +31,7 @@ BAD_FILES = Path(__file__).resolve().parent / "images" / "bad_files.py"
 
 
 # Files that take longest are begun first, so that no worker is left with one of them when the others have done.
-LONG = ("tests/crash/", "tests/soundness/", "tests/evaluation/", "tests/test_cli.py", "tests/attacks/test_libraries.py")
+LONG = ("tests/crash/", "tests/soundness/", "tests/evaluation/", "tests/training/", "tests/commands/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

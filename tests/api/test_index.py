@@ -89,6 +89,9 @@ def test_a_rejected_image_of_a_list_is_named_or_kept(index: retr.Index) -> None:
     ("options", "words"),
     [
         ({"k": 0}, "k must be at least 1, got 0"),
+        ({"k": 1.5}, "k is a whole number, got 1.5"),
+        ({"k": "3"}, "k is a whole number, got '3'"),
+        ({"eps": "1"}, "a budget is a number, got '1' rmse"),
         ({"eps": -1}, "got -1 rmse"),
         ({"eps": 1, "unit": "px"}, "unknown unit 'px'"),
         ({"rejected": "drop"}, "rejected is raise or keep"),
@@ -175,3 +178,11 @@ def test_bytes_of_a_stream_are_read(index: retr.Index) -> None:
     buffer = io.BytesIO()
     Image.open("img.png").save(buffer, "PNG")
     assert index.query(buffer.getvalue(), k=1).verdict == "copy"
+
+
+def test_why_a_verdict_does_not_hold_says_the_budget_as_it_was_given(index: retr.Index) -> None:
+    small: Any = np.float32(0.5)  # as numpy gives it
+    for eps, unit, words in ((200, "rmse", "RMSE 200"), (small, "psnr", "PSNR 0.5 dB"), (90, "l2", "ℓ2 90")):
+        why = index.query("img.png", eps=eps, unit=unit).verdict_because
+        assert why is not None
+        assert why.endswith(f"{words} was asked for")

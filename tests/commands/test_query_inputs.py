@@ -86,7 +86,7 @@ def test_names_that_are_not_text(retr, corpus, index, tmp_path):
     for form in ("json", "jsonl", "csv", "table"):
         done = retr("query", os.fsdecode(odd), "-", "-i", index, "--format", form, stdin=odd + b"\n")
         assert (done.code, done.err) == (0, "")
-        assert b"%FF%FE.png" in done.out
+        assert (rb"\xff\xfe.png" if form == "table" else b"%FF%FE.png") in done.out
 
 
 def test_a_relative_name_that_is_not_text(retr, corpus, index, tmp_path, monkeypatch):
@@ -111,7 +111,7 @@ def test_names_in_a_locale_that_has_no_letters(corpus, tmp_path):
     retr("index", ".", "-o", "index", "--model", "block-means:4")
     [body] = json.loads(retr("query", "Järvi.png", "-i", "index", "--format", "json"))
     assert (body["query"], body["matches"][0]["path"]) == ("Järvi.png", str(tmp_path / "Järvi.png"))
-    assert b"J\\xe4rvi.png" in retr("query", "Järvi.png", "-i", "index")
+    assert rb"J\xc3\xa4rvi.png" in retr("query", "Järvi.png", "-i", "index")
 
 
 def test_control_characters_of_a_name_never_reach_the_terminal(retr, corpus, tmp_path, monkeypatch):

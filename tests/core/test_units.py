@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from decimal import Context, Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -125,3 +127,25 @@ def test_a_float_that_is_the_exact_result_stays() -> None:
 def test_bad_budgets_are_refused(amount: float, unit: str) -> None:
     with pytest.raises(UsageError, match="a budget must be a finite number ≥ 0"):
         to_l2(amount, unit, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("amount", "unit"), [(1e308, "rmse"), (-7000.0, "psnr")])
+def test_a_budget_that_overflows_is_refused_and_an_attack_gets_what_there_is(amount: float, unit: str) -> None:
+    with pytest.raises(UsageError, match="out of the range"):
+        Radius.asked(amount, unit, 3 * 480 * 360)  # type: ignore[arg-type]
+    assert math.isfinite(to_l2(amount, unit, 3 * 480 * 360, inside=True))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("amount", ["1", True, None, 10**400, 1j])
+@pytest.mark.parametrize("unit", ["l2", "rmse", "psnr"])
+def test_what_is_no_number_is_no_budget(amount: object, unit: str) -> None:
+    with pytest.raises(UsageError, match="a budget"):
+        Radius.asked(amount, unit, 300)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("unit", ["l2", "rmse", "psnr"])
+def test_numbers_of_numpy_are_those_of_python(unit: str) -> None:
+    for amount, same in ((np.float32(0.1), float(np.float32(0.1))), (np.int64(3), 3.0), (Fraction(1, 2), 0.5)):
+        asked = Radius.asked(amount, unit, 300)  # type: ignore[arg-type]
+        assert asked == Radius.asked(same, unit, 300)  # type: ignore[arg-type]
+        assert json.loads(json.dumps(asked.as_json()))[unit] == same

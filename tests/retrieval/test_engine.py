@@ -19,7 +19,9 @@ from retr.core.units import Radius
 from retr.images.decode import load
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.snapshot import commit, require_current
+from retr.indexer.vectors import open_rows
 from retr.retrieval.answer import Answer
+from retr.retrieval.channel import check_rows
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import to_float
 
@@ -318,8 +320,10 @@ def test_rows_that_no_certificate_holds_for_are_refused(corpus, tmp_path, damage
     elif damage == "nan":
         rows[7, 3] = np.nan
     file.write_bytes(rows.tobytes() if damage != "cut" else rows[:-1].tobytes())
-    with pytest.raises(IntegrityError, match="row 7" if damage != "cut" else "bytes"):
+    with pytest.raises(IntegrityError, match="does not match its SHA-256"):
         Engine.open(index)
+    with pytest.raises(IntegrityError, match="row 7" if damage != "cut" else "bytes"):  # whoever wrote the digests too
+        check_rows(open_rows([(file, 18)], dim=48, score="cosine"), "block-means")
 
 
 def test_an_altered_snapshot_is_refused(corpus, tmp_path):

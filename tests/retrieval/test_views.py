@@ -12,6 +12,7 @@ from drawn import Quiet, draw
 from PIL import Image
 from plain import group_of
 
+from retr.core.errors import UsageError
 from retr.embedding.block_means import BlockMeans
 from retr.images.resize import resize_operator
 from retr.indexer.build import IndexOptions, build_index
@@ -139,3 +140,8 @@ def test_views_of_one_channel_are_probes_as_those_of_several_are():
         assert [scores[group] for group in range(60)] == pytest.approx(margins.tolist(), abs=1e-7)
         assert {item.probe for item in found.items} == {0, 1}
         assert torch.tensor([item.score for item in found.items]).diff().max() <= 0
+
+
+def test_views_of_one_name_are_refused(engine):
+    with pytest.raises(UsageError, match="told apart by their names"):
+        replace(engine, views=(ORIGINAL, ORIGINAL)).answer(np.random.default_rng(0).random((9, 9, 3)))

@@ -1,1 +1,0 @@
-"""Small faults, one token each, and whether the tests notice them: ``make mutants``."""
