@@ -153,6 +153,15 @@ def test_the_smaller_bound_of_the_smaller_side_counts():
     assert spectral.conv_bound(drawn(4, 3, 1, 1)).method == spectral.MATRIX
 
 
+def test_the_gram_bound_is_that_of_the_smaller_side():
+    """Seventeen taps are too many for a grid, so the Gram bound stands alone; the two sides differ in it."""
+    wide = drawn(2, 5, 17, 17)
+    smaller, larger = spectral.gram_bound(wide), spectral.gram_bound(wide.transpose(0, 1))
+    assert abs(smaller / larger - 1) > 1e-3
+    for kernel in (wide, wide.transpose(0, 1)):
+        assert spectral.conv_bound(kernel).value == pytest.approx(smaller, rel=1e-9, abs=0)
+
+
 # ---- networks ----
 
 

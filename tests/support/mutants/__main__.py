@@ -113,9 +113,9 @@ def _run_all(
                 number, change = waiting.pop(0)
                 busy[number] = idle.pop()
                 order = _cheapest_first(steps[change.file], clean)
-                timeout = 30 + 5 * sum(clean[test] for test in order)
+                limit = 20 + 5 * sum(clean[test] for test in order)
                 source = change.applied(sources[change.file])
-                busy[number].start(order, timeout=timeout, file=change.file, source=source)
+                busy[number].start(order, limit=limit, file=change.file, source=source)
             for number, copy in list(busy.items()):
                 if (outcome := copy.finished()) is not None:
                     outcomes[number] = outcome
@@ -134,8 +134,8 @@ def _cheapest_first(steps: Mapping[str, int], seconds: Mapping[str, float]) -> l
 
 
 def _clean(copy: Copy, tests: list[str]) -> dict[str, float]:
-    """Seconds per test file of the unchanged project, where all must pass."""
-    copy.start(tests, timeout=3600.0)
+    """Processor time per test file of the unchanged project, where all must pass."""
+    copy.start(tests, limit=3600.0)
     try:
         while (outcome := copy.finished()) is None:
             time.sleep(0.02)

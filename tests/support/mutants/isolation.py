@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -24,6 +26,8 @@ from hypothesis import HealthCheck, Phase, settings
 from .imports import PACKAGE
 
 HEAVY = ("numpy", "torch", "faiss", "pyarrow.parquet", "PIL.Image", "safetensors.torch")
+HANGS = 3600.0
+"""Seconds after which a child that uses no processor is ended."""
 _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
 _OPTIONS = (
     *("-x", "-q", "--no-header", "--hypothesis-profile=mutants"),
@@ -55,7 +59,7 @@ class Outcome:
         word: passed, failed, or timeout.
         test: the first that failed.
         seconds: wall time.
-        files: seconds per test file that ran.
+        files: processor time per test file that ran.
     """
 
     word: str
@@ -71,10 +75,10 @@ class Copy:
         self.root, self.folder = root, folder
         self.project = folder / PACKAGE
         shutil.copytree(root, self.project, ignore=_LEFT_OUT, symlinks=True)
-        self._running: tuple[int, Path, float, float, str | None] | None = None
+        self._running: tuple[int, Path, float, str | None] | None = None
 
-    def start(self, tests: Sequence[str], *, timeout: float, file: str | None = None, source: bytes = b"") -> None:
-        """Run test files, in order, up to the first failure, with ``file`` changed."""
+    def start(self, tests: Sequence[str], *, limit: float, file: str | None = None, source: bytes = b"") -> None:
+        """Run test files, in order, up to the first failure, with ``file`` changed, for ``limit`` s of a processor."""
         if file is not None:
             self._write(file, source)
         said = self.folder / "said.json"
@@ -83,28 +87,29 @@ class Copy:
         child = os.fork()
         if child == 0:
             try:
+                resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit)))
                 self._child(tests, said, keep_bytecode=file is None)
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(1)
-        self._running = child, said, time.monotonic(), timeout, file
+        self._running = child, said, time.monotonic(), file
 
     def finished(self) -> Outcome | None:
         """The outcome once the child has ended, or was ended for taking too long; None before."""
         assert self._running is not None
-        child, said, since, timeout, file = self._running
-        ended = os.waitpid(child, os.WNOHANG)[0] == child
+        child, said, since, file = self._running
+        ended, status = os.waitpid(child, os.WNOHANG)
         seconds = time.monotonic() - since
-        if not ended and seconds < timeout:
+        if not ended and seconds < HANGS:
             return None
         if not ended:
-            os.killpg(child, signal.SIGKILL)
+            self.stop()
             os.waitpid(child, 0)
         if file is not None:
             self._write(file, (self.root / file).read_bytes())
         self._running = None
-        if not ended:
+        if not ended or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)):
             return Outcome("timeout", None, seconds, {})
         if not said.is_file():
             return Outcome("failed", "the process ended", seconds, {})
@@ -130,27 +135,26 @@ class Copy:
         os.dup2(log, 2)
         os.chdir(self.project)
         sys.path.insert(0, str(self.folder))
-        recorder = _Recorder()
+        recorder, files = _Recorder(), dict[str, float]()
         for test in tests:  # one by one: what is not needed is not even imported
+            before = time.process_time()
             code = pytest.main([*_OPTIONS, f"--basetemp={self.folder / 'tmp'}", test], plugins=[recorder])
+            files[test] = time.process_time() - before
             if code != pytest.ExitCode.OK:
                 recorder.failed = recorder.failed or f"{test}: pytest ended with {int(code)}"
                 break
         word = "failed" if recorder.failed else "passed"
-        said.write_text(json.dumps(asdict(Outcome(word, recorder.failed, 0.0, recorder.files))))
+        said.write_text(json.dumps(asdict(Outcome(word, recorder.failed, 0.0, files))))
         os._exit(0)
 
 
 class _Recorder:
-    """A plugin of pytest: the first failure, and how long each file took."""
+    """A plugin of pytest: the first failure."""
 
     def __init__(self) -> None:
         self.failed: str | None = None
-        self.files: dict[str, float] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        file = report.nodeid.split("::")[0]
-        self.files[file] = self.files.get(file, 0.0) + report.duration
         if report.failed and self.failed is None:
             self.failed = report.nodeid
 
