@@ -79,6 +79,8 @@ def until_settled(sources: Sequence[Source], first: Sequence[Pieces], decision: 
         decision: pure: (evidence per probe, growth=…) → what is decided and what that needs.
     """
     pieces, growth, wished = {own[0].probe.name: list(own) for own in first}, GROWTH, False
+    for number in range(len(sources)):
+        _silence_whole(pieces, number)
     while True:
         found = decision([merge(own) for own in pieces.values()], growth=growth)
         asks = found.needs or (() if wished else found.wishes)
@@ -97,8 +99,7 @@ def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Seque
             continue
         answers = _ask(source, asks)
         if answers is None:
-            for own in pieces.values():
-                own[number] = own[number].silenced()
+            _silence(pieces, number)
         for ask, answer in zip(asks, answers or (), strict=answers is not None):
             if answer is not None:
                 own = pieces[ask.probe.name]
@@ -106,6 +107,17 @@ def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Seque
                 came = True
         came = came or answers is None
     return came
+
+
+def _silence(pieces: Mapping[Name, Pieces], number: int) -> None:
+    for own in pieces.values():
+        own[number] = own[number].silenced()
+
+
+def _silence_whole(pieces: Mapping[Name, Pieces], number: int) -> None:
+    """A source that missed one probe is asked no more, so what it says of the others would wait for it for ever."""
+    if any(own[number].silent for own in pieces.values()):
+        _silence(pieces, number)
 
 
 def _ask(source: Source, asks: Sequence[Ask]) -> list[Evidence | None] | None:
