@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..core.errors import ImageRejected, UsageError
-from ..images.colour import MODES, parted, to_srgb
+from ..images.colour import MODES
 from ..images.decode import decode, load
-from ..images.orientation import upright
+from ..images.pixels import shown_pixels, upright
 from ..images.policy import DecodePolicy
 from ..images.quiet import quiet
 from ..indexer.sources import path_to_text
@@ -124,12 +125,10 @@ def _plain(image: Image.Image, policy: DecodePolicy) -> npt.NDArray[np.uint8]:
     try:
         with quiet():
             image.load()
-            base, alpha = parted(image)
-            rgb = to_srgb(image, base, alpha, policy)
+            pixels = shown_pixels(image, policy, nullcontext)
     except (OSError, SyntaxError, ValueError) as error:
         raise _refused("decode", "corrupt", str(error)) from error
-    turned = rgb if image.format == "TIFF" else upright(rgb, image.info.get("exif"))
-    return np.asarray(turned)
+    return pixels if image.format == "TIFF" else upright(pixels, image.info.get("exif"))
 
 
 def _refused(stage: str, reason: str, detail: str) -> ImageRejected:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.errors import IntegrityError
-from .catalog import ROW_SCHEMA, read_catalog
+from .catalog import BLANK, ROW_SCHEMA, read_catalog
 from .integrity import ContentCheck, check_content
 from .items import Items
 from .row_codes import ROW_CODES
@@ -27,7 +27,8 @@ class Gallery:
         snapshot: what was opened.
         catalog: one row per stored row, in global row order.
         stores: the rows of each channel.
-        live: (rows,) False for tombstoned rows.
+        live: (rows,) False for tombstoned rows and for those of blank images: they are not searched.
+        blank: numbers of the rows of blank images, which have no direction and are found by their pixels alone.
         table: which item each row is of, and which rows each item has.
         content: what is known of the bytes behind all of this.
     """
@@ -36,6 +37,7 @@ class Gallery:
     catalog: pa.Table
     stores: tuple[RowStore, ...]
     live: npt.NDArray[np.bool_]
+    blank: Ids
     table: Items
     content: ContentCheck
 
@@ -56,6 +58,25 @@ class Gallery:
     def paths_of(self, item: int) -> tuple[str, ...]:
         """Files of one item, in row order."""
         return tuple(dict.fromkeys(self.catalog["path"].take(pa.array(self.table.rows_of(item))).to_pylist()))
+
+    def files_of(self, item: int, row: int) -> list[dict[str, object]]:
+        """Catalog rows of an item's files, one each: that of a given row first, then in row order.
+
+        The others are shown by the view that the given row is of, where they have it.
+        """
+        own = self.describe(row)
+        rows = self.table.rows_of(item)
+        if len(rows) == 1:
+            return [own]
+        found = {str(own["path"]): own}
+        for one in self.catalog.take(pa.array(rows)).to_pylist():
+            if str(one["path"]) not in found or (one["view"] == own["view"] and one["path"] != own["path"]):
+                found[str(one["path"])] = one
+        return list(found.values())
+
+    def blank_with(self, pixels_sha256: str) -> list[dict[str, object]]:
+        """Catalog rows of the blank images with these pixels, in row order."""
+        return [row for row in map(self.describe, self.blank.tolist()) if row["pixels_sha256"] == pixels_sha256]
 
     def originals(self) -> Ids:
         """Global numbers of the live rows that hold an unedited view."""
@@ -79,11 +100,14 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     catalog = _read_catalogs(index, snapshot)
     if catalog.num_rows != snapshot.rows:
         raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
-    live = _live(catalog, snapshot)
+    present = _live(catalog, snapshot)
+    blank = pc.equal(catalog["view"], BLANK).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
+    live = present & ~blank
     stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
     if not rows:
         _check_sizes(index, snapshot)
-    return Gallery(snapshot, catalog, stores, live, Items.of(catalog["pixels_sha256"], live), content)
+    table = Items.of(catalog["pixels_sha256"], live)
+    return Gallery(snapshot, catalog, stores, live, np.flatnonzero(present & blank), table, content)
 
 
 def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:

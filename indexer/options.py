@@ -147,14 +147,25 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     held = {channel.rows for channel in current.channels}
     if options.rows is not None and held != {options.rows}:
         raise UsageError(f"this index stores {', '.join(sorted(held))} rows, not {options.rows}; use another index")
-    if options.policy is not None and current.policy_digest != options.policy.digest:
-        raise UsageError("this index was built with another decode policy; use another index")
+    if options.policy is not None:
+        _check_policy(current, options.policy)
     if options.models is not None:
         asked = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
         if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
             names = ", ".join(c.name for c in current.channels)
             raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another index")
     return current
+
+
+def _check_policy(current: Snapshot, asked: DecodePolicy) -> None:
+    """An index keeps the rules that it was made by; the limits asked for must be its own."""
+    same = asked.under_rules(int(current.policy.get("version", 0)) or asked.version)
+    if current.policy_digest != same.digest:
+        held = f"{current.policy_digest[:16]} (max_pixels {current.policy.get('max_pixels')})"
+        raise UsageError(
+            f"this index was built with the decode policy {held}, not {same.digest[:16]} "
+            f"(max_pixels {same.max_pixels}); use another index"
+        )
 
 
 def _check_channels(channels: Sequence[ChannelSpec]) -> None:

@@ -35,6 +35,8 @@ class Prepared:
 
     Attributes:
         inputs: input size → (views, 3, h, w) float32.
+        note: what is wrong with the file although its pixels are whole: see ``images.decode.NOTES``.
+        entry: where it was read, to be read again.
     """
 
     path: str
@@ -48,6 +50,15 @@ class Prepared:
     inputs: dict[tuple[int, int], Tensor]
     decode_s: float = 0.0
     resize_s: float = 0.0
+    note: str | None = None
+    entry: Entry | None = None
+
+    def again(self, recipe: Recipe) -> DecodedImage | None:
+        """The image once more; None where its file holds something else by now."""
+        if self.entry is None:
+            return None
+        image = self.entry.attempt(recipe.policy)
+        return image if isinstance(image, DecodedImage) and image.bytes_sha256 == self.bytes_sha256 else None
 
     def row(self, view: str) -> CatalogRow:
         """What the catalog says of one of its views."""
@@ -106,6 +117,8 @@ def prepare_entry(entry: Entry, recipe: Recipe) -> Prepared | Refused:
         inputs=inputs,
         decode_s=decoded - began,
         resize_s=resized - decoded,
+        note=image.note,
+        entry=entry,
     )
 
 
@@ -143,13 +156,9 @@ def reduced(pixels: Pixels, recipe: Recipe) -> Pixels:
 
 
 def _resize(pixels: Pixels, size: tuple[int, int]) -> Tensor:  # 3 h w
-    return resize_operator((pixels.shape[0], pixels.shape[1]), size).apply(_to_tensor(pixels))
+    return resize_operator((pixels.shape[0], pixels.shape[1]), size).apply_levels(pixels, torch.float32)
 
 
 def _quick(views: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:  # v 3 h w
     small = np.stack([np.asarray(view.resize((size[1], size[0]), Image.Resampling.BILINEAR)) for view in views])
     return torch.from_numpy(small.transpose(0, 3, 1, 2).astype(np.float32, order="C")).div_(255.0)
-
-
-def _to_tensor(pixels: np.ndarray) -> Tensor:  # h w 3 uint8 -> 3 h w float32 in [0, 1]
-    return torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32, order="C")).div_(255.0)
