@@ -21,7 +21,9 @@ def check_types(record: Any) -> None:
     for field in fields(record):
         value = getattr(record, field.name)
         if not _is(value, hints[field.name]):
-            raise TypeError(f"{type(record).__name__}.{field.name} holds {_short(value)}, no {_named(hints[field.name])}")
+            raise TypeError(
+                f"{type(record).__name__}.{field.name} holds {_short(value)}, no {_named(hints[field.name])}"
+            )
 
 
 @cache
