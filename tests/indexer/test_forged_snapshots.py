@@ -1,4 +1,4 @@
-"""A snapshot whose digest is right and whose content is of the wrong kind: refused in one sentence, never a traceback."""
+"""A snapshot with a right digest and content of the wrong kind: refused in one sentence, never a traceback."""
 
 from __future__ import annotations
 
