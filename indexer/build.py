@@ -115,6 +115,7 @@ class _Run:
             files = [o for o in outcomes if isinstance(o, Prepared)]
             changed = [file for file in files if not self._same_content(file, todo[file.path])]
             self.report.skipped += len(files) - len(changed)
+            self.report.notes += [(file.path, file.note) for file in changed if file.note is not None]
             self._store(changed, [o for o in outcomes if isinstance(o, Refused)])
             self._time(outcomes)
             self.progress.advance(len(outcomes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.errors import IntegrityError
-from .catalog import BLANK, ROW_SCHEMA, read_catalog
+from .catalog import ROW_SCHEMA, read_catalog
 from .integrity import ContentCheck, check_content
 from .items import Items
 from .row_codes import ROW_CODES
@@ -100,14 +101,12 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     catalog = _read_catalogs(index, snapshot)
     if catalog.num_rows != snapshot.rows:
         raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
-    present = _live(catalog, snapshot)
-    blank = pc.equal(catalog["view"], BLANK).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
-    live = present & ~blank
+    live, blank = ~_named(catalog, snapshot, snapshot.tombstones), _named(catalog, snapshot, snapshot.blank)
     stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
     if not rows:
         _check_sizes(index, snapshot)
     table = Items.of(catalog["pixels_sha256"], live)
-    return Gallery(snapshot, catalog, stores, live, np.flatnonzero(present & blank), table, content)
+    return Gallery(snapshot, catalog, stores, live, np.flatnonzero(blank), table, content)
 
 
 def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:
@@ -139,14 +138,14 @@ def _read_catalogs(index: Path, snapshot: Snapshot) -> pa.Table:
     return pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
 
 
-def _live(catalog: pa.Table, snapshot: Snapshot) -> npt.NDArray[np.bool_]:
-    live = np.ones(catalog.num_rows, dtype=np.bool_)
+def _named(catalog: pa.Table, snapshot: Snapshot, by_segment: Mapping[str, Sequence[str]]) -> npt.NDArray[np.bool_]:
+    """(rows,) whether each row is of an item that is named for its segment."""
+    found = np.zeros(catalog.num_rows, dtype=np.bool_)
     start = 0
     for segment in snapshot.segments:
-        gone = snapshot.tombstones.get(segment.id, ())
-        if gone:
+        named = by_segment.get(segment.id, ())
+        if named:
             ids = catalog["id"].slice(start, segment.rows)
-            dead = pc.is_in(ids, value_set=pa.array(gone, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
-            live[start : start + segment.rows] = ~dead.to_numpy()
+            found[start : start + segment.rows] = pc.is_in(ids, value_set=pa.array(named, pa.string())).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
         start += segment.rows
-    return live
+    return found

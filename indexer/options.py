@@ -77,6 +77,7 @@ class IndexReport:
         replaced: files whose older content was replaced.
         pruned: items forgotten because their file is gone.
         dropped: items forgotten because their file holds no acceptable image any more; it is among the rejected.
+        notes: (path, what is wrong with it) of files that are indexed all the same; see ``images.decode.NOTES``.
         seconds: share of work by stage; decode and resize are summed over workers.
     """
 
@@ -97,6 +98,7 @@ class IndexReport:
         default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)
     )
     reasons: dict[str, int] = field(default_factory=dict)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
 def check_options(options: IndexOptions) -> None:

@@ -1,4 +1,4 @@
-"""What version 2 of the policy looks at again: drawings on another background, later frames, JPEGs without their end."""
+"""What version 2 of the policy looks at again: drawings on nothing, later frames, JPEGs without their end."""
 
 from __future__ import annotations
 
