@@ -1,7 +1,7 @@
-"""Decoding in processes that can be killed: for files from strangers, where a decoder may crash, hang or eat the memory.
+"""Decoding in processes that can be killed, for files from strangers: a decoder may crash, hang or fill the memory.
 
-:class:`IsolatedDecoder` stands where ``images.decode.decode`` does. What a worker says is read as JSON and raw bytes and
-checked; nothing of it is ever run.
+:class:`IsolatedDecoder` stands where ``images.decode.decode`` does. What a worker says is read as JSON and raw bytes,
+and checked; nothing of it is ever run.
 
 | reason | stage | what it means |
 |---|---|---|
@@ -42,6 +42,8 @@ MEMORY = 1280 * 2**20
 """Bytes that a worker may take beyond those of the interpreter: a file of 100 million pixels needs 0.9 GB."""
 _WALL = 6.0
 """So many times the processor time may pass on the clock: a busy machine is no fault of the file's."""
+_START = 120.0
+"""Seconds on the clock until a new process must be ready."""
 _SAY_MOST = 2**16
 
 
@@ -118,19 +120,38 @@ class _Worker:
     seconds: float
     memory: int
     process: subprocess.Popen[bytes] | None = None
+    ready: bool = False
 
     def decode(self, data: bytes, policy: DecodePolicy) -> DecodedImage:
-        process = self._started()
         late = threading.Event()
-        clock = threading.Timer(_WALL * self.seconds, self._too_late, (process, late))
-        clock.start()
+        process = self._begin()
         try:
-            said, levels = self._ask(process, data, policy)
+            with self._clock(_START, late):
+                self._welcome(process)
+            with self._clock(_WALL * self.seconds, late):
+                said, levels = self._ask(process, data, policy)
         except (OSError, ValueError, EOFError) as error:
             raise self._gone(process, late.is_set(), data) from error
-        finally:
-            clock.cancel()
         return _image(said, levels, data, policy)
+
+    @contextmanager
+    def _clock(self, seconds: float, late: threading.Event) -> Iterator[None]:
+        """Kill the process when the time is up: whoever waits for it then reads the end of the pipe."""
+        assert self.process is not None
+        timer = threading.Timer(seconds, self._too_late, (self.process, late))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _welcome(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until a new process has imported what it needs: that is no time of the file's."""
+        if not self.ready:
+            assert process.stdout is not None
+            receive(process.stdout, most=(_SAY_MOST, 0))
+            self.ready = True
 
     def _ask(self, process: subprocess.Popen[bytes], data: bytes, policy: DecodePolicy) -> tuple[Any, bytearray]:
         assert process.stdin is not None
@@ -138,10 +159,11 @@ class _Worker:
         send(process.stdin, policy.as_json(), data)
         return receive(process.stdout, most=(_SAY_MOST, 3 * policy.max_pixels))
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _begin(self) -> subprocess.Popen[bytes]:
         if self.process is None or self.process.poll() is not None:
             command = [sys.executable, "-m", "retr.images.isolated_worker", str(self.seconds), str(self.memory)]
             quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": _import_path()}
+            self.end()
             self.process = subprocess.Popen(  # noqa: S603 - this very interpreter, and numbers
                 command,
                 stdin=subprocess.PIPE,
@@ -166,7 +188,7 @@ class _Worker:
 
     def end(self) -> None:
         """Kill the process, if there is one."""
-        process, self.process = self.process, None
+        process, self.process, self.ready = self.process, None, False
         if process is not None:
             process.kill()
             for pipe in (process.stdin, process.stdout):

@@ -1,6 +1,6 @@
 """The other end of ``images.isolated``: decodes what it is sent, within limits that the system enforces.
 
-    python -m retr.images.isolated_worker SECONDS MEMORY
+python -m retr.images.isolated_worker SECONDS MEMORY
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def main(seconds: float, memory: int) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     limit_resources(memory)
+    send(answers, {"ready": True}, b"")
     while True:
         try:
             policy, data = receive(sys.stdin.buffer, most=_REQUEST)

@@ -49,6 +49,7 @@ class IndexOptions:
         resume: go on with an unfinished run.
         restart: drop an unfinished run.
         device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
+        isolate: decode in processes that can be killed (``images.isolated``), for files from strangers.
     """
 
     models: tuple[str, ...] | None = None
@@ -64,6 +65,7 @@ class IndexOptions:
     resume: bool = False
     restart: bool = False
     device: str = "auto"
+    isolate: bool = False
 
 
 @dataclass

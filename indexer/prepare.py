@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.errors import ImageRejected
-from ..images.decode import DecodedImage
+from ..images.decode import DecodedImage, decode
+from ..images.isolated import Decoder
 from ..images.policy import DecodePolicy
 from ..images.resize import resize_operator
 from ..images.views import Pixels, View
@@ -22,11 +23,12 @@ from .sources import Entry, file_stamp, text_to_path
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to do with every file: the decode policy, the views, and the input sizes the channels need."""
+    """What to do with every file: the decode policy, the views, the input sizes the channels need, and the decoder."""
 
     policy: DecodePolicy
     views: tuple[View, ...]
     sizes: tuple[tuple[int, int], ...]
+    decode: Decoder = decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Prepared:
         """The image once more; None where its file holds something else by now."""
         if self.entry is None:
             return None
-        image = self.entry.attempt(recipe.policy)
+        image = self.entry.attempt(recipe.policy, recipe.decode)
         return image if isinstance(image, DecodedImage) and image.bytes_sha256 == self.bytes_sha256 else None
 
     def row(self, view: str) -> CatalogRow:
@@ -98,7 +100,7 @@ def prepare_entry(entry: Entry, recipe: Recipe) -> Prepared | Refused:
     """Decode, view and resize one listed image."""
     began = time.perf_counter()
     try:
-        image = entry.load(recipe.policy)
+        image = entry.load(recipe.policy, recipe.decode)
         pixels_sha256 = image.pixels_sha256
     except ImageRejected as why:
         return Refused(entry.name, why, time.perf_counter() - began)

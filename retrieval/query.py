@@ -11,7 +11,8 @@ import numpy as np
 from ..core.errors import ImageRejected
 from ..core.rounded import budget_text
 from ..core.units import Radius, Unit
-from ..images.decode import DecodedImage, load
+from ..images.decode import DecodedImage, decode, read_image_file
+from ..images.isolated import Decoder
 from .answer import Answer
 from .channel import Float64
 from .engine import Engine
@@ -41,6 +42,7 @@ def query_files(
     eps: float | None = None,
     unit: Unit = "rmse",
     batch_size: int = 16,
+    decode: Decoder = decode,
 ) -> Iterator[Outcome]:
     """Answer query files in order; a bad file is reported and the rest goes on.
 
@@ -52,8 +54,9 @@ def query_files(
         eps: budget for the verdict, in ``unit``; None for the verdict on the query as it is.
         unit: l2 (pixels), rmse (8-bit levels) or psnr (dB).
         batch_size: queries per float32 search; fewer where the images are large.
+        decode: how files become pixels; ``images.isolated`` for files from strangers.
     """
-    loaded = ((path, _load(engine, path)) for path in paths)
+    loaded = ((path, _load(engine, path, decode)) for path in paths)
     for batch in _batches(loaded, batch_size):
         images = [image for _, image in batch if isinstance(image, DecodedImage)]
         asked = [None if eps is None else Radius.asked(eps, unit, image.pixels.size) for image in images]
@@ -96,8 +99,8 @@ def _batches(loaded: Iterable[Loaded], most: int) -> Iterator[list[Loaded]]:
         yield batch
 
 
-def _load(engine: Engine, path: str) -> DecodedImage | ImageRejected:
+def _load(engine: Engine, path: str, decode: Decoder) -> DecodedImage | ImageRejected:
     try:
-        return load(Path(path), policy=engine.policy)
+        return decode(read_image_file(Path(path), policy=engine.policy), policy=engine.policy)
     except ImageRejected as why:
         return why
