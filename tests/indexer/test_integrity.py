@@ -281,3 +281,14 @@ def test_what_was_read_for_one_snapshot_serves_the_next(large: Path, corpus: Pat
     # The writer has looked at what it wrote; then the new rows lost their second name, in ``staging/``.
     assert counts(check(large)) == (1, 7, 0)
     assert counts(check(large)) == (0, 8, 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_memory_that_others_can_write_is_none(large: Path) -> None:
+    check(large)
+    cache = user_cache()
+    assert cache is not None
+    [memory] = (cache / "content").iterdir()
+    memory.chmod(0o666)
+    assert counts(check(large)) == (4, 0, 0)
+    assert counts(check(large)) == (0, 4, 0)
