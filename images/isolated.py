@@ -5,8 +5,8 @@ and checked; nothing of it is ever run.
 
 | reason | stage | what it means |
 |---|---|---|
-| `too-slow` | decode | the decoder took longer than the limit, and was stopped |
-| `decoder-crashed` | decode | the decoder died, or answered nothing that makes sense |
+| `too-slow` | decode | the decoder took longer than its limit, and was stopped (`--isolate`) |
+| `decoder-crashed` | decode | the decoder died, or answered nothing that makes sense (`--isolate`) |
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Bulk embedding: prepared files are embedded in batches, channel by channel."""
+"""Bulk embedding: prepared files are embedded in batches, channel by channel.
+
+| reason | stage | what it means |
+|---|---|---|
+| `not-finite` | embed | an embedding of the image holds a number that is not finite |
+"""
 
 from __future__ import annotations
 

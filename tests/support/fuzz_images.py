@@ -38,7 +38,7 @@ class Result:
         outcomes: name of a reason, or ``image`` → how many files.
         slowest: (seconds, name) of the file that took longest.
         indexed, rejected: files of the index run; seen: of them in all.
-        worker_mb, own_mb: most resident memory of a decoding process, and of this one.
+        worker_mb, own_mb: most resident memory of a decoding process, as looked up after every file, and of this one.
     """
 
     outcomes: Counter[str]
@@ -76,14 +76,26 @@ def fuzz(count: int, seed: int, folder: Path, *, workers: int = 2) -> Result:
     outcomes: Counter[str] = Counter()
     slowest = (0.0, "")
     with IsolatedDecoder(workers, seconds=SECONDS) as decoder, ThreadPoolExecutor(workers) as pool:
+        worker_mb = 0.0
         jobs = pool.map(lambda one: _decoded(decoder, folder / "files", *one), mutants(count, seed))
         for name, outcome, spent in jobs:
             outcomes[outcome] += 1
             slowest = max(slowest, (spent, name))
+            worker_mb = max(worker_mb, *map(_peak_mb, decoder.processes), 0.0)
     report = _indexed(folder, workers)
-    most = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)]
+    own_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     spent = time.perf_counter() - began
-    return Result(outcomes, slowest, report.seen, report.indexed, report.rejected, spent, most[0], most[1])
+    return Result(outcomes, slowest, report.seen, report.indexed, report.rejected, spent, worker_mb, own_mb)
+
+
+def _peak_mb(process: int) -> float:
+    """Most resident memory that a process had so far; 0 for one that is gone."""
+    try:
+        text = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    found = [line.split()[1] for line in text.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0]) / 1024 if found else 0.0
 
 
 def _decoded(decoder: IsolatedDecoder, folder: Path, name: str, data: bytes) -> tuple[str, str, float]:
