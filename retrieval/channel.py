@@ -157,9 +157,13 @@ class Channel:
             zs = self.embedder.forward(batch if certified else batch.float().to(self.embedder.device))
         network, zs = self.embedder.lipschitz, zs.cpu().double().numpy()
         return [
-            QueryEmbedding(z, network, resize.norm, forward_error(self.embedder, resize.rounding))
+            QueryEmbedding(z, network, resize.norm, self.forward_error(resize.rounding))
             for z, resize in zip(zs, resizes, strict=True)
         ]
+
+    def forward_error(self, resize_error: UpperBound) -> float | None:
+        """Bound on ‖computed f − f‖ anywhere in [0, 1], given that of the resize; None for an uncertified embedder."""
+        return forward_error(self.embedder, resize_error)
 
     @property
     def why_uncertified(self) -> str | None:
