@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,12 @@ BATCH_PIXELS = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One query file and its answer, or why it was refused."""
+    """One query file and its answer, or why it was refused; ``image`` as decoded, where a certificate was asked for."""
 
     path: str
     answer: Answer | None
     refused: ImageRejected | None = None
+    image: DecodedImage | None = field(default=None, compare=False, repr=False)
 
 
 Loaded = tuple[str, DecodedImage | ImageRejected]
@@ -62,8 +63,10 @@ def query_files(
         found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=asked_words(eps, unit))
         answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
-            refused = image if isinstance(image, ImageRejected) else None
-            yield Outcome(path, None if refused else next(answers), refused)
+            if isinstance(image, ImageRejected):
+                yield Outcome(path, None, image)
+            else:
+                yield Outcome(path, next(answers), image=image if certify else None)
 
 
 def asked_words(eps: float | None, unit: Unit) -> str | None:
