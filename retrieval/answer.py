@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..certificates.proof import Certificate
 from ..core.units import Radius
+from .ranges.result import RangeProof
 
 if TYPE_CHECKING:
     from .probe import Query
@@ -90,7 +91,11 @@ class Answer:
         thresholds: per channel, its value and where it comes from.
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
+<<<<<<< HEAD
         basis: what the certificate was made of; None without one.
+=======
+        against: what is proved of edited versions of the query (THEORY T12); None where it was not asked for.
+>>>>>>> main
     """
 
     width: int
@@ -108,6 +113,7 @@ class Answer:
     thresholds: tuple[dict[str, Any], ...] = ()
     certificate: Certificate | None = None
     withheld: str | None = None
+    against: RangeProof | None = None
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     basis: Basis | None = field(default=None, compare=False, repr=False)
 
@@ -135,6 +141,7 @@ class Answer:
             "thresholds": list(self.thresholds),
             "certificate": self.certificate.as_json() if self.certificate else None,
             "withheld": self.withheld,
+            "against": None if self.against is None else self.against.as_json(),
             "seconds": dict(self.seconds),
         }
 
