@@ -91,11 +91,8 @@ class Answer:
         thresholds: per channel, its value and where it comes from.
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
-<<<<<<< HEAD
         basis: what the certificate was made of; None without one.
-=======
         against: what is proved of edited versions of the query (THEORY T12); None where it was not asked for.
->>>>>>> main
     """
 
     width: int

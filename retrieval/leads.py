@@ -68,8 +68,8 @@ def hidden_lead(parts: Sequence[Part], item: int, margin: float, error: float) -
 
 def carrying_rows(parts: Sequence[Part], item: int) -> tuple[tuple[int, int], ...]:
     """(place of the probe, row) of the item's rows that T1 is tried with."""
-    carriers = enumerate(_carriers(parts, item))
-    return tuple((place, int(one.part.rows.ids[row])) for place, one in carriers if one is not None for row in one.own)
+    found = enumerate(carriers_of(parts, item))
+    return tuple((place, int(one.part.rows.ids[row])) for place, one in found if one is not None for row in one.own)
 
 
 def raw_lead(parts: Sequence[Part], item: int, other: int) -> float:
