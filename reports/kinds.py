@@ -54,9 +54,9 @@ def radius(*, decimals: int | None = None, digits: int = 4) -> Kind:
     return Kind(lambda x: radius_text(x, decimals=decimals, digits=digits))
 
 
-def upper(*, digits: int = 4) -> Kind:
-    """A proved upper bound, rounded up."""
-    return Kind(lambda x: upper_text(x, digits=digits))
+def upper(*, decimals: int) -> Kind:
+    """A proved upper bound, or how much of one was used, rounded up."""
+    return Kind(lambda x: upper_text(x, decimals=decimals))
 
 
 def lower(*, decimals: int) -> Kind:
