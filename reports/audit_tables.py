@@ -39,7 +39,7 @@ _QUANTILES = {"5 %": "p05", "25 %": "p25", "median": "p50", "75 %": "p75", "95 %
 _STAGES = ("clean", "attacked", "certified")
 _ALARMS = Column("alarms", ALARMS, attrgetter("alarms"))
 _CERTIFICATES = Column("certificates attacked", COUNT, attrgetter("certificates"), spare=True)
-_IMAGES = "changes that reached it, median"
+_IMAGES = "wins, median"
 _EFFORT = "effort, mean"
 
 
@@ -79,9 +79,9 @@ def budget_table(summary: Summary) -> Table:
     columns += [Column(stage, RATE, lambda row, at=place: row[2][at]) for place, stage in enumerate(_STAGES)]
     columns.append(Column("certificates attacked", COUNT, first("certificates"), spare=True))
     columns.append(Column("alarms", ALARMS, first("alarms"), spare=True))
-    systems = {system.name: f"{system.name} ({system.kind}, {system.model})" for system in summary.systems}
-    rows = [row for name in systems for line in summary.budgets if line.system == name for row in _questions(line)]
-    group = (lambda row: systems[row[0].system]) if len(systems) > 1 else None
+    names = [system.name for system in summary.systems]
+    rows = [row for name in names for line in summary.budgets if line.system == name for row in _questions(line)]
+    group = (lambda row: row[0].system) if len(names) > 1 else None
     return Table.of(columns, rows, title=_TITLES["budgets"], group=group)
 
 
@@ -131,12 +131,13 @@ def edit_table(summary: Summary) -> Table:
 
         return share
 
+    attacked = [Column(stage, RATE, first(stage)) for stage in ("attacked", "certified")]
     columns = (
         Column("edit", NAME, edit_name),
         Column("queries", COUNT, attrgetter("queries"), spare=True),
         Column("", MARKUP, lambda line: _bar(line, worst.get((line.system, line.edit)))),
         Column("clean", RATE, attrgetter("clean.first")),
-        *(Column(stage, RATE, first(stage)) for stage in ("attacked", "certified")),
+        *(attacked if worst else [Column("certified queries", COUNT, attrgetter("certified"))]),
         Column("median radius", RADIUS, attrgetter("median_rmse")),
     )
     names = [system.name for system in summary.systems]
@@ -182,10 +183,10 @@ class Runs:
         at = {(line.budget, line.unit): line.success_float for line in self.lines}
         return at.get(level, "")
 
-    def norm(self, name: str, scale: float = 1.0) -> float | None:
+    def norm(self, name: str, scale: int = 1) -> float | None:
         """A median over the changes that reached the goal; None where none did."""
         found = self.last.norms and getattr(self.last.norms, name)
-        return found if found is None else scale * found
+        return found and scale * found
 
 
 def runs_of(lines: Sequence[AttackLine]) -> list[Runs]:
@@ -222,7 +223,7 @@ def _effort(summary: Summary, goal: str, lines: Sequence[AttackLine]) -> Table:
         Column("images", COUNT, lambda runs: runs.norm("images") or 0, _IMAGES),
         Column("RMSE", measured(decimals=2), methodcaller("norm", "rmse"), _IMAGES),
         Column("ℓ2", measured(digits=3), methodcaller("norm", "l2"), _IMAGES, spare=True),
-        Column("ℓ∞ × 255", measured(decimals=1), methodcaller("norm", "linf", 255.0), _IMAGES, spare=True),
+        Column("ℓ∞ × 255", measured(decimals=1), methodcaller("norm", "linf", 255), _IMAGES, spare=True),
         Column("PSNR", measured(decimals=1), methodcaller("norm", "psnr"), _IMAGES, spare=True),
         *(
             Column(f"> {share}", SHARE, methodcaller("norm", f"changed_{digits}"), "pixels changed by", spare=True)

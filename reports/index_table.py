@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from ..core.rounded import budget_text, nearest_text, upper_text
+from ..core.rounded import budget_text, nearest_text, percent_text, upper_text
 from .kinds import NAME, counted
 from .table import Column, Table
-from .terminal import drawn, facts
+from .terminal import facts, show
 
 _FACTS = ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "verified")
 
@@ -74,7 +74,7 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
     if threshold["source"] == "leave-one-out":
         return (
             f"{threshold['value']:.4f}, provisional: from the gallery's own nearest neighbours "
-            f"({threshold['samples']} items, {100 * threshold['fpr']:g} %); see retr calibrate"
+            f"({threshold['samples']} items, {percent_text(threshold['fpr'], decimals=2)} %); see retr calibrate"
         )
     if threshold["stale"]:
         return f"{_kind(threshold)}, calibrated before the gallery last changed: calibrate again"
@@ -93,7 +93,7 @@ def _kind(threshold: Mapping[str, Any]) -> str:
 def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:
     """The refused inputs of an index."""
     columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "stage", "error", "detail", "bytes"))
-    Console().print(drawn(Table.of(columns, rows), whole=False))
+    show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_calibration(result: Mapping[str, Any]) -> None:

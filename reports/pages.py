@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.files import write_atomically
 from ..core.names import shown
+from ..core.rounded import budget_text
 from .html_tags import Html
 from .kinds import bounds, count, percent
 from .table import Table, Text
@@ -70,6 +71,17 @@ def when(run: str) -> str:
     if found is None or not 1 <= int(found[2]) <= len(_MONTHS):
         return run
     return f"{int(found[3])} {_MONTHS[int(found[2]) - 1]} {found[1]}, {found[4]}:{found[5]} UTC"
+
+
+def plan_facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a run was asked to do, by name; what was not asked for is not said."""
+    return [(name.replace("_", " "), _asked(value)) for name, value in plan.items() if value not in (None, (), [], "")]
+
+
+def _asked(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_asked, value))
+    return budget_text(value) if isinstance(value, float) else str(value)
 
 
 @cache

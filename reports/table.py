@@ -67,7 +67,7 @@ class Column:
         value: what it shows of a line, see :meth:`Table.of`.
         over: a heading above it and its neighbours of the same one.
         spare: left out first where a terminal has no room for all.
-        ladder: one of several sizes: where room still lacks, some of them are shown, evenly spread, the last among them.
+        ladder: one of several sizes: where room still lacks, some are shown, evenly spread, the last among them.
     """
 
     head: str
