@@ -73,7 +73,7 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
         return "none (the gallery is too small; see retr calibrate)"
     if threshold["source"] == "leave-one-out":
         return (
-            f"{threshold['value']:.4f}, provisional: from the gallery's own nearest neighbours "
+            f"{nearest_text(threshold['value'], decimals=4)}, provisional: from the gallery's own nearest neighbours "
             f"({threshold['samples']} items, {percent_text(threshold['fpr'], decimals=2)} %); see retr calibrate"
         )
     if threshold["stale"]:
@@ -86,7 +86,7 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
 
 def _kind(threshold: Mapping[str, Any]) -> str:
     if threshold.get("offset") is None:
-        return f"{threshold['value']:.4f}"
+        return nearest_text(threshold["value"], decimals=4)
     return f"local: {threshold['offset']:+.4f} and half of each row's gap"
 
 

@@ -81,8 +81,8 @@ NAMED = Kind(NAME.write, words=True, look="named")
 WRAPPED = Kind(NAME.write, words=True, look="wrap")
 """A name that may be long, of a file."""
 DIGEST = Kind(NAME.write, words=True, look="mono wrap")
-LINES = Kind(lines, words=True)
-"""Words one below the other."""
+LINES = Kind(lines, words=True, look="wrap")
+"""Words one below the other, which may be long."""
 MARKUP = Kind(lambda markup: markup, words=True)
 """A small drawing, on pages alone."""
 

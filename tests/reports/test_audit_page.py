@@ -14,6 +14,7 @@ from retr.evaluation.robustness.summary import summarise
 from retr.reports.audit_page import audit_page
 from retr.reports.audit_page_images import difference, read_picture, thumbnail_picture
 
+
 def nothing(system, item):
     return None
 

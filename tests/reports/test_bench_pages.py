@@ -96,9 +96,7 @@ def test_alarms_of_a_knn_benchmark_come_first() -> None:
 def test_hostile_names_are_only_words() -> None:
     summary = made_reports.Copies().summary
     systems = tuple(replace(line, system=HOSTILE) for line in summary.systems)
-    copies = copied(
-        replace(summary, systems=systems, skipped={HOSTILE: 1}, plan={**summary.plan, "gallery": HOSTILE})
-    )
+    copies = copied(replace(summary, systems=systems, skipped={HOSTILE: 1}, plan={**summary.plan, "gallery": HOSTILE}))
     result = replace(made_reports.knn(), model=HOSTILE)
     for text in (copies, knn_page(result, summarise_knn(result))):
         assert "<script" not in text

@@ -180,7 +180,8 @@ def test_the_page_and_the_table_of_a_2afc_benchmark(l2: float, eps: float) -> No
     [head] = re.findall(r"natural</th><th scope=\"col\">([^<]*)", page)
     assert (float(Fraction(head)) if "/" in head else float(head)) == eps
     rows = re.findall(
-        rf"(?:sound|published|move) [\d.]+ % [\d.]+ % {NUMBER} 0 ", drawn(print_two_afc, Result(summary, records), summary)
+        rf"(?:sound|published|move) [\d.]+ % [\d.]+ % {NUMBER} 0 ",
+        drawn(print_two_afc, Result(summary, records), summary),
     )
     assert len(rows) == 3
     assert all(Fraction(one) <= Fraction(l2) for one in rows)

@@ -18,8 +18,8 @@ from retr.evaluation.two_afc.records import Records
 from retr.evaluation.two_afc.summary import summarise_triplets
 from retr.reports.paper_figures import FIGURES, beside
 from retr.reports.two_afc_page import two_afc_page
-from retr.reports.two_afc_table import print_two_afc, two_afc_json, two_afc_rows
 from retr.reports.two_afc_series import size
+from retr.reports.two_afc_table import print_two_afc, two_afc_json, two_afc_rows
 
 BAPPS = [{"name": "made", "source": {"layout": "bapps", "split": "val"}}]
 LEFT_OUT = [{"metric": "command:x", "setting": "PGD", "why": "not differentiable: black-box attacks only"}]
