@@ -137,11 +137,10 @@ def match_table(answer: Answer) -> Table:
     return Table.of(columns, answer.matches)
 
 
-def _name(match: Match) -> Iterator[str]:
-    yield f"{_short(match.path)}{'' if match.view == 'original' else f' ({match.view})'}"
-    yield match.id
-    if match.duplicates:
-        yield f"= {counted(len(match.duplicates), 'more file')} with these pixels"
+def _name(match: Match) -> list[str]:
+    name = [f"{_short(match.path)}{'' if match.view == 'original' else f' ({match.view})'}", match.id]
+    more = counted(len(match.duplicates), "more file")
+    return [*name, f"= {more} with these pixels"] if match.duplicates else name
 
 
 def _short(path: str) -> str:
