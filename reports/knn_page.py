@@ -47,6 +47,7 @@ def knn_page(result: KnnResult, summary: KnnSummary) -> str:
         figures=list(_figures(result, summary)),
         budgets=budget_table(summary, plan.k),
         remarks=list(remarks(summary, plan.k, result.rejected)),
+        command=plan.command or "–",
         run_facts=_facts(result),
     )
 

@@ -180,7 +180,7 @@ def _flips(side: str, *, minimal: bool) -> Iterator[Column]:
     yield Column("RMSE", WORD, lambda line: plus_minus(own(line).rmse), side, spare=rest)
     if not rest:
         yield Column("PSNR, dB", WORD, lambda line: plus_minus(line.agree.psnr, 1), side, spare=True)
-    yield Column("> .001/ .01/ .03", WORD, lambda line: changed_pixels(own(line)), side, spare=True)
+    yield Column(">\u00a0.001/.01/.03", WORD, lambda line: changed_pixels(own(line)), side, spare=True)
 
 
 def transfer_table(series: Series) -> Table:

@@ -189,6 +189,8 @@ def test_a_name_is_no_emoji_and_no_markup():
     assert text.count(":dog:[red]x.png") == 1
     assert "model :cat:" in text
     stream = io.StringIO()
-    print_refusal(ImageRejected("truncated", ":pig:"), ":fox:", Console(file=stream, width=120))
+    print_refusal(
+        ImageRejected(stage="decode", reason="truncated", detail=":pig:"), ":fox:", Console(file=stream, width=120)
+    )
     assert ":fox:" in stream.getvalue()
     assert ":pig:" in stream.getvalue()
