@@ -3,7 +3,8 @@
 A browser and axe-core are no dependency of the tests: where they are asked for by path, they are used::
 
     npm install --prefix /tmp/axe axe-core
-    RETR_CHROMIUM=/usr/bin/chromium RETR_AXE=/tmp/axe/node_modules/axe-core/axe.min.js pytest tests/reports/test_accessibility.py
+    export RETR_CHROMIUM=/usr/bin/chromium RETR_AXE=/tmp/axe/node_modules/axe-core/axe.min.js
+    pytest tests/reports/test_accessibility.py
 """
 
 from __future__ import annotations
