@@ -9,7 +9,7 @@ import typer
 
 from ..core.errors import CertificateWithheld, UsageError
 from .inputs import Input, image_inputs
-from .options import REJECTED, DeviceOption, FormatOption, IndexOption, index_path
+from .options import REJECTED, DeviceOption, FormatOption, IndexOption, SnapshotOption, WhereOption, index_path
 from .output import note
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def query(
     require_certificate: Annotated[
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
+    where: WhereOption = None,
+    snapshot: SnapshotOption = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
@@ -57,7 +59,7 @@ def query(
 
     home, unit_name = index_path(index), check_unit(unit)
     budget = _budget(certify or require_certificate, eps, unit)
-    engine = Engine.open(home, device=device, threshold=threshold)
+    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +126,16 @@ def _live(catalog: pa.Table, snapshot: Snapshot) -> npt.NDArray[np.bool_]:
             live[start : start + segment.rows] = ~dead.to_numpy()
         start += segment.rows
     return live
+
+
+def restricted(gallery: Gallery, kept: npt.NDArray[np.bool_]) -> Gallery:
+    """The gallery of some rows alone: what is left out is not there for any search, bound or count.
+
+    Args:
+        gallery: an opened snapshot.
+        kept: (rows,) which rows stay; rows are numbered anew among them.
+    """
+    catalog = gallery.catalog.filter(pa.array(kept))
+    live = gallery.live[kept]
+    stores = tuple(store.only(kept) for store in gallery.stores)
+    return replace(gallery, catalog=catalog, stores=stores, live=live, table=Items.of(catalog["pixels_sha256"], live))

@@ -78,6 +78,7 @@ class Answer:
         thresholds: per channel, its value and where it comes from.
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
+        where: conditions that left the gallery which was asked: ranks, verdict and certificate speak of its rows alone.
     """
 
     width: int
@@ -95,6 +96,7 @@ class Answer:
     thresholds: tuple[dict[str, Any], ...] = ()
     certificate: Certificate | None = None
     withheld: str | None = None
+    where: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
     def as_json(self, query: str) -> dict[str, Any]:
@@ -117,6 +119,7 @@ class Answer:
             "copy": _radius(self.copy),
             "not_a_copy": _radius(self.not_a_copy),
             "k": self.k,
+            "where": list(self.where),
             "matches": [match.as_json() for match in self.matches],
             "thresholds": list(self.thresholds),
             "certificate": self.certificate.as_json() if self.certificate else None,

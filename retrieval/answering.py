@@ -12,6 +12,7 @@ from ..core.rounded import budget_text, radius_text
 from ..core.units import Radius
 from ..indexer.gallery import Gallery
 from ..indexer.snapshot import Threshold
+from ..indexer.where import Condition
 from .answer import Answer, Match, VerdictName
 from .channel import Channel
 from .probe import Query
@@ -31,6 +32,7 @@ class Answering:
         certify: whether radii were.
         eps: ℓ2 budget of the verdict; None for the verdict on the query as it is.
         asked: the budget in the words it was asked in.
+        where: conditions that the gallery's rows fulfil.
     """
 
     gallery: Gallery
@@ -40,6 +42,7 @@ class Answering:
     certify: bool = False
     eps: float | None = None
     asked: str | None = None
+    where: tuple[Condition, ...] = ()
 
     def refuse(self, why: str) -> Answer:
         """The answer to a query that cannot be compared at all."""
@@ -75,6 +78,7 @@ class Answering:
             k=self.k,
             matches=(),
             thresholds=tuple(_describe(channel.name, channel.threshold) for channel in self.channels),
+            where=tuple(map(str, self.where)),
         )
 
     def _withheld(self, ranking: Ranking) -> str:
