@@ -13,8 +13,9 @@ from ..core.errors import RetrError
 from .catalog import item_id, read_catalog
 from .gaps import gaps_of, read_gaps
 from .row_codes import ROW_CODES
+from .row_keys import FILE, row_keys
 from .row_lengths import check_rows
-from .snapshot import TOLD, SegmentInfo, Snapshot, told_file
+from .snapshot import TOLD, SegmentInfo, Snapshot, gaps_file, told_file
 from .vectors import open_rows
 
 Fault = tuple[str, str, str]
@@ -40,6 +41,10 @@ def catalog_faults(index: Path, snapshot: Snapshot, segments: Collection[str]) -
             continue  # said of the segment already
         gone = set(snapshot.tombstones.get(segment.id, ()))
         yield from ((segment.id, file, why) for why in _names(table, gone, held))
+        if FILE in segment.files:
+            keys = (index / "segments" / segment.id / FILE).read_bytes()
+            if keys != row_keys(table.select(["id", "pixels_sha256"]).to_pylist()):
+                yield segment.id, f"segments/{segment.id}/{FILE}", "it names other rows than the catalog"
 
 
 def _names(table: pa.Table, gone: set[str], held: dict[str, str]) -> Iterator[str]:
@@ -112,13 +117,13 @@ def setting_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> It
 def _gaps_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> Iterator[tuple[str, str, str]]:
     for channel in snapshot.channels:
         gaps = None if channel.threshold is None else channel.threshold.gaps
-        if gaps is None or index / "gaps" / f"{gaps}.parquet" in bad:
+        if gaps is None or gaps_file(index, gaps) in bad:
             continue
         try:
             found = gaps_of(snapshot, read_gaps(index, gaps))
             assert np.isfinite(found).all()
         except RetrError as error:
-            yield f"gaps/{gaps}.parquet", str(error), "gaps"
+            yield f"gaps/{gaps_file(index, gaps).name}", str(error), "gaps"
 
 
 def _told_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> Iterator[tuple[str, str, str]]:

@@ -1,9 +1,10 @@
 """Reference sets: vectors of pictures that are nobody's, which say how near unrelated pictures of each kind come.
 
-One safetensors file for each model, ``vectors`` (n, dim) and ``kind`` (n,) uint8. Vectors are int8 codes of unit rows
-for a cosine (``row_codes``), float32 for Euclidean distances. The metadata key ``retr`` is a JSON object: ``schema``,
-``model``, ``model_digest``, ``score``, ``kinds`` (their names by number), ``content_sha256`` (of both tensors' bytes),
-the constants of :class:`Reference`, and whatever else its maker notes.
+One safetensors file for each model: ``vectors`` (n, dim), ``kind`` (n,) uint8 and ``near`` (n,) float32, how far each
+vector is from the next. Vectors are int8 codes of unit rows for a cosine (``row_codes``), float32 for Euclidean
+distances. The metadata key ``retr`` is a JSON object: ``schema``, ``model``, ``model_digest``, ``score``, ``kinds``
+(their names by number), ``content_sha256`` (of the bytes of ``vectors``, ``kind`` and ``near``), the constants of
+:class:`Reference`, and whatever else its maker notes.
 
 The sets of packaged models come inside the package, beside the weights. For any other model the drawn kinds are
 embedded when an index is made (``indexer.drawn``), and kept in it.
@@ -63,6 +64,7 @@ class Reference:
         score: how vectors are compared.
         codes: (n, dim) int8 codes of unit rows (cosine), or float32 rows (Euclidean).
         kind: (n,) uint8, number of each vector's kind.
+        near: (n,) float32, distance of each vector to the nearest other (``neighbours.measure_near``).
         kinds: their names.
         share: part of its gap within which a row accepts.
         certain: part of the smaller gap within which two pictures are presumed to be copies.
@@ -78,6 +80,7 @@ class Reference:
     score: Score
     codes: npt.NDArray[np.int8] | Float32
     kind: npt.NDArray[np.uint8]
+    near: Float32
     kinds: tuple[str, ...]
     share: float = SHARE
     certain: float = CERTAIN
@@ -93,8 +96,10 @@ class Reference:
         Raises:
             ValueError: naming the fault.
         """
-        if self.codes.ndim != 2 or self.kind.shape != self.codes.shape[:1]:
-            raise ValueError(f"{self.codes.shape} vectors and {self.kind.shape} kinds")
+        if self.codes.ndim != 2 or not self.kind.shape == self.near.shape == self.codes.shape[:1]:
+            raise ValueError(f"{self.codes.shape} vectors, {self.kind.shape} kinds and {self.near.shape} distances")
+        if self.near.dtype != np.float32 or not (self.near >= 0.0).all():
+            raise ValueError("distances to the next vector are float32 and ≥ 0")
         if self.codes.dtype != (np.int8 if self.score == "cosine" else np.float32) or self.kind.dtype != np.uint8:
             raise ValueError(f"vectors of type {self.codes.dtype}, kinds of type {self.kind.dtype}")
         if len(self.kind) and int(self.kind.max()) >= len(self.kinds):
@@ -126,7 +131,8 @@ def write_reference(path: Path, reference: Reference) -> str:
     Returns:
         SHA-256 of the file.
     """
-    tensors = {"kind": np.ascontiguousarray(reference.kind), "vectors": np.ascontiguousarray(reference.codes)}
+    parts = {"vectors": reference.codes, "kind": reference.kind, "near": reference.near}
+    tensors = {name: np.ascontiguousarray(part) for name, part in parts.items()}
     header = {
         **reference.notes,
         "schema": SCHEMA,
@@ -144,7 +150,7 @@ _CONSTANTS = ("model", "model_digest", "score", "share", "certain", "typical", "
 
 
 def _content(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
-    return sha256_bytes(tensors["vectors"].tobytes() + tensors["kind"].tobytes())
+    return sha256_bytes(b"".join(tensors[name].tobytes() for name in ("vectors", "kind", "near")))
 
 
 def read_reference(path: Path) -> Reference:
@@ -182,6 +188,7 @@ def _build(header: dict[str, Any], tensors: Mapping[str, npt.NDArray[Any]], dige
     return Reference(
         codes=tensors["vectors"],
         kind=tensors["kind"],
+        near=tensors["near"],
         kinds=tuple(header["kinds"]),
         rate=None if rate is None else Rate(**{name: rate[name] for name in Rate.__slots__}),
         notes={key: value for key, value in header.items() if key not in known},

@@ -358,8 +358,9 @@ def stored_files(index: Path, snapshot: Snapshot) -> Iterator[tuple[Path, str]]:
 
 
 def gaps_file(index: Path, digest: str) -> Path:
-    """Where a file of gaps is."""
-    return index / "gaps" / f"{digest}.parquet"
+    """Where a file of gaps is; those of 0.1.0 are Parquet."""
+    plain, old = (index / "gaps" / f"{digest}{suffix}" for suffix in (".bin", ".parquet"))
+    return old if old.exists() and not plain.exists() else plain
 
 
 def told_file(index: Path, kind: str, digest: str) -> Path:

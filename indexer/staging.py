@@ -28,6 +28,7 @@ from ..core.errors import UsageError
 from ..core.files import canonical_json, digest_json, sha256_file, sync_directory, sync_file, write_atomically
 from .catalog import catalog_table, write_catalog, write_rejects
 from .row_codes import ROW_CODES, RowCode
+from .row_keys import FILE, row_keys
 from .snapshot import SegmentInfo
 
 
@@ -244,6 +245,7 @@ def seal_folder(
     catalog = rows if isinstance(rows, pa.Table) else catalog_table(rows)
     write_catalog(temporary / "catalog.parquet", catalog)
     write_rejects(temporary / "rejects.parquet", rejects)
+    (temporary / FILE).write_bytes(row_keys(catalog.select(["id", "pixels_sha256"]).to_pylist()))
     digests = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
     for file in temporary.iterdir():
         sync_file(file)

@@ -15,8 +15,9 @@ def made(score: str = "cosine", **given: object) -> Reference:
     rows = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     kind = np.array([0, 1, 1, 0, 2], dtype=np.uint8)
+    near = np.full(5, 0.5, dtype=np.float32)
     kinds = ("photograph", "page", "chart")
-    return Reference("m", "d" * 64, score, encode(rows, score), kind, kinds, **given)  # pyright: ignore
+    return Reference("m", "d" * 64, score, encode(rows, score), kind, near, kinds, **given)  # pyright: ignore
 
 
 def test_a_set_comes_back(tmp_path: Path):
@@ -27,6 +28,7 @@ def test_a_set_comes_back(tmp_path: Path):
     assert found.notes == {"seed": 7}
     assert (found.codes == written.codes).all()
     assert (found.kind == written.kind).all()
+    assert (found.near == written.near).all()
     assert np.allclose(np.linalg.norm(found.rows(), axis=1), 1.0)
     assert write_reference(tmp_path / "b", found) == digest
 
@@ -73,4 +75,4 @@ def test_numbers_out_of_range_are_refused(given: dict[str, object], why: str):
 
 def test_a_kind_without_a_name_is_refused():
     with pytest.raises(ValueError, match="kind 1 of 1"):
-        Reference("m", "d", "cosine", np.zeros((1, 2), np.int8), np.ones(1, np.uint8), ("one",))
+        Reference("m", "d", "cosine", np.zeros((1, 2), np.int8), np.ones(1, np.uint8), np.ones(1, np.float32), ("one",))
