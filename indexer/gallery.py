@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ..core.errors import IntegrityError
 from .catalog import ROW_SCHEMA, read_catalog
+from .declared import declared_of, item_digests
 from .integrity import ContentCheck, check_content
 from .items import Items
 from .row_codes import ROW_CODES
@@ -83,7 +84,9 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
     if not rows:
         _check_sizes(index, snapshot)
-    return Gallery(snapshot, catalog, stores, live, Items.of(catalog["pixels_sha256"], live), content)
+    declared = declared_of(index, snapshot)
+    items = Items.of(item_digests(catalog["pixels_sha256"], declared), live)
+    return Gallery(snapshot, catalog, stores, live, replace(items, declared=declared), content)
 
 
 def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:
@@ -138,4 +141,6 @@ def restricted(gallery: Gallery, kept: npt.NDArray[np.bool_]) -> Gallery:
     catalog = gallery.catalog.filter(pa.array(kept))
     live = gallery.live[kept]
     stores = tuple(store.only(kept) for store in gallery.stores)
-    return replace(gallery, catalog=catalog, stores=stores, live=live, table=Items.of(catalog["pixels_sha256"], live))
+    digests = gallery.table.digests.filter(pa.array(kept))
+    table = replace(Items.of(digests, live), declared=gallery.table.declared)
+    return replace(gallery, catalog=catalog, stores=stores, live=live, table=table)

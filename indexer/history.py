@@ -62,11 +62,16 @@ def list_snapshots(index: Path) -> list[State]:
         IndexStateError: there is no index.
     """
     current = require_current(index)
-    return sorted((_state(index, one, current.id) for one in _readable(index)), key=_age, reverse=True)
+    states = {one.id: _state(index, one, current.id) for one in _readable(index)}
 
+    def depth(state: State) -> int:
+        """How many came before it: within a second the time does not tell."""
+        found, above = 0, states.get(state.parent or "")
+        while above is not None and found <= len(states):
+            found, above = found + 1, states.get(above.parent or "")
+        return found
 
-def _age(state: State) -> tuple[bool, str, str]:
-    return state.current, state.created, state.id
+    return sorted(states.values(), key=lambda one: (one.current, one.created, depth(one), one.id), reverse=True)
 
 
 def _readable(index: Path) -> Iterator[Snapshot]:

@@ -304,3 +304,12 @@ def is_there(text: str) -> bool:
     except (OSError, ValueError):
         pass
     return True
+
+
+def load_named(text: str, policy: DecodePolicy) -> DecodedImage:
+    """The image that a catalog names, as it is now.
+
+    Raises:
+        ImageRejected: as ``images.decode``.
+    """
+    return Entry(text, *(file_stamp(text_to_path(text)) or (0, 0))).load(policy)

@@ -106,7 +106,7 @@ def verify_index(index: Path) -> Verified:
     problems: list[Problem] = []
     current = _current(index, problems)
     readable = _snapshots(index, current, problems)
-    files = {file: digest for one in readable for file, digest in stored_files(index, one)}
+    files = {file: digest for one in reversed(readable) for file, digest in stored_files(index, one)}
     bad = _compare(index, files, problems, current, readable)
     if current is not None:
         problems += _inner(index, current, bad)
@@ -260,7 +260,9 @@ def _point_anew(index: Path) -> Dropped:
             continue
     if not whole:
         raise IndexStateError(f"{index} holds no snapshot that can be read: there is nothing to repair it from")
-    newest = max(whole, key=lambda one: (one.created, one.id))
+    before = {one.parent for one in whole}
+    last = [one for one in whole if one.id not in before] or whole  # times are whole seconds: descent tells more
+    newest = max(last, key=lambda one: (one.created, one.id))
     commit(index, newest)
     return Dropped(f"the damaged pointer CURRENT; it names {newest.id} now, the newest snapshot that can be read")
 

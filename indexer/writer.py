@@ -17,10 +17,11 @@ from ..core.files import canonical_json, write_atomically
 from . import staging as stage
 from .catalog import as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
 from .compact import compacted
+from .declared import as_table
 from .gaps import write_gaps
 from .held import Held, Places, read_held
 from .integrity import check_content
-from .labels import Row, labels_of, write_labels
+from .labels import Row, labels_of, write_labels, write_told
 from .lock import writer_lock
 from .snapshot import SegmentInfo, Snapshot, Threshold, commit, read_current, read_snapshot, require_current
 from .thresholds import renew_thresholds
@@ -293,6 +294,19 @@ class Writer:
             raise IndexStateError(f"{self.index} is at snapshot {self.snapshot.id} by now, and no longer at {on}")
         channels = tuple(replace(c, threshold=t) for c, t in zip(self.snapshot.channels, thresholds, strict=True))
         self.snapshot = commit(self.index, replace(self.snapshot, channels=channels, parent=on, created=""))
+        return self.snapshot
+
+    def declare(self, declared: Mapping[str, str]) -> Snapshot:
+        """Commit which pictures are one item: pixels → the pixels that name it; an empty map withdraws all.
+
+        Raises:
+            IndexStateError: something is waiting for a commit.
+        """
+        self._check_idle()
+        digest = write_told(self.index, "declared", as_table(declared))
+        if digest != self.snapshot.declared:
+            grown = replace(self.snapshot, declared=digest, parent=self.snapshot.id, created="")
+            self.snapshot = commit(self.index, grown)
         return self.snapshot
 
     def keep_gaps(self, gaps: Float32) -> str:
