@@ -270,3 +270,12 @@ def as_records(found: Found, kept: Mapping[str, str] | None = None) -> list[dict
         members = [member.as_json() | {"fate": (kept or {}).get(member.path)} for member in group.members]
         records.append({"schema": "retr.dupes/1", "group": number, "diameter": group.diameter, "members": members})
     return records
+
+
+def as_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One record for each file in place of one for each group, for tables."""
+    return [
+        {"schema": one["schema"], "group": one["group"], "diameter": one["diameter"], **member}
+        for one in records
+        for member in one["members"]
+    ]
