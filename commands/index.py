@@ -14,6 +14,7 @@ from .options import (
     DeviceOption,
     FormatOption,
     IdOption,
+    IsolateOption,
     LabelFileOption,
     LabelOption,
     ModelsOption,
@@ -63,6 +64,7 @@ def index(
     labels: LabelFileOption = None,
     id_from: IdOption = None,
     device: DeviceOption = "auto",
+    isolate: IsolateOption = False,
     form: FormatOption = "table",
 ) -> None:
     """Index a corpus of images. Unchanged files of an earlier run are not embedded again."""
@@ -89,6 +91,7 @@ def index(
         labels=tuple(map(parse_label, label or ())),
         label_file=labels,
         id_from=id_from,
+        isolate=isolate,
     )
     run_index([corpus], index_path(output), options, form)
 

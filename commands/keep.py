@@ -14,6 +14,7 @@ from .options import (
     FormatOption,
     IdOption,
     IndexOption,
+    IsolateOption,
     LabelFileOption,
     LabelOption,
     WorkersOption,
@@ -48,6 +49,7 @@ def add(
     resume: ResumeOption = False,
     restart: RestartOption = False,
     device: DeviceOption = "auto",
+    isolate: IsolateOption = False,
     form: FormatOption = "table",
 ) -> None:
     """Add images to an index. What it holds unchanged is left alone, and nothing is removed."""
@@ -63,6 +65,7 @@ def add(
         resume=resume,
         restart=restart,
         device=device,
+        isolate=isolate,
         labels=tuple(map(parse_label, label or ())),
         label_file=labels,
         id_from=id_from,
@@ -117,6 +120,7 @@ def sync(
     resume: ResumeOption = False,
     restart: RestartOption = False,
     device: DeviceOption = "auto",
+    isolate: IsolateOption = False,
     form: FormatOption = "table",
 ) -> None:
     """Make an index follow a folder: add the new, update the changed, remove the vanished.
@@ -143,6 +147,7 @@ def sync(
         resume=resume,
         restart=restart,
         device=device,
+        isolate=isolate,
         prune=True,
         prune_all=everything,
         labels=tuple(map(parse_label, label or ())),

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .catalog import ROW_SCHEMA, read_catalog, read_rejects
+from .catalog import BLANK, ROW_SCHEMA, read_catalog, read_rejects
 from .gaps import gaps_of, read_gaps, write_gaps
 from .held import Held, among
 from .row_codes import ROW_CODES
@@ -41,15 +41,16 @@ def compacted(index: Path, snapshot: Snapshot, held: Held, *, segment_rows: int)
         segment_rows: rows that a segment may have; an item's rows are never parted.
     """
     runs = _runs(snapshot, segment_rows)
-    if all(len(run) == 1 and not snapshot.tombstones.get(run[0].id) for run in runs):
+    if all(len(run) == 1 and not snapshot.removed(run[0].id) for run in runs):
         return snapshot
     segments: list[SegmentInfo] = []
     for run in runs:
-        if len(run) == 1 and not snapshot.tombstones.get(run[0].id):
+        if len(run) == 1 and not snapshot.removed(run[0].id):
             segments.append(run[0])
         else:
             segments += _rewrite(index, snapshot, run, held, place=len(segments), segment_rows=segment_rows)
-    grown = replace(snapshot, segments=tuple(segments), tombstones={}, parent=snapshot.id, created="")
+    blank = _blank(index, snapshot, segments)
+    grown = replace(snapshot, segments=tuple(segments), tombstones=blank, blank=blank, parent=snapshot.id, created="")
     return replace(grown, channels=tuple(_channel(index, snapshot, grown, channel) for channel in snapshot.channels))
 
 
@@ -57,7 +58,7 @@ def _runs(snapshot: Snapshot, segment_rows: int) -> list[list[SegmentInfo]]:
     """Consecutive segments that are written anew together; those that are whole and half full stand alone."""
 
     def stays(segment: SegmentInfo) -> bool:
-        return not snapshot.tombstones.get(segment.id) and 2 * segment.rows >= segment_rows
+        return not snapshot.removed(segment.id) and 2 * segment.rows >= segment_rows
 
     runs: list[list[SegmentInfo]] = []
     for alone, group in groupby(snapshot.segments, stays):
@@ -90,8 +91,21 @@ def _rewrite(
 def _live_catalog(index: Path, snapshot: Snapshot, segment: SegmentInfo) -> tuple[Mask, pa.Table]:
     """(rows,) which rows are live, and what the catalog says of these."""
     table = read_catalog(index / "segments" / segment.id / "catalog.parquet").cast(ROW_SCHEMA)
-    live = ~among(table["id"], snapshot.tombstones.get(segment.id, ()))
+    live = ~among(table["id"], snapshot.removed(segment.id))
     return live, table.filter(pa.array(live))
+
+
+def _blank(index: Path, snapshot: Snapshot, segments: Sequence[SegmentInfo]) -> dict[str, tuple[str, ...]]:
+    """Segment → ids of its blank items; a segment that stays keeps its own."""
+    found = {}
+    for segment in segments:
+        ids = snapshot.blank.get(segment.id)
+        if ids is None and any(snapshot.blank.values()):
+            table = read_catalog(index / "segments" / segment.id / "catalog.parquet", ["id", "view"])
+            ids = tuple(sorted(set(table["id"].filter(pa.array(among(table["view"], [BLANK]))).to_pylist())))
+        if ids:
+            found[segment.id] = ids
+    return found
 
 
 def _with_originals(catalog: pa.Table, held: Held) -> pa.Table:

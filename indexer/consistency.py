@@ -39,18 +39,18 @@ def catalog_faults(index: Path, snapshot: Snapshot, segments: Collection[str]) -
             table = read_catalog(index / file, ["id", "path", "bytes_sha256", "pixels_sha256"])
         except (OSError, pa.ArrowException, KeyError):
             continue  # said of the segment already
-        gone = set(snapshot.tombstones.get(segment.id, ()))
-        yield from ((segment.id, file, why) for why in _names(table, gone, held))
+        gone, named = set(snapshot.removed(segment.id)), set(snapshot.tombstones.get(segment.id, ()))
+        yield from ((segment.id, file, why) for why in _names(table, gone, named, held))
         if FILE in segment.files:
             keys = (index / "segments" / segment.id / FILE).read_bytes()
             if keys != row_keys(table.select(["id", "pixels_sha256"]).to_pylist()):
                 yield segment.id, f"segments/{segment.id}/{FILE}", "it names other rows than the catalog"
 
 
-def _names(table: pa.Table, gone: set[str], held: dict[str, str]) -> Iterator[str]:
+def _names(table: pa.Table, gone: set[str], named: set[str], held: dict[str, str]) -> Iterator[str]:
     names, *facts = (table[column].to_pylist() for column in table.column_names)
     items = dict(zip(names, zip(*facts, strict=True), strict=True))
-    unknown = gone - set(items)
+    unknown = named - set(items)
     if unknown:
         yield f"{len(unknown)} tombstones name no item of it, such as {min(unknown)}"
     for name, (path, content, pixels) in items.items():

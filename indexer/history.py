@@ -88,7 +88,7 @@ def _state(index: Path, snapshot: Snapshot, current: str) -> State:
         created=snapshot.created,
         parent=snapshot.parent,
         rows=snapshot.rows,
-        tombstones=sum(len(ids) for ids in snapshot.tombstones.values()),
+        tombstones=sum(len(snapshot.removed(segment.id)) for segment in snapshot.segments),
         segments=len(snapshot.segments),
         current=snapshot.id == current,
         whole=all(file.is_file() for file, _ in stored_files(index, snapshot)),

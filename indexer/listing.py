@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def list_items(
         IntegrityError: a catalog or the table of labels is missing or damaged.
     """
     labels = labels_of(index, snapshot)
-    tables = [_items(index, segment, snapshot.tombstones.get(segment.id, ())) for segment in snapshot.segments]
+    tables = [_items(index, segment, snapshot.removed(segment.id)) for segment in snapshot.segments]
     table = pa.concat_tables([_SCHEMA.empty_table(), *tables])
     chosen = rows_where(table, labels, conditions) & _between(table, since, until)
     return _with_labels(table.filter(pa.array(chosen)), labels)
@@ -58,7 +58,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def _items(index: Path, segment: SegmentInfo, gone: Sequence[str]) -> pa.Table:
+def _items(index: Path, segment: SegmentInfo, gone: Collection[str]) -> pa.Table:
     path = index / "segments" / segment.id / "catalog.parquet"
     try:
         catalog = read_catalog(path, COLUMNS)

@@ -289,6 +289,7 @@ def _without(index: Path, current: Snapshot, problems: tuple[Problem, ...], drop
         channels=channels,
         segments=tuple(one for one in current.segments if one.id not in segments),
         tombstones={key: ids for key, ids in current.tombstones.items() if key not in segments},
+        blank={key: ids for key, ids in current.blank.items() if key not in segments},
         labels=None if "labels" in told else current.labels,
         declared=None if "declared" in told else current.declared,
         parent=current.id,
@@ -298,7 +299,7 @@ def _without(index: Path, current: Snapshot, problems: tuple[Problem, ...], drop
 
 def _lost(index: Path, current: Snapshot, name: str) -> Dropped:
     what = f"segment {name}, which is damaged: its items are no longer part of the index; add them again"
-    gone = set(current.tombstones.get(name, ()))
+    gone = current.removed(name)
     try:
         table = read_catalog(index / "segments" / name / "catalog.parquet", ["id", "path"])
         pairs = dict(zip(table["id"].to_pylist(), table["path"].to_pylist(), strict=True))

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.errors import IndexStateError, UsageError
 from ..core.files import canonical_json, write_atomically
 from . import staging as stage
-from .catalog import as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
+from .catalog import BLANK, as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
 from .compact import compacted
 from .declared import as_table
 from .gaps import write_gaps
@@ -357,7 +357,7 @@ class Writer:
         self._removed, self._bad = set(), set()
 
     def _replace_snapshot(self, gone: Places, told: Sequence[Row]) -> None:
-        tombstones = self._tombstones(gone)
+        tombstones, blank = self._tombstones(gone), self._still_blank(gone)
         segments, left = self.snapshot.segments, self.held.without(gone)
         staging = self._staging
         if staging is not None and (staging.rows or staging.rejects):
@@ -367,13 +367,14 @@ class Writer:
             sealed = stage.seal(staging, self.index, rows, place=len(segments), taken=taken)
             segments = (*segments, sealed)
             left = left.plus(rows, segments[-1].id)
+            new = tuple(sorted({str(row["id"]) for row in rows if row["view"] == BLANK}))
+            tombstones[segments[-1].id] = blank[segments[-1].id] = new
         labels = self._labels(left, told)
-        grown = replace(self.snapshot, segments=segments, tombstones=tombstones, labels=labels)
-        if grown == self.snapshot and self._committed:
+        grown = replace(self.snapshot, segments=segments, tombstones=tombstones, blank=blank, labels=labels)
+        if grown.as_json() == self.snapshot.as_json() and self._committed:
             return  # all labels were there
         grown = replace(grown, parent=self._parent, created="")
-        rows_changed = (segments, tombstones) != (self.snapshot.segments, dict(self.snapshot.tombstones))
-        if rows_changed or not self._committed:
+        if len(gone) or segments != self.snapshot.segments or not self._committed:
             grown = replace(grown, channels=renew_thresholds(self.index, grown))
         self.snapshot = commit(self.index, grown)
         self._committed, self.held = True, left
@@ -394,6 +395,13 @@ class Writer:
         for segment, ids in self.held.by_segment(gone).items():
             merged.setdefault(segment, set()).update(ids)
         return {segment: tuple(sorted(ids)) for segment, ids in merged.items()}
+
+    def _still_blank(self, gone: Places) -> dict[str, tuple[str, ...]]:
+        left = self.held.by_segment(gone)
+        return {
+            segment: tuple(sorted(set(ids).difference(left.get(segment, ()))))
+            for segment, ids in self.snapshot.blank.items()
+        }
 
 
 def _all(places: Places, wanted: Sequence[str], what: str) -> Places:
