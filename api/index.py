@@ -10,6 +10,7 @@ from typing import Any, Literal, final, overload
 
 import pyarrow.compute as pc
 
+from ..certificates.statement import ProofObject
 from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
 from ..images.families.asked import AskedFamily, read_families
@@ -28,11 +29,13 @@ from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
+from ..retrieval.proofs import proofs_of
 from ..retrieval.query import asked_words
 from ..retrieval.ranges.prove import prove_ranges
 from .answer import Answer, answer_of
 from .images import ImageLike, Picture, exact_bytes, is_many, read_image, read_images
 from .progress import Progress, watched
+from .proof import subject_of
 from .sources import PathLike, Source, as_corpus
 from .words import speaks_of_parameters
 
@@ -272,6 +275,28 @@ class Index:
         if rejected == "raise":
             return list(self._answers(read_images(images, self._engine.policy), asked))
         return self._answered_or_rejected(images, asked)
+
+    @speaks_of_parameters
+    def prove(self, answer: Answer, image: ImageLike) -> list[ProofObject]:
+        """Proof objects of an answer, one for each certified radius: to keep, to mail, to be checked by others.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> answer = index.query("img.png", k=2, certify=True)
+        >>> file = index.prove(answer, "img.png")[0].write("proofs")
+        >>> retr.check(file, index).verdict
+        'confirmed'
+
+        Args:
+            answer: of :meth:`query` with ``certify``, from this object.
+            image: what was asked about; its values must be those of 8-bit pixels.
+
+        Raises:
+            UsageError: the answer has no certificate, is of another snapshot or image, or the image is not 8-bit.
+        """
+        if answer.snapshot != self.snapshot:
+            raise UsageError(f"the answer is of snapshot {answer.snapshot}, and the index is at {self.snapshot}")
+        return proofs_of(self._engine, answer, subject_of(image, answer, self._engine.policy))
 
     @speaks_of_parameters
     def add(self, source: Source, *, resume: bool = False, progress: Progress | bool = False) -> IndexReport:

@@ -15,7 +15,7 @@ from ..indexer.gallery import Gallery
 from ..indexer.snapshot import Threshold
 from ..indexer.sources import file_stamp, text_to_path
 from ..indexer.where import Condition
-from .answer import Answer, Match, VerdictName
+from .answer import Answer, Basis, Match, VerdictName
 from .channel import Channel
 from .probe import Query
 from .ranking import RankedItem, Ranking
@@ -101,6 +101,7 @@ class Answering:
             not_a_copy=self._radius(ranking.nothing or None),
             certificate=self._certificate(ranking) if proved else None,
             withheld=None if proved else self._withheld(ranking),
+            basis=Basis(self.query, ranking) if proved else None,
         )
 
     def _blank(self) -> Answer:
