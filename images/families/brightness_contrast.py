@@ -7,6 +7,7 @@ import numpy as np
 from .family import OUTWARD, Cell, Continuous, Enclosure, Pixels, Point, to_8_bits
 
 LEVEL = 128.0
+_VALUES = np.arange(256, dtype=np.float64)
 
 
 def brightness_contrast(pixels: Pixels, *, spans: Cell) -> Continuous:
@@ -26,7 +27,7 @@ def brightness_contrast(pixels: Pixels, *, spans: Cell) -> Continuous:
         return Enclosure((least + most) * 0.5, (most - least) * 0.5)
 
     def member(point: Point) -> Pixels:
-        bright = to_8_bits(point[0] * np.arange(256)).astype(np.float64)
+        bright = to_8_bits(point[0] * _VALUES).astype(np.float64)
         return to_8_bits(LEVEL + point[1] * (bright - LEVEL))[pixels]
 
     identity = tuple(min(max(1.0, low), high) for low, high in spans)
@@ -45,7 +46,7 @@ def brightness_contrast(pixels: Pixels, *, spans: Cell) -> Continuous:
 def _bounds(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
     """(256,) twice: the extremes over the corners, ends moved outward before each rounding."""
     (dark, bright), factors = cell
-    ends = to_8_bits(dark * np.arange(256) - OUTWARD), to_8_bits(bright * np.arange(256) + OUTWARD)
+    ends = to_8_bits(dark * _VALUES - OUTWARD), to_8_bits(bright * _VALUES + OUTWARD)
     corners = np.stack([LEVEL + factor * (end.astype(np.float64) - LEVEL) for end in ends for factor in factors])
     low = to_8_bits(corners.min(axis=0) - OUTWARD).astype(np.float64)
     return low, to_8_bits(corners.max(axis=0) + OUTWARD).astype(np.float64)

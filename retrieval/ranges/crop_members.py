@@ -27,7 +27,9 @@ from .optics import Optic, Optics
 _PROXY = 8
 """Side of the small images by which near crops are found: nothing proved rests on them."""
 _BLOCK = 8
-_TRIED = 48
+_SURE = 0.9
+"""Share of the usual reach that is counted on when crops are chosen."""
+_TRIED = 32
 """Crops that are looked at to find one with many others near it."""
 
 
@@ -121,7 +123,7 @@ class CropMembers:
             among: the crops asked about.
             room: distance beyond which nobody needs to know.
         """
-        near = self._proxy_distances(place)[among] <= room
+        near = self._proxy_distances(place)[among] <= room * self.ratios[1]
         near |= among == place
         images = self.images(np.array([place]))
         distances = [
@@ -137,11 +139,12 @@ class CropMembers:
         left, rng = places, np.random.default_rng(len(places))
         while len(chosen) < count and len(left):
             tried = left if len(left) <= _TRIED else rng.choice(left, _TRIED, replace=False)
-            far = np.stack([_far(self.proxies[left], self.proxies[one]) for one in tried])
-            counts = (far <= 0.8 * room).sum(axis=1)
+            far = _far(self.proxies[tried], self.proxies[left])
+            close = far <= _SURE * self.ratios[0] * room
+            counts = close.sum(axis=1)
             best = int(counts.argmax())
             chosen.append(int(tried[best]))
-            left = left[far[best] > 0.8 * room]
+            left = left[~close[best]]
         return np.array(chosen)
 
     def _distances(self, lens: Separable, image: Float64, among: Ids, near: np.ndarray) -> Float64:
@@ -158,17 +161,24 @@ class CropMembers:
         return found
 
     @cached_property
+    def ratios(self) -> tuple[float, float]:
+        """How large proxy distances are for true ones, as a rule and at most: from the whole image to all crops."""
+        every = np.arange(len(self.family))
+        true = self._distances(self.lenses[0], self.images(every[:1])[0][0], every, every >= 0)
+        shares = self._proxy_distances(0)[1:] / true[1:]
+        return (float(np.median(shares)), float(np.quantile(shares, 0.98))) if len(shares) else (1.0, 1.0)
+
+    @cached_property
     def proxies(self) -> Float64:
-        """(n, 3·8·8) float32 small crops, scaled so that their distances are about those of the large ones."""
+        """(n, 3·8·8) float32 small crops."""
         lens = Separable(self.family, (_PROXY, _PROXY))
         tall = lens.tall.astype(np.float32)
         across = lens.half_done.astype(np.float32)
         small = np.einsum("ahk,bkc->abhc", tall, across, optimize=True)
-        scale = np.sqrt(self.lenses[0].target[0] * self.lenses[0].target[1]) / _PROXY
-        return small.reshape(len(self.family), -1) * np.float32(scale)
+        return small.reshape(len(self.family), -1)
 
     def _proxy_distances(self, place: int) -> Float64:
-        return _far(self.proxies, self.proxies[place])
+        return _far(self.proxies[[place]], self.proxies)[0]
 
 
 def fits(optic: Optic) -> bool:
@@ -176,8 +186,10 @@ def fits(optic: Optic) -> bool:
     return optic.view is ORIGINAL
 
 
-def _far(some: np.ndarray, one: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.square(some - one).sum(axis=1))
+def _far(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(m, n) distances, about."""
+    squares = np.einsum("ij,ij->i", some, some)[:, None] + np.einsum("ij,ij->i", others, others)
+    return np.sqrt(np.maximum(squares - 2.0 * (some @ others.T), 0.0))
 
 
 def _matrices(windows: Ints, side: int, target: int) -> Float64:
