@@ -20,6 +20,7 @@ from .commands import (
     info,
     metrics,
     models,
+    proofs,
     query,
     train,
 )
@@ -46,7 +47,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Find copies of images, and prove how far an adversary would have to change a query to change the answer.",
 )
-for command in (index, info, query, calibrate, attack_eval, bench_copies, bench_2afc, bench_knn):
+for command in (index, info, query, proofs, calibrate, attack_eval, bench_copies, bench_2afc, bench_knn):
     app.add_typer(command.app)
 for name, group in {"models": models, "train": train, "data": data, "metrics": metrics}.items():
     app.add_typer(group.app, name=name)

@@ -10,6 +10,7 @@ from typing import Any, Literal, final, overload
 
 import pyarrow.compute as pc
 
+from ..certificates.statement import ProofObject
 from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
 from ..images.families.asked import AskedFamily, read_families
@@ -25,11 +26,13 @@ from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
+from ..retrieval.proofs import proofs_of
 from ..retrieval.query import asked_words
 from ..retrieval.ranges.prove import prove_ranges
 from .answer import Answer, answer_of
 from .images import ImageLike, Picture, exact_bytes, is_many, read_image, read_images
 from .progress import Progress, watched
+from .proof import subject_of
 from .sources import PathLike, Source, as_corpus
 from .words import speaks_of_parameters
 
@@ -55,6 +58,7 @@ def build(
     resume: bool = False,
     restart: bool = False,
     device: str = "auto",
+    isolate: bool = False,
     progress: Progress | bool = False,
 ) -> Index:
     """Index a corpus of images, and open the index. Files that an index holds unchanged are not embedded again.
@@ -77,6 +81,7 @@ def build(
         resume: go on with an interrupted run.
         restart: drop what an interrupted run had done.
         device: auto, cpu or cuda.
+        isolate: decode in processes that can be killed: for files from strangers.
         progress: True for a bar, or an object that is told.
 
     Returns:
@@ -97,6 +102,7 @@ def build(
         resume=resume,
         restart=restart,
         device=device,
+        isolate=isolate,
     )
     report = _index(corpus, Path(path), options, progress)
     return Index(Path(path), device=device, report=report)
@@ -250,6 +256,28 @@ class Index:
         return self._answered_or_rejected(images, asked)
 
     @speaks_of_parameters
+    def prove(self, answer: Answer, image: ImageLike) -> list[ProofObject]:
+        """Proof objects of an answer, one for each certified radius: to keep, to mail, to be checked by others.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> answer = index.query("img.png", k=2, certify=True)
+        >>> file = index.prove(answer, "img.png")[0].write("proofs")
+        >>> retr.check(file, index).verdict
+        'confirmed'
+
+        Args:
+            answer: of :meth:`query` with ``certify``, from this object.
+            image: what was asked about; its values must be those of 8-bit pixels.
+
+        Raises:
+            UsageError: the answer has no certificate, is of another snapshot or image, or the image is not 8-bit.
+        """
+        if answer.snapshot != self.snapshot:
+            raise UsageError(f"the answer is of snapshot {answer.snapshot}, and the index is at {self.snapshot}")
+        return proofs_of(self._engine, answer, subject_of(image, answer, self._engine.policy))
+
+    @speaks_of_parameters
     def add(self, source: Source, *, resume: bool = False, progress: Progress | bool = False) -> IndexReport:
         """Index more images into this index; unchanged ones are left alone, and nothing is forgotten.
 
@@ -372,7 +400,7 @@ class Index:
 
     def _answers(self, pictures: Sequence[Picture], asked: _Asked) -> Iterator[Answer]:
         for batch in _batches(pictures):
-            pixels = [picture.pixels for picture in batch]
+            pixels = [picture.given for picture in batch]
             budgets = [asked.budget(picture) for picture in batch]
             l2 = [None if budget is None else budget.l2 for budget in budgets]
             given = None if budgets[0] is None else budgets[0].given
@@ -410,7 +438,7 @@ class _Asked:
 
     def budget(self, picture: Picture) -> Radius | None:
         """The budget for an image of this size."""
-        return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.pixels.size)
+        return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.size)
 
 
 def _asked(k: int, certify: bool, eps: float | None, unit: Unit, against: Sequence[str]) -> _Asked:
@@ -432,7 +460,7 @@ def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
     """Consecutive pictures, cut after so many of them or so many values."""
     batch: list[Picture] = []
     for picture in pictures:
-        values = sum(one.pixels.size for one in batch) + picture.pixels.size
+        values = sum(one.size for one in batch) + picture.size
         if batch and (len(batch) == QUERIES_AT_ONCE or values > VALUES_AT_ONCE):
             yield batch
             batch = []
