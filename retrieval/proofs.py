@@ -86,7 +86,7 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject) -> list[ProofObj
         raise UsageError("proofs speak of every row of a snapshot, and this gallery is a part of one (--where)")
     if engine.gallery.snapshot.declared is not None:
         raise UsageError(
-            "proofs take an item for what has the same pixels, and in this snapshot others were declared one item: ask an "
+            "proofs take an item for what has the same pixels, and here others were declared one item: ask an "
             "earlier one (--snapshot), or take it back (retr dupes --withdraw)"
         )
     return list(_Prover(engine, answer, answer.basis, subject).proofs())
