@@ -10,7 +10,16 @@ import typer
 
 from ..core.errors import CertificateWithheld, UsageError
 from .inputs import Input, image_inputs
-from .options import REJECTED, DeviceOption, FormatOption, IndexOption, IsolateOption, index_path
+from .options import (
+    REJECTED,
+    DeviceOption,
+    FormatOption,
+    IndexOption,
+    IsolateOption,
+    SnapshotOption,
+    WhereOption,
+    index_path,
+)
 from .output import note
 
 if TYPE_CHECKING:
@@ -55,6 +64,8 @@ def query(
     require_certificate: Annotated[
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
+    where: WhereOption = None,
+    snapshot: SnapshotOption = None,
     proof: Annotated[
         Path | None,
         typer.Option("--proof", help="Write a proof of each certified claim into this folder; implies --certify."),
@@ -79,7 +90,7 @@ def query(
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
     if sign_key is not None and proof is None:
         raise UsageError("--sign-key signs proofs, and needs --proof")
-    engine = Engine.open(home, device=device, threshold=threshold)
+    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)

@@ -91,6 +91,7 @@ class Answer:
         thresholds: per channel, its value and where it comes from.
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
+        where: conditions that left the gallery which was asked: ranks, verdict and certificate speak of its rows alone.
         basis: what the certificate was made of; None without one.
         against: what is proved of edited versions of the query (THEORY T12); None where it was not asked for.
     """
@@ -110,6 +111,7 @@ class Answer:
     thresholds: tuple[dict[str, Any], ...] = ()
     certificate: Certificate | None = None
     withheld: str | None = None
+    where: tuple[str, ...] = ()
     against: RangeProof | None = None
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     basis: Basis | None = field(default=None, compare=False, repr=False)
@@ -134,6 +136,7 @@ class Answer:
             "copy": _radius(self.copy),
             "not_a_copy": _radius(self.not_a_copy),
             "k": self.k,
+            "where": list(self.where),
             "matches": [match.as_json() for match in self.matches],
             "thresholds": list(self.thresholds),
             "certificate": self.certificate.as_json() if self.certificate else None,
