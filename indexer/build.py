@@ -27,7 +27,9 @@ from .snapshot import Snapshot, read_current
 from .sources import Corpus, file_stamp, read_corpus, text_to_path
 from .writer import Writer
 
-_OWN = frozenset({"CURRENT", "gaps", "lock", "models", "run.json", "segments", "snapshots", "staging"})
+_OWN = frozenset(
+    {"CURRENT", "gaps", "lock", "models", "negatives", "references", "run.json", "segments", "snapshots", "staging"}
+)
 """What an index is made of; all but the first may be all there is after a kill."""
 
 

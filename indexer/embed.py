@@ -39,12 +39,12 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
     per_channel = [_rows(files, len(names), embedder) for embedder in embedders]
     usable = np.ones((len(files), len(names)), dtype=np.bool_)
     for rows, embedder in zip(per_channel, embedders, strict=True):
-        usable &= _usable(rows, embedder)
+        usable &= usable_rows(rows, embedder)
     good = usable[:, 0]
     refused = [Refused(file.path, _why(file)) for file, fine in zip(files, good, strict=True) if not fine]
     usable &= good[:, None]
     kept = [(files[i], names[v]) for i, v in np.argwhere(usable)]
-    vectors = [_stored(rows[usable], embedder) for rows, embedder in zip(per_channel, embedders, strict=True)]
+    vectors = [stored_rows(rows[usable], embedder) for rows, embedder in zip(per_channel, embedders, strict=True)]
     return Embedded(kept, vectors, refused)
 
 
@@ -67,7 +67,8 @@ AT_ONCE = 1024
 """Inputs per pass: many views of many files would need gigabytes for what is between the layers."""
 
 
-def _usable(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.bool_]:
+def usable_rows(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.bool_]:
+    """Which embeddings of (..., dim) can be compared with others."""
     finite = np.asarray(np.isfinite(rows).all(axis=-1))
     if embedder.score != "cosine":
         return finite
@@ -88,7 +89,8 @@ def _why(file: Prepared) -> ImageRejected:
     )
 
 
-def _stored(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.float32]:
+def stored_rows(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.float32]:
+    """(n, dim) float32 as they are stored: unit rows for cosine."""
     if embedder.score == "cosine":
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return np.ascontiguousarray(rows, dtype=np.float32)

@@ -1,116 +1,168 @@
-"""Gaps: how far each stored row is from the nearest other item. Local thresholds are set by them.
+"""Gaps: how far each stored row is from the nearest unrelated picture. A row accepts queries within a share of its gap.
 
-A look-alike is a false match most often where the gallery itself is crowded: drawings, daisies, towns from the air. A
-row with many neighbours must therefore be nearer to a query than a row that stands alone. Half of a row's gap is where
-its nearest neighbour begins to be nearer than the row is.
+A look-alike is a false match most often where pictures of its kind lie close together: pages, forms, daisies, towns
+from the air. The gap says how close: it is the angle (for a Euclidean channel the distance) from a row to the nearest
+of
 
-Galleries hold some pictures twice, as files that differ. Items nearer than a quarter of the median gap count as one
-picture and not as neighbours: else both would accept next to nothing.
+* the vectors of a *reference set* (``indexer.reference``), pictures of many kinds that are nobody's;
+* the unedited rows of the gallery's other items;
 
-Any number per row is sound: T4 and T5 hold for each row with its own threshold. So a gap need not be exact. It is taken
-from float32 products with at most ``REFERENCES`` unedited rows, and no row counts as farther from the others than 99 %
-of the gallery's items are: one lonely row would make every query look for matches very far out.
+and no larger than the set's ``farthest``: one lonely row would make every query look for matches very far out.
+
+Galleries hold pictures twice, as files that differ. Let a row's *reference gap* be its distance to the reference set
+alone. Another item is a **presumed copy**, and set aside, where in some channel some row of the item lies within
+``certain`` times the smaller of the two rows' reference gaps of the other's unedited row: nearer than unrelated
+pictures of that kind ever come. A vector of the set that an item lies within ``certain`` times of the vector's own
+distance to the next one is taken for the very picture, and set aside too.
+
+All of this speaks of pairs, and of constants. So a gap does not depend on the order in which pictures came, and what
+is left of it after some came or went is what measuring all of them again would give (``indexer.gap_update``).
+
+Any number per row is sound: T4 and T5 hold for each row with its own threshold.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
 from ..core.files import sha256_file, write_atomically
-from .gallery import Gallery
+from .items import Keys
 from .snapshot import SegmentInfo, Snapshot, gaps_file
-from .vectors import Float32, Ids, RowStore
+from .vectors import Float32
 
-REFERENCES = 65_536
-FARTHEST = 0.99
-"""Share of the gallery's items whose gap is not cut."""
-SAME = 0.25
-"""Part of the median gap within which another item is the same picture."""
-_SAMPLES = 2000
-"""Items that the median is taken of."""
-_SCHEMA = pa.schema([pa.field("segment", pa.string(), nullable=False), pa.field("gap", pa.float32(), nullable=False)])
-_BLOCK = 2**26
-"""Products held at a time."""
+KIND = "kind:"
+"""Before the name of a kind, where a vector of the reference set limits a row."""
+_SCHEMA = pa.schema(
+    [
+        pa.field("segment", pa.string(), nullable=False),
+        pa.field("gap", pa.float32(), nullable=False),
+        pa.field("reference", pa.float32(), nullable=False),
+        pa.field("limit", pa.string(), nullable=False),
+        pa.field("presumed", pa.string(), nullable=False),
+    ]
+)
+_OLD = pa.schema([_SCHEMA.field("segment"), _SCHEMA.field("gap")])
+"""Of files that versions before 0.4 wrote."""
+_BASIS = b"retr.basis"
 
 
-def measure_gaps(gallery: Gallery, number: int, *, old: Mapping[str, Float32] | None = None) -> Float32:
-    """The gap of every row of a channel.
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What is known of the rows of a channel, in global row order.
+
+    Attributes:
+        gap: (rows,) angles in radians (cosine) or distances (Euclidean); 0 for rows that are no part of the gallery.
+        reference: (rows,) reference gaps; −1 for rows that are no part of the gallery, or of which nothing is known.
+        limit: (rows,) ``S64``: what is nearest, the pixels' SHA-256 of an item or ``kind:`` and the kind of a
+            reference vector; empty where nothing is nearer than ``farthest``.
+        presumed: (rows,) ``S64``: of the items set aside as presumed copies of this row's, the one whose pixels'
+            SHA-256 is least; empty where there is none.
+    """
+
+    gap: Float32
+    reference: Float32
+    limit: Keys
+    presumed: Keys
+
+    @staticmethod
+    def unknown(rows: int) -> Gaps:
+        """Nothing is known of so many rows."""
+        return Gaps(np.zeros(rows, "f4"), np.full(rows, -1, "f4"), np.zeros(rows, "S64"), np.zeros(rows, "S64"))
+
+    def __len__(self) -> int:
+        return len(self.gap)
+
+
+def write_gaps(index: Path, snapshot: Snapshot, gaps: Gaps, *, basis: str = "") -> str:
+    """Write gaps beside the segments they are of.
 
     Args:
-        gallery: an opened snapshot.
-        number: of the channel.
-        old: gaps by segment, as :func:`read_gaps` gives them, that are kept as they are.
-
-    Returns:
-        (rows,) angles in radians (cosine) or distances (Euclidean), ≥ 0; 0 for rows that are no longer part of the
-        gallery, and where there is no other item.
-    """
-    store, groups = gallery.stores[number], gallery.groups
-    originals = gallery.originals()
-    references = _sample(originals, REFERENCES)
-    gaps = np.zeros(store.rows, dtype=np.float32)
-    new = groups >= 0
-    for start, segment in _starts(gallery.snapshot):
-        if old and segment.id in old:
-            new[start : start + segment.rows] = False
-            gaps[start : start + segment.rows] = old[segment.id]
-    pictures = _pictures(store, groups, originals, references)
-    for ids, near in _products(store, np.flatnonzero(new), references):
-        near[pictures[ids][:, None] == pictures[references][None]] = -np.inf
-        gaps[ids] = _distance(near.max(axis=1, initial=-np.inf), store)
-    if old:
-        limit = max((float(part.max(initial=0.0)) for part in old.values()), default=0.0)
-    else:
-        limit = float(np.quantile(gaps[originals], FARTHEST)) if len(originals) else 0.0
-    return np.minimum(gaps, np.float32(limit))
-
-
-def write_gaps(index: Path, snapshot: Snapshot, gaps: Float32) -> str:
-    """Write gaps beside the segments they are of.
+        index: the index folder.
+        snapshot: whose rows they are of.
+        gaps: of one channel.
+        basis: what they were measured on (``gap_update.basis_of``).
 
     Returns:
         The SHA-256 of the file, by which it is found again.
     """
-    names = [name for _, segment in _starts(snapshot) for name in [segment.id] * segment.rows]
-    table = pa.table({"segment": pa.array(names, pa.string()), "gap": pa.array(gaps, pa.float32())}, schema=_SCHEMA)
+    names = [segment.id for _, segment in _starts(snapshot)]
+    sizes = [segment.rows for _, segment in _starts(snapshot)]
+    columns = {
+        "segment": pa.array(np.repeat(np.array(names, dtype=object), sizes), pa.string()),
+        "gap": pa.array(gaps.gap, pa.float32()),
+        "reference": pa.array(gaps.reference, pa.float32()),
+        "limit": _text(gaps.limit),
+        "presumed": _text(gaps.presumed),
+    }
+    table = pa.table(columns, schema=_SCHEMA.with_metadata({_BASIS: basis.encode()}))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    folder = index / "gaps"
-    folder.mkdir(exist_ok=True)
     content = sink.getvalue().to_pybytes()
     digest = hashlib.sha256(content).hexdigest()
+    (index / "gaps").mkdir(exist_ok=True)
     write_atomically(gaps_file(index, digest), content)
     return digest
 
 
+def _text(keys: Keys) -> pa.Array:
+    return pa.array(keys.astype("U64").astype(object), pa.string())
+
+
 def read_gaps(index: Path, digest: str) -> dict[str, Float32]:
-    """Gaps by segment.
+    """Only the gaps, by segment, of this or an earlier version.
 
     Raises:
         IntegrityError: the file is missing or not what it should be.
     """
+    table = _read(index, digest, _OLD)
+    return {name: table["gap"].to_numpy()[places] for name, places in _segments(table).items()}
+
+
+def read_all(index: Path, digest: str) -> tuple[dict[str, Gaps], str]:
+    """All that is known, by segment, and what it was measured on.
+
+    Raises:
+        IntegrityError: as :func:`read_gaps`.
+    """
+    table = _read(index, digest, _SCHEMA)
+    parts = [table["gap"].to_numpy(), table["reference"].to_numpy(), *map(_keys, (table["limit"], table["presumed"]))]
+    found = {name: Gaps(*(part[places] for part in parts)) for name, places in _segments(table).items()}
+    return found, (table.schema.metadata or {}).get(_BASIS, b"").decode()
+
+
+def _keys(column: pa.ChunkedArray) -> Keys:
+    coded = column.combine_chunks().dictionary_encode()
+    names = np.array(coded.dictionary.to_pylist(), dtype="S64")
+    return names[coded.indices.to_numpy()] if len(names) else np.zeros(0, dtype="S64")
+
+
+def _read(index: Path, digest: str, schema: pa.Schema) -> pa.Table:
     file = gaps_file(index, digest)
     try:
         if sha256_file(file) != digest:
             raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
-        table = pq.read_table(file, schema=_SCHEMA)
-    except (OSError, pa.ArrowException) as error:
+        table = pq.read_table(file, columns=schema.names)
+        table = table.cast(schema.with_metadata(table.schema.metadata))
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(f"{file} cannot be read: {error}") from error
     gaps = table["gap"].to_numpy()
     if not (np.isfinite(gaps).all() and (gaps >= 0).all()):
         raise IntegrityError(f"{file} holds gaps that are no angles or distances")
+    return table
+
+
+def _segments(table: pa.Table) -> dict[str, np.ndarray]:
     names = table["segment"].combine_chunks().dictionary_encode()
     codes = names.indices.to_numpy()
-    return {name: gaps[codes == code] for code, name in enumerate(names.dictionary.to_pylist())}
+    return {name: np.flatnonzero(codes == code) for code, name in enumerate(names.dictionary.to_pylist())}
 
 
 def gaps_of(snapshot: Snapshot, by_segment: Mapping[str, Float32]) -> Float32:
@@ -119,13 +171,30 @@ def gaps_of(snapshot: Snapshot, by_segment: Mapping[str, Float32]) -> Float32:
     Raises:
         IntegrityError: a segment has another number of rows.
     """
-    parts = []
+    parts = [np.zeros(0, dtype=np.float32)]
     for _, segment in _starts(snapshot):
         part = by_segment.get(segment.id, np.zeros(segment.rows, dtype=np.float32))
-        if len(part) != segment.rows:
-            raise IntegrityError(f"segment {segment.id} has {segment.rows} rows, and gaps of {len(part)} are stored")
+        _check_rows(segment, len(part))
         parts.append(part)
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+    return np.concatenate(parts)
+
+
+def all_of(snapshot: Snapshot, by_segment: Mapping[str, Gaps]) -> Gaps:
+    """What is known of all rows in global row order; nothing of segments that came later.
+
+    Raises:
+        IntegrityError: as :func:`gaps_of`.
+    """
+    parts = [Gaps.unknown(0)]
+    for _, segment in _starts(snapshot):
+        parts.append(by_segment.get(segment.id, Gaps.unknown(segment.rows)))
+        _check_rows(segment, len(parts[-1]))
+    return Gaps(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Gaps)))
+
+
+def _check_rows(segment: SegmentInfo, rows: int) -> None:
+    if rows != segment.rows:
+        raise IntegrityError(f"segment {segment.id} has {segment.rows} rows, and gaps of {rows} are stored")
 
 
 def _starts(snapshot: Snapshot) -> Iterator[tuple[int, SegmentInfo]]:
@@ -133,63 +202,3 @@ def _starts(snapshot: Snapshot) -> Iterator[tuple[int, SegmentInfo]]:
     for segment in snapshot.segments:
         yield start, segment
         start += segment.rows
-
-
-def _sample(originals: Ids, most: int) -> Ids:
-    if len(originals) <= most:
-        return originals
-    return np.sort(np.random.default_rng(0).choice(originals, most, replace=False))
-
-
-def _pictures(store: RowStore, groups: npt.NDArray[np.int64], originals: Ids, references: Ids) -> npt.NDArray[np.int64]:
-    """(rows,) number of the picture that each row shows: its item, or the first of several that are one picture."""
-    sample, best = _sample(originals, _SAMPLES), [np.zeros(0, dtype=np.float32)]
-    for ids, near in _products(store, sample, references):
-        near[groups[ids][:, None] == groups[references][None]] = -np.inf
-        best.append(_distance(near.max(axis=1, initial=-np.inf), store))
-    same = SAME * float(np.median(np.concatenate(best))) if len(sample) else 0.0
-    parents = np.arange(int(groups.max(initial=-1)) + 1)
-    if same > 0.0:
-        nearest = math.cos(same) if store.score == "cosine" else -(same**2)
-        for ids, near in _products(store, originals, references):
-            rows, columns = np.nonzero(near > np.float32(nearest))
-            pairs = np.stack([groups[ids[rows]], groups[references[columns]]], axis=1)
-            for one, other in np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0):
-                _join(parents, int(one), int(other))
-    for item in range(len(parents)):  # a parent is never the larger number
-        parents[item] = parents[parents[item]]
-    return np.where(groups >= 0, np.append(parents, -1)[groups], -1)
-
-
-def _join(parents: npt.NDArray[np.int64], one: int, other: int) -> None:
-    """Two items are one picture: the root with the smaller number becomes the other's parent."""
-    roots = []
-    for item in (one, other):
-        while parents[item] != item:
-            parents[item] = parents[parents[item]]
-            item = int(parents[item])
-        roots.append(item)
-    parents[max(roots)] = min(roots)
-
-
-def _products(store: RowStore, rows: Ids, references: Ids) -> Iterator[tuple[Ids, Float32]]:
-    """(rows, their inner products with the references or minus their squared distances), some at a time."""
-    others = store.take(references)
-    for ids in _blocks(rows, max(1, _BLOCK // max(1, len(references)))):
-        own = store.take(ids)
-        yield ids, own @ others.T if store.score == "cosine" else -_squares(own, others)
-
-
-def _distance(best: Float32, store: RowStore) -> Float32:
-    """Angles or distances of such numbers; 0 for −inf, where there is no other item."""
-    far = np.arccos(np.clip(best, -1.0, 1.0)) if store.score == "cosine" else np.sqrt(np.maximum(-best, 0.0))
-    return np.where(np.isfinite(best), far, 0.0).astype(np.float32)
-
-
-def _blocks(rows: Ids, size: int) -> Sequence[Ids]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def _squares(left: Float32, right: Float32) -> Float32:
-    """(m, n) squared distances."""
-    return (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * left @ right.T

@@ -24,7 +24,9 @@ SCHEMA_LOCAL = "retr.index/3"
 """As 2, and a threshold may be local. Written only where one is."""
 SCHEMA_TOLD = "retr.index/4"
 """As 3, and the user may have told something of the items: labels, and which are one. Written only where so."""
-_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD)
+SCHEMA_SHARE = "retr.index/5"
+"""As 4, and a threshold may be a share of each row's gap, by a reference set. Written only where one is."""
+_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +34,37 @@ class Threshold:
     """A verdict threshold and where it comes from.
 
     Attributes:
-        value: least cosine, or largest Euclidean distance, that counts as a copy.
-        source: ``leave-one-out`` (provisional, from the gallery itself) or ``calibrated`` (on negatives).
-        fpr: the false-match rate per query that was aimed at, of all channels together if calibrated.
-        samples: how many images it was set on.
-        upper95: for calibrated: 95 % Clopper-Pearson upper limit on the false-match rate of all channels together; else
-            None.
+        value: least cosine, or largest Euclidean distance, that counts as a copy. Of a local threshold, that of an
+            ordinary row: it only compares channels.
+        source: ``reference`` (the reference set alone), ``calibrated`` (on negatives too), ``leave-one-out`` (of an
+            index that an older version made, from the gallery's own neighbours) or ``given``.
+        fpr: the false-match rate per query that was aimed at, of all channels together; None where nobody measured
+            the model.
+        samples: how many images it was set on, or measured on.
+        upper95: 95 % Clopper-Pearson upper limit on the false-match rate of all channels together; None if unknown.
         stale: calibrated before the gallery last changed: the value still serves, its bound speaks of another gallery.
         offset: makes the threshold local: a row accepts up to this angle in radians, or distance, beyond half of its
-            gap (``indexer.gaps``). ``value`` then only compares channels. None: ``value`` serves for all rows.
-        gaps: SHA-256 of the file of gaps; None without an offset.
+            gap (``indexer.gaps``). None: no such limit.
+        gaps: SHA-256 of the file of gaps; None where no row has a threshold of its own.
+        share: makes the threshold local: a row accepts within this part of its gap. None: no such limit.
+        reference: SHA-256 of the reference set that the gaps were measured with; None without a share.
     """
 
     value: float
     source: str
-    fpr: float
+    fpr: float | None
     samples: int
     upper95: float | None = None
     stale: bool = False
     offset: float | None = None
     gaps: str | None = None
+    share: float | None = None
+    reference: str | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether every row has a threshold of its own."""
+        return self.gaps is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +162,22 @@ TOLD = ("labels", "declared")
 def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
+    thresholds = [channel.threshold for channel in channels if channel.threshold is not None]
+    if any(threshold.share is not None for threshold in thresholds):
+        return SCHEMA_SHARE
     if any(getattr(snapshot, name) is not None for name in TOLD):
         return SCHEMA_TOLD
-    if any(channel.threshold is not None and channel.threshold.offset is not None for channel in channels):
+    if any(threshold.local for threshold in thresholds):
         return SCHEMA_LOCAL
     return SCHEMA_CODED if any(channel.rows != "float32" for channel in channels) else SCHEMA
 
 
 def _plain_channel(channel: ChannelSpec) -> dict[str, Any]:
     body = asdict(channel)
-    if channel.threshold is not None and channel.threshold.offset is None:
-        del body["threshold"]["offset"], body["threshold"]["gaps"]
+    if channel.threshold is not None and channel.threshold.share is None:
+        del body["threshold"]["share"], body["threshold"]["reference"]
+        if not channel.threshold.local:
+            del body["threshold"]["offset"], body["threshold"]["gaps"]
     return {key: value for key, value in body.items() if (key, value) != ("rows", "float32")}
 
 
@@ -216,8 +234,13 @@ def _build_channel(data: Mapping[str, Any]) -> ChannelSpec:
     local = channel.threshold
     if local is not None:
         check_types(local)
-        _must((local.offset is None) == (local.gaps is None), "an offset without gaps, or gaps without", local.gaps)
-        _must(local.gaps is None or _DIGEST.fullmatch(local.gaps), "gaps", local.gaps)
+        limited = local.offset is not None or local.share is not None
+        _must(limited == local.local, "a part of the gaps without gaps, or gaps without", local.gaps)
+        _must((local.share is None) == (local.reference is None), "a share of", local.share)
+        _must(local.share is None or 0.0 < local.share < 1.0, "a share of", local.share)
+        for name in ("gaps", "reference"):
+            digest = getattr(local, name)
+            _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
     return channel
 
 

@@ -17,7 +17,6 @@ from ..core.files import canonical_json, write_atomically
 from . import staging as stage
 from .catalog import as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
 from .embed import Embedded
-from .gaps import write_gaps
 from .held import Places, read_held
 from .integrity import check_content
 from .lock import writer_lock
@@ -25,7 +24,6 @@ from .models import keep_model
 from .prepare import Refused
 from .snapshot import SegmentInfo, Snapshot, Threshold, commit, read_current, read_snapshot, require_current
 from .thresholds import renew_thresholds
-from .vectors import Float32
 
 SEGMENT_ROWS = 65_536
 """Rows after which a segment is sealed and a new one begun."""
@@ -280,10 +278,6 @@ class Writer:
         channels = tuple(replace(c, threshold=t) for c, t in zip(self.snapshot.channels, thresholds, strict=True))
         self.snapshot = commit(self.index, replace(self.snapshot, channels=channels, parent=on, created=""))
         return self.snapshot
-
-    def keep_gaps(self, gaps: Float32) -> str:
-        """Store the gaps of a channel's rows for a threshold that will name them; returns their SHA-256."""
-        return write_gaps(self.index, self.snapshot, gaps)
 
     def restore(self, name: str) -> Snapshot:
         """Make an earlier snapshot the current one again.
