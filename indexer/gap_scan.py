@@ -138,9 +138,7 @@ def _certain(side: Side, others: Others, own: Float32, near: Float32, rows: Ids,
     """(rows, n) which of the others are nearer than unrelated pictures come."""
     mine, theirs = side.known.reference[rows].astype(np.float64), side.known.reference[columns].astype(np.float64)
     edge = np.maximum(others.at(side.certain * mine)[:, None], others.at(side.certain * theirs)[None])
-    return _within(
-        others, own, near, edge, lambda left, right: side.certain * np.minimum(mine[left], theirs[right])
-    )
+    return _within(others, own, near, edge, lambda left, right: side.certain * np.minimum(mine[left], theirs[right]))
 
 
 def _within(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -98,8 +98,7 @@ def _rows(gallery: Gallery) -> tuple[Keys, Keys]:
 def _copy(known: Gaps, live: np.ndarray) -> Gaps:
     """Something to write in; what is no part of the gallery any more is unknown."""
     blank = Gaps.unknown(len(known))
-    pairs = zip(*((getattr(one, name) for name in Gaps.__slots__) for one in (known, blank)), strict=True)
-    return Gaps(*(np.where(live, mine, none) for mine, none in pairs))
+    return Gaps(*(np.where(live, getattr(known, one.name), getattr(blank, one.name)) for one in fields(Gaps)))
 
 
 def _in_sample(keys: Keys, level: int) -> Ids:

@@ -90,9 +90,7 @@ def by_reference(
     if offset is not None:
         reach = max(0.0, min(reach, offset + 0.5 * reference.typical))
     value = float(cosine(np.array([min(reach, math.pi)]))[0]) if reference.score == "cosine" else reach
-    return replace(
-        given, value=value, offset=offset, gaps=gaps, share=reference.share, reference=reference.digest
-    )
+    return replace(given, value=value, offset=offset, gaps=gaps, share=reference.share, reference=reference.digest)
 
 
 def stated_rate(references: Sequence[Reference]) -> Threshold:

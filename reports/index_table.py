@@ -73,21 +73,33 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
         return "none (the gallery is too small; see retr calibrate)"
     if threshold["source"] == "leave-one-out":
         return (
-            f"{threshold['value']:.4f}, provisional: from the gallery's own nearest neighbours "
-            f"({threshold['samples']} items, {100 * threshold['fpr']:g} %); see retr calibrate"
+            f"{threshold['value']:.4f}, from the gallery's own nearest neighbours ({threshold['samples']} items, "
+            f"{100 * threshold['fpr']:g} %), as an older version set it; the next run of retr index renews it"
         )
     if threshold["stale"]:
-        return f"{_kind(threshold)}, calibrated before the gallery last changed: calibrate again"
+        return f"{limit_words(threshold)}, calibrated before the gallery last changed: calibrate again"
+    return f"{limit_words(threshold)}; {_rate(threshold)}"
+
+
+def _rate(threshold: Mapping[str, Any]) -> str:
+    if threshold["upper95"] is None:
+        return "false-match rate not measured for this model: retr calibrate does"
+    on = f"{threshold['samples']} {'negatives' if threshold['source'] == 'calibrated' else 'absent pictures'}"
+    kind = "calibrated" if threshold["source"] == "calibrated" else "measured"
     return (
-        f"{_kind(threshold)}, calibrated on {threshold['samples']} negatives for a false-match rate of "
-        f"{budget_text(threshold['fpr'])} (95 % upper limit {upper_text(threshold['upper95'], digits=2)})"
+        f"{kind} on {on} for a false-match rate of {budget_text(threshold['fpr'])} "
+        f"(95 % upper limit {upper_text(threshold['upper95'], digits=2)})"
     )
 
 
-def _kind(threshold: Mapping[str, Any]) -> str:
-    if threshold.get("offset") is None:
-        return f"{threshold['value']:.4f}"
-    return f"local: {threshold['offset']:+.4f} and half of each row's gap"
+def limit_words(threshold: Mapping[str, Any]) -> str:
+    """What a threshold asks of a query, in words."""
+    words = []
+    if threshold.get("share") is not None:
+        words.append(f"nearer than {threshold['share']:g} of the way to its nearest unrelated neighbour")
+    if threshold.get("offset") is not None:
+        words.append(f"within {threshold['offset']:+.4f} and half of the way to it")
+    return ", and ".join(words) or f"{threshold['value']:.4f}"
 
 
 def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:

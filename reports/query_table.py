@@ -17,6 +17,7 @@ from ..core.units import Radius
 from ..indexer.sources import text_to_path
 from ..retrieval.answer import Answer, Match
 from ..retrieval.answering import NOT_ASKED
+from .index_table import limit_words
 from .numbers import radius_inline, radius_lines
 
 NOT_PROVED = "by the threshold alone; how far it holds is proved with --certify"
@@ -169,14 +170,13 @@ def _threshold(threshold: Mapping[str, Any]) -> str:
     name, value = threshold["channel"], threshold["value"]
     if value is None:
         return f"threshold of {name}: none"
-    number = f"{value:.4f}"
-    if threshold.get("offset") is not None:
-        number = f"local, {threshold['offset']:+.4f} and half of each row's gap"
-    text = f"threshold of {name}: {number} ({threshold['source']})"
-    if threshold.get("provisional"):
-        return text + ", provisional: set from the gallery's own nearest neighbours; see retr calibrate"
+    text = f"threshold of {name}: {limit_words(threshold)} ({threshold['source']})"
+    if threshold["source"] == "leave-one-out":
+        return text + ": an older version set it; the next run of retr index renews it"
     if threshold.get("stale"):
         return text + ", before the gallery last changed: its false-match bound no longer holds; see retr calibrate"
     if threshold.get("upper95") is not None:
         return text + f", false-match rate at most {upper_text(threshold['upper95'], digits=2)} (95 %)"
+    if threshold["source"] == "reference":
+        return text + ", false-match rate not measured for this model; see retr calibrate"
     return text

@@ -211,7 +211,9 @@ class Nearness:
         self._used = self._without("in_reference", self._used, np.unique(np.concatenate(seen)))
         gaps = [own.gap for own in measured.gaps]
         near = []
-        for channel, reference, zs, gap in zip(self._engine.channels, measured.references, self._zs(), gaps, strict=True):
+        for channel, reference, zs, gap in zip(
+            self._engine.channels, measured.references, self._zs(), gaps, strict=True
+        ):
             share = Threshold(0.0, "", None, 0, share=reference.share)
             near.append(within(channel, zs, reach_of_gaps(share, gap)))
         aside = self._aside(measured, near)

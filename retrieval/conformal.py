@@ -169,7 +169,8 @@ def _stored(found: int, n: int) -> str:
 
 def _too_few(n: int, fpr: float, channels: int) -> str:
     where = f" of {channels} channels" if channels > 1 else ""
-    message = f"{n} negatives cannot support a false-match rate of {fpr:g}{where}: at least {needed(fpr, channels)} are needed"
+    least = f"at least {needed(fpr, channels)} are needed"
+    message = f"{n} negatives cannot support a false-match rate of {fpr:g}{where}: {least}"
     possible = Context(prec=2, rounding=ROUND_CEILING).divide(Decimal(channels), Decimal(n + 1))
     return message + (f"; give more, or ask for a rate of {possible:f} or more" if possible < 1 else "; give more")
 

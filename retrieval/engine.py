@@ -161,7 +161,7 @@ def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshol
         check_threshold(spec.score, threshold)
     embedder = open_model(path, spec)
     check_rows(gallery.stores[number], spec.name)
-    chosen = spec.threshold if threshold is None else Threshold(threshold, "given", math.nan, 0)
+    chosen = spec.threshold if threshold is None else Threshold(threshold, "given", None, 0)
     gaps = None if chosen is None or chosen.gaps is None else gaps_of(gallery.snapshot, read_gaps(path, chosen.gaps))
     return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu, gaps)
 
