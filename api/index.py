@@ -173,6 +173,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         rejected: Literal["raise", "keep"] = "raise",
     ) -> Answer: ...
     @overload
@@ -184,6 +185,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         rejected: Literal["raise"] = "raise",
     ) -> list[Answer]: ...
     @overload
@@ -195,6 +197,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         rejected: Literal["keep"],
     ) -> list[Answer | ImageRejected]: ...
     @speaks_of_parameters
@@ -206,6 +209,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         rejected: str = "raise",
     ) -> Any:
         """Find copies of an image, and prove how far it may change before the answer does.
@@ -221,6 +225,8 @@ class Index:
             certify: prove radii.
             eps: budget of the verdict, in ``unit``; implies ``certify``. None: the verdict on the image as it is.
             unit: rmse (8-bit levels), l2 (pixels) or psnr (dB).
+            explain: say of every match how near it is, and what unrelated picture its threshold is measured by
+                (``match.explained``).
             rejected: of a list, an input that is no acceptable image: ``raise`` its ImageRejected, or ``keep`` it at
                 its place in the list of answers.
 
@@ -231,7 +237,7 @@ class Index:
             ImageRejected: no acceptable image.
             UsageError: bad k, budget or unit, or no image at all.
         """
-        asked = _Asked(k, certify or eps is not None, eps, check_unit(unit))
+        asked = _Asked(k, certify or eps is not None, eps, check_unit(unit), explain)
         if not is_many(images):
             return next(self._answers([read_image(images, self._engine.policy)], asked))
         if rejected not in ("raise", "keep"):
@@ -368,7 +374,9 @@ class Index:
             l2 = [None if budget is None else budget.l2 for budget in budgets]
             given = None if budgets[0] is None else budgets[0].given
             words = None if given is None else asked_words(*given)
-            found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words)
+            found = self._engine.answer_many(
+                pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words, explain=asked.explain
+            )
             for answer, picture, budget in zip(found, batch, budgets, strict=True):
                 yield answer_of(answer, picture.name, budget)
 
@@ -389,6 +397,7 @@ class _Asked:
     certify: bool
     eps: float | None
     unit: Unit
+    explain: bool = False
 
     def budget(self, picture: Picture) -> Radius | None:
         """The budget for an image of this size."""

@@ -45,6 +45,9 @@ def query(
     require_certificate: Annotated[
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of every match what unrelated picture its threshold is measured by.")
+    ] = False,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
@@ -62,7 +65,7 @@ def query(
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
-    run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name))
+    run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, explain=explain))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
     if run.refused:
@@ -76,13 +79,15 @@ def _budget(proving: bool, eps: float | None, unit: str) -> float | None:
     return 1.0 if eps is None and proving else eps
 
 
-def _outcomes(engine: Engine, inputs: list[Input], *, k: int, eps: float | None, unit: Unit) -> Iterator[Outcome]:
+def _outcomes(
+    engine: Engine, inputs: list[Input], *, k: int, eps: float | None, unit: Unit, explain: bool
+) -> Iterator[Outcome]:
     """One for each input, in order."""
     from ..retrieval.each import answer_each
     from ..retrieval.query import Outcome, query_files
 
     answered = answer_each(
-        lambda paths: query_files(engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit),
+        lambda paths: query_files(engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit, explain=explain),
         [one.path for one in inputs if one.refused is None],
     )
     for one in inputs:

@@ -63,7 +63,8 @@ def blocks(rows: Ids, keys: Keys, others: int) -> Iterator[Block]:
     """Cut rows into blocks of whole items, in the order of their names.
 
     Args:
-        rows: (m,) global numbers; keys: (m,) the name of each row's item.
+        rows: (m,) global numbers.
+        keys: (m,) the name of each row's item.
         others: how many rows each will be compared with.
     """
     order = np.lexsort((rows, keys))
@@ -88,7 +89,7 @@ def against_reference(side: Side, rows: Ids, keys: Keys) -> None:
     for block in blocks(rows, keys, len(names)):
         own = side.store.take(block.rows)
         near = others.nearness(own)
-        same = _within(others, own, near, others.at(within)[None], lambda left, right: within[right])
+        same = _within(others, own, near, others.at(within)[None], lambda _, right: within[right])
         if same.any():
             near[block.every(block.some(same))] = -np.inf
         far, limit = _least(len(own), names, *nearest(others, own, near))
@@ -104,8 +105,10 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
 
     Args:
         sides: the channels.
-        rows: (m,) all rows of some items; keys: (m,) the name of each row's item.
-        others: (n,) unedited rows; names: (n,) the name of each one's item.
+        rows: (m,) all rows of some items.
+        keys: (m,) the name of each row's item.
+        others: (n,) unedited rows.
+        names: (n,) the name of each one's item.
     """
     order = np.lexsort((others, names))
     others, names = others[order], names[order]

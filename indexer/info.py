@@ -10,6 +10,7 @@ from .catalog import read_rejects
 from .gallery import open_gallery
 from .held import Held, read_held
 from .integrity import check_content
+from .presumed import presumed_copies
 from .snapshot import Snapshot, require_current
 
 
@@ -42,6 +43,7 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
         "policy_digest": snapshot.policy_digest,
         "bytes_per_item": _bytes_per_item(snapshot, held),
         "channels": [asdict(channel) for channel in snapshot.channels],
+        "presumed_copies": presumed_copies(index, gallery),
         "content": str(checked or gallery.content),
         "verified": None if checked is None else f"{checked.files} files match their SHA-256",
     }

@@ -105,9 +105,29 @@ def lines(answer: Answer) -> Iterator[str]:
         yield certificate
     if answer.withheld not in (None, NOT_ASKED):
         yield f"certificate withheld: {answer.withheld}"
+    yield from _explanations(answer)
     for threshold in answer.thresholds:
         yield _threshold(threshold)
     yield f"query: {answer.width}×{answer.height} pixels; model {answer.model}; snapshot {answer.snapshot}"
+
+
+def _explanations(answer: Answer) -> Iterator[str]:
+    """One line for each match that is explained."""
+    for match in answer.matches:
+        said = None if match.explained is None else match.explained.as_json()
+        if said is None:
+            continue
+        near = "no gap" if said["part"] is None else f"{said['part']:.3f} of the way to its nearest unrelated neighbour"
+        limit = f"distance {said['distance']:.4f}, accepted within {said['within']:.4f}"
+        yield f"why {match.rank}: {near}, {_neighbour(said['neighbour'])} ({said['channel']}; {limit})"
+
+
+def _neighbour(said: Mapping[str, Any] | None) -> str:
+    if said is None:
+        return "which is farther than any picture is taken to be"
+    if said["kind"] is not None:
+        return f"a {said['kind']} of the reference set"
+    return f"{_short(said['path'])} {said['id']}"
 
 
 def _score(answer: Answer) -> str:

@@ -112,10 +112,10 @@ class Channel:
         assert self.threshold is not None, "a verdict needs a threshold"
         if not self.is_local:
             return np.full(len(ids), self.threshold.value)
-        reach = self._reach(ids)
+        reach = self.reach(ids)
         return cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
 
-    def _reach(self, ids: Ids | slice) -> Float64:
+    def reach(self, ids: Ids) -> Float64:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
         assert self.threshold is not None
         assert self.gaps is not None, "a local threshold needs gaps"
@@ -130,7 +130,7 @@ class Channel:
             return self.threshold.value
         if not len(live):
             return 1.0 if self.score == "cosine" else 0.0
-        reach = self._reach(live)
+        reach = self.reach(live)
         # Cosines fall as angles grow, but for rounding between angles that are all but equal.
         farthest = self.limits(live[reach >= reach.max() * (1.0 - 1e-12)])
         return float(farthest.min() if self.score == "cosine" else farthest.max())

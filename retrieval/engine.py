@@ -23,6 +23,7 @@ from ..indexer.vectors import choose_gpu
 from .answer import Answer
 from .answering import Answering, model_name, why_uncertified
 from .channel import ORIGINAL, Channel, Float64, QueryView, check_rows
+from .explain import Explainer
 from .index_source import IndexSource
 from .probe import Query, embed
 from .settle import settle_all
@@ -86,6 +87,11 @@ class Engine:
         """What answers probes."""
         return self.parts or (IndexSource(self.channels, self.gallery.table),)
 
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What says why."""
+        return Explainer(self.path, self.gallery, self.channels)
+
     def answer(
         self,
         pixels: Float64,
@@ -117,8 +123,12 @@ class Engine:
         certify: bool = False,
         eps_l2: Sequence[float | None] | None = None,
         asked: str | None = None,
+        explain: bool = False,
     ) -> list[Answer]:
-        """Answer several queries with one float32 search; the answers are those of :meth:`answer`, one by one."""
+        """Answer several queries with one float32 search; the answers are those of :meth:`answer`, one by one.
+
+        With ``explain`` every match says what its threshold is measured by.
+        """
         _check_k(k)
         for pixels in images:
             _check_pixels(pixels)
@@ -132,6 +142,9 @@ class Engine:
             for query, eps in zip(queries, budgets, strict=True)
         ]
         answers = self._search(jobs, k, certify=certify)
+        if explain:
+            pairs = zip(answers, queries, strict=True)
+            answers = [self.explainer.explained(answer, query) for answer, query in pairs]
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
 

@@ -41,6 +41,7 @@ def query_files(
     eps: float | None = None,
     unit: Unit = "rmse",
     batch_size: int = 16,
+    explain: bool = False,
 ) -> Iterator[Outcome]:
     """Answer query files in order; a bad file is reported and the rest goes on.
 
@@ -52,6 +53,7 @@ def query_files(
         eps: budget for the verdict, in ``unit``; None for the verdict on the query as it is.
         unit: l2 (pixels), rmse (8-bit levels) or psnr (dB).
         batch_size: queries per float32 search; fewer where the images are large.
+        explain: say of every match what its threshold is measured by.
     """
     loaded = ((path, _load(engine, path)) for path in paths)
     for batch in _batches(loaded, batch_size):
@@ -59,7 +61,8 @@ def query_files(
         asked = [None if eps is None else Radius.asked(eps, unit, image.pixels.size) for image in images]
         budgets = [None if one is None else one.l2 for one in asked]
         pixels = [to_float(image) for image in images]
-        found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=asked_words(eps, unit))
+        words = asked_words(eps, unit)
+        found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=words, explain=explain)
         answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
             refused = image if isinstance(image, ImageRejected) else None
