@@ -23,7 +23,7 @@ Any number per row is sound: T4 and T5 hold for each row with its own threshold.
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -33,24 +33,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
-from ..core.files import sha256_file, write_atomically
+from ..core.files import canonical_json, sha256_bytes, sha256_file, write_atomically
 from .items import Keys
-from .snapshot import SegmentInfo, Snapshot, gaps_file
-from .vectors import Float32
+from .snapshot import SegmentInfo, Snapshot, gaps_file, neighbours_file
+from .vectors import Float32, Ids
 
+FORMAT = "retr.gaps/1"
 KIND = "kind:"
 """Before the name of a kind, where a vector of the reference set limits a row."""
+_OLD = pa.schema([pa.field("segment", pa.string(), nullable=False), pa.field("gap", pa.float32(), nullable=False)])
 _SCHEMA = pa.schema(
     [
         pa.field("segment", pa.string(), nullable=False),
-        pa.field("gap", pa.float32(), nullable=False),
         pa.field("reference", pa.float32(), nullable=False),
         pa.field("limit", pa.string(), nullable=False),
         pa.field("presumed", pa.string(), nullable=False),
     ]
 )
-_OLD = pa.schema([_SCHEMA.field("segment"), _SCHEMA.field("gap")])
-"""Of files that versions before 0.4 wrote."""
 _BASIS = b"retr.basis"
 
 
@@ -81,8 +80,22 @@ class Gaps:
         return len(self.gap)
 
 
-def write_gaps(index: Path, snapshot: Snapshot, gaps: Gaps, *, basis: str = "") -> str:
-    """Write gaps beside the segments they are of.
+def write_gaps(index: Path, snapshot: Snapshot, gaps: Float32) -> str:
+    """Write gaps beside the segments they are of, in plain bytes: whoever checks a proof reads them too.
+
+    Returns:
+        The SHA-256 of the file, by which it is found again.
+    """
+    head = {"format": FORMAT, "segments": [[segment.id, segment.rows] for segment in snapshot.segments]}
+    content = canonical_json(head) + b"\n" + gaps.astype("<f4").tobytes()
+    digest = sha256_bytes(content)
+    (index / "gaps").mkdir(exist_ok=True)
+    write_atomically(index / "gaps" / f"{digest}.bin", content)
+    return digest
+
+
+def write_neighbours(index: Path, snapshot: Snapshot, gaps: Gaps, *, basis: str) -> str:
+    """Write what gaps were measured by.
 
     Args:
         index: the index folder.
@@ -93,11 +106,9 @@ def write_gaps(index: Path, snapshot: Snapshot, gaps: Gaps, *, basis: str = "") 
     Returns:
         The SHA-256 of the file, by which it is found again.
     """
-    names = [segment.id for _, segment in _starts(snapshot)]
-    sizes = [segment.rows for _, segment in _starts(snapshot)]
+    names, sizes = [one.id for one in snapshot.segments], [one.rows for one in snapshot.segments]
     columns = {
         "segment": pa.array(np.repeat(np.array(names, dtype=object), sizes), pa.string()),
-        "gap": pa.array(gaps.gap, pa.float32()),
         "reference": pa.array(gaps.reference, pa.float32()),
         "limit": _text(gaps.limit),
         "presumed": _text(gaps.presumed),
@@ -106,9 +117,9 @@ def write_gaps(index: Path, snapshot: Snapshot, gaps: Gaps, *, basis: str = "") 
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     content = sink.getvalue().to_pybytes()
-    digest = hashlib.sha256(content).hexdigest()
+    digest = sha256_bytes(content)
     (index / "gaps").mkdir(exist_ok=True)
-    write_atomically(gaps_file(index, digest), content)
+    write_atomically(neighbours_file(index, digest), content)
     return digest
 
 
@@ -117,25 +128,52 @@ def _text(keys: Keys) -> pa.Array:
 
 
 def read_gaps(index: Path, digest: str) -> dict[str, Float32]:
-    """Only the gaps, by segment, of this or an earlier version.
+    """Gaps by segment.
 
     Raises:
         IntegrityError: the file is missing or not what it should be.
     """
-    table = _read(index, digest, _OLD)
-    return {name: table["gap"].to_numpy()[places] for name, places in _segments(table).items()}
+    file = gaps_file(index, digest)
+    try:
+        _check(file, digest)
+        found = _read_parquet(file) if file.suffix == ".parquet" else _read_plain(file.read_bytes())
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{file} cannot be read: {error}") from error
+    if not all(np.isfinite(gaps).all() and (gaps >= 0).all() for gaps in found.values()):
+        raise IntegrityError(f"{file} holds gaps that are no angles or distances")
+    return found
 
 
-def read_all(index: Path, digest: str) -> tuple[dict[str, Gaps], str]:
+def read_neighbours(index: Path, gaps: str, digest: str) -> tuple[dict[str, Gaps], str]:
     """All that is known, by segment, and what it was measured on.
+
+    Args:
+        index: the index folder.
+        gaps: SHA-256 of the file of gaps.
+        digest: of :func:`write_neighbours`.
 
     Raises:
         IntegrityError: as :func:`read_gaps`.
     """
-    table = _read(index, digest, _SCHEMA)
-    parts = [table["gap"].to_numpy(), table["reference"].to_numpy(), *map(_keys, (table["limit"], table["presumed"]))]
-    found = {name: Gaps(*(part[places] for part in parts)) for name, places in _segments(table).items()}
+    by_segment, file = read_gaps(index, gaps), neighbours_file(index, digest)
+    try:
+        _check(file, digest)
+        table = pq.read_table(file)
+        table = table.select(_SCHEMA.names).cast(_SCHEMA.with_metadata(table.schema.metadata))
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        raise IntegrityError(f"{file} cannot be read: {error}") from error
+    parts = [table["reference"].to_numpy(), _keys(table["limit"]), _keys(table["presumed"])]
+    found = {}
+    for name, places in _segments(table).items():
+        found[name] = Gaps(by_segment.get(name, np.zeros(0, "f4")), *(part[places] for part in parts))
+        if len(found[name].gap) != len(places):
+            raise IntegrityError(f"{file} speaks of other rows than the gaps that it is of")
     return found, (table.schema.metadata or {}).get(_BASIS, b"").decode()
+
+
+def _check(file: Path, digest: str) -> None:
+    if sha256_file(file) != digest:
+        raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
 
 
 def _keys(column: pa.ChunkedArray) -> Keys:
@@ -144,22 +182,26 @@ def _keys(column: pa.ChunkedArray) -> Keys:
     return names[coded.indices.to_numpy()] if len(names) else np.zeros(0, dtype="S64")
 
 
-def _read(index: Path, digest: str, schema: pa.Schema) -> pa.Table:
-    file = gaps_file(index, digest)
-    try:
-        if sha256_file(file) != digest:
-            raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
-        table = pq.read_table(file, columns=schema.names)
-        table = table.cast(schema.with_metadata(table.schema.metadata))
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise IntegrityError(f"{file} cannot be read: {error}") from error
+def _read_plain(content: bytes) -> dict[str, Float32]:
+    line, _, numbers = content.partition(b"\n")
+    head = json.loads(line)
+    if head["format"] != FORMAT:
+        raise ValueError(f"gaps of format {head['format']!r}")
+    names, counts = [str(name) for name, _ in head["segments"]], [int(rows) for _, rows in head["segments"]]
+    gaps = np.frombuffer(numbers, dtype="<f4").astype(np.float32)
+    if len(gaps) != sum(counts):
+        raise ValueError(f"{len(gaps)} gaps of {sum(counts)} rows")
+    return dict(zip(names, np.split(gaps, np.cumsum(counts)[:-1]), strict=True)) if names else {}
+
+
+def _read_parquet(file: Path) -> dict[str, Float32]:
+    """As 0.1.0 wrote them."""
+    table = pq.read_table(file, schema=_OLD)
     gaps = table["gap"].to_numpy()
-    if not (np.isfinite(gaps).all() and (gaps >= 0).all()):
-        raise IntegrityError(f"{file} holds gaps that are no angles or distances")
-    return table
+    return {name: gaps[places] for name, places in _segments(table).items()}
 
 
-def _segments(table: pa.Table) -> dict[str, np.ndarray]:
+def _segments(table: pa.Table) -> dict[str, Ids]:
     names = table["segment"].combine_chunks().dictionary_encode()
     codes = names.indices.to_numpy()
     return {name: np.flatnonzero(codes == code) for code, name in enumerate(names.dictionary.to_pylist())}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .gallery import Gallery
-from .gaps import Gaps, all_of, read_all
+from .gaps import Gaps, all_of, read_neighbours
 from .items import Keys
 
 LISTED = 1000
@@ -45,9 +45,9 @@ def _known(index: Path, gallery: Gallery) -> list[Gaps] | None:
     found = []
     for channel in gallery.snapshot.channels:
         threshold = channel.threshold
-        if threshold is None or threshold.share is None or threshold.gaps is None:
+        if threshold is None or threshold.gaps is None or threshold.neighbours is None:
             return None
-        found.append(all_of(gallery.snapshot, read_all(index, threshold.gaps)[0]))
+        found.append(all_of(gallery.snapshot, read_neighbours(index, threshold.gaps, threshold.neighbours)[0]))
     return found
 
 

@@ -48,6 +48,7 @@ class Threshold:
         gaps: SHA-256 of the file of gaps; None where no row has a threshold of its own.
         share: makes the threshold local: a row accepts within this part of its gap. None: no such limit.
         reference: SHA-256 of the reference set that the gaps were measured with; None without a share.
+        neighbours: SHA-256 of the file that says what each gap was measured by; None without a share.
     """
 
     value: float
@@ -60,6 +61,7 @@ class Threshold:
     gaps: str | None = None
     share: float | None = None
     reference: str | None = None
+    neighbours: str | None = None
 
     @property
     def local(self) -> bool:
@@ -175,7 +177,7 @@ def _schema(snapshot: Snapshot) -> str:
 def _plain_channel(channel: ChannelSpec) -> dict[str, Any]:
     body = asdict(channel)
     if channel.threshold is not None and channel.threshold.share is None:
-        del body["threshold"]["share"], body["threshold"]["reference"]
+        del body["threshold"]["share"], body["threshold"]["reference"], body["threshold"]["neighbours"]
         if not channel.threshold.local:
             del body["threshold"]["offset"], body["threshold"]["gaps"]
     return {key: value for key, value in body.items() if (key, value) != ("rows", "float32")}
@@ -236,9 +238,10 @@ def _build_channel(data: Mapping[str, Any]) -> ChannelSpec:
         check_types(local)
         limited = local.offset is not None or local.share is not None
         _must(limited == local.local, "a part of the gaps without gaps, or gaps without", local.gaps)
-        _must((local.share is None) == (local.reference is None), "a share of", local.share)
+        for name in ("reference", "neighbours"):
+            _must((local.share is None) == (getattr(local, name) is None), "a share of the gaps with", name)
         _must(local.share is None or 0.0 < local.share < 1.0, "a share of", local.share)
-        for name in ("gaps", "reference"):
+        for name in ("gaps", "reference", "neighbours"):
             digest = getattr(local, name)
             _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
     return channel
@@ -344,9 +347,11 @@ def stored_files(index: Path, snapshot: Snapshot) -> Iterator[tuple[Path, str]]:
     for segment in snapshot.segments:
         for name, digest in segment.files.items():
             yield index / "segments" / segment.id / name, digest
-    named = {channel.threshold.gaps for channel in snapshot.channels if channel.threshold is not None}
-    for digest in sorted(named - {None}, key=str):
-        yield gaps_file(index, str(digest)), str(digest)
+    for place in (gaps_file, neighbours_file):
+        kind = place.__name__.removesuffix("_file")
+        named = {getattr(channel.threshold, kind) for channel in snapshot.channels if channel.threshold is not None}
+        for digest in sorted(named - {None}, key=str):
+            yield place(index, str(digest)), str(digest)
     for name in TOLD:
         digest = getattr(snapshot, name)
         if digest is not None:
@@ -354,10 +359,16 @@ def stored_files(index: Path, snapshot: Snapshot) -> Iterator[tuple[Path, str]]:
 
 
 def gaps_file(index: Path, digest: str) -> Path:
-    """Where a file of gaps is."""
-    return index / "gaps" / f"{digest}.parquet"
+    """Where a file of gaps is; those of 0.1.0 are Parquet."""
+    plain, old = (index / "gaps" / f"{digest}{suffix}" for suffix in (".bin", ".parquet"))
+    return old if old.exists() and not plain.exists() else plain
 
 
 def told_file(index: Path, kind: str, digest: str) -> Path:
     """Where a table of ``TOLD`` is."""
     return index / kind / f"{digest}.parquet"
+
+
+def neighbours_file(index: Path, digest: str) -> Path:
+    """Where the file is that says what gaps were measured by."""
+    return index / "gaps" / f"{digest}.neighbours.parquet"

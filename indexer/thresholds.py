@@ -14,7 +14,7 @@ from ..core.errors import IntegrityError
 from .drawn import drawn_reference
 from .gallery import Gallery, open_gallery
 from .gap_update import basis_of, measure_gaps
-from .gaps import Gaps, all_of, read_all, write_gaps
+from .gaps import Gaps, all_of, read_neighbours, write_gaps, write_neighbours
 from .models import open_model
 from .reference import SUFFIX, Reference, read_reference, shipped_reference, write_reference
 from .snapshot import ChannelSpec, Snapshot, Threshold
@@ -26,12 +26,12 @@ class Measured:
 
     Attributes:
         references: per channel, what they were measured with.
-        gaps: per channel; digests: of their files.
+        gaps: per channel; digests: of their files, and of what they were measured by.
     """
 
     references: tuple[Reference, ...]
     gaps: tuple[Gaps, ...]
-    digests: tuple[str, ...]
+    digests: tuple[tuple[str, str], ...]
 
 
 def renew_thresholds(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
@@ -51,7 +51,9 @@ def measure(index: Path, gallery: Gallery) -> Measured:
     references = tuple(reference_of(index, channel) for channel in snapshot.channels)
     basis = basis_of(gallery, references)
     gaps = measure_gaps(gallery, references, _known(index, snapshot, basis))
-    digests = tuple(write_gaps(index, snapshot, own, basis=basis) for own in gaps)
+    digests = tuple(
+        (write_gaps(index, snapshot, own.gap), write_neighbours(index, snapshot, own, basis=basis)) for own in gaps
+    )
     return Measured(references, gaps, digests)
 
 
@@ -75,13 +77,13 @@ def reference_of(index: Path, channel: ChannelSpec) -> Reference:
 
 
 def by_reference(
-    reference: Reference, gaps: str, rate: Threshold | None = None, *, offset: float | None = None
+    reference: Reference, files: tuple[str, str], rate: Threshold | None = None, *, offset: float | None = None
 ) -> Threshold:
     """The threshold of a channel whose rows accept within the set's share of their gaps, and within an offset.
 
     Args:
         reference: the set.
-        gaps: SHA-256 of the file of gaps.
+        files: SHA-256 of the file of gaps, and of what they were measured by.
         rate: where the threshold's source, samples and limits are from; None for :func:`stated_rate` of nothing.
         offset: see :class:`snapshot.Threshold`.
     """
@@ -90,7 +92,15 @@ def by_reference(
     if offset is not None:
         reach = max(0.0, min(reach, offset + 0.5 * reference.typical))
     value = float(cosine(np.array([min(reach, math.pi)]))[0]) if reference.score == "cosine" else reach
-    return replace(given, value=value, offset=offset, gaps=gaps, share=reference.share, reference=reference.digest)
+    return replace(
+        given,
+        value=value,
+        offset=offset,
+        gaps=files[0],
+        share=reference.share,
+        reference=reference.digest,
+        neighbours=files[1],
+    )
 
 
 def stated_rate(references: Sequence[Reference]) -> Threshold:
@@ -103,12 +113,12 @@ def stated_rate(references: Sequence[Reference]) -> Threshold:
     return Threshold(0.0, "reference", worst.fpr, worst.samples, worst.upper95)
 
 
-def _renewed(channel: ChannelSpec, reference: Reference, gaps: str, rate: Threshold) -> Threshold:
+def _renewed(channel: ChannelSpec, reference: Reference, files: tuple[str, str], rate: Threshold) -> Threshold:
     held = channel.threshold
     if held is None or held.source != "calibrated":
-        return by_reference(reference, gaps, rate)
+        return by_reference(reference, files, rate)
     stale = replace(held, stale=True)
-    return by_reference(reference, gaps, stale, offset=held.offset) if held.local else stale
+    return by_reference(reference, files, stale, offset=held.offset) if held.local else stale
 
 
 def _known(index: Path, snapshot: Snapshot, basis: str) -> list[Gaps] | None:
@@ -116,9 +126,9 @@ def _known(index: Path, snapshot: Snapshot, basis: str) -> list[Gaps] | None:
     found = []
     for channel in snapshot.channels:
         threshold = channel.threshold
-        if threshold is None or threshold.gaps is None or threshold.share is None:
+        if threshold is None or threshold.gaps is None or threshold.neighbours is None:
             return None
-        by_segment, measured_on = read_all(index, threshold.gaps)
+        by_segment, measured_on = read_neighbours(index, threshold.gaps, threshold.neighbours)
         if measured_on != basis:
             return None
         found.append(all_of(snapshot, by_segment))

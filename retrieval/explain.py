@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.numerics import norm
 from ..indexer.gallery import Gallery
-from ..indexer.gaps import KIND, Gaps, all_of, read_all
+from ..indexer.gaps import KIND, Gaps, all_of, read_neighbours
 from ..indexer.neighbours import to_angles
 from ..indexer.vectors import Ids
 from .answer import Answer, Match
@@ -83,11 +83,14 @@ class Explainer:
     @cached_property
     def _known(self) -> Sequence[Gaps | None]:
         """Per channel what is known of its gaps; None without a share of them."""
-        snapshot, found = self.gallery.snapshot, []
+        found: list[Gaps | None] = []
         for channel in self.channels:
             threshold = channel.threshold
-            own = threshold is not None and threshold.share is not None and threshold.gaps is not None
-            found.append(all_of(snapshot, read_all(self.path, str(threshold.gaps))[0]) if own else None)
+            if threshold is None or threshold.gaps is None or threshold.neighbours is None:
+                found.append(None)
+                continue
+            by_segment, _ = read_neighbours(self.path, threshold.gaps, threshold.neighbours)
+            found.append(all_of(self.gallery.snapshot, by_segment))
         return found
 
     def _match(self, match: Match, query: Query) -> Explanation:

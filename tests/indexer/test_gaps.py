@@ -13,12 +13,12 @@ from retr.core.errors import IntegrityError
 from retr.indexer import gap_update, neighbours
 from retr.indexer.gallery import Gallery
 from retr.indexer.gap_update import level_of, measure_gaps
-from retr.indexer.gaps import Gaps, all_of, gaps_of, read_all, read_gaps, write_gaps
+from retr.indexer.gaps import Gaps, all_of, gaps_of, read_gaps, read_neighbours, write_gaps, write_neighbours
 from retr.indexer.integrity import ContentCheck
 from retr.indexer.items import Items
 from retr.indexer.neighbours import measure_near
 from retr.indexer.reference import Reference, encode
-from retr.indexer.snapshot import SegmentInfo, Snapshot
+from retr.indexer.snapshot import SegmentInfo, Snapshot, neighbours_file
 from retr.indexer.vectors import RowStore
 
 DIM = 12
@@ -204,15 +204,16 @@ def test_a_large_gallery_is_sampled_by_digest_alone(world: World, monkeypatch: p
 def test_gaps_are_written_and_read(world: World, tmp_path: Path):
     gallery = world.gallery([3, 1, 2], dead=(1,))
     gaps = measure_gaps(gallery, REFERENCES)[0]
-    digest = write_gaps(tmp_path, gallery.snapshot, gaps, basis="b")
-    by_segment, basis = read_all(tmp_path, digest)
+    plain = write_gaps(tmp_path, gallery.snapshot, gaps.gap)
+    digest = write_neighbours(tmp_path, gallery.snapshot, gaps, basis="b")
+    by_segment, basis = read_neighbours(tmp_path, plain, digest)
     again = all_of(gallery.snapshot, by_segment)
     assert basis == "b"
     assert all((getattr(again, name) == getattr(gaps, name)).all() for name in Gaps.__slots__)
-    assert (gaps_of(gallery.snapshot, read_gaps(tmp_path, digest)) == gaps.gap).all()
+    assert (gaps_of(gallery.snapshot, read_gaps(tmp_path, plain)) == gaps.gap).all()
     assert (gaps.gap[~gallery.live] == 0).all()
     assert (gaps.reference[~gallery.live] == -1).all()
-    file = next((tmp_path / "gaps").iterdir())
+    file = neighbours_file(tmp_path, digest)
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(IntegrityError, match="does not match"):
-        read_all(tmp_path, digest)
+        read_neighbours(tmp_path, plain, digest)

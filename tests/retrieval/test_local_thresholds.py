@@ -32,7 +32,7 @@ ROWS = ITEMS * VIEWS
 def local(channel, offset: float | None, seed: int, share: float | None = None):
     """The channel with a threshold of its own for every row: some wide, some narrow, some that accept nothing."""
     gaps = np.random.default_rng(seed).uniform(0.0, 1.4, ROWS).astype(np.float32)
-    named = {"gaps": "0" * 64, "reference": None if share is None else "1" * 64}
+    named = {"gaps": "0" * 64} | dict.fromkeys(("reference", "neighbours"), None if share is None else "1" * 64)
     return replace(channel, threshold=replace(channel.threshold, offset=offset, share=share, **named), gaps=gaps)
 
 
@@ -173,7 +173,7 @@ def test_few_rows_are_looked_at_for_the_radius_of_nothing_alone(two, monkeypatch
 
 
 def test_items_are_ranked_as_without_local_thresholds(two):
-    none = dict.fromkeys(("offset", "gaps", "share", "reference"))
+    none = dict.fromkeys(("offset", "gaps", "share", "reference", "neighbours"))
     global_ones = [replace(c, threshold=replace(c.threshold, **none), gaps=None) for c in two]
     for zs in zip(*map(queries, two), strict=True):
         here, there = (rank(channels, zs, 3, first=4) for channels in (two, global_ones))
@@ -203,7 +203,7 @@ def test_the_level_is_the_least_offset_that_accepts(two, number, monkeypatch):
     monkeypatch.setattr("retr.retrieval.survey._ROWS", 50)
     monkeypatch.setattr("retr.retrieval.survey._QUERIES", 7)
     share = 0.8
-    channel = replace(two[number], threshold=replace(two[number].threshold, share=share, reference="1" * 64))
+    channel = replace(two[number], threshold=replace(two[number].threshold, share=share))
     zs, live = queries(channel), np.flatnonzero(channel.groups >= 0)
     wide = share * channel.gaps.astype(np.float64)
     pairs = within(channel, searched(np.stack(zs), channel), wide)
