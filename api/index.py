@@ -23,6 +23,7 @@ from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
+from ..retrieval.known_pairs import read_known_pairs
 from ..retrieval.query import asked_words
 from .answer import Answer, answer_of
 from .images import ImageLike, Picture, is_many, read_image, read_images
@@ -316,6 +317,7 @@ class Index:
         fpr: float = 1e-3,
         shares: Sequence[float] | None = None,
         thresholds: str = "local",
+        known_copies: PathLike | None = None,
         progress: Progress | bool = False,
     ) -> Calibration:
         """Set the thresholds from images known to have no copy here, with a bound that holds for finitely many.
@@ -325,20 +327,24 @@ class Index:
             fpr: false-match rate per query to aim at.
             shares: each channel's part of the false matches; None for equal parts.
             thresholds: ``local``: one for each row, by how near its neighbours are; ``global``: one for each channel.
+            known_copies: CSV file of pairs that a person has looked at: ``image``, ``copy_of`` and ``relation``, which
+                is ``different`` for those that are no copies.
             progress: True for a bar, or an object that is told.
 
         Returns:
-            The thresholds, and how many negatives were used. The object answers with them from now on.
+            The thresholds, how many negatives were used, and which are near stored images (``pairs``): those that are
+            presumed to be copies were left out. The object answers with them from now on.
 
         Raises:
             UsageError: too few negatives for so small a rate, or numbers out of range.
         """
         local = check_thresholds(thresholds)
+        known = None if known_copies is None else read_known_pairs(Path(known_copies))
         with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
             paths = [str(text_to_path(path)) for path in read_corpus(name, exclude=self.path).paths]
             told.start(len(paths), 0)
             found = set_thresholds(
-                self.path, paths, fpr=fpr, shares=shares, local=local, advance=lambda: told.advance(1)
+                self.path, paths, fpr=fpr, shares=shares, local=local, known=known, advance=lambda: told.advance(1)
             )
         self._threshold = None  # the stored one counts now
         self._reopen()

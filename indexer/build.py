@@ -20,9 +20,11 @@ from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
 from .embed import embed_batch
 from .forget import check_forgotten, files_gone
+from .gallery import open_gallery
 from .models import open_model
 from .options import IndexOptions, IndexReport, Progress, check_options, choose_device, template
 from .prepare import Prepared, Recipe, Refused, prepare
+from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current
 from .sources import Corpus, file_stamp, read_corpus, text_to_path
 from .writer import Writer
@@ -192,9 +194,14 @@ class _Run:
         self.writer.remove(paths=self.gone)
         self.report.snapshot = self.writer.commit().id
         self.report.rows, self.report.items = self.writer.held.rows, self.writer.held.items
+        self.report.presumed = self._presumed()
         self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped
         self.report.pruned = len(self.gone)
         self.report.seconds["write"] += time.perf_counter() - began
+
+    def _presumed(self) -> int:
+        gallery = open_gallery(self.writer.index, self.writer.snapshot, rows=False)
+        return len(presumed_copies(self.writer.index, gallery))
 
     # -- counting -------------------------------------------------------------------------------------------------
 

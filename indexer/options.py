@@ -77,6 +77,7 @@ class IndexReport:
         replaced: files whose older content was replaced.
         pruned: items forgotten because their file is gone.
         dropped: items forgotten because their file holds no acceptable image any more; it is among the rejected.
+        presumed: items that seem to be copies of others (``indexer.gaps``); ``retr info --presumed`` lists them.
         seconds: share of work by stage; decode and resize are summed over workers.
     """
 
@@ -92,6 +93,7 @@ class IndexReport:
     dropped: int = 0
     rows: int = 0
     items: int = 0
+    presumed: int = 0
     wall_s: float = 0.0
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)

@@ -11,34 +11,27 @@ from .gallery import Gallery
 from .gaps import Gaps, all_of, read_neighbours
 from .items import Keys
 
-LISTED = 1000
-"""Pairs that are named, at most; all are counted."""
 
-
-def presumed_copies(index: Path, gallery: Gallery) -> dict[str, Any] | None:
+def presumed_copies(index: Path, gallery: Gallery) -> list[dict[str, Any]]:
     """Items that are set aside as neighbours of others, because both seem to be one picture (``indexer.gaps``).
 
     Returns:
-        ``items``: how many have a presumed copy; ``pairs``: each of the first ``LISTED`` with the path of one such
-        copy. None where the thresholds are not measured by gaps.
+        For each such item the ``path`` of its first file and of that of one of its copies (``copy_of``), with their
+        ids. None are known where thresholds are not measured by gaps.
     """
     known = _known(index, gallery)
     if known is None:
-        return None
-    names = gallery.table.keys(np.arange(gallery.items))
+        return []
     firsts = gallery.table.first_rows(np.arange(gallery.items))
-    copies = _least([own.presumed for own in known], gallery, names)
+    copies = _least([own.presumed for own in known], gallery)
     some = np.flatnonzero(copies != b"")
     others = gallery.table.numbers(copies[some])
-    pairs = [(int(item), int(other)) for item, other in zip(some, others, strict=True) if other >= 0]
-    paths = gallery.catalog["path"]
-    return {
-        "items": len(pairs),
-        "pairs": [
-            {"path": paths[int(firsts[item])].as_py(), "copy_of": paths[int(firsts[other])].as_py()}
-            for item, other in pairs[:LISTED]
-        ],
-    }
+    pairs = [(firsts[item], firsts[other]) for item, other in zip(some, others, strict=True) if other >= 0]
+    return [_pair(gallery.describe(int(row)), gallery.describe(int(other))) for row, other in pairs]
+
+
+def _pair(row: dict[str, object], other: dict[str, object]) -> dict[str, Any]:
+    return {"path": row["path"], "copy_of": other["path"], "id": row["id"], "copy_of_id": other["id"]}
 
 
 def _known(index: Path, gallery: Gallery) -> list[Gaps] | None:
@@ -51,9 +44,9 @@ def _known(index: Path, gallery: Gallery) -> list[Gaps] | None:
     return found
 
 
-def _least(columns: list[Keys], gallery: Gallery, names: Keys) -> Keys:
+def _least(columns: list[Keys], gallery: Gallery) -> Keys:
     """(items,) the first name that any row of an item was set aside for."""
-    found = np.full(len(names), b"~", dtype="S64")  # after every digest
+    found = np.full(gallery.items, b"~", dtype="S64")  # after every digest
     for column in columns:
         rows = np.flatnonzero((column != b"") & gallery.live)
         order = rows[np.argsort(column[rows], kind="stable")[::-1]]

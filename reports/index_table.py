@@ -29,11 +29,16 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if report["replaced"] or report["pruned"] or report["dropped"]:
         yield "forgotten", ", ".join(_forgotten(report))
     yield "gallery", f"{counted(report['items'], 'item')} in {counted(report['rows'], 'row')}"
+    if report["presumed"]:
+        yield "presumed copies", f"{counted(report['presumed'], 'item')} {_SEEM}; list them: retr info --presumed"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
     for reason, count in sorted(report["reasons"].items(), key=lambda pair: -pair[1]):
         yield "rejected", f"{count} × {reason}"
+
+
+_SEEM = "seem to be copies of one another, and count as one picture for the thresholds"
 
 
 def _forgotten(report: Mapping[str, Any]) -> Iterator[str]:
@@ -59,6 +64,8 @@ def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in _FACTS:
         if info.get(key) is not None:
             yield key.replace("_", " "), str(info[key])
+    if info["presumed_copies"]:
+        yield "presumed copies", f"{counted(info['presumed_copies'], 'item')} (retr info --presumed lists them)"
     yield "decode policy", info["policy_digest"][:16]
     for channel in info["channels"]:
         proof = (
@@ -108,6 +115,12 @@ def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:
     Console().print(drawn(Table.of(columns, rows), whole=False))
 
 
+def print_presumed(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Images that seem to be copies of one another."""
+    columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "copy_of", "id", "copy_of_id"))
+    Console().print(drawn(Table.of(columns, rows), whole=False))
+
+
 def print_calibration(result: Mapping[str, Any]) -> None:
     """How a calibration ended."""
     Console().print(facts(f"snapshot {result['snapshot']}", _calibration(result)))
@@ -117,5 +130,15 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "negatives", f"{result['negatives']} used, {result['refused']} refused"
     for path in result["present"]:
         yield "left out", f"{path}: the gallery holds these very pixels"
+    for path in result["known"]:
+        yield "left out", f"{path}: listed as a copy"
+    for path in result["in_reference"]:
+        yield "left out", f"{path}: a picture of the reference set"
+    for pair in result["pairs"]:
+        if pair["relation"] == "presumed":
+            yield "presumed copy", f"{pair['negative']} of {pair['stored']}, left out"
+    counted_pairs = sum(pair["relation"] == "counted" for pair in result["pairs"])
+    if counted_pairs:
+        yield "near", f"{counted(counted_pairs, 'negative')} near a stored image, counted; see --review"
     for channel in result["thresholds"]:
         yield channel["channel"], _threshold(channel)
