@@ -99,13 +99,16 @@ def _rate(threshold: Mapping[str, Any]) -> str:
     )
 
 
+_NEXT = "its nearest unrelated neighbour"
+
+
 def limit_words(threshold: Mapping[str, Any]) -> str:
     """What a threshold asks of a query, in words."""
     words = []
     if threshold.get("share") is not None:
-        words.append(f"nearer than {threshold['share']:g} of the way to its nearest unrelated neighbour")
+        words.append(f"nearer than {threshold['share']:g} of the way to {_NEXT}")
     if threshold.get("offset") is not None:
-        words.append(f"within {threshold['offset']:+.4f} and half of the way to it")
+        words.append(f"within {threshold['offset']:+.4f} and half of the way to {'it' if words else _NEXT}")
     return ", and ".join(words) or f"{threshold['value']:.4f}"
 
 

@@ -195,7 +195,7 @@ def test_a_corpus_that_lists_nothing_is_refused_unless_that_is_meant(tmp_path):
     assert not (tmp_path / "index").exists()
     report = run(tmp_path / "none", tmp_path / "index", prune_all=True)
     assert (report.seen, report.rows, report.items) == (0, 0, 0)
-    assert require_current(tmp_path / "index").channels[0].threshold is None
+    assert require_current(tmp_path / "index").channels[0].threshold.source == "reference"
 
 
 def test_the_index_inside_its_corpus_is_not_indexed(corpus):
