@@ -19,6 +19,7 @@ from ..retrieval.answer import Answer, Match
 from ..retrieval.answering import NOT_ASKED
 from .index_table import limit_words
 from .numbers import radius_inline, radius_lines
+from .ranges_table import print_ranges
 
 NOT_PROVED = "by the threshold alone; how far it holds is proved with --certify"
 
@@ -37,6 +38,8 @@ def print_answer(answer: Answer, query: str, console: Console | None = None, *, 
     out.print(escape(f"verdict: {verdict_words(answer, asked)}"), highlight=False, soft_wrap=True)
     if answer.matches:
         out.print(_matches(answer))
+    if answer.against is not None:
+        print_ranges(answer.against, out, asked=asked)
     for line in lines(answer):
         out.print(escape(shown(line)), highlight=False, soft_wrap=True)
 
