@@ -84,6 +84,7 @@ def against_reference(side: Side, rows: Ids, keys: Keys) -> None:
     reference = side.reference
     others = Others.of(reference.rows(), reference.score)
     names = np.array([f"{KIND}{name}" for name in reference.kinds] or [""], dtype="S64")[reference.kind]
+    caps = rounded_down(np.minimum(reference.caps, reference.farthest))
     farthest = rounded_down(np.array([reference.farthest]))[0]
     within = reference.certain * np.minimum(reference.near.astype(np.float64), reference.farthest)
     for block in blocks(rows, keys, len(names)):
@@ -92,7 +93,10 @@ def against_reference(side: Side, rows: Ids, keys: Keys) -> None:
         same = _within(others, own, near, others.at(within)[None], lambda _, right: within[right])
         if same.any():
             near[block.every(block.some(same))] = -np.inf
-        far, limit = _least(len(own), names, *nearest(others, own, near))
+        far, first = _least(len(own), *nearest(others, own, near))
+        found = np.isfinite(far)
+        limit = np.where(found, names[first] if len(names) else b"", b"").astype("S64")
+        far[found] = np.minimum(far[found], caps[first[found]])
         beyond = ~(far < farthest)
         far[beyond], limit[beyond] = farthest, b""
         side.known.reference[block.rows] = side.known.gap[block.rows] = far
@@ -127,7 +131,8 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
         _presume(sides, block, aside, names)
         for side, one, own, near in zip(sides, prepared, owns, nears, strict=True):
             near[left_out] = -np.inf
-            _lower(side, block.rows, *_least(len(own), names, *nearest(one, own, near)))
+            far, first = _least(len(own), *nearest(one, own, near))
+            _lower(side, block.rows, far, np.where(np.isfinite(far), names[first], b"").astype("S64"))
 
 
 def _own(block: Block, names: Keys) -> Mask:
@@ -160,14 +165,14 @@ def _within(
     return inside
 
 
-def _least(rows: int, names: Keys, left: Ids, right: Ids, far: npt.NDArray[np.float64]) -> tuple[Float32, Keys]:
-    """Per row the least distance, rounded down, and of equals the first name; inf where there is none."""
+def _least(rows: int, left: Ids, right: Ids, far: npt.NDArray[np.float64]) -> tuple[Float32, Ids]:
+    """Per row the least distance, rounded down, and of equals the first of the others; inf where there is none."""
     single = rounded_down(far)
-    order = np.lexsort((names[right], single, left))
+    order = np.lexsort((right, single, left))
     found, first = np.unique(left[order], return_index=True)
-    best, limit = np.full(rows, np.inf, dtype=np.float32), np.zeros(rows, dtype="S64")
-    best[found], limit[found] = single[order][first], names[right[order]][first]
-    return best, limit
+    best, place = np.full(rows, np.inf, dtype=np.float32), np.zeros(rows, dtype=np.int64)
+    best[found], place[found] = single[order][first], right[order][first]
+    return best, place
 
 
 def _lower(side: Side, rows: Ids, far: Float32, limit: Keys) -> None:

@@ -4,13 +4,14 @@ A look-alike is a false match most often where pictures of its kind lie close to
 from the air. The gap says how close: it is the angle (for a Euclidean channel the distance) from a row to the nearest
 of
 
-* the vectors of a *reference set* (``indexer.reference``), pictures of many kinds that are nobody's;
+* the vectors of a *reference set* (``indexer.reference``), pictures of many kinds that are nobody's; where the nearest
+  one is of a kind that comes in layouts, also what its ``near`` says: so near come two contents of one layout;
 * the unedited rows of the gallery's other items;
 
 and no larger than the set's ``farthest``: one lonely row would make every query look for matches very far out.
 
-Galleries hold pictures twice, as files that differ. Let a row's *reference gap* be its distance to the reference set
-alone. Another item is a **presumed copy**, and set aside, where in some channel some row of the item lies within
+Galleries hold pictures twice, as files that differ. Let a row's *reference gap* be what the reference set
+alone says. Another item is a **presumed copy**, and set aside, where in some channel some row of the item lies within
 ``certain`` times the smaller of the two rows' reference gaps of the other's unedited row: nearer than unrelated
 pictures of that kind ever come. A vector of the set that an item lies within ``certain`` times of the vector's own
 distance to the next one is taken for the very picture, and set aside too.

@@ -32,7 +32,7 @@ def reference(seed: int = 0, *, score: str = "cosine", count: int = 40, **given)
     rows = np.random.default_rng(seed).normal(size=(count, DIM))
     codes = encode(unit(rows) if score == "cosine" else rows.astype(np.float32), score)
     kind = (np.arange(count) % 2).astype(np.uint8)
-    bare = Reference("m", "d" * 64, score, codes, kind, np.zeros(count, "f4"), ("photo", "page"))
+    bare = Reference("m", "d" * 64, score, codes, kind, np.zeros(count, "f4"), ("photograph", "page"))
     return replace(bare, **({"near": measure_near(bare.rows(), score), "farthest": 1.2, "share": 0.6} | given))
 
 
@@ -95,6 +95,13 @@ def moved(old: Gaps, before: Gallery, after: Gallery) -> Gaps:
     return all_of(after.snapshot, parts)
 
 
+def by_set(reference: Reference, far: np.ndarray) -> np.ndarray:
+    """Reference gaps of (rows, n) distances; pages, the odd vectors, are as near as the nearest two of them."""
+    first = far.argmin(axis=1)
+    cap = np.where(first % 2 == 1, reference.near[first], np.inf)
+    return np.minimum(np.minimum(far.min(axis=1), cap), reference.farthest)
+
+
 def plain(world: World, items: list[int], channel: int) -> dict[int, np.ndarray]:
     """The rule, as it is written, pair by pair in float64."""
 
@@ -113,9 +120,7 @@ def plain(world: World, items: list[int], channel: int) -> dict[int, np.ndarray]
             i: (d <= sets[k].certain * np.minimum(sets[k].near, sets[k].farthest)).any(axis=0)
             for i, d in to_set.items()
         }
-        alone.append(
-            {i: np.minimum(np.where(aside[i], np.inf, d).min(axis=1), sets[k].farthest) for i, d in to_set.items()}
-        )
+        alone.append({i: by_set(sets[k], np.where(aside[i], np.inf, d)) for i, d in to_set.items()})
     found = {}
     for i in items:
         gap = alone[channel][i].copy()

@@ -177,7 +177,7 @@ def test_thresholds_of_every_source():
 def test_a_local_threshold_is_named():
     local = {"channel": "a", "value": 0.8, "offset": 0.05, "source": "calibrated", "upper95": 0.0031}
     text = " ".join(printed(answer(thresholds=(local,))).split())
-    assert "threshold of a: within +0.0500 and half of the way to its nearest unrelated neighbour (calibrated), " in text
+    assert "threshold of a: within +0.0500 and half of the way to its nearest unrelated neighbour (calibrated)" in text
     text = printed(answer(thresholds=({**local, "share": 0.62},))).replace("\n", " ")
     assert "nearer than 0.62 of the way to its nearest unrelated neighbour, and within +0.0500" in text
     bare = {"channel": "a", "value": 0.8, "share": 0.62, "offset": None, "source": "reference", "upper95": None}
