@@ -14,7 +14,7 @@ from ..indexer.snapshot import Threshold
 from ..indexer.thresholds import Measured, by_reference, measure
 from ..indexer.vectors import Ids
 from ..indexer.writer import Writer
-from .channel import Float64
+from .channel import Float64, Pixels
 from .conformal import check_enough, set_offsets, set_thresholds
 from .engine import Engine
 from .index_source import IndexSource
@@ -131,7 +131,7 @@ class Nearness:
         self._left: dict[str, tuple[str, ...]] = {}
         self._pairs: tuple[NearPair, ...] = ()
 
-    def see(self, images: Sequence[Float64]) -> None:
+    def see(self, images: Sequence[Pixels]) -> None:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
         for pixels in images:
             self._read.names.append("")

@@ -17,10 +17,9 @@ from ..core.files import canonical_json, digest_json, write_atomically
 from ..core.parallel import in_order
 from ..images.decode import DecodedImage, load
 from ..indexer.sources import file_stamp, path_to_text
-from .channel import Channel, Float64
+from .channel import Channel, Float64, Pixels
 from .engine import Engine
 from .probe import embed
-from .query import to_float
 
 _KEY = "retr"
 _WORKERS = 2
@@ -62,8 +61,8 @@ class Negatives:
         return Negatives([self.names[n] for n in which], [self.images[n] for n in which], self.refused, self.present)
 
 
-def embed_negative(channels: Sequence[Channel], pixels: Float64, digest: str = "") -> Negative:
-    """Embed one image: (H, W, 3) float64 in [0, 1]."""
+def embed_negative(channels: Sequence[Channel], pixels: Pixels, digest: str = "") -> Negative:
+    """Embed one image: (H, W, 3), uint8 or float64 in [0, 1]."""
     probes = embed(channels, pixels).probes
     return Negative(tuple(np.zeros_like(one.z) if one.refused else one.z for one in probes), digest)
 
@@ -101,7 +100,7 @@ def _each(engine: Engine, shelf: Shelf, paths: Sequence[str]) -> Iterator[tuple[
 
     for path, one in in_order(ready, paths, workers=_WORKERS, name="decode"):
         if isinstance(one, DecodedImage):
-            negative = embed_negative(engine.channels, to_float(one), one.pixels_sha256)
+            negative = embed_negative(engine.channels, one.pixels, one.pixels_sha256)
             shelf.put(path, negative)
             yield path, negative
         else:
