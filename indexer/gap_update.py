@@ -91,8 +91,9 @@ def _news(gallery: Gallery, rows: Keys, names: Keys, known: Sequence[Gaps]) -> _
 
 
 def _rows(gallery: Gallery) -> tuple[Keys, Keys]:
-    """(rows,) the name of each row's pixels, dead rows too, and (items,) the names of the live items."""
-    return as_keys(gallery.table.digests), gallery.table.keys(np.arange(gallery.items))
+    """(rows,) the name of each row's item, of dead rows that of their pixels, and (items,) the names of the items."""
+    rows, names = as_keys(gallery.table.digests), gallery.table.keys(np.arange(gallery.items))
+    return np.where(gallery.live, names[gallery.groups], rows) if len(names) else rows, names
 
 
 def _copy(known: Gaps, live: np.ndarray) -> Gaps:

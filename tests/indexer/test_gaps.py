@@ -69,7 +69,7 @@ class World:
         catalog = pa.table({"view": names, "pixels_sha256": digests, "item": np.repeat(items, self.views)})
         table = Items.of(catalog["pixels_sha256"], live)
         check = ContentCheck(0, 0, 0, 0, None, (), 0)
-        return Gallery(Snapshot({}, "", "none", (), segments), catalog, stores, live, table, check)
+        return Gallery(Snapshot({}, "", "none", (), segments), catalog, stores, live, np.zeros(0, "i8"), table, check)
 
 
 @pytest.fixture(scope="module")
