@@ -164,7 +164,7 @@ def test_a_calibrated_threshold_is_used_by_the_next_query_and_survives_indexing(
     # It still serves, but its bound was for the gallery without the new image.
     now = Engine.open(index).channels[0].threshold
     assert now is not None
-    assert now == replace(threshold, stale=True, gaps=now.gaps)
+    assert now == replace(threshold, stale=True, gaps=now.gaps, neighbours=now.neighbours)
     assert describe_index(index)["channels"][0]["threshold"]["stale"]
 
 
