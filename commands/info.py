@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from ..core.errors import UsageError
-from .options import FormatOption, IndexOption, index_path
+from .options import FormatOption, IndexOption
 from .output import say, say_all
+from .places import one_index
 
 app = typer.Typer()
 
@@ -29,9 +30,7 @@ def info(
     from ..indexer.info import describe_index, list_presumed, list_rejects
     from ..reports.index_table import print_info, print_presumed, print_rejects
 
-    if path is not None and index is not None:
-        raise UsageError(f"one index at a time, got {path} and {index}")
-    home = index_path(path or index)
+    home = one_index(path, index)
     if rejects and presumed:
         raise UsageError("one list at a time: --rejects or --presumed")
     if presumed:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import CertificateWithheld, UsageError
 from .inputs import Input, image_inputs
-from .options import REJECTED, DeviceOption, FormatOption, IndexOption, IsolateOption, index_path
+from .options import (
+    REJECTED,
+    DeviceOption,
+    FormatOption,
+    IndexOption,
+    IsolateOption,
+    SnapshotOption,
+    WhereOption,
+    index_path,
+)
 from .output import note
 
 if TYPE_CHECKING:
@@ -57,6 +67,15 @@ def query(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say of every match what unrelated picture its threshold is measured by.")
     ] = False,
+    where: WhereOption = None,
+    snapshot: SnapshotOption = None,
+    proof: Annotated[
+        Path | None,
+        typer.Option("--proof", help="Write a proof of each certified claim into this folder; implies --certify."),
+    ] = None,
+    sign_key: Annotated[
+        Path | None, typer.Option("--sign-key", help="Sign the proofs with this Ed25519 private key (PEM).")
+    ] = None,
     device: DeviceOption = "auto",
     isolate: IsolateOption = False,
     form: FormatOption = "table",
@@ -71,8 +90,10 @@ def query(
 
     home, unit_name = index_path(index), check_unit(unit)
     families = _families(against or ())
-    budget = _budget(certify or require_certificate or bool(families), eps, unit)
-    engine = Engine.open(home, device=device, threshold=threshold)
+    budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
+    if sign_key is not None and proof is None:
+        raise UsageError("--sign-key signs proofs, and needs --proof")
+    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)
@@ -81,7 +102,7 @@ def query(
         outcomes = _outcomes(
             engine, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
         )
-        run.print(outcomes)
+        run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
     if run.refused:
@@ -134,6 +155,22 @@ def _outcomes(
     )
     for one in inputs:
         yield next(answered) if one.refused is None else Outcome(one.path, None, one.refused)
+
+
+def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Path | None) -> Iterator[Outcome]:
+    """The outcomes as they are; the proofs of each are in the folder before it is printed."""
+    from ..certificates.signature import sign
+    from ..retrieval.proofs import proofs_of_outcome
+
+    written = 0
+    for outcome in outcomes:
+        for one in proofs_of_outcome(engine, outcome):
+            file = one.write(folder)
+            written += 1
+            if key is not None:
+                sign(file, key)
+        yield outcome
+    note(f"{written} proofs in {folder}; check them with: retr verify-proof {folder}")
 
 
 class _Printed:

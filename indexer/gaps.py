@@ -30,6 +30,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -76,6 +77,10 @@ class Gaps:
     def unknown(rows: int) -> Gaps:
         """Nothing is known of so many rows."""
         return Gaps(np.zeros(rows, "f4"), np.full(rows, -1, "f4"), np.zeros(rows, "S64"), np.zeros(rows, "S64"))
+
+    def take(self, rows: npt.NDArray[np.bool_] | Ids) -> Gaps:
+        """Some of them."""
+        return Gaps(self.gap[rows], self.reference[rows], self.limit[rows], self.presumed[rows])
 
     def __len__(self) -> int:
         return len(self.gap)

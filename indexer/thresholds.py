@@ -11,11 +11,9 @@ import numpy as np
 
 from ..core.cosine import cosine
 from ..core.errors import IntegrityError
-from .drawn import drawn_reference
 from .gallery import Gallery, open_gallery
 from .gap_update import basis_of, measure_gaps
 from .gaps import Gaps, all_of, read_neighbours, write_gaps, write_neighbours
-from .models import open_model
 from .reference import SUFFIX, Reference, read_reference, shipped_reference, write_reference
 from .snapshot import ChannelSpec, Snapshot, Threshold
 
@@ -66,6 +64,10 @@ def reference_of(index: Path, channel: ChannelSpec) -> Reference:
     shipped = shipped_reference(channel.model_digest)
     if shipped is not None:
         return shipped
+    # They need torch, and to take an item out of an index does not.
+    from .drawn import drawn_reference
+    from .models import open_model
+
     file = index / "references" / f"{channel.model_digest[:16]}{SUFFIX}"
     if not file.is_file():
         file.parent.mkdir(exist_ok=True)

@@ -31,6 +31,8 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "recovered", f"{report['recovered']} of them from before the interruption"
     if report["replaced"] or report["pruned"] or report["dropped"]:
         yield "forgotten", ", ".join(_forgotten(report))
+    if report["labelled"]:
+        yield "labelled", counted(report["labelled"], "file")
     yield "gallery", f"{counted(report['items'], 'item')} in {counted(report['rows'], 'row')}"
     if report["presumed"]:
         yield "presumed copies", f"{counted(report['presumed'], 'item')} {_SEEM}; list them: retr info --presumed"

@@ -132,6 +132,8 @@ def _neighbour(said: Mapping[str, Any] | None) -> str:
         return "which is farther than any picture is taken to be"
     if said["kind"] is not None:
         return f"a {said['kind']} of the reference set"
+    if said["path"] is None:
+        return "an image that was not asked about"
     return f"{_short(said['path'])} {said['id']}"
 
 
@@ -186,9 +188,13 @@ def _certificate(answer: Answer) -> str | None:
     limit = "" if proof.limited_by is None else f", limited by {proof.limited_by}"
     network, resize = (upper_text(bound.value, digits=6) for bound in (proof.network, proof.resize))
     return (
-        f"certificate: {kind}, {proof.rows_scanned} of {proof.rows_total} rows; Lipschitz ≤ {network} "
+        f"certificate: {kind}, {proof.rows_scanned} of {proof.rows_total} rows{_where(answer)}; Lipschitz ≤ {network} "
         f"(network) × {resize} (resize); slack {upper_text(proof.slack, digits=2)} px{limit}"
     )
+
+
+def _where(answer: Answer) -> str:
+    return f" where {' and '.join(answer.where)}" if answer.where else ""
 
 
 def _threshold(threshold: Mapping[str, Any]) -> str:

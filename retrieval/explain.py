@@ -26,7 +26,7 @@ class Neighbour:
 
     Attributes:
         kind: of a vector of the reference set; None for an image of the gallery.
-        id, path: of that image; None for a vector of the reference set.
+        id, path: of that image; None for a vector of the reference set, and for an image that was not asked about.
     """
 
     kind: str | None
@@ -67,11 +67,13 @@ class Explainer:
 
     Attributes:
         path: of the index; gallery, channels: what was opened.
+        rows: numbers, in the snapshot, of the rows that are here; None for all.
     """
 
     path: Path
     gallery: Gallery
     channels: tuple[Channel, ...]
+    rows: Ids | None = None
 
     def explained(self, answer: Answer, query: Query) -> Answer:
         """The answer, its matches explained; those of an index with one threshold for all rows stay as they are."""
@@ -90,7 +92,8 @@ class Explainer:
                 found.append(None)
                 continue
             by_segment, _ = read_neighbours(self.path, threshold.gaps, threshold.neighbours)
-            found.append(all_of(self.gallery.snapshot, by_segment))
+            known = all_of(self.gallery.snapshot, by_segment)
+            found.append(known if self.rows is None else known.take(self.rows))
         return found
 
     def _match(self, match: Match, query: Query) -> Explanation:
@@ -123,8 +126,8 @@ class Explainer:
         if limit.startswith(KIND.encode()):
             return Neighbour(limit.decode().removeprefix(KIND), None, None)
         item = int(self.gallery.table.numbers(np.array([limit], dtype="S64"))[0])
-        if item < 0:
-            return None
+        if item < 0:  # it is none of the rows that are here
+            return Neighbour(None, None, None)
         row = self.gallery.describe(int(self.gallery.table.first_rows(np.array([item]))[0]))
         return Neighbour(None, str(row["id"]), str(row["path"]))
 

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from retr.indexer.catalog import ROW_SCHEMA
 from retr.indexer.gallery import open_gallery
 from retr.indexer.info import describe_index
 from retr.indexer.integrity import ContentCheck, check_content
-from retr.indexer.snapshot import Snapshot, require_current
+from retr.indexer.snapshot import Snapshot, commit, require_current
 from retr.retrieval.engine import Engine
 
 
@@ -31,6 +32,8 @@ def index(corpus: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     (corpus / "bad.jpg").write_bytes(b"no image")
     options = IndexOptions(models=("block-means:4",), rows=request.param)
     build_index(str(corpus), tmp_path / "index", options, Quiet())
+    snapshot = require_current(tmp_path / "index")  # files of gaps have tests of their own
+    commit(tmp_path / "index", replace(snapshot, channels=(replace(snapshot.channels[0], threshold=None),)))
     return tmp_path / "index"
 
 
