@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 
 from ..core.names import shown
-from ..core.rounded import budget_text, nearest_text, upper_text
+from ..core.rounded import budget_text, nearest_text, percent_text, upper_text
 from ..images.decode import NOTES
 from .kinds import NAME, counted
 from .table import Column, Table
-from .terminal import drawn, facts
+from .terminal import facts, show
 
 _FACTS = ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "verified")
 
@@ -88,8 +88,9 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
         return "none (the gallery is too small; see retr calibrate)"
     if threshold["source"] == "leave-one-out":
         return (
-            f"{threshold['value']:.4f}, from the gallery's own nearest neighbours ({threshold['samples']} items, "
-            f"{100 * threshold['fpr']:g} %), as an older version set it; the next run of retr index renews it"
+            f"{nearest_text(threshold['value'], decimals=4)}, from the gallery's own nearest neighbours "
+            f"({threshold['samples']} items, {percent_text(threshold['fpr'], decimals=2)} %), as an older version set it; "
+            "the next run of retr index renews it"
         )
     if threshold["stale"]:
         return f"{limit_words(threshold)}, calibrated before the gallery last changed: calibrate again"
@@ -114,22 +115,22 @@ def limit_words(threshold: Mapping[str, Any]) -> str:
     """What a threshold asks of a query, in words."""
     words = []
     if threshold.get("share") is not None:
-        words.append(f"nearer than {threshold['share']:g} of the way to {_NEXT}")
+        words.append(f"nearer than {budget_text(threshold['share'])} of the way to {_NEXT}")
     if threshold.get("offset") is not None:
         words.append(f"within {threshold['offset']:+.4f} and half of the way to {'it' if words else _NEXT}")
-    return ", and ".join(words) or f"{threshold['value']:.4f}"
+    return ", and ".join(words) or nearest_text(threshold["value"], decimals=4)
 
 
 def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:
     """The refused inputs of an index."""
     columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "stage", "error", "detail", "bytes"))
-    Console().print(drawn(Table.of(columns, rows), whole=False))
+    show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_presumed(rows: Sequence[Mapping[str, Any]]) -> None:
     """Images that seem to be copies of one another."""
     columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "copy_of", "id", "copy_of_id"))
-    Console().print(drawn(Table.of(columns, rows), whole=False))
+    show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_calibration(result: Mapping[str, Any]) -> None:

@@ -182,3 +182,17 @@ def test_a_local_threshold_is_named():
     assert "nearer than 0.62 of the way to its nearest unrelated neighbour, and within +0.0500" in text
     bare = {"channel": "a", "value": 0.8, "share": 0.62, "offset": None, "source": "reference", "upper95": None}
     assert "rate not measured for this model" in printed(answer(thresholds=(bare,))).replace("\n", " ")
+
+
+def test_a_name_is_no_emoji_and_no_markup():
+    odd = Match(1, 1, ":dog:", "/c/:dog:[red]x.png", "original", 0.9, 0.1, "x", accepted=True)
+    text = printed(answer(matches=(odd,), model=":cat:"), ":bear:[b].png")
+    assert text.splitlines()[0] == ":bear:[b].png"
+    assert text.count(":dog:[red]x.png") == 1
+    assert "model :cat:" in text
+    stream = io.StringIO()
+    print_refusal(
+        ImageRejected(stage="decode", reason="truncated", detail=":pig:"), ":fox:", Console(file=stream, width=120)
+    )
+    assert ":fox:" in stream.getvalue()
+    assert ":pig:" in stream.getvalue()
