@@ -89,8 +89,8 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
     if threshold["source"] == "leave-one-out":
         return (
             f"{nearest_text(threshold['value'], decimals=4)}, from the gallery's own nearest neighbours "
-            f"({threshold['samples']} items, {percent_text(threshold['fpr'], decimals=2)} %), as an older version set it; "
-            "the next run of retr index renews it"
+            f"({threshold['samples']} items, {percent_text(threshold['fpr'], decimals=2)} %), as an older version "
+            "set it; the next run of retr index renews it"
         )
     if threshold["stale"]:
         return f"{limit_words(threshold)}, calibrated before the gallery last changed: calibrate again"

@@ -125,13 +125,11 @@ def _explanations(answer: Answer) -> Iterator[str]:
         said = None if match.explained is None else match.explained.as_json()
         if said is None:
             continue
-        near = (
-            "no gap"
-            if said["part"] is None
-            else f"{nearest_text(said['part'], decimals=3)} of the way to its nearest unrelated neighbour"
-        )
+        part = 0.0 if said["part"] is None else said["part"]
+        near = f"{nearest_text(part, decimals=3)} of the way to its nearest unrelated neighbour"
         distance, within = (nearest_text(said[name], decimals=4) for name in ("distance", "within"))
-        yield f"why {match.rank}: {near}, {_neighbour(said['neighbour'])} ({said['channel']}; distance {distance}, accepted within {within})"
+        how = f"{said['channel']}; distance {distance}, accepted within {within}"
+        yield f"why {match.rank}: {near}, {_neighbour(said['neighbour'])} ({how})"
 
 
 def _neighbour(said: Mapping[str, Any] | None) -> str:

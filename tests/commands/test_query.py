@@ -49,7 +49,8 @@ def test_a_match_is_explained_on_request(retr, corpus, index):
     neighbours = [match["explained"]["neighbour"] for match in (first, second)]
     assert all(one["kind"] or one["path"] for one in neighbours)
     said = " ".join(retr(*arguments, "--explain").out.decode().split())
-    assert "why 1: 0.000 of the way to its nearest unrelated neighbour" in said
+    assert "why 1: " in said
+    assert said.count("of the way to its nearest unrelated neighbour, ") >= 2
     assert "nearer than 0.5 of the way to its nearest unrelated neighbour (reference)" in said
     assert "explained" not in retr(*arguments, "--format", "json").only["matches"][0]
     [row, _] = retr(*arguments, "--explain", "--format", "csv").rows
