@@ -32,7 +32,7 @@ def sentences(proof: ProofObject) -> list[str]:
         f"The claim: {words}, for the query as it is and for every image of {query['width']} × {query['height']} "
         f"pixels that differs from it by less than {radius_inline(radius)}.",
         f"The query: {query['path'] or 'an image without a file'}; SHA-256 of its pixels {query['pixels_sha256']}.",
-        f"The index: snapshot {index['snapshot']}; of {index['rows_total']} rows {index['rows_scanned']} were compared.",
+        f"The index: snapshot {index['snapshot']}; {index['rows_scanned']} of {index['rows_total']} rows compared.",
         "The models: " + "; ".join(_model(one) for one in said["channels"]) + ".",
     ]
     if rival is not None:
@@ -41,9 +41,9 @@ def sentences(proof: ProofObject) -> list[str]:
         found.append("A larger radius would hold too; rows that were not listed were counted at their bound.")
     return [
         *found,
-        "It says nothing about images that differ more, such as crops, rotations or recompressions beyond that distance, "
-        "nor about other models, thresholds or indexes, nor about who made or owns a picture.",
-        f"By itself this file proves nothing: check it with the index and the query's file (checker {_checker(proof)}).",
+        "It says nothing about images that differ more, such as crops, rotations or recompressions beyond that "
+        "distance, nor about other models, thresholds or indexes, nor about who made or owns a picture.",
+        f"By itself this file proves nothing: check it, with the index and the query's file, by {_checker(proof)}.",
     ]
 
 
