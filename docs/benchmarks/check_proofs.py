@@ -2,7 +2,7 @@
 
     python docs/benchmarks/check_proofs.py --data ../shared/data --home /tmp/proofs [--part confirm|edit|mutate|time]
 
-Two indexes of photographs from ``dev``: 240 as they are, with local thresholds calibrated on 120 others, and 40 with
+Two indexes of photographs from ``dev``: 120 as they are, with local thresholds calibrated on 100 others, and 40 with
 16 views each. Queries: 20 stored photographs, the same brightened, cropped or saved again, and 20 that are not stored.
 Parts may run one after the other; figures are kept in ``HOME/figures.json`` and printed. The bounds of convolutions and
 the embedding of each query are computed once for all proofs, by the checker's own functions; ``time`` does without.
@@ -33,7 +33,7 @@ from retr.retrieval.query import query_files
 
 WORDS = {"versions", "decoder", "method"}
 """What the checker cannot compute again and says so (docs/proofs.md)."""
-VIEWED, STORED, NEGATIVES = 40, 240, 120
+VIEWED, STORED, NEGATIVES = 40, 120, 100
 
 
 class Quiet:
