@@ -77,12 +77,19 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject) -> list[ProofObj
         subject: the query.
 
     Raises:
-        UsageError: the answer has no certificate, or its query has views that no proof can name.
+        UsageError: the answer has no certificate, its query has views, or its gallery items, that no proof can name.
     """
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     if any(probe.view != "original" for probe in answer.basis.query.probes):
         raise UsageError("proofs speak of the query itself, and this engine looks at views of it")
+    if engine.where:
+        raise UsageError("proofs speak of every row of a snapshot, and this gallery is a part of one (--where)")
+    if engine.gallery.snapshot.declared is not None:
+        raise UsageError(
+            "proofs take an item for what has the same pixels, and here others were declared one item: ask an "
+            "earlier one (--snapshot), or take it back (retr dupes --withdraw)"
+        )
     return list(_Prover(engine, answer, answer.basis, subject).proofs())
 
 
@@ -269,7 +276,7 @@ class _Prover:
         network = channel.embedder.lipschitz
         assert network is not None, "a certified answer has proved constants"
         threshold = channel.threshold
-        names = ("value", "source", "offset", "gaps")
+        names = ("value", "source", "offset", "share", "gaps")
         return {
             "name": spec.name,
             "model_digest": spec.model_digest,
