@@ -434,11 +434,7 @@ def conv_norm(kernel: Array, size: int = 16) -> float:
 
 
 class Network:
-    """An image on its way through layers, and what is proved of the way so far.
-
-    ``lipschitz``: the product of the layers' constants; ``error``: bound on ‖computed − exact‖ for any input in [0, 1];
-    ``size``: bound on the norm of the exact value.
-    """
+    """An image on its way through layers; product of their constants, bounds on ‖computed − exact‖ and on the norm."""
 
     def __init__(self, x: Array) -> None:
         self.x, self.lipschitz, self.error, self.size = x, 1.0, 0.0, math.sqrt(x.size)
