@@ -349,9 +349,8 @@ class Gallery:
         parts = {name: values[end - rows : end] for (name, rows), end in zip(known, ends, strict=True)}
         gaps = [parts.get(s["id"], np.zeros(s["rows"])) for s in self.snapshot["segments"]]
         wide, share, offset = np.concatenate(gaps), stated["share"], stated["offset"]
-        reach = np.minimum(
-            math.inf if share is None else share * wide, math.inf if offset is None else offset + wide / 2
-        )
+        reach = wide * share if share is not None else np.full(len(wide), math.inf)
+        reach = np.minimum(reach, offset + wide / 2) if offset is not None else reach
         reach = np.maximum(0.0, reach)
         cosine = self.snapshot["channels"][number]["score"] == "cosine"
         return np.cos(np.minimum(reach, math.pi)) if cosine else reach
