@@ -42,6 +42,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Sheet]] = {
     "sky": kinds_drawn.sky,
     "night": kinds_drawn.night,
     "product": kinds_drawn.product,
+    "dense page": kinds_paper.dense_page,
 }
 """How each kind is drawn."""
 

@@ -34,6 +34,8 @@ Picture = tuple[str, Pixels]
 Draw = Callable[[int, int], Iterator[Picture]]
 """Draws so many pictures from one number on."""
 PIECE = 250
+DENSE = "dense page"
+"""Pages lie closest together: this kind has a part of its own."""
 FIRST_DRAWN = 0
 """Number of the first made kind: those that an index draws for other models are the same ones."""
 
@@ -44,10 +46,15 @@ def _photographs(first: int, count: int) -> Iterator[Picture]:
 
 
 def _drawn(first: int, count: int) -> Iterator[Picture]:
-    names = list(KINDS)
+    names = [kind for kind in KINDS if kind != DENSE]
     for place in range(first, first + count):
         kind = names[place % len(names)]
         yield kind, draw_kind(kind, FIRST_DRAWN + place // len(names))
+
+
+def _dense(first: int, count: int) -> Iterator[Picture]:
+    for number in range(first, first + count):
+        yield DENSE, draw_kind(DENSE, FIRST_DRAWN + number)
 
 
 def _charts(first: int, count: int) -> Iterator[Picture]:
@@ -78,10 +85,11 @@ SCANNED = 0.3
 PARTS: dict[str, tuple[int, Draw]] = {
     "photographs": (5000, _photographs),
     "drawn": (6600, _drawn),
-    "charts": (500, _charts),
-    "papers": (1750, _html(reference_paper.UPRIGHT, (480, 640), SEED_PAPER)),
-    "wide": (1750, _html({**reference_screens.WIDE, **reference_paper.WIDE}, (640, 440), SEED_WIDE)),
-    "tall": (1250, _html(reference_screens.TALL, (300, 600), SEED_TALL)),
+    "dense": (1000, _dense),
+    "charts": (300, _charts),
+    "papers": (1250, _html(reference_paper.UPRIGHT, (480, 640), SEED_PAPER)),
+    "wide": (1250, _html({**reference_screens.WIDE, **reference_paper.WIDE}, (640, 440), SEED_WIDE)),
+    "tall": (750, _html(reference_screens.TALL, (300, 600), SEED_TALL)),
 }
 """How many pictures of each part there are at most, and what draws some of them."""
 

@@ -2,7 +2,8 @@
 
 A row accepts within a share of its gap, the angle to the nearest row of another item or to the nearest reference
 vector; pairs that are nearer than ``certain`` of the smaller of both gaps to the reference are presumed to be copies,
-and set aside. The figures that are reported come from the engine itself; this is what it computes but for rounding.
+and set aside. A row is a *sheet* where in no channel a photograph is the nearest vector, and in some channel one of a
+kind that is not open: its gaps count as no larger than ``sheet``. The engine's rule is the same but for rounding.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from write_reference import OPEN_KINDS
 
 from embedding import MODELS, unit
 from retr.embedding.places import weights_folder
@@ -22,6 +24,7 @@ Float32 = npt.NDArray[np.float32]
 Rows = Mapping[str, Float32]
 """Per model (n, dim)."""
 BLOCK = 2048
+OPEN = frozenset(OPEN_KINDS)
 
 
 def angles(left: Float32, right: Float32) -> Float32:
@@ -30,13 +33,6 @@ def angles(left: Float32, right: Float32) -> Float32:
     found = np.arccos(products)
     found[np.isnan(left[:, 0])] = np.pi
     return found
-
-
-def nearest(left: Float32, right: Float32) -> Float32:
-    """(m,) angle to the nearest of the others."""
-    if not len(right):
-        return np.full(len(left), np.pi, dtype=np.float32)
-    return np.concatenate([angles(part, right).min(axis=1) for part in blocks(left)])
 
 
 def blocks(rows: Float32) -> Iterator[Float32]:
@@ -57,28 +53,38 @@ class Gallery:
     Attributes:
         rows: per model (n, dim) unit rows.
         gaps: per model (n,) radians.
+        sheets: (n,) whether a row is a sheet.
     """
 
     rows: Rows
     gaps: Rows
+    sheets: npt.NDArray[np.bool_]
 
     @staticmethod
     def of(rows: Rows, sets: Mapping[str, tuple[Reference, Float32]]) -> Gallery:
-        """With the gaps that an index would give them."""
-        to_sets = {
-            name: np.minimum(nearest(part, sets[name][1]), sets[name][0].farthest) for name, part in rows.items()
-        }
+        """With the gaps that an index would give them, those of sheets not yet cut."""
+        found = {name: _to_set(rows[name], *sets[name]) for name in rows}
+        to_sets = {name: far for name, (far, _) in found.items()}
         apart = {name: angles(part, part) for name, part in rows.items()}
         aside = np.eye(len(next(iter(rows.values()))), dtype=np.bool_)
         for name, between in apart.items():
             least = np.minimum(to_sets[name][:, None], to_sets[name])
             aside |= between < sets[name][0].certain * least
         gaps = {name: np.minimum(to_sets[name], np.where(aside, np.pi, apart[name]).min(axis=1)) for name in rows}
-        return Gallery(rows, {name: part.astype(np.float32) for name, part in gaps.items()})
+        kinds = [np.array(sets[name][0].kinds)[kind] for name, (_, kind) in found.items()]
+        sheets = np.all([kind != "photograph" for kind in kinds], axis=0)
+        sheets &= np.any([~np.isin(kind, sorted(OPEN)) for kind in kinds], axis=0)
+        return Gallery(rows, {name: part.astype(np.float32) for name, part in gaps.items()}, sheets)
+
+    def cut(self, most: Mapping[str, float]) -> Gallery:
+        """With the gaps of sheets no larger than these."""
+        gaps = {name: np.where(self.sheets, np.minimum(part, most[name]), part) for name, part in self.gaps.items()}
+        return Gallery(self.rows, {name: part.astype(np.float32) for name, part in gaps.items()}, self.sheets)
 
     def take(self, places: npt.NDArray[np.int64]) -> Gallery:
         """Some rows, with the gaps they have."""
-        return Gallery({n: r[places] for n, r in self.rows.items()}, {n: g[places] for n, g in self.gaps.items()})
+        rows, gaps = ({name: part[places] for name, part in parts.items()} for parts in (self.rows, self.gaps))
+        return Gallery(rows, gaps, self.sheets[places])
 
     def shares_of(self, queries: Rows) -> Rows:
         """Per model (m,): the least share of its gap at which some row accepts each query."""
@@ -87,6 +93,16 @@ class Gallery:
     def _shares(self, name: str, queries: Float32) -> Float32:
         parts = [(angles(part, self.rows[name]) / self.gaps[name]).min(axis=1) for part in blocks(queries)]
         return np.concatenate(parts)
+
+
+def _to_set(rows: Float32, reference: Reference, others: Float32) -> tuple[Float32, npt.NDArray[np.uint8]]:
+    """(n,) gaps to the set, and the kind of the nearest vector."""
+    far, kinds = [], []
+    for part in blocks(rows):
+        between = angles(part, others)
+        far.append(np.minimum(between.min(axis=1), reference.farthest))
+        kinds.append(reference.kind[between.argmin(axis=1)])
+    return np.concatenate(far).astype(np.float32), np.concatenate(kinds)
 
 
 def accepted(shares: Rows, limits: Mapping[str, float]) -> npt.NDArray[np.bool_]:

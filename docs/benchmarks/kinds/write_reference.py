@@ -24,6 +24,14 @@ SAME = 0.02
 """Radians within which two vectors are one picture."""
 SHARE = {"retr_s": 0.65, "block-means": 0.70}
 """Chosen by ``measure.py choose``; see docs/benchmarks/verdicts.md."""
+SHEET = {"retr_s": 0.165, "block-means": 0.135}
+"""Radians: no gap of a sheet counts as larger. Two contents of one layout come so near, whether the set holds the
+layout or not."""
+OPEN_KINDS = (
+    *("photograph", "sky", "night", "gradient", "product", "pattern", "line art", "map", "icon", "comic"),
+    *("desktop", "poster", "app tiles"),
+)
+"""Kinds of which two pictures do not share a layout, and what is like them is no sheet."""
 CERTAIN = 0.4
 LIKE = 0.99
 RATES: dict[str, Rate | None] = {"retr_s": None, "block-means": None}
