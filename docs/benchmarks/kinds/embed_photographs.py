@@ -30,7 +30,7 @@ Picture = tuple[int, int, Pixels]
 PIECE = 250
 IN_REFERENCE = 2500
 """Photographs of the reference half that the reference set may hold; the rest is ``spare``."""
-EDITED_ITEMS = 150
+EDITED_ITEMS = 75
 SEED = 7
 
 
@@ -68,7 +68,7 @@ PARTS: dict[str, tuple[int, Callable[[int], Iterator[Picture]]]] = {
     "spare": (3000, _half(reference=True, skip=IN_REFERENCE)),
     "dev": (2000, _dev),
     "edits": (EDITED_ITEMS * len(FAMILIES), _edits),
-    "train": (10_000, _train),
+    "train": (8250, _train),
 }
 
 

@@ -88,7 +88,7 @@ PARTS: dict[str, tuple[int, Draw]] = {
     "dense": (1000, _dense),
     "charts": (300, _charts),
     "papers": (1250, _html(reference_paper.UPRIGHT, (480, 640), SEED_PAPER)),
-    "wide": (1250, _html({**reference_screens.WIDE, **reference_paper.WIDE}, (640, 440), SEED_WIDE)),
+    "wide": (750, _html({**reference_screens.WIDE, **reference_paper.WIDE}, (640, 440), SEED_WIDE)),
     "tall": (750, _html(reference_screens.TALL, (300, 600), SEED_TALL)),
 }
 """How many pictures of each part there are at most, and what draws some of them."""

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from choose_shares import kinds_of
 from rule import Gallery, accepted, read, references, rows_of
-from write_reference import SHEET
+from write_reference import SHEET_ANGLE
 
 from retr.core.statistics import wilson
 
 SIZES = (10, 50, 300, 1941, 10_000)
 DRAWS = {10: 100, 50: 40, 300: 10}
-"""Galleries of a size that are drawn from dev; the largest is of photographs that the network was trained on."""
+"""Galleries of a size that are drawn from dev; most of the largest are photographs that the network was trained on."""
 
 
 def percent(hits: int, count: int, digits: int = 2) -> str:
@@ -38,14 +38,12 @@ def sizes(photographs: Path, sets: Mapping, limits: Mapping[str, float]) -> None
     count = len(absent["retr_s"])
     print("\n| items | galleries | absent photographs | false matches, % (95 %) | most in one |\n|---|---|---|---|---|")
     for size in SIZES:
-        source = dev if size <= len(dev["retr_s"]) else train
-        if size > len(source["retr_s"]):
-            continue
+        source = dev if size <= len(dev["retr_s"]) else {name: np.concatenate([dev[name], train[name]]) for name in dev}
         rng, found = np.random.default_rng(size), []
         for _ in range(DRAWS.get(size, 1)):
             places = rng.choice(len(source["retr_s"]), size, replace=False)
-            gallery = Gallery.of({name: part[places] for name, part in source.items()}, sets).cut(SHEET)
-            found.append(int(accepted(gallery.shares_of(absent), limits).sum()))
+            gallery = Gallery.of({name: part[places] for name, part in source.items()}, sets)
+            found.append(int(accepted(gallery.shares_of(absent, SHEET_ANGLE), limits).sum()))
         print(f"| {size:,} | {len(found)} | {count:,} | {percent(sum(found), count * len(found), 3)} | {max(found)} |")
 
 
@@ -57,10 +55,9 @@ def kinds(photographs: Path, made: Path, sets: Mapping, limits: Mapping[str, flo
         "\n| kind | other contents | copies, % (95 %) | rescans | found, % (95 %) | by either channel alone | sheet |"
     )
     print("|---|---|---|---|---|---|---|")
-    for kind, (whole, others, again) in kinds_of(made, "report", gallery, sets).items():
-        own = whole.cut(SHEET)
-        shares = own.shares_of(others)
-        wrong, right = accepted(shares, limits), accepted(own.shares_of(again), limits)
+    for kind, (own, others, again) in kinds_of(made, "report", gallery, sets).items():
+        shares = own.shares_of(others, SHEET_ANGLE)
+        wrong, right = accepted(shares, limits), accepted(own.shares_of(again, SHEET_ANGLE), limits)
         alone = ", ".join(f"{100 * (shares[name] < limits[name]).mean():.0f}" for name in limits)
         print(
             f"| {kind} | {len(wrong)} | {percent(int(wrong.sum()), len(wrong), 1)} | {len(right)} "

@@ -2,8 +2,8 @@
 
 A row accepts within a share of its gap, the angle to the nearest row of another item or to the nearest reference
 vector; pairs that are nearer than ``certain`` of the smaller of both gaps to the reference are presumed to be copies,
-and set aside. A row is a *sheet* where in no channel a photograph is the nearest vector, and in some channel one of a
-kind that is not open: its gaps count as no larger than ``sheet``. The engine's rule is the same but for rounding.
+and set aside. A row is a *sheet* where in no channel a photograph is the nearest vector, and in a discerning channel
+one of a kind that is not open: its gaps count as no larger than ``sheet``. The engine's is the same but for rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from write_reference import OPEN_KINDS
+from write_reference import DISCERNING, OPEN_KINDS
 
 from embedding import MODELS, unit
 from retr.embedding.places import weights_folder
@@ -62,7 +62,7 @@ class Gallery:
 
     @staticmethod
     def of(rows: Rows, sets: Mapping[str, tuple[Reference, Float32]]) -> Gallery:
-        """With the gaps that an index would give them, those of sheets not yet cut."""
+        """With the gaps that an index would give them but for the cut of sheets, which ``shares_of`` makes."""
         found = {name: _to_set(rows[name], *sets[name]) for name in rows}
         to_sets = {name: far for name, (far, _) in found.items()}
         apart = {name: angles(part, part) for name, part in rows.items()}
@@ -71,28 +71,31 @@ class Gallery:
             least = np.minimum(to_sets[name][:, None], to_sets[name])
             aside |= between < sets[name][0].certain * least
         gaps = {name: np.minimum(to_sets[name], np.where(aside, np.pi, apart[name]).min(axis=1)) for name in rows}
-        kinds = [np.array(sets[name][0].kinds)[kind] for name, (_, kind) in found.items()]
-        sheets = np.all([kind != "photograph" for kind in kinds], axis=0)
-        sheets &= np.any([~np.isin(kind, sorted(OPEN)) for kind in kinds], axis=0)
+        kinds = {name: np.array(sets[name][0].kinds)[kind] for name, (_, kind) in found.items()}
+        sheets = np.all([kind != "photograph" for kind in kinds.values()], axis=0)
+        sheets &= np.any([~np.isin(kinds[name], sorted(OPEN)) for name in DISCERNING], axis=0)
         return Gallery(rows, {name: part.astype(np.float32) for name, part in gaps.items()}, sheets)
-
-    def cut(self, most: Mapping[str, float]) -> Gallery:
-        """With the gaps of sheets no larger than these."""
-        gaps = {name: np.where(self.sheets, np.minimum(part, most[name]), part) for name, part in self.gaps.items()}
-        return Gallery(self.rows, {name: part.astype(np.float32) for name, part in gaps.items()}, self.sheets)
 
     def take(self, places: npt.NDArray[np.int64]) -> Gallery:
         """Some rows, with the gaps they have."""
         rows, gaps = ({name: part[places] for name, part in parts.items()} for parts in (self.rows, self.gaps))
         return Gallery(rows, gaps, self.sheets[places])
 
-    def shares_of(self, queries: Rows) -> Rows:
-        """Per model (m,): the least share of its gap at which some row accepts each query."""
-        return {name: self._shares(name, queries[name]) for name in self.rows}
+    def shares_of(self, queries: Rows, within: Mapping[str, float]) -> Rows:
+        """Per model (m,): the least share of its gap at which some row accepts each query.
 
-    def _shares(self, name: str, queries: Float32) -> Float32:
-        parts = [(angles(part, self.rows[name]) / self.gaps[name]).min(axis=1) for part in blocks(queries)]
-        return np.concatenate(parts)
+        Args:
+            queries: per model (m, dim).
+            within: per model, radians; no sheet accepts beyond: its gap is cut to this over the share.
+        """
+        return {name: self._shares(name, queries[name], within[name]) for name in self.rows}
+
+    def _shares(self, name: str, queries: Float32, within: float) -> Float32:
+        least = []
+        for part in blocks(queries):
+            far = angles(part, self.rows[name])
+            least.append(np.where(self.sheets & (far >= within), np.inf, far / self.gaps[name]).min(axis=1))
+        return np.concatenate(least)
 
 
 def _to_set(rows: Float32, reference: Reference, others: Float32) -> tuple[Float32, npt.NDArray[np.uint8]]:
