@@ -10,23 +10,32 @@ from typing import Any, Literal, final, overload
 
 import pyarrow.compute as pc
 
+from ..certificates.statement import ProofObject
 from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
+from ..images.families.asked import AskedFamily, read_families
 from ..images.policy import DecodePolicy
 from ..indexer.build import build_index
 from ..indexer.held import read_held
+from ..indexer.history import Compacted, compact_index
 from ..indexer.info import describe_index, list_rejects
 from ..indexer.options import IndexOptions, IndexReport
 from ..indexer.sources import path_to_text, read_corpus, text_to_path
+from ..indexer.sync import SyncPlan, plan_sync
+from ..indexer.verify import Verified, clear_index, repair_index, verify_index
 from ..indexer.writer import Writer
+from ..retrieval import answer as room
 from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
+from ..retrieval.proofs import proofs_of
 from ..retrieval.query import asked_words
+from ..retrieval.ranges.prove import prove_ranges
 from .answer import Answer, answer_of
-from .images import ImageLike, Picture, is_many, read_image, read_images
+from .images import ImageLike, Picture, exact_bytes, is_many, read_image, read_images
 from .progress import Progress, watched
+from .proof import subject_of
 from .sources import PathLike, Source, as_corpus
 from .words import speaks_of_parameters
 
@@ -52,6 +61,7 @@ def build(
     resume: bool = False,
     restart: bool = False,
     device: str = "auto",
+    isolate: bool = False,
     progress: Progress | bool = False,
 ) -> Index:
     """Index a corpus of images, and open the index. Files that an index holds unchanged are not embedded again.
@@ -74,6 +84,7 @@ def build(
         resume: go on with an interrupted run.
         restart: drop what an interrupted run had done.
         device: auto, cpu or cuda.
+        isolate: decode in processes that can be killed: for files from strangers.
         progress: True for a bar, or an object that is told.
 
     Returns:
@@ -94,13 +105,21 @@ def build(
         resume=resume,
         restart=restart,
         device=device,
+        isolate=isolate,
     )
     report = _index(corpus, Path(path), options, progress)
     return Index(Path(path), device=device, report=report)
 
 
 @speaks_of_parameters
-def open(path: PathLike, *, device: str = "auto", threshold: float | None = None) -> Index:  # noqa: A001 - as in gzip
+def open(  # noqa: A001 - as in gzip
+    path: PathLike,
+    *,
+    device: str = "auto",
+    threshold: float | None = None,
+    snapshot: str | None = None,
+    where: str | Sequence[str] = (),
+) -> Index:
     """Open an index.
 
     >>> import retr
@@ -111,13 +130,17 @@ def open(path: PathLike, *, device: str = "auto", threshold: float | None = None
         path: the index folder.
         device: where the float32 search runs: auto, cpu or cuda. What is certified is float64 on the CPU.
         threshold: replaces the stored threshold of an index of one channel.
+        snapshot: id of an earlier snapshot, or how it begins; None for the current one.
+        where: conditions such as ``bank=a,b``, ``bank!=a`` or ``path~*/2024/*``: the gallery is what fulfils them all,
+            and nothing else; ranks, radii and certificates are those of that gallery.
 
     Raises:
         IndexStateError: there is no index.
         IntegrityError: damaged files, or a model that is not the one it was built with.
-        UsageError: an unknown device, or a threshold that cannot be.
+        UsageError: an unknown device, a threshold that cannot be, no such snapshot, or no condition.
     """
-    return Index(Path(path), device=device, threshold=threshold)
+    conditions = (where,) if isinstance(where, str) else tuple(where)
+    return Index(Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions)
 
 
 @final
@@ -130,11 +153,18 @@ class Index:
     """
 
     def __init__(
-        self, path: Path, *, device: str = "auto", threshold: float | None = None, report: IndexReport | None = None
+        self,
+        path: Path,
+        *,
+        device: str = "auto",
+        threshold: float | None = None,
+        snapshot: str | None = None,
+        where: Sequence[str] = (),
+        report: IndexReport | None = None,
     ) -> None:
         self.path, self.report = path, report
-        self._device, self._threshold = device, threshold
-        self._engine = Engine.open(path, device=device, threshold=threshold)
+        self._device, self._threshold, self._where = device, threshold, where
+        self._engine = Engine.open(path, device=device, threshold=threshold, snapshot=snapshot, where=where)
 
     @property
     def engine(self) -> Engine:
@@ -173,6 +203,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        against: str | Sequence[str] = (),
         rejected: Literal["raise", "keep"] = "raise",
     ) -> Answer: ...
     @overload
@@ -184,6 +215,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        against: str | Sequence[str] = (),
         rejected: Literal["raise"] = "raise",
     ) -> list[Answer]: ...
     @overload
@@ -195,6 +227,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        against: str | Sequence[str] = (),
         rejected: Literal["keep"],
     ) -> list[Answer | ImageRejected]: ...
     @speaks_of_parameters
@@ -206,6 +239,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        against: str | Sequence[str] = (),
         rejected: str = "raise",
     ) -> Any:
         """Find copies of an image, and prove how far it may change before the answer does.
@@ -221,6 +255,8 @@ class Index:
             certify: prove radii.
             eps: budget of the verdict, in ``unit``; implies ``certify``. None: the verdict on the image as it is.
             unit: rmse (8-bit levels), l2 (pixels) or psnr (dB).
+            against: families of edits, such as ``"jpeg:30..95"``, ``"crop:95"`` or ``"all"``, of which the answer is
+                proved as well, with ``eps`` (by default RMSE 1) on top; implies ``certify``. See docs/edits.md.
             rejected: of a list, an input that is no acceptable image: ``raise`` its ImageRejected, or ``keep`` it at
                 its place in the list of answers.
 
@@ -231,7 +267,7 @@ class Index:
             ImageRejected: no acceptable image.
             UsageError: bad k, budget or unit, or no image at all.
         """
-        asked = _Asked(k, certify or eps is not None, eps, check_unit(unit))
+        asked = _asked(k, certify, eps, check_unit(unit), [against] if isinstance(against, str) else against)
         if not is_many(images):
             return next(self._answers([read_image(images, self._engine.policy)], asked))
         if rejected not in ("raise", "keep"):
@@ -239,6 +275,28 @@ class Index:
         if rejected == "raise":
             return list(self._answers(read_images(images, self._engine.policy), asked))
         return self._answered_or_rejected(images, asked)
+
+    @speaks_of_parameters
+    def prove(self, answer: Answer, image: ImageLike) -> list[ProofObject]:
+        """Proof objects of an answer, one for each certified radius: to keep, to mail, to be checked by others.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> answer = index.query("img.png", k=2, certify=True)
+        >>> file = index.prove(answer, "img.png")[0].write("proofs")
+        >>> retr.check(file, index).verdict
+        'confirmed'
+
+        Args:
+            answer: of :meth:`query` with ``certify``, from this object.
+            image: what was asked about; its values must be those of 8-bit pixels.
+
+        Raises:
+            UsageError: the answer has no certificate, is of another snapshot or image, or the image is not 8-bit.
+        """
+        if answer.snapshot != self.snapshot:
+            raise UsageError(f"the answer is of snapshot {answer.snapshot}, and the index is at {self.snapshot}")
+        return proofs_of(self._engine, answer, subject_of(image, answer, self._engine.policy))
 
     @speaks_of_parameters
     def add(self, source: Source, *, resume: bool = False, progress: Progress | bool = False) -> IndexReport:
@@ -261,6 +319,60 @@ class Index:
         report = _index(source, self.path, options, progress)
         self._reopen()
         return report
+
+    @speaks_of_parameters
+    def sync(
+        self, corpus: Source, *, prune_all: bool = False, resume: bool = False, progress: Progress | bool = False
+    ) -> IndexReport:
+        """Make this index follow a folder: add what is new, update what has changed, remove what is gone.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.plan("corpus").added
+        ()
+        >>> index.sync("corpus").pruned
+        0
+
+        Args:
+            corpus: a folder; from a list of paths nothing is removed.
+            prune_all: also where nothing is seen, or more than half of what it holds from the folder would go.
+            resume: go on with an interrupted run.
+            progress: True for a bar, or an object that is told.
+
+        Returns:
+            Counts. The object answers from the new snapshot.
+
+        Raises:
+            IndexStateError: more than half would go; nothing is changed then.
+        """
+        options = IndexOptions(
+            workers=os.cpu_count() or 2, resume=resume, prune=True, prune_all=prune_all, device=self._device
+        )
+        report = _index(corpus, self.path, options, progress)
+        self._reopen()
+        return report
+
+    @speaks_of_parameters
+    def plan(self, corpus: Source) -> SyncPlan:
+        """What :meth:`sync` would do, by names, sizes and times alone."""
+        with as_corpus(corpus) as name:
+            return plan_sync(name, self.path)
+
+    @speaks_of_parameters
+    def compact(self, *, forget_snapshots: bool = False) -> Compacted:
+        """Write the live rows into few segments; every answer stays the same, bit for bit.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.compact().segments[1]
+        1
+
+        Args:
+            forget_snapshots: forget all older snapshots, and free the room that only they take.
+        """
+        done = compact_index(self.path, forget=forget_snapshots)
+        self._reopen()
+        return done
 
     @speaks_of_parameters
     def remove(self, items: Removable | Sequence[Removable] = (), *, ids: Sequence[str] = ()) -> int:
@@ -349,28 +461,44 @@ class Index:
         return list_rejects(self.path)
 
     @speaks_of_parameters
-    def verify(self) -> str:
-        """Read every file of the index and hold it against its SHA-256; says how many were right.
+    def verify(self, *, repair: bool = False, clear: bool = False) -> Verified:
+        """Read every file of the index and hold it against its SHA-256 and the others; names what is wrong.
 
         >>> import retr
-        >>> retr.open("my-index").verify().endswith("match their SHA-256")
-        True
+        >>> retr.open("my-index").verify().problems
+        ()
 
-        Raises:
-            IntegrityError: a file is missing or damaged; the message names it.
+        Args:
+            repair: drop what cannot be trusted; a segment with a damaged file goes, items and all.
+            clear: remove files that no snapshot names.
+
+        Returns:
+            What was found, after the repair. Where something was repaired the object answers from the new snapshot.
         """
-        return describe_index(self.path, verify=True)["verified"]
+        if repair and repair_index(self.path):
+            self._reopen()
+        if clear:
+            clear_index(self.path)
+        return verify_index(self.path)
 
     def _answers(self, pictures: Sequence[Picture], asked: _Asked) -> Iterator[Answer]:
         for batch in _batches(pictures):
-            pixels = [picture.pixels for picture in batch]
+            pixels = [picture.given for picture in batch]
             budgets = [asked.budget(picture) for picture in batch]
             l2 = [None if budget is None else budget.l2 for budget in budgets]
             given = None if budgets[0] is None else budgets[0].given
             words = None if given is None else asked_words(*given)
             found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words)
             for answer, picture, budget in zip(found, batch, budgets, strict=True):
-                yield answer_of(answer, picture.name, budget)
+                yield answer_of(self._with_edits(answer, picture, asked), picture.name, budget)
+
+    def _with_edits(self, answer: room.Answer, picture: Picture, asked: _Asked) -> room.Answer:
+        if not asked.against:
+            return answer
+        assert asked.eps is not None, "edits are asked about with a budget"
+        pixels = exact_bytes(picture)
+        proof = prove_ranges(self._engine, pixels, answer, asked.against, eps=asked.eps, unit=asked.unit)
+        return replace(answer, against=proof)
 
     def _answered_or_rejected(self, images: Sequence[ImageLike], asked: _Asked) -> list[Answer | ImageRejected]:
         outcomes = [_read_or_rejected(image, self._engine.policy) for image in images]
@@ -378,7 +506,7 @@ class Index:
         return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
 
     def _reopen(self) -> None:
-        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold)
+        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold, where=self._where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,10 +517,19 @@ class _Asked:
     certify: bool
     eps: float | None
     unit: Unit
+    against: tuple[AskedFamily, ...] = ()
 
     def budget(self, picture: Picture) -> Radius | None:
         """The budget for an image of this size."""
-        return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.pixels.size)
+        return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.size)
+
+
+def _asked(k: int, certify: bool, eps: float | None, unit: Unit, against: Sequence[str]) -> _Asked:
+    families = tuple(read_families(against)) if against else ()
+    if families and eps is None and unit != "rmse":
+        raise UsageError(f"unit {unit} needs eps")
+    budget = 1.0 if families and eps is None else eps
+    return _Asked(k, certify or budget is not None, budget, unit, families)
 
 
 def _read_or_rejected(image: ImageLike, policy: DecodePolicy) -> Picture | ImageRejected:
@@ -406,7 +543,7 @@ def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
     """Consecutive pictures, cut after so many of them or so many values."""
     batch: list[Picture] = []
     for picture in pictures:
-        values = sum(one.pixels.size for one in batch) + picture.pixels.size
+        values = sum(one.size for one in batch) + picture.size
         if batch and (len(batch) == QUERIES_AT_ONCE or values > VALUES_AT_ONCE):
             yield batch
             batch = []

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import CertificateWithheld, UsageError
 from .inputs import Input, image_inputs
-from .options import REJECTED, DeviceOption, FormatOption, IndexOption, index_path
+from .options import (
+    REJECTED,
+    DeviceOption,
+    FormatOption,
+    IndexOption,
+    IsolateOption,
+    SnapshotOption,
+    WhereOption,
+    index_path,
+)
 from .output import note
 
 if TYPE_CHECKING:
     from ..core.units import Unit
+    from ..images.families.asked import AskedFamily
+    from ..images.isolated import Decoder
     from ..retrieval.engine import Engine
     from ..retrieval.query import Outcome
 
@@ -39,13 +51,30 @@ def query(
         typer.Option(help="Budget of the proved verdict [default with --certify: 1 rmse]; implies --certify."),
     ] = None,
     unit: Annotated[str, typer.Option(help="Unit of --eps: rmse (8-bit levels), l2 (pixels) or psnr (dB).")] = "rmse",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Prove the answer of every edit of a family, with --eps on top: jpeg:30..95, brightness:0.6..1.6, "
+            "crop:95, … or all; repeat for several. Implies --certify."
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Replace the stored threshold (index of one channel).")
     ] = None,
     require_certificate: Annotated[
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
+    where: WhereOption = None,
+    snapshot: SnapshotOption = None,
+    proof: Annotated[
+        Path | None,
+        typer.Option("--proof", help="Write a proof of each certified claim into this folder; implies --certify."),
+    ] = None,
+    sign_key: Annotated[
+        Path | None, typer.Option("--sign-key", help="Sign the proofs with this Ed25519 private key (PEM).")
+    ] = None,
     device: DeviceOption = "auto",
+    isolate: IsolateOption = False,
     form: FormatOption = "table",
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does.
@@ -53,16 +82,22 @@ def query(
     One record for each image, in the order named, also for those that cannot be read.
     """
     from ..core.units import check_unit
+    from ..images.isolated import decoder
     from ..retrieval.engine import Engine
 
     home, unit_name = index_path(index), check_unit(unit)
-    budget = _budget(certify or require_certificate, eps, unit)
-    engine = Engine.open(home, device=device, threshold=threshold)
+    families = _families(against or ())
+    budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
+    if sign_key is not None and proof is None:
+        raise UsageError("--sign-key signs proofs, and needs --proof")
+    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
-    run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name))
+    with decoder(isolate, 1) as decode:
+        outcomes = _outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, against=families, decode=decode)
+        run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
     if run.refused:
@@ -76,17 +111,52 @@ def _budget(proving: bool, eps: float | None, unit: str) -> float | None:
     return 1.0 if eps is None and proving else eps
 
 
-def _outcomes(engine: Engine, inputs: list[Input], *, k: int, eps: float | None, unit: Unit) -> Iterator[Outcome]:
+def _families(texts: Sequence[str]) -> list[AskedFamily]:
+    if not texts:
+        return []
+    from ..images.families.asked import read_families
+
+    return read_families(texts)
+
+
+def _outcomes(
+    engine: Engine,
+    inputs: list[Input],
+    *,
+    k: int,
+    eps: float | None,
+    unit: Unit,
+    against: Sequence[AskedFamily],
+    decode: Decoder,
+) -> Iterator[Outcome]:
     """One for each input, in order."""
     from ..retrieval.each import answer_each
     from ..retrieval.query import Outcome, query_files
 
     answered = answer_each(
-        lambda paths: query_files(engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit),
+        lambda paths: query_files(
+            engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit, against=against, decode=decode
+        ),
         [one.path for one in inputs if one.refused is None],
     )
     for one in inputs:
         yield next(answered) if one.refused is None else Outcome(one.path, None, one.refused)
+
+
+def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Path | None) -> Iterator[Outcome]:
+    """The outcomes as they are; the proofs of each are in the folder before it is printed."""
+    from ..certificates.signature import sign
+    from ..retrieval.proofs import proofs_of_outcome
+
+    written = 0
+    for outcome in outcomes:
+        for one in proofs_of_outcome(engine, outcome):
+            file = one.write(folder)
+            written += 1
+            if key is not None:
+                sign(file, key)
+        yield outcome
+    note(f"{written} proofs in {folder}; check them with: retr verify-proof {folder}")
 
 
 class _Printed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from ..core.errors import UsageError
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_ROWS, VIEW_SETS
+from .labels import check_name
 from .models import describe_channel, told_apart
 from .row_codes import find_code
 from .snapshot import ChannelSpec, Snapshot
@@ -49,6 +51,10 @@ class IndexOptions:
         resume: go on with an unfinished run.
         restart: drop an unfinished run.
         device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
+        labels: (key, value) that every file of the corpus gets, those that are unchanged too.
+        label_file: a CSV file of labels, see ``labels.read_label_file``.
+        id_from: what becomes the user's id of a file: a key of ``labels.NAMES``; None for none.
+        isolate: decode in processes that can be killed (``images.isolated``), for files from strangers.
     """
 
     models: tuple[str, ...] | None = None
@@ -64,6 +70,10 @@ class IndexOptions:
     resume: bool = False
     restart: bool = False
     device: str = "auto"
+    labels: tuple[tuple[str, str], ...] = ()
+    label_file: Path | None = None
+    id_from: str | None = None
+    isolate: bool = False
 
 
 @dataclass
@@ -77,6 +87,9 @@ class IndexReport:
         replaced: files whose older content was replaced.
         pruned: items forgotten because their file is gone.
         dropped: items forgotten because their file holds no acceptable image any more; it is among the rejected.
+        labelled: files that the index holds and that this run told something of.
+        strangers: files that the file of labels names, and the index does not hold.
+        notes: (path, what is wrong with it) of files that are indexed all the same; see ``images.decode.NOTES``.
         seconds: share of work by stage; decode and resize are summed over workers.
     """
 
@@ -90,6 +103,8 @@ class IndexReport:
     replaced: int = 0
     pruned: int = 0
     dropped: int = 0
+    labelled: int = 0
+    strangers: int = 0
     rows: int = 0
     items: int = 0
     wall_s: float = 0.0
@@ -97,6 +112,7 @@ class IndexReport:
         default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)
     )
     reasons: dict[str, int] = field(default_factory=dict)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
 def check_options(options: IndexOptions) -> None:
@@ -114,6 +130,8 @@ def check_options(options: IndexOptions) -> None:
         raise UsageError(f"unknown view set {options.views!r}; choose {', '.join(VIEW_SETS)}")
     if options.rows is not None:
         find_code(options.rows)
+    if options.id_from is not None:
+        check_name(options.id_from)
 
 
 def choose_device(options: IndexOptions) -> str:
@@ -147,14 +165,25 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     held = {channel.rows for channel in current.channels}
     if options.rows is not None and held != {options.rows}:
         raise UsageError(f"this index stores {', '.join(sorted(held))} rows, not {options.rows}; use another index")
-    if options.policy is not None and current.policy_digest != options.policy.digest:
-        raise UsageError("this index was built with another decode policy; use another index")
+    if options.policy is not None:
+        _check_policy(current, options.policy)
     if options.models is not None:
         asked = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
         if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
             names = ", ".join(c.name for c in current.channels)
             raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another index")
     return current
+
+
+def _check_policy(current: Snapshot, asked: DecodePolicy) -> None:
+    """An index keeps the rules that it was made by; the limits asked for must be its own."""
+    same = asked.under_rules(int(current.policy.get("version", 0)) or asked.version)
+    if current.policy_digest != same.digest:
+        held = f"{current.policy_digest[:16]} (max_pixels {current.policy.get('max_pixels')})"
+        raise UsageError(
+            f"this index was built with the decode policy {held}, not {same.digest[:16]} "
+            f"(max_pixels {same.max_pixels}); use another index"
+        )
 
 
 def _check_channels(channels: Sequence[ChannelSpec]) -> None:

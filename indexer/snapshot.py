@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import IndexStateError, IntegrityError
+from ..core.errors import IndexStateError, IntegrityError, UsageError
 from ..core.files import canonical_json, digest_json, sync_directory, write_atomically
 from ..core.typed import check_types
 from ..core.types import Score
+from .lock import writing_now
 from .row_codes import ROW_CODES
 
 SCHEMA = "retr.index/1"
@@ -24,7 +25,9 @@ SCHEMA_LOCAL = "retr.index/3"
 """As 2, and a threshold may be local. Written only where one is."""
 SCHEMA_TOLD = "retr.index/4"
 """As 3, and the user may have told something of the items: labels, and which are one. Written only where so."""
-_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD)
+SCHEMA_BLANK = "retr.index/5"
+"""As 4, and some items have no direction: ``blank``. Written only where there are such."""
+_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class Snapshot:
     """The whole state of an index at one commit.
 
     Attributes:
-        tombstones: segment id → ids of items in it that are no longer part of the gallery.
+        tombstones: segment id → ids of items in it whose rows are no part of the gallery that is searched.
+        blank: those of them that are still items of the index: images without a direction, found by their pixels alone.
         labels: SHA-256 of the table of labels (``indexer.labels``); None where nothing is labelled.
         declared: SHA-256 of the table of pictures that were declared to be one item (``indexer.declared``); None where
             only equal pixels are.
@@ -108,6 +112,11 @@ class Snapshot:
     created: str = ""
     labels: str | None = None
     declared: str | None = None
+    blank: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def removed(self, segment: str) -> frozenset[str]:
+        """Ids of a segment's items that were taken out of the index."""
+        return frozenset(self.tombstones.get(segment, ())).difference(self.blank.get(segment, ()))
 
     @property
     def id(self) -> str:
@@ -129,17 +138,26 @@ class Snapshot:
 
 
 def _plain(snapshot: Snapshot) -> dict[str, Any]:
-    told = {name: digest for name in TOLD if (digest := getattr(snapshot, name)) is not None}
-    return told | {
-        "policy": dict(snapshot.policy),
-        "policy_digest": snapshot.policy_digest,
-        "views": snapshot.views,
-        "channels": [_plain_channel(channel) for channel in snapshot.channels],
-        "segments": [{**asdict(s), "files": dict(s.files)} for s in snapshot.segments],
-        "tombstones": {key: sorted(ids) for key, ids in sorted(snapshot.tombstones.items()) if ids},
-        "parent": snapshot.parent,
-        "created": snapshot.created,
-    }
+    told: dict[str, Any] = {name: digest for name in TOLD if (digest := getattr(snapshot, name)) is not None}
+    blank = _plain_ids(snapshot.blank)
+    return (
+        told
+        | ({"blank": blank} if blank else {})
+        | {
+            "policy": dict(snapshot.policy),
+            "policy_digest": snapshot.policy_digest,
+            "views": snapshot.views,
+            "channels": [_plain_channel(channel) for channel in snapshot.channels],
+            "segments": [{**asdict(s), "files": dict(s.files)} for s in snapshot.segments],
+            "tombstones": _plain_ids(snapshot.tombstones),
+            "parent": snapshot.parent,
+            "created": snapshot.created,
+        }
+    )
+
+
+def _plain_ids(by_segment: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    return {key: sorted(ids) for key, ids in sorted(by_segment.items()) if ids}
 
 
 TOLD = ("labels", "declared")
@@ -149,6 +167,8 @@ TOLD = ("labels", "declared")
 def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
+    if any(snapshot.blank.values()):
+        return SCHEMA_BLANK
     if any(getattr(snapshot, name) is not None for name in TOLD):
         return SCHEMA_TOLD
     if any(channel.threshold is not None and channel.threshold.offset is not None for channel in channels):
@@ -197,9 +217,12 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         created=data["created"],
         labels=data.get("labels"),
         declared=data.get("declared"),
+        blank={key: tuple(ids) for key, ids in data.get("blank", {}).items()},
     )
     check_types(snapshot)
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
+    for key, ids in snapshot.blank.items():
+        _must(set(ids) <= set(snapshot.tombstones.get(key, ())), "blank items that are searched in", key)
     for name in TOLD:
         digest = getattr(snapshot, name)
         _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
@@ -291,9 +314,35 @@ def require_current(index: Path) -> Snapshot:
     snapshot = read_current(index)
     if snapshot is not None:
         return snapshot
+    writer = writing_now(index)
+    if writer is not None:
+        raise IndexStateError(f"{index} is being written for the first time by {writer}: nothing is committed yet")
     if (index / "staging").exists():
         raise IndexStateError(f"{index} holds an unfinished first run; finish it: retr index CORPUS --resume")
     raise IndexStateError(f"no index at {index}; make one with: retr index CORPUS -o {index}, or name it with -i")
+
+
+def find_snapshot(index: Path, name: str | None) -> Snapshot:
+    """The snapshot of an id, or of the digits that it alone begins with; the current one for None.
+
+    Raises:
+        IndexStateError: there is no index.
+        UsageError: no such snapshot, or several.
+        IntegrityError: it is damaged.
+    """
+    if name is None:
+        return require_current(index)
+    require_current(index)
+    found = [one for one in snapshot_ids(index) if one.startswith(name)] if name else []
+    if len(found) != 1:
+        held = "no snapshot" if not found else f"{len(found)} snapshots"
+        raise UsageError(f"{index} holds {held} of id {name!r}; list them with: retr snapshots")
+    return read_snapshot(index, found[0])
+
+
+def snapshot_ids(index: Path) -> list[str]:
+    """Ids of all snapshots that are there, in no order that means anything."""
+    return sorted(file.stem for file in (index / "snapshots").glob("*.json") if _ID.fullmatch(file.stem))
 
 
 def commit(index: Path, snapshot: Snapshot) -> Snapshot:

@@ -14,17 +14,21 @@ import numpy as np
 
 from ..certificates.verdicts import check_threshold
 from ..core.errors import UsageError
+from ..images.decode import pixels_digest
 from ..images.policy import DecodePolicy
-from ..indexer.gallery import Gallery, open_gallery
+from ..indexer.gallery import Gallery, open_gallery, restricted
 from ..indexer.gaps import gaps_of, read_gaps
+from ..indexer.labels import labels_of
 from ..indexer.models import open_model
-from ..indexer.snapshot import Threshold, require_current
+from ..indexer.row_lengths import check_rows
+from ..indexer.snapshot import Threshold, find_snapshot
 from ..indexer.vectors import choose_gpu
+from ..indexer.where import Condition, parse_condition, rows_where
 from .answer import Answer
 from .answering import Answering, model_name, why_uncertified
-from .channel import ORIGINAL, Channel, Float64, QueryView, check_rows
+from .channel import ORIGINAL, Channel, Pixels, QueryView
 from .index_source import IndexSource
-from .probe import Query, embed
+from .probe import Query, as_levels, embed
 from .settle import settle_all
 from .source import Source
 
@@ -40,6 +44,7 @@ class Engine:
         policy: how query images are decoded.
         parts: sources that hold the rows between them, numbered as in the catalog; empty for the opened index itself.
         views: of the query, each of which every row is compared with (THEORY T10); several need thresholds.
+        where: conditions that the gallery's rows fulfil: it holds no others.
     """
 
     path: Path
@@ -48,28 +53,57 @@ class Engine:
     policy: DecodePolicy
     parts: tuple[Source, ...] = ()
     views: tuple[QueryView, ...] = (ORIGINAL,)
+    where: tuple[Condition, ...] = ()
 
     @staticmethod
-    def open(path: Path, *, device: str = "auto", threshold: float | None = None) -> Engine:
+    def open(
+        path: Path,
+        *,
+        device: str = "auto",
+        threshold: float | None = None,
+        snapshot: str | None = None,
+        where: Sequence[str] = (),
+    ) -> Engine:
         """Open an index folder.
 
         Args:
             path: the folder.
             device: where the float32 search runs: auto, cpu or cuda. Certified embedding is float64 on the CPU.
             threshold: replaces the stored threshold of a single-channel index.
+            snapshot: id of an earlier snapshot, or how it begins; None for the current one.
+            where: conditions (``indexer.where``): what does not fulfil all of them is no part of the gallery, so that
+                ranks, radii and the rows that a certificate counts are those of the rest. Each row keeps its threshold.
 
         Raises:
             IndexStateError: there is no index.
             IntegrityError: damaged files, or a model that is not the one the index was built with.
             UsageError: an unknown device, a threshold for an index of several channels, or one out of range.
         """
-        snapshot = require_current(path)
-        if threshold is not None and len(snapshot.channels) != 1:
+        conditions = tuple(map(parse_condition, where))
+        opened = find_snapshot(path, snapshot)
+        if threshold is not None and len(opened.channels) != 1:
             raise UsageError("a threshold is one number, and this index has several channels: calibrate it instead")
-        gallery = open_gallery(path, snapshot)
+        gallery = open_gallery(path, opened)
         gpu = choose_gpu(device)
         channels = tuple(_open_channel(path, gallery, number, gpu, threshold) for number in range(len(gallery.stores)))
-        return Engine(path, gallery, channels, DecodePolicy.from_json(dict(snapshot.policy)))
+        engine = Engine(path, gallery, channels, DecodePolicy.from_json(dict(opened.policy)))
+        return engine.only(conditions) if conditions else engine
+
+    def only(self, conditions: Sequence[Condition]) -> Engine:
+        """The engine of the rows for which all conditions hold."""
+        assert not self.parts, "parts hold rows of their own"
+        labels = labels_of(self.path, self.gallery.snapshot)
+        known = self.gallery.live.copy()
+        known[self.gallery.blank] = True  # found by their pixels
+        kept = rows_where(self.gallery.catalog, labels, conditions) & known
+        gallery = restricted(self.gallery, kept)
+        channels = tuple(
+            replace(
+                channel, store=store, groups=gallery.groups, gaps=None if channel.gaps is None else channel.gaps[kept]
+            )
+            for channel, store in zip(self.channels, gallery.stores, strict=True)
+        )
+        return replace(self, gallery=gallery, channels=channels, where=(*self.where, *conditions))
 
     @property
     def snapshot(self) -> str:
@@ -88,7 +122,7 @@ class Engine:
 
     def answer(
         self,
-        pixels: Float64,
+        pixels: Pixels,
         *,
         k: int = 10,
         certify: bool = False,
@@ -98,7 +132,7 @@ class Engine:
         """Answer one query.
 
         Args:
-            pixels: (H, W, 3) float64 in [0, 1], as decoded (need not be 8-bit values).
+            pixels: (H, W, 3) as decoded: uint8 levels, or float64 in [0, 1] (any values, not those of levels alone).
             k: how many items to return.
             certify: also prove radii.
             eps_l2: ℓ2 budget for the verdict; None for the verdict on the query as it is.
@@ -111,7 +145,7 @@ class Engine:
 
     def answer_many(
         self,
-        images: Sequence[Float64],
+        images: Sequence[Pixels],
         *,
         k: int = 10,
         certify: bool = False,
@@ -128,23 +162,33 @@ class Engine:
         queries = [embed(self.channels, pixels, self.views) for pixels in images]
         share = (time.perf_counter() - began) / max(1, len(images))
         jobs = [
-            Answering(self.gallery, self.channels, query, k, certify, eps, asked)
+            Answering(self.gallery, self.channels, query, k, certify, eps, asked, self.where)
             for query, eps in zip(queries, budgets, strict=True)
         ]
-        answers = self._search(jobs, k, certify=certify)
+        answers = self._search(jobs, images, k, certify=certify)
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
 
-    def _search(self, jobs: Sequence[Answering], k: int, *, certify: bool) -> list[Answer]:
+    def _search(self, jobs: Sequence[Answering], images: Sequence[Pixels], k: int, *, certify: bool) -> list[Answer]:
         refused = [self._why_refused(job.query) for job in jobs]
         probes = [job.query.probes for job, why in zip(jobs, refused, strict=True) if why is None]
         rankings = iter(settle_all(self.sources, probes, k, certify=certify) if probes else ())
-        pairs = zip(jobs, refused, strict=True)
-        return [job.answer(next(rankings)) if why is None else job.refuse(why) for job, why in pairs]
+        return [
+            job.answer(next(rankings)) if why is None else job.refuse(why, same=self._blank_with(pixels))
+            for job, pixels, why in zip(jobs, images, refused, strict=True)
+        ]
+
+    def _blank_with(self, pixels: Pixels) -> list[dict[str, object]]:
+        """Catalog rows of the blank images that have a query's very pixels."""
+        levels = None if not len(self.gallery.blank) else as_levels(pixels)
+        return [] if levels is None else self.gallery.blank_with(pixels_digest(levels))
 
     def _why_refused(self, query: Query) -> str | None:
         """Why a query cannot be compared at all, or None."""
-        return "the gallery is empty" if self.gallery.items == 0 else query.refused
+        if self.gallery.items:
+            return query.refused
+        asked = " and ".join(map(str, self.where))
+        return f"the gallery holds nothing where {asked}" if asked else "the gallery is empty"
 
     def why_uncertified(self) -> str | None:
         """Why this index can certify nothing, or None."""
@@ -173,9 +217,12 @@ def _check_k(k: int) -> None:
         raise UsageError(f"k must be at least 1, got {k}")
 
 
-def _check_pixels(pixels: Float64) -> None:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.float64 or 0 in pixels.shape:
-        raise UsageError(f"a query is (H, W, 3) float64, got {pixels.shape} {pixels.dtype}")
+def _check_pixels(pixels: Pixels) -> None:
+    kinds = (np.float64, np.uint8)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in kinds or 0 in pixels.shape:
+        raise UsageError(f"a query is (H, W, 3) uint8 or float64, got {pixels.shape} {pixels.dtype}")
+    if pixels.dtype == np.uint8:
+        return
     if not (np.isfinite(pixels).all() and pixels.min() >= 0.0 and pixels.max() <= 1.0):
         raise UsageError("pixels of a query lie in [0, 1]")
 

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import ImageRejected
+from ..core.errors import ImageRejected, UsageError
 from ..core.rounded import budget_text
 from ..core.units import Radius, Unit
-from ..images.decode import DecodedImage, load
+from ..images.decode import DecodedImage, decode, read_image_file
+from ..images.families.asked import AskedFamily
+from ..images.isolated import Decoder
 from .answer import Answer
 from .channel import Float64
 from .engine import Engine
+from .ranges.prove import prove_ranges
 
 BATCH_PIXELS = 16_000_000
-"""Decoded pixels held at once; as float64 they take 24 bytes each."""
+"""Decoded pixels held at once; they take 3 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One query file and its answer, or why it was refused."""
+    """One query file and its answer, or why it was refused; ``image`` as decoded, where a certificate was asked for."""
 
     path: str
     answer: Answer | None
     refused: ImageRejected | None = None
+    image: DecodedImage | None = field(default=None, compare=False, repr=False)
 
 
 Loaded = tuple[str, DecodedImage | ImageRejected]
@@ -40,7 +44,9 @@ def query_files(
     certify: bool = False,
     eps: float | None = None,
     unit: Unit = "rmse",
+    against: Sequence[AskedFamily] = (),
     batch_size: int = 16,
+    decode: Decoder = decode,
 ) -> Iterator[Outcome]:
     """Answer query files in order; a bad file is reported and the rest goes on.
 
@@ -51,19 +57,30 @@ def query_files(
         certify: also prove radii.
         eps: budget for the verdict, in ``unit``; None for the verdict on the query as it is.
         unit: l2 (pixels), rmse (8-bit levels) or psnr (dB).
+        against: families of edits of which the answer is proved too, with ``eps`` on top, which they need.
         batch_size: queries per float32 search; fewer where the images are large.
+        decode: how files become pixels; ``images.isolated`` for files from strangers.
     """
-    loaded = ((path, _load(engine, path)) for path in paths)
+    if against and eps is None:
+        raise UsageError("edits are proved with a change of at most eps on top: give eps, or 0")
+    loaded = ((path, _load(engine, path, decode)) for path in paths)
     for batch in _batches(loaded, batch_size):
         images = [image for _, image in batch if isinstance(image, DecodedImage)]
         asked = [None if eps is None else Radius.asked(eps, unit, image.pixels.size) for image in images]
         budgets = [None if one is None else one.l2 for one in asked]
-        pixels = [to_float(image) for image in images]
+        pixels = [image.pixels for image in images]
         found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=asked_words(eps, unit))
         answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
-            refused = image if isinstance(image, ImageRejected) else None
-            yield Outcome(path, None if refused else next(answers), refused)
+            if isinstance(image, ImageRejected):
+                yield Outcome(path, None, image)
+                continue
+            answer = next(answers)
+            if against:
+                assert eps is not None, "checked above"
+                proof = prove_ranges(engine, image.pixels, answer, against, eps=eps, unit=unit)
+                answer = replace(answer, against=proof)
+            yield Outcome(path, answer, image=image if certify else None)
 
 
 def asked_words(eps: float | None, unit: Unit) -> str | None:
@@ -96,8 +113,8 @@ def _batches(loaded: Iterable[Loaded], most: int) -> Iterator[list[Loaded]]:
         yield batch
 
 
-def _load(engine: Engine, path: str) -> DecodedImage | ImageRejected:
+def _load(engine: Engine, path: str, decode: Decoder) -> DecodedImage | ImageRejected:
     try:
-        return load(Path(path), policy=engine.policy)
+        return decode(read_image_file(Path(path), policy=engine.policy), policy=engine.policy)
     except ImageRejected as why:
         return why

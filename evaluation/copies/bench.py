@@ -16,6 +16,7 @@ import numpy as np
 from ...core.errors import UsageError
 from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.parallel import in_order
+from ...core.rounded import budget_text
 from ...indexer.sources import Entry, list_entries, path_to_text
 from ..shared.images import halves, listing_digest
 from ..shared.provenance import Provenance
@@ -146,8 +147,8 @@ def _check_enough(plan: CopyPlan, count: int) -> None:
     needed = 2 * (math.ceil(len(plan.models) / plan.fpr) - 1)
     if count < needed:
         raise UsageError(
-            f"{plan.negatives} gives {count} negatives; a false-match rate of {plan.fpr:g} over {len(plan.models)} "
-            f"channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
+            f"{plan.negatives} gives {count} negatives; a false-match rate of {budget_text(plan.fpr)} over "
+            f"{len(plan.models)} channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.rounded import budget_text
 from ...images.copy_edits import FAMILIES, find_family
 from ...images.views import VIEW_ROWS, VIEW_SETS
 from ...indexer.options import DEFAULT_MODELS
@@ -120,7 +121,7 @@ def _check_numbers(plan: CopyPlan) -> None:
     if not budgets or not all(math.isfinite(e) and e > 0 for e in budgets):
         raise UsageError(f"epsilons takes numbers above 0, got {', '.join(map(str, budgets)) or 'none'}")
     if list(budgets) != sorted(set(budgets)):
-        raise UsageError(f"epsilons must rise, each once, got {', '.join(f'{e:g}' for e in budgets)}")
+        raise UsageError(f"epsilons must rise, each once, got {', '.join(map(budget_text, budgets))}")
     if plan.queries is not None and plan.queries < 1:
         raise UsageError(f"queries must be at least 1, or None for all, got {plan.queries}")
     if not 0.0 < plan.fpr < 1.0:

@@ -22,8 +22,9 @@ from ...images.edits import Pixels
 from ...images.policy import DecodePolicy
 from ...images.resize import resize_operator
 from ...indexer.embed import FLAT, forward
+from ...indexer.row_lengths import check_rows
 from ...indexer.vectors import Float32, RowStore
-from ...retrieval.channel import Channel, Float64, check_rows
+from ...retrieval.channel import Channel, Float64
 
 _BATCH = 32
 _T = TypeVar("_T")
@@ -92,7 +93,7 @@ def embed_gallery(
         for (image, _), row in zip(good, _embedded(embedder, [pixels for _, pixels in good]), strict=True):
             kept = _stored(row, embedder)
             if kept is None:
-                rejects.append(RejectedRow(image.name, "zero-embedding", f"flat to {embedder.name}", image.name))
+                rejects.append(RejectedRow(image.name, "flat", f"flat to {embedder.name}", image.name))
                 continue
             rows.append(kept)
             labels.append(image.label)

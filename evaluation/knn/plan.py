@@ -103,7 +103,7 @@ class KnnPlan:
                 raise UsageError(f"{name} must be at least 1, got {value}")
         for name, levels in (("rmse", self.rmse), ("l2", self.l2)):
             if not all(math.isfinite(level) and level > 0 for level in levels):
-                raise UsageError(f"{name} takes finite sizes above 0, got {', '.join(f'{x:g}' for x in levels)}")
+                raise UsageError(f"{name} takes finite sizes above 0, got {', '.join(map(budget_text, levels))}")
 
     def as_json(self) -> dict[str, Any]:
         """All that the records depend on, in plain values."""

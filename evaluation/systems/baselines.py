@@ -28,6 +28,7 @@ from PIL import Image
 from ...core.errors import ImageRejected, ModelError, UsageError
 from ...core.files import digest_json
 from ...core.parallel import in_order
+from ...core.rounded import budget_text
 from ...images.policy import DecodePolicy
 from ...indexer.sources import Entry
 from ..shared.images import listing_digest
@@ -141,7 +142,9 @@ class HashSystem:
         n = len(nearest)
         beyond = n - math.ceil((1 - Fraction(str(fpr))) * (n + 1))
         if beyond < 0:
-            raise UsageError(f"{n} negatives cannot support a false-match rate of {fpr:g}; give more, or raise fpr")
+            raise UsageError(
+                f"{n} negatives cannot support a false-match rate of {budget_text(fpr)}; give more, or raise fpr"
+            )
         return replace(self, limit=int(nearest[beyond]) - 1, samples=n)
 
     def find(self, images: Sequence[Pixels]) -> list[Found]:

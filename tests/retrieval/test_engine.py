@@ -18,10 +18,10 @@ from retr.core.files import canonical_json
 from retr.core.units import Radius
 from retr.images.decode import load
 from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.row_lengths import check_rows
 from retr.indexer.snapshot import commit, require_current
 from retr.indexer.vectors import open_rows
 from retr.retrieval.answer import Answer
-from retr.retrieval.channel import check_rows
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import to_float
 
@@ -163,7 +163,7 @@ def test_stored_views_find_a_mirrored_query(corpus, tmp_path):
 
 QUERY_KEYS = {
     *("schema", "query", "width", "height", "model", "snapshot", "verdict", "matches", "certificate", "withheld"),
-    *("point_verdict", "verdict_because", "eps", "copy", "not_a_copy", "k", "thresholds", "seconds"),
+    *("point_verdict", "verdict_because", "eps", "copy", "not_a_copy", "k", "thresholds", "seconds", "against"),
 }
 MATCH_KEYS = {
     *("rank", "id", "path", "score", "distance", "top1", "topk", "copy"),
@@ -195,7 +195,7 @@ def test_a_flat_query_is_refused_by_name(engine):
     found = engine.answer(np.full((20, 30, 3), 0.3), k=5, certify=True, eps_l2=1.0)
     assert (found.verdict, found.matches, found.certificate, found.k) == ("undecided", (), None, 5)
     assert found.withheld is not None
-    assert "zero embedding" in found.withheld
+    assert "is flat to" in found.withheld
     assert found.verdict_because == found.withheld
     json.dumps(found.as_json("flat.png"), allow_nan=False)
 
@@ -203,7 +203,7 @@ def test_a_flat_query_is_refused_by_name(engine):
 def test_a_single_pixel_is_flat(engine):
     found = engine.answer(np.array([[[0.9, 0.1, 0.4]]]), certify=True)
     assert found.withheld is not None
-    assert "zero embedding" in found.withheld
+    assert "is flat to" in found.withheld
 
 
 def test_a_two_pixel_query_is_answered(engine):
