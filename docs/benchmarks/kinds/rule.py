@@ -2,8 +2,8 @@
 
 A row accepts within a share of its gap, the angle to the nearest row of another item or to the nearest reference
 vector; pairs that are nearer than ``certain`` of the smaller of both gaps to the reference are presumed to be copies,
-and set aside. A row is a *sheet* where in no channel a photograph is the nearest vector, and in a discerning channel
-one of a kind that is not open: its gaps count as no larger than ``sheet``. The engine's is the same but for rounding.
+and set aside. A row is a *sheet* where in a discerning channel the nearest vector is of a kind that comes in layouts:
+its gaps count as no larger than ``sheet``. The engine's rule is the same but for rounding.
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ class Gallery:
             aside |= between < sets[name][0].certain * least
         gaps = {name: np.minimum(to_sets[name], np.where(aside, np.pi, apart[name]).min(axis=1)) for name in rows}
         kinds = {name: np.array(sets[name][0].kinds)[kind] for name, (_, kind) in found.items()}
-        sheets = np.all([kind != "photograph" for kind in kinds.values()], axis=0)
-        sheets &= np.any([~np.isin(kinds[name], sorted(OPEN)) for name in DISCERNING], axis=0)
+        sheets = np.any([~np.isin(kinds[name], sorted(OPEN)) for name in DISCERNING], axis=0)
         return Gallery(rows, {name: part.astype(np.float32) for name, part in gaps.items()}, sheets)
 
     def take(self, places: npt.NDArray[np.int64]) -> Gallery:
