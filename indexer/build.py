@@ -21,11 +21,13 @@ from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
 from .embed import embed_batch
 from .forget import check_forgotten, files_gone
+from .gallery import open_gallery
 from .labels import Row, id_of, read_label_file
 from .lock import HOLDER
 from .models import open_model
 from .options import IndexOptions, IndexReport, Progress, check_options, choose_device, template
 from .prepare import Prepared, Recipe, Refused, prepare
+from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current
 from .sources import Corpus, file_stamp, read_corpora, text_to_path
 from .writer import Writer
@@ -40,6 +42,8 @@ _OWN = frozenset(
         HOLDER,
         "lock",
         "models",
+        "negatives",
+        "references",
         "run.json",
         "segments",
         "snapshots",
@@ -214,10 +218,15 @@ class _Run:
         self.writer.label(told := self._told())
         self.report.snapshot = self.writer.commit().id
         self.report.rows, self.report.items = self.writer.held.rows, self.writer.held.items
+        self.report.presumed = self._presumed()
         self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped
         self.report.pruned = len(self.gone)
         self._count_labels(told)
         self.report.seconds["write"] += time.perf_counter() - began
+
+    def _presumed(self) -> int:
+        gallery = open_gallery(self.writer.index, self.writer.snapshot, rows=False)
+        return len(presumed_copies(self.writer.index, gallery))
 
     def _told(self) -> list[Row]:
         """Labels of this run: what holds for all of its files, then what the file of labels says of each."""

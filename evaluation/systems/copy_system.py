@@ -140,11 +140,11 @@ class EngineSystem:
             UsageError: too few negatives for so small a rate, or a negative that no threshold tells from a stored row.
         """
         engine = self.engine
-        near = Nearness.of(engine, local=self.local)
+        near = Nearness(engine, local=self.local)
         for batch in negatives:
             near.see(Queries(batch))
+        found = near.thresholds(fpr=fpr)
         with Writer(engine.path) as writer:
-            found = near.thresholds(writer, fpr=fpr)
             return replace(self, engine=with_thresholds(engine, found, writer), verdicts=True)
 
     def stored_thresholds(self) -> list[dict[str, Any]]:
