@@ -126,6 +126,7 @@ class _Run:
         sizes = tuple({embedder.input_size for embedder in embedders})
         self.recipe = Recipe(policy, VIEW_SETS[writer.snapshot.views], sizes, decode)
         self.held = writer.held  # as the run finds it: commits on the way change nothing for files not looked at yet
+        self.unreadable: set[str] = set()
         self.gone = self._gone() if options.prune or options.prune_all else []
         self.listed = [] if options.label_file is None else read_label_file(options.label_file)
 
@@ -181,13 +182,18 @@ class _Run:
         for path, place in zip(self.corpus.paths, self.held.find(self.corpus.paths).tolist(), strict=True):
             if path in done:
                 continue
-            if place < 0 or file_stamp(text_to_path(path)) != (sizes[place], times[place]):
+            if place < 0 or self._touched(path, (sizes[place], times[place])):
                 todo[path] = place
             elif own[place]:
                 self._count_done(1)
             else:
                 self.report.skipped += 1
         return todo
+
+    def _touched(self, path: str, stamp: tuple[int, int]) -> bool:
+        """Whether a file must be read again: it was changed, or (where that matters) can no longer be read."""
+        file = text_to_path(path)
+        return file_stamp(file) != stamp or (self.options.prune and not os.access(file, os.R_OK))
 
     def _outcomes(self, todo: Iterable[str]) -> Iterator[list[Prepared | Refused]]:
         """Batches of files, decoded and resized in threads."""
@@ -209,20 +215,32 @@ class _Run:
         stored = self.writer.append(embedded, refused)
         self.report.indexed += stored.items
         self._count_rejects(stored.rejects)
+        self.unreadable.update(row["path"] for row in stored.rejects if row["error"] == "unreadable")
         self.report.seconds["embed"] += middle - began
         self.report.seconds["write"] += time.perf_counter() - middle
 
     def _finish(self) -> None:
         began = time.perf_counter()
-        self.writer.remove(paths=self.gone)
+        lost = self._lost()
+        self.writer.remove(paths=[*self.gone, *lost])
         self.writer.label(told := self._told())
         self.report.snapshot = self.writer.commit().id
         self.report.rows, self.report.items = self.writer.held.rows, self.writer.held.items
         self.report.presumed = self._presumed()
-        self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped
+        self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped + len(lost)
         self.report.pruned = len(self.gone)
         self._count_labels(told)
         self.report.seconds["write"] += time.perf_counter() - began
+
+    def _lost(self) -> list[str]:
+        """Items whose files are there and cannot be read, where the rest is to be forgotten.
+
+        As with files that are gone, more than half of all are no faults of files: then all of them stay.
+        """
+        held = self.writer.held
+        lost = [path for path in held.table["path"].to_pylist() if path in self.unreadable] if self.unreadable else []
+        few = 2 * (len(lost) + len(self.gone)) <= held.table.num_rows
+        return lost if self.options.prune_all or (self.options.prune and few) else []
 
     def _presumed(self) -> int:
         gallery = open_gallery(self.writer.index, self.writer.snapshot, rows=False)

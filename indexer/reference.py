@@ -190,7 +190,7 @@ def read_reference(path: Path) -> Reference:
         data = path.read_bytes()
         tensors = safetensors.numpy.load(data)
         header = _header(data)
-    except (OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path} is no reference set that can be read: {error}") from error
     try:
         if header["content_sha256"] != _content(tensors):
