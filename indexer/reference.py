@@ -37,8 +37,7 @@ SUFFIX = ".reference.safetensors"
 _KEY = "retr"
 
 OPEN = frozenset({"photograph", "sky", "night", "gradient", "product", "pattern", "blots"})
-"""Kinds whose pictures share no layout: a row near one of them is measured by its distance alone. A page like no other
-page of a set is still nearer to the next page of its own layout than the set can tell."""
+"""Kinds whose pictures share no layout, where a set does not say: what is nearest to one of them is no sheet."""
 SHARE, CERTAIN = 0.5, 0.4
 """Where nothing was measured for a model: a row accepts nearer than half way to its nearest unrelated neighbour."""
 
