@@ -74,7 +74,8 @@ def bench_copies(
     from ..images.copy_edits import FAMILIES
     from ..indexer.options import DEFAULT_MODELS
     from ..reports.copy_page import write_copy_page
-    from ..reports.copy_table import CopyProgress, copy_json, copy_rows, print_copies
+    from ..reports.copy_table import copy_json, copy_rows, print_copies
+    from ..reports.progress import ProgressBar
 
     plan = CopyPlan(
         gallery=gallery,
@@ -99,7 +100,7 @@ def bench_copies(
         command=command_line(),
         resume=resume,
     )
-    with stoppable(f"what was done is in {output}: go on with --resume"), CopyProgress("copies", "images") as bar:
+    with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("copies", "images") as bar:
         result = run_copy_bench(plan, bar)
     report = page or result.records.with_name("copies.html")
     write_copy_page(report, result.summary)

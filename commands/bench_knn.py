@@ -52,9 +52,9 @@ def bench_knn(
     from ..evaluation.knn.plan import KnnPlan
     from ..evaluation.knn.summary import summarise_knn
     from ..evaluation.two_afc.plan import parse_radii
-    from ..reports.copy_table import CopyProgress
     from ..reports.knn_page import write_knn_page
     from ..reports.knn_table import knn_json, knn_rows, print_knn
+    from ..reports.progress import ProgressBar
 
     plan = KnnPlan(
         gallery=gallery,
@@ -77,7 +77,7 @@ def bench_knn(
         resume=resume,
         command=command_line(),
     )
-    with stoppable(f"what was done is in {output}: go on with --resume"), CopyProgress("k-NN", "images") as bar:
+    with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("k-NN", "images") as bar:
         result = run_knn(plan, bar)
     summary, report = summarise_knn(result), page or result.records.with_name("knn.html")
     write_knn_page(report, result, summary)

@@ -15,13 +15,14 @@ import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
 from ..core.parallel import in_order
+from ..core.progress import Progress
 from ..embedding.contract import Embedder
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
 from .embed import embed_batch
 from .forget import check_forgotten, files_gone
 from .models import open_model
-from .options import IndexOptions, IndexReport, Progress, check_options, choose_device, template
+from .options import IndexOptions, IndexReport, check_options, choose_device, template
 from .prepare import Prepared, Recipe, Refused, prepare
 from .snapshot import Snapshot, read_current
 from .sources import Corpus, file_stamp, read_corpus, text_to_path

@@ -11,7 +11,6 @@ from rich.console import Console
 from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, upper_text
 from ..evaluation.copies.summary import CopySummary, NegativeLine, Scores, SystemLine
 from .kinds import COUNT, NAME, PERCENT, WRAPPED, measured, percent
-from .progress import ProgressBar
 from .table import Column, Table
 from .terminal import drawn, say
 
@@ -43,14 +42,6 @@ class Result(Protocol):
     def seconds(self) -> dict[str, float]:
         """Wall time by stage."""
         ...
-
-
-class CopyProgress(ProgressBar):
-    """One bar, one stretch of work after another."""
-
-    def phase(self, title: str, total: int) -> None:
-        """A new stretch begins; a total of 0 is one that is not known."""
-        self.bar.reset(self.task, total=total or None, description=title)
 
 
 def copy_json(result: Result) -> dict[str, Any]:

@@ -16,14 +16,18 @@ import numpy as np
 from ...core.errors import UsageError
 from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.parallel import in_order
+from ...core.progress import Progress, begin
 from ...indexer.sources import Entry, list_entries, path_to_text
+from ...retrieval.answer import Answer
 from ..shared.images import halves, listing_digest
 from ..shared.provenance import Provenance
 from ..shared.run_folder import RunFolder, open_run
-from ..systems.baselines import check_hash, hash_system
-from ..systems.copy_system import EngineSystem, Found, System, open_system
+from ..systems.baselines import check_hash
+from ..systems.hash_system import HashSystem
+from ..systems.index_system import Calibrated, EngineSystem, Queries, open_at
 from .check import claims_hold
-from .index import BenchIndex, Phases, index_facts, open_index
+from .hashes import open_hashes
+from .index import BenchIndex, index_facts, open_index
 from .known_copies import read_known_copies
 from .plan import CopyPlan
 from .queries import (
@@ -38,9 +42,10 @@ from .queries import (
     iter_queries,
 )
 from .records import FORMAT
-from .rows import provenance_for, row_of
+from .rows import provenance_for, row_of, verdict_radius
 from .summary import CopySummary, summarise
 
+Stores = EngineSystem | HashSystem
 CHECKS = 12
 """Answers per certified system that are recomputed by brute force over every row."""
 
@@ -86,7 +91,7 @@ class _Clock:
         self.began = now
 
 
-def run_copy_bench(plan: CopyPlan, progress: Phases) -> CopyResult:
+def run_copy_bench(plan: CopyPlan, progress: Progress) -> CopyResult:
     """Run a whole benchmark and write its records to ``plan.out/<run>/records.parquet``.
 
     Raises:
@@ -100,7 +105,7 @@ def run_copy_bench(plan: CopyPlan, progress: Phases) -> CopyResult:
     corpora = _list(plan)
     place = open_run(FORMAT, plan=plan.as_json(), command=plan.command, out=None, home=plan.out, resume=plan.resume)
     bench = open_index(plan, plan.models, corpora.gallery, corpora.distractors, progress)
-    main = open_system(bench.path, bench.snapshot, device=plan.device)
+    main = open_at(bench.path, bench.snapshot, device=plan.device)
     clock.lap("index")
     negatives = _negatives(plan, corpora, main, progress)
     systems, facts = _systems(plan, corpora, bench, main, negatives, progress)
@@ -151,18 +156,19 @@ def _check_enough(plan: CopyPlan, count: int) -> None:
         )
 
 
-def _negatives(plan: CopyPlan, corpora: _Corpora, main: EngineSystem, progress: Phases) -> Negatives:
+def _negatives(plan: CopyPlan, corpora: _Corpora, main: EngineSystem, progress: Progress) -> Negatives:
     if not corpora.negatives:
         return Negatives()
-    progress.phase("reading negatives", 0)
-    return find_negatives(corpora.negatives, set(main.items), plan)
+    begin(progress, "reading negatives", 0)
+    stored = main.engine.gallery.catalog["pixels_sha256"].to_pylist()
+    return find_negatives(corpora.negatives, set(stored), plan)
 
 
 def _systems(
-    plan: CopyPlan, corpora: _Corpora, bench: BenchIndex, main: EngineSystem, negatives: Negatives, progress: Phases
-) -> tuple[list[System], list[dict[str, Any]]]:
+    plan: CopyPlan, corpora: _Corpora, bench: BenchIndex, main: EngineSystem, negatives: Negatives, progress: Progress
+) -> tuple[list[Stores], list[dict[str, Any]]]:
     """The system and its baselines, calibrated, with what each stores."""
-    systems: list[System] = []
+    systems: list[Stores] = []
     facts: list[dict[str, Any]] = []
 
     def add(system: EngineSystem, index: BenchIndex) -> None:
@@ -174,31 +180,32 @@ def _systems(
     add(main, bench)
     for spec in plan.model_baselines:
         index = open_index(plan, (spec,), corpora.gallery, corpora.distractors, progress)
-        add(open_system(index.path, index.snapshot, device=plan.device), index)
+        add(open_at(index.path, index.snapshot, device=plan.device), index)
     for name in plan.hashes:
-        progress.phase(f"hashing: {name}", len(corpora.gallery) + len(corpora.distractors))
-        hashed = hash_system(
+        begin(progress, f"hashing: {name}", len(corpora.gallery) + len(corpora.distractors))
+        hashed = open_hashes(
             name, corpora.gallery, corpora.distractors, out=plan.out, workers=plan.workers, advance=progress.advance
         )
         if negatives.setting:
-            hashed = hashed.calibrate(_images(negatives.setting, plan, progress, f"thresholds: {name}"), fpr=plan.fpr)
-        systems.append(hashed)
+            images = _images(negatives.setting, plan, progress, f"thresholds: {name}")
+            hashed = replace(hashed, system=hashed.system.calibrate(images, fpr=plan.fpr))
+        systems.append(hashed.system)
         facts.append({"system": name, **hashed.facts()})
     systems = told_apart(systems)
     return systems, [{**fact, "system": system.name} for fact, system in zip(facts, systems, strict=True)]
 
 
-def told_apart(systems: Sequence[System]) -> list[System]:
+def told_apart(systems: Sequence[Stores]) -> list[Stores]:
     """The systems; models of one name, such as two training runs, also bear the first digits of their digests.
 
     Raises:
         UsageError: the same models twice.
     """
-    if len({system.digest for system in systems}) < len(systems):
+    if len({system.describe()["model_digest"] for system in systems}) < len(systems):
         raise UsageError(f"a system is given twice: {', '.join(system.name for system in systems)}")
     often = Counter(system.name for system in systems)
     return [
-        replace(system, alias=_with_digits(system))
+        replace(system, name=_with_digits(system))
         if isinstance(system, EngineSystem) and often[system.name] > 1
         else system
         for system in systems
@@ -211,7 +218,7 @@ def _with_digits(system: EngineSystem) -> str:
 
 
 def _calibrated_index(
-    plan: CopyPlan, system: EngineSystem, bench: BenchIndex, negatives: Negatives, progress: Phases
+    plan: CopyPlan, system: EngineSystem, bench: BenchIndex, negatives: Negatives, progress: Progress
 ) -> EngineSystem:
     """Thresholds of an earlier run on the same negatives, else new ones, kept beside the index."""
     if not negatives.setting:
@@ -230,8 +237,8 @@ def _calibrated_index(
     return done
 
 
-def _images(items: Sequence[Item], plan: CopyPlan, progress: Phases, title: str) -> Iterator[list[Any]]:
-    progress.phase(title, len(items))
+def _images(items: Sequence[Item], plan: CopyPlan, progress: Progress, title: str) -> Iterator[list[Any]]:
+    begin(progress, title, len(items))
     for batch in batches(iter_negatives(items, plan)):
         yield [query.pixels for query in batch]
         progress.advance(len(batch))
@@ -252,7 +259,13 @@ def _digest(asked: Sequence[Asked]) -> str:
     return digest_json([[one.item.entry.name, one.item.pixels_sha256, one.family] for one in asked])
 
 
-def _ask(plan: CopyPlan, systems: Sequence[System], asked: Sequence[Asked], place: RunFolder, progress: Phases) -> None:
+def _ask(
+    plan: CopyPlan,
+    systems: Sequence[Stores],
+    asked: Sequence[Asked],
+    place: RunFolder,
+    progress: Progress,
+) -> None:
     """Ask every system the queries that no part holds, a part for each batch, and write the records.
 
     Raises:
@@ -260,7 +273,7 @@ def _ask(plan: CopyPlan, systems: Sequence[System], asked: Sequence[Asked], plac
     """
     done = place.marks()
     first = done[-1]["places"] if done else 0
-    progress.phase("queries", len(asked) - first)
+    begin(progress, "queries", len(asked), first)
     provenances = [provenance_for(plan, one, run=place.run, command=place.command) for one in systems]
     checks = _Checks(len(asked), plan.seed)
     skipped: dict[int, str] = {}
@@ -292,12 +305,12 @@ def _reasons(skipped: dict[int, str], first: int, last: int) -> dict[str, int]:
 
 
 def _answers(
-    system: System, provenance: Provenance, batch: Sequence[Query], drawn: Sequence[bool]
+    system: Calibrated, provenance: Provenance, batch: Sequence[Query], drawn: Sequence[bool]
 ) -> Iterator[dict[str, Any]]:
-    answers = system.find([query.pixels for query in batch])
-    for query, found, check in zip(batch, answers, drawn, strict=True):
-        held = _checked(system, query, found) if check else None
-        yield row_of(provenance, query, found, held)
+    answers = system.answer_many(Queries([query.pixels for query in batch]), k=1, certify=True)
+    for query, answer, check in zip(batch, answers, drawn, strict=True):
+        held = _checked(system, query, answer) if check else None
+        yield row_of(provenance, query, system, answer, held)
 
 
 class _Checks:
@@ -312,7 +325,7 @@ class _Checks:
         return query.place in self.chosen
 
 
-def _checked(system: System, query: Query, found: Found) -> bool | None:
-    if not isinstance(system, EngineSystem) or found.item is None or found.withheld is not None:
+def _checked(system: Calibrated, query: Query, answer: Answer) -> bool | None:
+    if not isinstance(system, EngineSystem) or not answer.matches or answer.withheld is not None:
         return None
-    return claims_hold(system.engine, query.pixels, found, system.group_of(found.item))
+    return claims_hold(system.engine, query.pixels, answer, verdict_radius(system, answer))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ...attacks.harness import Effort, Outcome, Subject, run_attack
 from ...attacks.media import Bytes, Pixels
 from ...attacks.registry import ATTACKS
 from ...core.files import digest_json
+from ...core.progress import Progress, begin
 from ...datasets.labelled import LabelledImage, LabelledSet
 from ...datasets.rows import RejectedRow
 from ...embedding.contract import Embedder
@@ -34,16 +35,6 @@ from .records import FORMAT
 from .rows import SIZES, Attacked, KnnRow, records_of, rows_of
 from .search import Neighbours, neighbours, vote_radius
 from .target import VoteTarget
-
-
-class Phases(Protocol):
-    """What a benchmark tells about how far it is."""
-
-    def phase(self, title: str, total: int) -> None:
-        """A new stretch of work begins."""
-
-    def advance(self, count: int = 1) -> None:
-        """So many more are finished."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +63,7 @@ class KnnResult:
     seconds: dict[str, float]
 
 
-def run_knn(plan: KnnPlan, progress: Phases) -> KnnResult:
+def run_knn(plan: KnnPlan, progress: Progress) -> KnnResult:
     """Embed the gallery, ask the queries, certify, and attack where asked to; or what is left of that.
 
     Raises:
@@ -85,7 +76,7 @@ def run_knn(plan: KnnPlan, progress: Phases) -> KnnResult:
     place = open_run(FORMAT, plan=plan.as_json(), command=plan.command, out=None, home=plan.out, resume=plan.resume)
     embedder = load_embedder(plan.model)
     began = time.perf_counter()
-    progress.phase("gallery", len(stored.rows))
+    begin(progress, "gallery", len(stored.rows))
     gallery = embed_gallery(embedder, stored, side=plan.side, workers=plan.workers, advance=progress.advance)
     embedded = time.perf_counter()
     place.begin({"model": _describe(embedder, gallery), "queries": digest_json([row.name for row in asking.rows])})
@@ -145,14 +136,13 @@ def _ask(
     place: RunFolder,
     embedder: Embedder,
     seconds: float,
-    progress: Phases,
+    progress: Progress,
 ) -> None:
     """Ask the queries that no part holds, a part for each batch, and write the records."""
     described = {"model": embedder.name, "model_digest": embedder.digest, "snapshot": ""}
     described["policy_digest"] = DecodePolicy().digest
     told = describe_run(described, run=place.run, command=place.command, seed=plan.seed).columns()
-    progress.phase("queries", len(asking.rows))
-    progress.advance(min(place.done * plan.batch, len(asking.rows)))
+    begin(progress, "queries", len(asking.rows), min(place.done * plan.batch, len(asking.rows)))
     for start in range(place.done * plan.batch, len(asking.rows), plan.batch):
         began = time.perf_counter()
         names = {row.name for row in asking.rows[start : start + plan.batch]}
@@ -198,7 +188,7 @@ def _look(gallery: LabelledGallery, pixels: Pixels) -> tuple[QueryEmbedding, Nei
     return embedded, None if refused else neighbours(gallery, embedded.z)
 
 
-def _finish(plan: KnnPlan, gallery: LabelledGallery, queries: Sequence[_Query], progress: Phases) -> list[KnnRow]:
+def _finish(plan: KnnPlan, gallery: LabelledGallery, queries: Sequence[_Query], progress: Progress) -> list[KnnRow]:
     """The rows of some queries in order, attacked in batches of one shape where the plan asks for it."""
     attacked: dict[str, tuple[Attacked, ...]] = {}
     shapes: dict[tuple[int, ...], list[_Query]] = defaultdict(list)

@@ -20,9 +20,9 @@ import torch
 
 from ...core.errors import RetrError, UsageError
 from ...core.files import write_atomically
+from ...core.progress import Progress
 from ...indexer.build import build_index
 from ...indexer.options import IndexOptions
-from ...indexer.options import Progress as IndexProgress
 from ...indexer.sources import text_to_path
 from ...retrieval.engine import Engine
 from ..robustness.plan import AuditPlan
@@ -31,7 +31,7 @@ from .hash_system import is_hash, open_hash
 from .index_system import EngineSystem, Entrant, System, enter, gallery_items
 from .retrieval_losses import TOP
 
-Watch = Callable[[str], AbstractContextManager[IndexProgress]]
+Watch = Callable[[str], AbstractContextManager[Progress]]
 """Shows the progress of a piece of work with this title."""
 
 _FOLDER = "systems"

@@ -100,13 +100,13 @@ def test_a_system_alone_has_the_records_it_has_beside_others(index, backwards, t
 def test_transfers_are_made_on_one_system_and_judged_by_the_others(index, backwards, tmp_path):
     engine, _ = index
     lineup = lineup_of(engine, ("other", backwards), transfer="other")
-    progress = []
+    progress = Quiet()
     plan = replace(PLAN, goals=("evasion", "embedding"), keep="all", out=tmp_path / "a")
-    table = rows(run_attack_eval(engine, plan, lineup=lineup, progress=progress.append))
+    table = rows(run_attack_eval(engine, plan, lineup=lineup, progress=progress))
     carried = [r for r in table if r["source"] is not None]
     assert {(r["system"], r["source"]) for r in carried} == {("index", "other")}
     assert len(carried) == 3 * 2 * 2
-    assert progress[-1].done == progress[-1].total == 3 * (2 + 2 + 2)
+    assert progress.done == progress.total == 3 * (2 + 2 + 2)
     for record in carried:
         kept = tmp_path / "a" / record["image"]
         pixels = np.load(kept) if record["medium"] == "float" else as_pixels(load(kept, policy=engine.policy).pixels)

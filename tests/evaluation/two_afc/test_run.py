@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from drawn import Killed, Watcher
 from small_two_afc import SHORT, SIDE, draw_photos, small_run, small_triplets
 
 from retr.attacks.media import as_pixels, measure
@@ -319,12 +320,8 @@ def test_the_same_seed_gives_the_same_records_and_a_resumed_run_too(run: Run, tm
     told = {"attacks": ("square-linf",), "batch_size": 1, "choice": Choice(side=SIDE, limit=3, seed=5)}
     whole = run(**told)
 
-    def stop(state: Any) -> None:
-        if state.done >= 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(stop, **told, out=tmp_path / "out")
+    with pytest.raises(Killed):
+        run(Watcher(4), **told, out=tmp_path / "out")
     with pytest.raises(UsageError, match="resume it"):
         run(**told, out=tmp_path / "out")
     with pytest.raises(UsageError, match="another plan"):
