@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from ..core.rounded import lower_text, upper_text
 from ..core.statistics import Quantiles
+from ..evaluation.robustness.attack_lines import AttackLine, Norms
 from ..evaluation.robustness.columns import Columns
-from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, EditLine, Norms, Summary
+from ..evaluation.robustness.summary_lines import BudgetLine, EditLine, Summary
 from ..evaluation.robustness.tightness import TightnessLine
 from .attack_table import Runs, questions, runs_of
 from .audit_words import PROMISES, broken, edit_name, level, source_name
