@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ...attacks.harness import Effort, Outcome, Subject, run_attack
+from ...attacks.harness import Effort, Outcome, Subject
 from ...attacks.media import Bytes, Pixels
 from ...attacks.registry import ATTACKS
 from ...core.files import digest_json
@@ -26,13 +23,14 @@ from ...embedding.registry import load_embedder
 from ...images.policy import DecodePolicy
 from ...retrieval.channel import QueryEmbedding
 from ...retrieval.probe import bounds_of
+from ..shared.attacking import attacked, seed_of, sizes_of
 from ..shared.provenance import describe_run
 from ..shared.run_folder import RunFolder, open_run
 from .gallery import LabelledGallery, embed_gallery, open_labelled
 from .label_retrieval import NOTHING, retrieve
 from .plan import ATTACK, Budget, KnnPlan
 from .records import FORMAT
-from .rows import SIZES, Attacked, KnnRow, records_of, rows_of
+from .rows import Attacked, KnnRow, records_of, rows_of
 from .search import Neighbours, neighbours, vote_radius
 from .target import VoteTarget
 
@@ -190,15 +188,15 @@ def _look(gallery: LabelledGallery, pixels: Pixels) -> tuple[QueryEmbedding, Nei
 
 def _finish(plan: KnnPlan, gallery: LabelledGallery, queries: Sequence[_Query], progress: Progress) -> list[KnnRow]:
     """The rows of some queries in order, attacked in batches of one shape where the plan asks for it."""
-    attacked: dict[str, tuple[Attacked, ...]] = {}
+    tried: dict[str, tuple[Attacked, ...]] = {}
     shapes: dict[tuple[int, ...], list[_Query]] = defaultdict(list)
     for query in queries:
         if plan.attack and query.row.correct:
             shapes[query.pixels.shape].append(query)
     for group in shapes.values():
-        attacked |= _attack(plan, gallery, group)
+        tried |= _attack(plan, gallery, group)
     progress.advance(len(queries))
-    return [replace(query.row, attacked=attacked.get(query.row.name, ())) for query in queries]
+    return [replace(query.row, attacked=tried.get(query.row.name, ())) for query in queries]
 
 
 @dataclass(frozen=True)
@@ -239,28 +237,18 @@ def _attempt(
         Subject(
             pixels=query.pixels,
             eps=budget.l2(query.pixels.size, inside=True),
-            seed=int(digest_json(["knn", plan.seed, query.row.name, str(budget)])[:8], 16),
+            seed=seed_of("knn", plan.seed, query.row.name, str(budget), digits=8),
             stem=f"{place:04d}",
         )
         for place, query in enumerate(queries)
     ]
-    with _folder() as folder:
-        return run_attack(
-            ATTACKS[ATTACK],
-            VoteTarget(gallery, labels, plan.k),
-            subjects,
-            lambda images: [_verdict(plan, gallery, image) for image in images],
-            effort=Effort(steps=plan.steps, restarts=plan.restarts),
-            folder=folder,
-            policy=DecodePolicy(),
-            dtype=torch.float32,
-        )
+    effort, target = Effort(steps=plan.steps, restarts=plan.restarts), VoteTarget(gallery, labels, plan.k)
 
+    def judge(images: Sequence[Pixels]) -> list[_Verdict]:
+        return [_verdict(plan, gallery, image) for image in images]
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="retr-knn-") as folder:
-        yield Path(folder)
+    with attacked(ATTACKS[ATTACK], target, subjects, judge, effort=effort, policy=DecodePolicy()) as (outcomes, _):
+        return outcomes
 
 
 def _verdict(plan: KnnPlan, gallery: LabelledGallery, image: Pixels) -> _Verdict:
@@ -275,8 +263,9 @@ def _judged(row: KnnRow, budget: Budget, outcome: Outcome[_Verdict]) -> Attacked
     """What the saved images did, each held against the certificates that cover its measured norm."""
     wins = [trial.distance.l2 for trial in outcome.trials if trial.verdict.predicted != row.predicted]
     names = [name for trial in outcome.trials for name in _alarms(row, trial.verdict, trial.distance.l2)]
-    measured = {name: getattr(outcome.trials[0].distance, name) for name in SIZES}
-    measured |= {name: getattr(outcome, name) for name in ("seconds", "forwards", "gradients")}
+    measured = sizes_of(outcome.trials[0].distance) | {
+        name: getattr(outcome, name) for name in ("seconds", "forwards", "gradients")
+    }
     return Attacked(budget, bool(wins), min(wins, default=None), tuple(dict.fromkeys(names)), measured)
 
 

@@ -19,35 +19,33 @@ def at_level(trials: Columns, budget: float, unit: str) -> Bools:
     return np.where(run_once(trials), within(trials, budget, unit), trials["budget"] == budget)
 
 
-@dataclass(frozen=True)
-class Norms:
-    """Medians of the realised change over adversarial images that reached their goal.
-
-    Attributes:
-        images: how many.
-        l2, linf: pixels in [0, 1]; rmse in 8-bit levels; psnr in dB, None where most images are unchanged.
-        changed_001, changed_01, changed_03: share of pixels changed by more than that on the scale from −1 to 1.
-    """
-
-    images: int
-    l2: float
-    linf: float
-    rmse: float
-    psnr: float | None
-    changed_001: float
-    changed_01: float
-    changed_03: float
+def _median(name: str, meaning: str, unit: str = "") -> Any:
+    return col(lambda images: float(np.median(images[name])), meaning, unit)
 
 
-def norms_of(images: Columns) -> Norms | None:
-    """The medians; None of no image."""
-    if not len(images):
-        return None
-    names = ("l2", "linf", "rmse", "changed_001", "changed_01", "changed_03")
-    middle = {name: float(np.median(images[name])) for name in names}
+def _psnr(images: Columns) -> float | None:
     # An unchanged image is infinitely many dB away.
-    psnr = float(np.median(np.nan_to_num(images["psnr"], nan=np.inf)))
-    return Norms(images=len(images), psnr=psnr if math.isfinite(psnr) else None, **middle)
+    middle = float(np.median(np.nan_to_num(images["psnr"], nan=np.inf)))
+    return middle if math.isfinite(middle) else None
+
+
+@dataclass(frozen=True)
+class Norms(Line):
+    """Medians of the realised change over adversarial images that reached their goal; of these."""
+
+    images: int = col(len, "how many")
+    l2: float = _median("l2", "norm, pixels in [0, 1]", "l2")
+    linf: float = _median("linf", "largest change, pixels in [0, 1]")
+    rmse: float = _median("rmse", "in 8-bit levels", "rmse")
+    psnr: float | None = col(_psnr, "None where most images are unchanged", "dB")
+    changed_001: float = _median("changed_001", "pixels changed by more than 0.001 on the scale from −1 to 1", "share")
+    changed_01: float = _median("changed_01", "the same for 0.01", "share")
+    changed_03: float = _median("changed_03", "the same for 0.03", "share")
+
+
+def _norms(one: Attempts) -> Norms | None:
+    won = one.won("float")
+    return Norms.of(won) if len(won) else None
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ class AttackLine(Line):
         "share",
         "up",
     )
-    norms: Norms | None = col(lambda one: norms_of(one.won("float")), "of the float images that reached the goal")
+    norms: Norms | None = col(_norms, "of the float images that reached the goal")
     certificates: int = col(lambda one: certificates(one.given), "images given this budget inside a certified radius")
     alarms: int = col(lambda one: int(one.given["alarm"].sum()), "those that broke it")
     forwards: float = col(lambda one: float(one.here["forwards"].mean()), "evaluations of the loss")

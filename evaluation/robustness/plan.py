@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...attacks.harness import Effort
 from ...attacks.registry import find_attack
 from ...core.errors import UsageError
 from ...core.units import Unit, to_l2
 from ...images.edits import EDITS
+from ..shared.attacking import Keep, check_keep
 from ..systems.retrieval_losses import GOALS, Goal
-
-Keep = Literal["none", "alarms", "all"]
 
 NO_EDIT = "identity"
 DEFAULT_EDITS = ("jpeg", "brightness", "text", "crop")
@@ -154,7 +153,6 @@ def _check_names(plan: AuditPlan) -> None:
     for goal in plan.goals:
         if goal not in GOALS:
             raise UsageError(f"no goal is called {goal!r}; choose from {', '.join(GOALS)}")
-    if plan.keep not in ("none", "alarms", "all"):
-        raise UsageError(f"keep takes none, alarms or all, got {plan.keep!r}")
+    check_keep(plan.keep)
     if plan.truth is not None and plan.self_edits:
         raise UsageError("truth speaks of query files, and none are given")

@@ -11,9 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from ..shared.attacking import keep
+from ..shared.attacking import Keep, is_kept, keep
 from .cases import Case
-from .plan import Keep
 
 IMAGES = "images"
 """Folder of what ``--keep`` asks for."""
@@ -55,7 +54,7 @@ def keep_shots(shots: Sequence[Shot], folder: Path, work: Path, *, kept: Keep, g
     left: list[Shot] = []
     for _, group in groupby(shots, key=_attack_of):
         same = list(group)
-        if kept == "all" or (kept == "alarms" and any(shot.record["alarm"] for shot in same)):
+        if is_kept(kept, alarm=any(shot.record["alarm"] for shot in same)):
             for shot in same:
                 _save(shot, folder, IMAGES, work)
         else:

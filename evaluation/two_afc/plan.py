@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...attacks.media import Medium
 from ...core.errors import UsageError
+from ..shared.attacking import Keep, check_keep
 from .data import Choice
 from .settings import MOVES, TRANSFERS, Levels, Moves, Setting, settings_of
 
-Keep = Literal["none", "alarms", "all"]
 NO_SOURCE = "none"
 CERTIFIED_LEVELS = (36 / 255, 72 / 255, 108 / 255)
 """LipSim's budgets, ℓ2."""
@@ -169,11 +169,11 @@ def _check_words(plan: TwoAFCPlan) -> None:
     for words, known, name in (
         (plan.moves, MOVES, "moves"),
         ((plan.medium,), ("float", "png"), "medium"),
-        ((plan.keep,), ("none", "alarms", "all"), "keep"),
     ):
         for word in words:
             if word not in known:
                 raise UsageError(f"{name} takes {', '.join(known)}, got {word!r}")
+    check_keep(plan.keep)
     transfers = [word for word in plan.attacks if word in TRANSFERS]
     if transfers and not plan.transfer_from:
         raise UsageError(f"{', '.join(transfers)}: made on which metric? Name it: transfer_from")

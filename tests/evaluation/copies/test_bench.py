@@ -426,6 +426,11 @@ class TestFaults:
             FORMAT.read(tmp_path / "b.parquet")
 
 
+def negatives(**counted: int) -> dict[str, int]:
+    """What a summary says of the negatives."""
+    return dict.fromkeys(("setting", "measuring", "present", "refused", "known_copies"), 0) | counted
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -471,13 +476,7 @@ class TestBadInput:
         (tmp_path / "absent" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         change = replace(plan, distractors=(), negatives=tmp_path / "absent", families=("identity",))
         result = run_copy_bench(change, Quiet())
-        assert result.summary.negatives == {
-            "setting": 10,
-            "measuring": 10,
-            "present": 1,
-            "refused": 1,
-            "known_copies": 0,
-        }
+        assert result.summary.negatives == negatives(setting=10, measuring=10, present=1, refused=1)
 
     def test_negatives_with_a_known_copy_in_the_gallery_are_left_out(self, plan: CopyPlan, home: Path) -> None:
         listed = home / "pairs.csv"
@@ -485,13 +484,7 @@ class TestBadInput:
         listed.write_text(f"image,copy_of,relation\na/00.png,{first},flipped\n{second},elsewhere/9.png,same\n")
         change = replace(plan, distractors=(), negatives=home / "loose", known_copies=listed, families=("identity",))
         result = run_copy_bench(change, Quiet())
-        assert result.summary.negatives == {
-            "setting": 9,
-            "measuring": 10,
-            "present": 0,
-            "refused": 0,
-            "known_copies": 1,
-        }
+        assert result.summary.negatives == negatives(setting=9, measuring=10, known_copies=1)
         assert not [row for row in table_of(result) if row["query"].endswith(first)]
         assert result.summary.plan["known_copies"] == str(listed)
 
