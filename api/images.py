@@ -81,6 +81,18 @@ def to_bytes(picture: Picture) -> npt.NDArray[np.uint8]:
     return np.rint(picture.pixels * 255.0).astype(np.uint8)
 
 
+def exact_bytes(picture: Picture) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 of an image that has whole levels only: what files hold, and what edits are made of.
+
+    Raises:
+        UsageError: some value is no multiple of 1/255.
+    """
+    levels = to_bytes(picture)
+    if not (levels / 255.0 == picture.pixels).all():
+        raise UsageError(f"{picture.name}: edits are made of 8-bit images, and this one has values between the levels")
+    return levels
+
+
 def _numbered(place: int, image: ImageLike, policy: DecodePolicy | None) -> Picture:
     try:
         return read_image(image, policy)

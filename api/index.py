@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
+from ..images.families.asked import AskedFamily, read_families
 from ..images.policy import DecodePolicy
 from ..indexer.build import build_index
 from ..indexer.held import read_held
@@ -19,13 +20,15 @@ from ..indexer.info import describe_index, list_rejects
 from ..indexer.options import IndexOptions, IndexReport
 from ..indexer.sources import path_to_text, read_corpus, text_to_path
 from ..indexer.writer import Writer
+from ..retrieval import answer as room
 from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
 from ..retrieval.query import asked_words
+from ..retrieval.ranges.prove import prove_ranges
 from .answer import Answer, answer_of
-from .images import ImageLike, Picture, is_many, read_image, read_images
+from .images import ImageLike, Picture, exact_bytes, is_many, read_image, read_images
 from .progress import Progress, watched
 from .sources import PathLike, Source, as_corpus
 from .words import speaks_of_parameters
@@ -173,6 +176,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        against: str | Sequence[str] = (),
         rejected: Literal["raise", "keep"] = "raise",
     ) -> Answer: ...
     @overload
@@ -184,6 +188,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        against: str | Sequence[str] = (),
         rejected: Literal["raise"] = "raise",
     ) -> list[Answer]: ...
     @overload
@@ -195,6 +200,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        against: str | Sequence[str] = (),
         rejected: Literal["keep"],
     ) -> list[Answer | ImageRejected]: ...
     @speaks_of_parameters
@@ -206,6 +212,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        against: str | Sequence[str] = (),
         rejected: str = "raise",
     ) -> Any:
         """Find copies of an image, and prove how far it may change before the answer does.
@@ -221,6 +228,8 @@ class Index:
             certify: prove radii.
             eps: budget of the verdict, in ``unit``; implies ``certify``. None: the verdict on the image as it is.
             unit: rmse (8-bit levels), l2 (pixels) or psnr (dB).
+            against: families of edits, such as ``"jpeg:30..95"``, ``"crop:95"`` or ``"all"``, of which the answer is
+                proved as well, with ``eps`` (by default RMSE 1) on top; implies ``certify``. See docs/edits.md.
             rejected: of a list, an input that is no acceptable image: ``raise`` its ImageRejected, or ``keep`` it at
                 its place in the list of answers.
 
@@ -231,7 +240,7 @@ class Index:
             ImageRejected: no acceptable image.
             UsageError: bad k, budget or unit, or no image at all.
         """
-        asked = _Asked(k, certify or eps is not None, eps, check_unit(unit))
+        asked = _asked(k, certify, eps, check_unit(unit), [against] if isinstance(against, str) else against)
         if not is_many(images):
             return next(self._answers([read_image(images, self._engine.policy)], asked))
         if rejected not in ("raise", "keep"):
@@ -370,7 +379,15 @@ class Index:
             words = None if given is None else asked_words(*given)
             found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words)
             for answer, picture, budget in zip(found, batch, budgets, strict=True):
-                yield answer_of(answer, picture.name, budget)
+                yield answer_of(self._with_edits(answer, picture, asked), picture.name, budget)
+
+    def _with_edits(self, answer: room.Answer, picture: Picture, asked: _Asked) -> room.Answer:
+        if not asked.against:
+            return answer
+        assert asked.eps is not None, "edits are asked about with a budget"
+        pixels = exact_bytes(picture)
+        proof = prove_ranges(self._engine, pixels, answer, asked.against, eps=asked.eps, unit=asked.unit)
+        return replace(answer, against=proof)
 
     def _answered_or_rejected(self, images: Sequence[ImageLike], asked: _Asked) -> list[Answer | ImageRejected]:
         outcomes = [_read_or_rejected(image, self._engine.policy) for image in images]
@@ -389,10 +406,19 @@ class _Asked:
     certify: bool
     eps: float | None
     unit: Unit
+    against: tuple[AskedFamily, ...] = ()
 
     def budget(self, picture: Picture) -> Radius | None:
         """The budget for an image of this size."""
         return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.pixels.size)
+
+
+def _asked(k: int, certify: bool, eps: float | None, unit: Unit, against: Sequence[str]) -> _Asked:
+    families = tuple(read_families(against)) if against else ()
+    if families and eps is None and unit != "rmse":
+        raise UsageError(f"unit {unit} needs eps")
+    budget = 1.0 if families and eps is None else eps
+    return _Asked(k, certify or budget is not None, budget, unit, families)
 
 
 def _read_or_rejected(image: ImageLike, policy: DecodePolicy) -> Picture | ImageRejected:

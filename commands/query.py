@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +14,7 @@ from .output import note
 
 if TYPE_CHECKING:
     from ..core.units import Unit
+    from ..images.families.asked import AskedFamily
     from ..retrieval.engine import Engine
     from ..retrieval.query import Outcome
 
@@ -39,6 +40,13 @@ def query(
         typer.Option(help="Budget of the proved verdict [default with --certify: 1 rmse]; implies --certify."),
     ] = None,
     unit: Annotated[str, typer.Option(help="Unit of --eps: rmse (8-bit levels), l2 (pixels) or psnr (dB).")] = "rmse",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Prove the answer of every edit of a family, with --eps on top: jpeg:30..95, brightness:0.6..1.6, "
+            "crop:95, … or all; repeat for several. Implies --certify."
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Replace the stored threshold (index of one channel).")
     ] = None,
@@ -56,13 +64,14 @@ def query(
     from ..retrieval.engine import Engine
 
     home, unit_name = index_path(index), check_unit(unit)
-    budget = _budget(certify or require_certificate, eps, unit)
+    families = _families(against or ())
+    budget = _budget(certify or require_certificate or bool(families), eps, unit)
     engine = Engine.open(home, device=device, threshold=threshold)
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
-    run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name))
+    run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, against=families))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
     if run.refused:
@@ -76,13 +85,23 @@ def _budget(proving: bool, eps: float | None, unit: str) -> float | None:
     return 1.0 if eps is None and proving else eps
 
 
-def _outcomes(engine: Engine, inputs: list[Input], *, k: int, eps: float | None, unit: Unit) -> Iterator[Outcome]:
+def _families(texts: Sequence[str]) -> list[AskedFamily]:
+    if not texts:
+        return []
+    from ..images.families.asked import read_families
+
+    return read_families(texts)
+
+
+def _outcomes(
+    engine: Engine, inputs: list[Input], *, k: int, eps: float | None, unit: Unit, against: Sequence[AskedFamily]
+) -> Iterator[Outcome]:
     """One for each input, in order."""
     from ..retrieval.each import answer_each
     from ..retrieval.query import Outcome, query_files
 
     answered = answer_each(
-        lambda paths: query_files(engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit),
+        lambda paths: query_files(engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit, against=against),
         [one.path for one in inputs if one.refused is None],
     )
     for one in inputs:

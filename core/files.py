@@ -47,12 +47,24 @@ def sync_file(path: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one step: readers see the old bytes or the new ones, also after a power cut."""
+def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Replace a file in one step: readers see the old bytes or the new ones, also after a power cut.
+
+    Args:
+        path: the file.
+        data: its new content.
+        mode: its permissions; None for what the umask leaves.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as handle:
+            if mode is not None:
+                temporary.chmod(mode)
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)

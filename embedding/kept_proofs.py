@@ -9,8 +9,6 @@ beside a model file or from an index, which somebody else may have made.
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -20,9 +18,9 @@ import torch
 from torch import nn
 
 from ..core import numerics, types
-from ..core.cache import user_cache
+from ..core.cache import keep_for_us, only_ours, user_cache
 from ..core.errors import ModelError
-from ..core.files import canonical_json, digest_json, sha256_bytes, write_atomically
+from ..core.files import canonical_json, digest_json, sha256_bytes
 from ..core.types import UpperBound
 from . import bounds, forward_error, residual, spectral
 from .bounds import ALLOWED, LayerBound, Proof, leaves, prove
@@ -165,7 +163,7 @@ def _read(key: str, layers: list[tuple[str, ProvedLayer]], input_shape: tuple[in
 def _places(key: str) -> Iterator[Path]:
     yield from sorted(weights_folder().glob(f"*{ENDING}"))
     own = _own(key)
-    if own is not None and _only_ours(own.parent) and _only_ours(own):
+    if own is not None and only_ours(own):
         yield own
 
 
@@ -174,25 +172,13 @@ def _own(key: str) -> Path | None:
     return None if folder is None else folder / "proofs" / f"{key}{ENDING}"
 
 
-def _only_ours(path: Path) -> bool:
-    """Whether nobody else could have written it, as far as the file system tells."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    if not hasattr(os, "getuid"):
-        return True
-    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
 def _keep(key: str, proof: Proof) -> None:
     """Keep a proof for the next time; where that cannot be, it will be made again."""
     file = _own(key)
     if file is None:
         return
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(file, canonical_json(as_json(key, proof)))
+        keep_for_us(file, canonical_json(as_json(key, proof)))
     except (OSError, ValueError):
         return
 

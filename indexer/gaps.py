@@ -14,7 +14,7 @@ of the gallery's items are: one lonely row would make every query look for match
 
 from __future__ import annotations
 
-import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
-from ..core.files import sha256_file, write_atomically
+from ..core.files import canonical_json, sha256_bytes, sha256_file, write_atomically
 from .gallery import Gallery
 from .snapshot import SegmentInfo, Snapshot, gaps_file
 from .vectors import Float32, Ids, RowStore
@@ -37,6 +37,7 @@ SAME = 0.25
 """Part of the median gap within which another item is the same picture."""
 _SAMPLES = 2000
 """Items that the median is taken of."""
+FORMAT = "retr.gaps/1"
 _SCHEMA = pa.schema([pa.field("segment", pa.string(), nullable=False), pa.field("gap", pa.float32(), nullable=False)])
 _BLOCK = 2**26
 """Products held at a time."""
@@ -75,20 +76,16 @@ def measure_gaps(gallery: Gallery, number: int, *, old: Mapping[str, Float32] | 
 
 
 def write_gaps(index: Path, snapshot: Snapshot, gaps: Float32) -> str:
-    """Write gaps beside the segments they are of.
+    """Write gaps beside the segments they are of, in plain bytes: whoever checks a proof reads them too.
 
     Returns:
         The SHA-256 of the file, by which it is found again.
     """
-    names = [name for _, segment in _starts(snapshot) for name in [segment.id] * segment.rows]
-    table = pa.table({"segment": pa.array(names, pa.string()), "gap": pa.array(gaps, pa.float32())}, schema=_SCHEMA)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    folder = index / "gaps"
-    folder.mkdir(exist_ok=True)
-    content = sink.getvalue().to_pybytes()
-    digest = hashlib.sha256(content).hexdigest()
-    write_atomically(gaps_file(index, digest), content)
+    head = {"format": FORMAT, "segments": [[segment.id, segment.rows] for _, segment in _starts(snapshot)]}
+    content = canonical_json(head) + b"\n" + gaps.astype("<f4").tobytes()
+    digest = sha256_bytes(content)
+    (index / "gaps").mkdir(exist_ok=True)
+    write_atomically(index / "gaps" / f"{digest}.bin", content)
     return digest
 
 
@@ -102,13 +99,30 @@ def read_gaps(index: Path, digest: str) -> dict[str, Float32]:
     try:
         if sha256_file(file) != digest:
             raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
-        table = pq.read_table(file, schema=_SCHEMA)
-    except (OSError, pa.ArrowException) as error:
+        found = _read_parquet(file) if file.suffix == ".parquet" else _read_plain(file.read_bytes())
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{file} cannot be read: {error}") from error
-    gaps = table["gap"].to_numpy()
-    if not (np.isfinite(gaps).all() and (gaps >= 0).all()):
+    if not all(np.isfinite(gaps).all() and (gaps >= 0).all() for gaps in found.values()):
         raise IntegrityError(f"{file} holds gaps that are no angles or distances")
-    names = table["segment"].combine_chunks().dictionary_encode()
+    return found
+
+
+def _read_plain(content: bytes) -> dict[str, Float32]:
+    line, _, numbers = content.partition(b"\n")
+    head = json.loads(line)
+    if head["format"] != FORMAT:
+        raise ValueError(f"gaps of format {head['format']!r}")
+    names, counts = [str(name) for name, _ in head["segments"]], [int(rows) for _, rows in head["segments"]]
+    gaps = np.frombuffer(numbers, dtype="<f4").astype(np.float32)
+    if len(gaps) != sum(counts):
+        raise ValueError(f"{len(gaps)} gaps of {sum(counts)} rows")
+    return dict(zip(names, np.split(gaps, np.cumsum(counts)[:-1]), strict=True)) if names else {}
+
+
+def _read_parquet(file: Path) -> dict[str, Float32]:
+    """As 0.1.0 wrote them."""
+    table = pq.read_table(file, schema=_SCHEMA)
+    gaps, names = table["gap"].to_numpy(), table["segment"].combine_chunks().dictionary_encode()
     codes = names.indices.to_numpy()
     return {name: gaps[codes == code] for code, name in enumerate(names.dictionary.to_pylist())}
 

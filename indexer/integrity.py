@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core.cache import user_cache
+from ..core.cache import keep_for_us, only_ours, user_cache
 from ..core.errors import IntegrityError
 from ..core.files import canonical_json, sha256_bytes, sha256_file
 from ..core.parallel import in_order
@@ -176,7 +176,7 @@ def _is_line(line: object) -> bool:
 
 
 class _Memory:
-    """What earlier openings of an index have read, in a file that only its user need be able to write."""
+    """What earlier openings of an index have read, in a file that only its user may be able to write."""
 
     def __init__(self, index: Path, cache: Path | None) -> None:
         self._index = str(index.resolve())
@@ -186,8 +186,8 @@ class _Memory:
         self._learned = False
 
     def _read(self) -> dict[str, list[Any]]:
-        if self._file is None:
-            return {}
+        if self._file is None or not only_ours(self._file):
+            return {}  # whoever can write it could say that anything was read
         try:
             data = json.loads(self._file.read_bytes())
             files = dict(data["files"]) if data["schema"] == _SCHEMA else {}
@@ -218,8 +218,5 @@ class _Memory:
             return
         names = {file.name for file in files}
         kept: Mapping[str, Any] = {name: line for name, line in self._known.items() if name in names}
-        temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
         with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(canonical_json({"schema": _SCHEMA, "index": ascii(self._index), "files": kept}))
-            temporary.replace(self._file)
+            keep_for_us(self._file, canonical_json({"schema": _SCHEMA, "index": ascii(self._index), "files": kept}))

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import IndexStateError, IntegrityError
 from ..core.files import canonical_json, digest_json, sync_directory, write_atomically
+from ..core.typed import check_types
 from ..core.types import Score
 from .row_codes import ROW_CODES
 
@@ -21,6 +22,9 @@ SCHEMA_CODED = "retr.index/2"
 """As 1, and a channel may say how its ``rows`` are stored. Written only where one does: others keep their ids."""
 SCHEMA_LOCAL = "retr.index/3"
 """As 2, and a threshold may be local. Written only where one is."""
+SCHEMA_TOLD = "retr.index/4"
+"""As 3, and the user may have told something of the items: labels, and which are one. Written only where so."""
+_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,9 @@ class Snapshot:
 
     Attributes:
         tombstones: segment id → ids of items in it that are no longer part of the gallery.
+        labels: SHA-256 of the table of labels (``indexer.labels``); None where nothing is labelled.
+        declared: SHA-256 of the table of pictures that were declared to be one item (``indexer.declared``); None where
+            only equal pixels are.
     """
 
     policy: Mapping[str, Any]
@@ -99,6 +106,8 @@ class Snapshot:
     tombstones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parent: str | None = None
     created: str = ""
+    labels: str | None = None
+    declared: str | None = None
 
     @property
     def id(self) -> str:
@@ -114,13 +123,14 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot file's content."""
-        body = {**_plain(self), "schema": _schema(self.channels)}
+        body = {**_plain(self), "schema": _schema(self)}
         bare = {key: value for key, value in body.items() if key != "created"}
         return {"id": digest_json(bare)[:16], **body}
 
 
 def _plain(snapshot: Snapshot) -> dict[str, Any]:
-    return {
+    told = {name: digest for name in TOLD if (digest := getattr(snapshot, name)) is not None}
+    return told | {
         "policy": dict(snapshot.policy),
         "policy_digest": snapshot.policy_digest,
         "views": snapshot.views,
@@ -132,8 +142,15 @@ def _plain(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _schema(channels: tuple[ChannelSpec, ...]) -> str:
+TOLD = ("labels", "declared")
+"""What users tell of items: names of a snapshot's attributes, and of the folders that hold the tables."""
+
+
+def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
+    channels = snapshot.channels
+    if any(getattr(snapshot, name) is not None for name in TOLD):
+        return SCHEMA_TOLD
     if any(channel.threshold is not None and channel.threshold.offset is not None for channel in channels):
         return SCHEMA_LOCAL
     return SCHEMA_CODED if any(channel.rows != "float32" for channel in channels) else SCHEMA
@@ -154,8 +171,8 @@ def parse_snapshot(data: Mapping[str, Any]) -> Snapshot:
     """
     if not isinstance(data, Mapping):
         raise IntegrityError(f"the snapshot file is damaged: it holds {type(data).__name__}, no object")
-    if data.get("schema") not in (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL):
-        known = f"{SCHEMA!r}, {SCHEMA_CODED!r} and {SCHEMA_LOCAL!r}"
+    if data.get("schema") not in _SCHEMAS:
+        known = f"{', '.join(map(repr, _SCHEMAS[:-1]))} and {_SCHEMAS[-1]!r}"
         raise IntegrityError(f"this index has schema {data.get('schema')!r}; this version of retr reads {known}")
     try:
         snapshot = _build(data)
@@ -168,25 +185,62 @@ def parse_snapshot(data: Mapping[str, Any]) -> Snapshot:
 
 
 def _build(data: Mapping[str, Any]) -> Snapshot:
-    channels = []
-    for channel in data["channels"]:
-        threshold = channel.get("threshold")
-        channels.append(ChannelSpec(**{**channel, "threshold": Threshold(**threshold) if threshold else None}))
-        if channels[-1].rows not in ROW_CODES:
-            raise ValueError(f"rows of type {channels[-1].rows!r}")
-        local = channels[-1].threshold
-        if local is not None and (local.offset is None) != (local.gaps is None):
-            raise ValueError("a threshold with an offset or with gaps, and not with both")
-    return Snapshot(
+    """What the JSON says, with every type checked, and every name that becomes part of a path."""
+    snapshot = Snapshot(
         policy=data["policy"],
         policy_digest=data["policy_digest"],
         views=data["views"],
-        channels=tuple(channels),
-        segments=tuple(SegmentInfo(**segment) for segment in data["segments"]),
+        channels=tuple(map(_build_channel, data["channels"])),
+        segments=tuple(map(_build_segment, data["segments"])),
         tombstones={key: tuple(ids) for key, ids in data["tombstones"].items()},
         parent=data["parent"],
         created=data["created"],
+        labels=data.get("labels"),
+        declared=data.get("declared"),
     )
+    check_types(snapshot)
+    _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
+    for name in TOLD:
+        digest = getattr(snapshot, name)
+        _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
+    return snapshot
+
+
+def _build_channel(data: Mapping[str, Any]) -> ChannelSpec:
+    threshold = data.get("threshold")
+    channel = ChannelSpec(**{**data, "threshold": None if threshold is None else Threshold(**threshold)})
+    check_types(channel)
+    _must(channel.rows in ROW_CODES, "rows of type", channel.rows)
+    _must(channel.dim > 0, "rows of length", channel.dim)
+    _must(channel.model_file is None or _MODEL.fullmatch(channel.model_file), "model_file", channel.model_file)
+    local = channel.threshold
+    if local is not None:
+        check_types(local)
+        _must((local.offset is None) == (local.gaps is None), "an offset without gaps, or gaps without", local.gaps)
+        _must(local.gaps is None or _DIGEST.fullmatch(local.gaps), "gaps", local.gaps)
+    return channel
+
+
+def _build_segment(data: Mapping[str, Any]) -> SegmentInfo:
+    segment = SegmentInfo(**data)
+    check_types(segment)
+    _must(_ID.fullmatch(segment.id), "segment", segment.id)
+    for name in ("rows", "items", "rejects"):
+        _must(getattr(segment, name) >= 0, name, getattr(segment, name))
+    for name, digest in segment.files.items():
+        _must(_NAME.fullmatch(name) and _DIGEST.fullmatch(digest), "file", name)
+    return segment
+
+
+_ID = re.compile("[0-9a-f]{16}")
+_DIGEST = re.compile("[0-9a-f]{64}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MODEL = re.compile(r"models/[0-9a-f]{16}(\.[^/\\]*)?")
+
+
+def _must(good: object, what: str, value: object) -> None:
+    if not good:
+        raise ValueError(f"{what} {value!r}")
 
 
 def read_current(index: Path) -> Snapshot | None:
@@ -202,7 +256,7 @@ def read_current(index: Path) -> Snapshot | None:
         return None
     except (OSError, ValueError) as error:
         raise IntegrityError(f"{pointer} cannot be read: {error}") from error
-    if not re.fullmatch("[0-9a-f]{16}", name):
+    if not _ID.fullmatch(name):
         raise IntegrityError(f"{pointer} is damaged: {name[:32]!r} is no id of a snapshot")
     return read_snapshot(index, name)
 
@@ -270,8 +324,18 @@ def stored_files(index: Path, snapshot: Snapshot) -> Iterator[tuple[Path, str]]:
     named = {channel.threshold.gaps for channel in snapshot.channels if channel.threshold is not None}
     for digest in sorted(named - {None}, key=str):
         yield gaps_file(index, str(digest)), str(digest)
+    for name in TOLD:
+        digest = getattr(snapshot, name)
+        if digest is not None:
+            yield told_file(index, name, digest), digest
 
 
 def gaps_file(index: Path, digest: str) -> Path:
-    """Where a file of gaps is."""
-    return index / "gaps" / f"{digest}.parquet"
+    """Where a file of gaps is; those of 0.1.0 are Parquet."""
+    plain, old = (index / "gaps" / f"{digest}{suffix}" for suffix in (".bin", ".parquet"))
+    return old if old.exists() and not plain.exists() else plain
+
+
+def told_file(index: Path, kind: str, digest: str) -> Path:
+    """Where a table of ``TOLD`` is."""
+    return index / kind / f"{digest}.parquet"

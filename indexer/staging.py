@@ -26,6 +26,7 @@ from ..core.errors import UsageError
 from ..core.files import canonical_json, digest_json, sha256_file, sync_directory, sync_file, write_atomically
 from .catalog import write_catalog, write_rejects
 from .row_codes import ROW_CODES, RowCode
+from .row_keys import FILE, row_keys
 from .snapshot import SegmentInfo
 
 
@@ -219,6 +220,7 @@ def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]], *, pl
         _link(path, temporary / path.name)
     write_catalog(temporary / "catalog.parquet", rows)
     write_rejects(temporary / "rejects.parquet", staging.rejects)
+    (temporary / FILE).write_bytes(row_keys(rows))
     digests = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
     for file in temporary.iterdir():
         sync_file(file)

@@ -81,6 +81,7 @@ COLUMNS: Columns = {
     **_texts("certificate.methods.network", "certificate.methods.resize"),
     "certificate.slack": float,
     **_texts("certificate.limited_by", "withheld"),
+    **_texts("against.whole", "against.partly"),
     **dict.fromkeys(("seconds.embed", "seconds.search"), float),
 }
 """Columns of CSV and Parquet, the same whatever was asked and found."""
@@ -95,7 +96,8 @@ def query_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Yields:
         Values by names of :data:`COLUMNS`; ``threshold`` is the one of the channel that decides for the match.
     """
-    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds")}
+    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds", "against")}
+    common["against"] = _families(record["against"])
     thresholds = {threshold["channel"]: threshold for threshold in record["thresholds"]}
     for match in record["matches"] or [None]:
         threshold = dict(thresholds.get(match["channel"], {})) if match else {}
@@ -103,3 +105,11 @@ def query_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         flat = flatten(common | {"match": match or {}, "threshold": threshold})
         # A radius that is not there is None where it would be an object: there is no column of that name.
         yield {name: value for name, value in flat.items() if name in COLUMNS or value is not None}
+
+
+def _families(against: Mapping[str, Any] | None) -> dict[str, str | None]:
+    """Families of edits in two words lists: the verdict is proved of all of one, or of a part; whole in JSON alone."""
+    found = [] if against is None else against["families"]
+    whole = [family["asked"] for family in found if family["verdict"]["whole"]]
+    partly = [family["asked"] for family in found if family["asked"] not in whole and family["verdict"]["share"] > 0]
+    return {"whole": " ".join(whole) if found else None, "partly": " ".join(partly) if found else None}

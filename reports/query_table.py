@@ -18,6 +18,7 @@ from ..indexer.sources import text_to_path
 from ..retrieval.answer import Answer, Match
 from ..retrieval.answering import NOT_ASKED
 from .numbers import radius_inline, radius_lines
+from .ranges_table import print_ranges
 
 NOT_PROVED = "by the threshold alone; how far it holds is proved with --certify"
 
@@ -36,6 +37,8 @@ def print_answer(answer: Answer, query: str, console: Console | None = None, *, 
     out.print(escape(f"verdict: {verdict_words(answer, asked)}"), highlight=False, soft_wrap=True)
     if answer.matches:
         out.print(_matches(answer))
+    if answer.against is not None:
+        print_ranges(answer.against, out, asked=asked)
     for line in lines(answer):
         out.print(escape(shown(line)), highlight=False, soft_wrap=True)
 

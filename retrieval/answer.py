@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ..certificates.proof import Certificate
 from ..core.units import Radius
+from .ranges.result import RangeProof
 
 VerdictName = Literal["copy", "not-a-copy", "undecided", "uncertified"]
 
@@ -78,6 +79,7 @@ class Answer:
         thresholds: per channel, its value and where it comes from.
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
+        against: what is proved of edited versions of the query (THEORY T12); None where it was not asked for.
     """
 
     width: int
@@ -95,6 +97,7 @@ class Answer:
     thresholds: tuple[dict[str, Any], ...] = ()
     certificate: Certificate | None = None
     withheld: str | None = None
+    against: RangeProof | None = None
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
     def as_json(self, query: str) -> dict[str, Any]:
@@ -121,6 +124,7 @@ class Answer:
             "thresholds": list(self.thresholds),
             "certificate": self.certificate.as_json() if self.certificate else None,
             "withheld": self.withheld,
+            "against": None if self.against is None else self.against.as_json(),
             "seconds": dict(self.seconds),
         }
 

@@ -88,7 +88,7 @@ class Candidates:
     def of(evidence: Sequence[Evidence]) -> Candidates:
         """All that the probes of a query know; each has a threshold and is certified."""
         keys, firsts, numbers = number_items(evidence)
-        parts = tuple(_part(seen, items) for seen, items in zip(evidence, numbers, strict=True))
+        parts = tuple(part_of(seen, items) for seen, items in zip(evidence, numbers, strict=True))
         known = [(part.margins, part.items) for part in parts]
         hidden = [(far, np.asarray([UNSEEN])) for far in (part.unseen() for part in parts) if far is not None]
         items, total = item_margins([*known, *hidden])
@@ -100,7 +100,8 @@ class Candidates:
         return order[self.items[order] != UNSEEN][:k]
 
 
-def _part(seen: Evidence, items: Ids) -> Part:
+def part_of(seen: Evidence, items: Ids) -> Part:
+    """What a probe knows, with the number of the item of each row, listed rows first."""
     every = Rows.stack((seen.listed, seen.own))
     _, place = np.unique(every.ids, return_index=True)  # rows of whole items may be listed as well
     every = every.take(place)

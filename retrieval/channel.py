@@ -163,11 +163,12 @@ class Channel:
             zs = self.embedder.forward(batch if certified else batch.float().to(self.embedder.device))
         network, zs = self.embedder.lipschitz, zs.cpu().double().numpy()
         return [
-            QueryEmbedding(z, network, resize.norm, self._forward_error(resize.rounding))
+            QueryEmbedding(z, network, resize.norm, self.forward_error(resize.rounding))
             for z, resize in zip(zs, resizes, strict=True)
         ]
 
-    def _forward_error(self, resize_error: UpperBound) -> float | None:
+    def forward_error(self, resize_error: UpperBound) -> float | None:
+        """Bound on ‖computed f − f‖ anywhere in [0, 1], given that of the resize; None for an uncertified embedder."""
         own = self.embedder.rounding(torch.float64)
         if self.embedder.lipschitz is None or own is None:
             return None

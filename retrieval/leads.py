@@ -22,7 +22,7 @@ CHUNK = 32
 
 
 @dataclass(frozen=True)
-class _Carrier:
+class Carrier:
     """A probe that may carry an item's lead over rows that it knows: the item's best rows there."""
 
     part: Part
@@ -46,7 +46,7 @@ def lead_radii(found: Candidates, place: int) -> Float64:
         (g − 1,) signed, in the order of ``found.items`` without this one.
     """
     parts, item = found.parts, int(found.items[place])
-    radii, others, carriers = margin_radii(found.total, place), np.delete(found.items, place), _carriers(parts, item)
+    radii, others, carriers = margin_radii(found.total, place), np.delete(found.items, place), carriers_of(parts, item)
     own = (float(found.total.values[place]), float(found.total.errors[place]))
     hidden = np.flatnonzero(others == UNSEEN)
     if hidden.size:
@@ -63,14 +63,14 @@ def lead_radii(found: Candidates, place: int) -> Float64:
 
 def hidden_lead(parts: Sequence[Part], item: int, margin: float, error: float) -> float:
     """How far an item keeps its lead over all that is not listed; its margin is that over all probes."""
-    return _hidden(parts, _carriers(parts, item), margin, error)
+    return _hidden(parts, carriers_of(parts, item), margin, error)
 
 
 def raw_lead(parts: Sequence[Part], item: int, other: int) -> float:
     """The radius against one other item, nothing taken off for rounding: for people."""
     own = max(_largest(part, item) for part in parts)
     leads = []
-    for part, carrier in zip(parts, _carriers(parts, item), strict=True):
+    for part, carrier in zip(parts, carriers_of(parts, item), strict=True):
         rows = np.flatnonzero(part.items == other)
         lead = 0.5 * (own - part.margins.values[rows])
         for row in carrier.own if carrier else ():
@@ -81,14 +81,14 @@ def raw_lead(parts: Sequence[Part], item: int, other: int) -> float:
     return float(min(leads))
 
 
-def _carriers(parts: Sequence[Part], item: int) -> list[_Carrier | None]:
+def carriers_of(parts: Sequence[Part], item: int) -> list[Carrier | None]:
     """Per probe; None where T1 does not apply there, or it knows no row of the item."""
     found = ((part, part.best_rows(item), part.surroundings) for part in parts)
-    return [_Carrier(part, own, around) if own.size and around is not None else None for part, own, around in found]
+    return [Carrier(part, own, around) if own.size and around is not None else None for part, own, around in found]
 
 
 def _seen(
-    parts: Sequence[Part], carriers: Sequence[_Carrier | None], margin: float, error: float, wanted: Ids
+    parts: Sequence[Part], carriers: Sequence[Carrier | None], margin: float, error: float, wanted: Ids
 ) -> Float64:
     """Per wanted item: how far all its rows stay behind."""
     least = np.full(len(wanted), np.inf)
@@ -96,12 +96,13 @@ def _seen(
         rows = np.flatnonzero(np.isin(part.items, wanted))
         radii = half_leads(margin, error, _grown(part.margins, rows, parts))
         if carrier is not None:
-            radii = np.maximum.reduce([radii, *(_within(carrier, int(row), rows) for row in carrier.own)])
+            radii = np.maximum.reduce([radii, *(within_rows(carrier, int(row), rows) for row in carrier.own)])
         np.minimum.at(least, _places(part.items[rows], wanted), radii)
     return least
 
 
-def _within(carrier: _Carrier, row: int, rows: Ids) -> Float64:
+def within_rows(carrier: Carrier, row: int, rows: Ids) -> Float64:
+    """T1 of one row of the item against some rows of others, in the carrier's probe; pixels, signed."""
     part = carrier.part
     return within_channel_radii(
         part.seen.probe.z,
@@ -112,7 +113,7 @@ def _within(carrier: _Carrier, row: int, rows: Ids) -> Float64:
     )
 
 
-def _hidden(parts: Sequence[Part], carriers: Sequence[_Carrier | None], margin: float, error: float) -> float:
+def _hidden(parts: Sequence[Part], carriers: Sequence[Carrier | None], margin: float, error: float) -> float:
     """How far everything that is not listed stays behind."""
     leads = [math.inf]
     for part, carrier in zip(parts, carriers, strict=True):
@@ -120,11 +121,12 @@ def _hidden(parts: Sequence[Part], carriers: Sequence[_Carrier | None], margin: 
         if far is None:
             continue
         lead = float(half_leads(margin, error, replace(far, growth=_growth(parts, far)))[0])
-        leads.append(max(lead, *(_hidden_within(carrier, int(row), far) for row in carrier.own)) if carrier else lead)
+        leads.append(max(lead, *(hidden_within(carrier, int(row), far) for row in carrier.own)) if carrier else lead)
     return min(leads)
 
 
-def _hidden_within(carrier: _Carrier, row: int, far: Margins) -> float:
+def hidden_within(carrier: Carrier, row: int, far: Margins) -> float:
+    """The same against everything that is not listed there."""
     part, around = carrier.part, carrier.surroundings
     z, winner = part.seen.probe.z, part.rows.numbers[row]
     _, farthest = distance_bounds(z, winner[None], "cosine")

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import ImageRejected
+from ..core.errors import ImageRejected, UsageError
 from ..core.rounded import budget_text
 from ..core.units import Radius, Unit
 from ..images.decode import DecodedImage, load
+from ..images.families.asked import AskedFamily
 from .answer import Answer
 from .channel import Float64
 from .engine import Engine
+from .ranges.prove import prove_ranges
 
 BATCH_PIXELS = 16_000_000
 """Decoded pixels held at once; as float64 they take 24 bytes each."""
@@ -40,6 +42,7 @@ def query_files(
     certify: bool = False,
     eps: float | None = None,
     unit: Unit = "rmse",
+    against: Sequence[AskedFamily] = (),
     batch_size: int = 16,
 ) -> Iterator[Outcome]:
     """Answer query files in order; a bad file is reported and the rest goes on.
@@ -51,8 +54,11 @@ def query_files(
         certify: also prove radii.
         eps: budget for the verdict, in ``unit``; None for the verdict on the query as it is.
         unit: l2 (pixels), rmse (8-bit levels) or psnr (dB).
+        against: families of edits of which the answer is proved too, with ``eps`` on top, which they need.
         batch_size: queries per float32 search; fewer where the images are large.
     """
+    if against and eps is None:
+        raise UsageError("edits are proved with a change of at most eps on top: give eps, or 0")
     loaded = ((path, _load(engine, path)) for path in paths)
     for batch in _batches(loaded, batch_size):
         images = [image for _, image in batch if isinstance(image, DecodedImage)]
@@ -63,7 +69,12 @@ def query_files(
         answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
             refused = image if isinstance(image, ImageRejected) else None
-            yield Outcome(path, None if refused else next(answers), refused)
+            answer = None if refused else next(answers)
+            if against and answer is not None and isinstance(image, DecodedImage):
+                assert eps is not None, "checked above"
+                proof = prove_ranges(engine, image.pixels, answer, against, eps=eps, unit=unit)
+                answer = replace(answer, against=proof)
+            yield Outcome(path, answer, refused)
 
 
 def asked_words(eps: float | None, unit: Unit) -> str | None:

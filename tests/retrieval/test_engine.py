@@ -163,7 +163,7 @@ def test_stored_views_find_a_mirrored_query(corpus, tmp_path):
 
 QUERY_KEYS = {
     *("schema", "query", "width", "height", "model", "snapshot", "verdict", "matches", "certificate", "withheld"),
-    *("point_verdict", "verdict_because", "eps", "copy", "not_a_copy", "k", "thresholds", "seconds"),
+    *("point_verdict", "verdict_because", "eps", "copy", "not_a_copy", "k", "thresholds", "seconds", "against"),
 }
 MATCH_KEYS = {
     *("rank", "id", "path", "score", "distance", "top1", "topk", "copy"),

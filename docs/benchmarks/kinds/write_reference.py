@@ -1,0 +1,107 @@
+"""Thin what was embedded and write the reference sets that come with the package."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from embedding import MODELS, embedders
+from retr.embedding.contract import Embedder
+from retr.embedding.places import weights_folder
+from retr.indexer.neighbours import measure_near
+from retr.indexer.reference import SUFFIX, Rate, Reference, encode, write_reference
+from retr.indexer.row_codes import decode
+
+Float32 = npt.NDArray[np.float32]
+BUDGET = {"retr_s": (4000, 9000), "block-means": (1500, 4400)}
+"""Vectors of photographs, and of made kinds: what 8 MB hold. Photographs lie so far apart that more of them change
+little: with 500, 1,000, 2,000 and 4,000 of them the median gap of another is 0.62, 0.60, 0.58, 0.57 (retr_s) and 1.01,
+0.98, 0.96, 0.93 (block-means)."""
+SAME = 0.02
+"""Radians within which two vectors are one picture."""
+SHARE = {"retr_s": 0.65, "block-means": 0.70}
+"""Chosen by ``measure.py choose``; see docs/benchmarks/verdicts.md."""
+CERTAIN = 0.4
+LIKE = 0.99
+RATES: dict[str, Rate | None] = {"retr_s": None, "block-means": None}
+
+
+def write_all(out: Path) -> None:
+    """Both sets, from all pieces in a folder."""
+    kinds, rows = read(out)
+    for model in embedders():
+        reference = thinned(model, kinds, rows[model.name])
+        path = weights_folder() / f"{model.name}{SUFFIX}"
+        digest = write_reference(path, reference)
+        print(f"{path.name}: {len(reference.kind)} vectors, {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {digest}")
+
+
+def read(out: Path) -> tuple[npt.NDArray[np.str_], dict[str, Float32]]:
+    """Kinds, and rows per model, of all pictures that no model finds flat."""
+    pieces = [np.load(path) for path in sorted(out.glob("*.npz"))]
+    kinds = np.concatenate([piece["kind"] for piece in pieces])
+    rows = {name: np.concatenate([piece[name] for piece in pieces]) for name in MODELS}
+    good = np.all([np.isfinite(part).all(axis=1) for part in rows.values()], axis=0)
+    return kinds[good], {name: part[good] for name, part in rows.items()}
+
+
+def thinned(model: Embedder, kinds: npt.NDArray[np.str_], rows: Float32) -> Reference:
+    """As many as the budget allows: photographs, and each made kind alike."""
+    photographs, made = BUDGET[model.name]
+    chosen = _apart(rows, np.concatenate([_first(kinds == "photograph", photographs), _in_turn(kinds, made)]))
+    names = ["photograph", *sorted(set(kinds[chosen].tolist()) - {"photograph"})]
+    codes = encode(rows[chosen], "cosine")
+    near = measure_near(decode(codes, "int8", where=model.name), "cosine")
+    gaps = near[kinds[chosen] == "photograph"]
+    counts = {name: int((kinds[chosen] == name).sum()) for name in names}
+    return Reference(
+        model=model.name,
+        model_digest=model.digest,
+        score="cosine",
+        codes=codes,
+        kind=np.array([names.index(kind) for kind in kinds[chosen].tolist()], dtype=np.uint8),
+        near=near,
+        kinds=tuple(names),
+        share=SHARE[model.name],
+        certain=CERTAIN,
+        typical=_rounded(np.median(gaps)),
+        farthest=_rounded(np.quantile(gaps, LIKE)),
+        rate=RATES[model.name],
+        notes={
+            "counts": counts,
+            "made_by": "docs/benchmarks/kinds/make_reference.py",
+            "card": "docs/models/reference.md",
+        },
+    )
+
+
+def _rounded(value: np.floating) -> float:
+    return math.floor(1e4 * float(value)) / 1e4
+
+
+def _first(of_kind: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(of_kind)[:most]
+
+
+def _in_turn(kinds: npt.NDArray[np.str_], most: int) -> npt.NDArray[np.int64]:
+    """One of each made kind after the other, until there are enough."""
+    order = np.zeros(len(kinds), dtype=np.int64)
+    for kind in sorted(set(kinds.tolist())):
+        places = np.flatnonzero(kinds == kind)
+        order[places] = np.arange(len(places))
+    made = np.flatnonzero(kinds != "photograph")
+    return made[np.argsort(order[made], kind="stable")][:most]
+
+
+def _apart(rows: Float32, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Without those that show the same as one before."""
+    kept = np.ones(len(chosen), dtype=np.bool_)
+    own = rows[chosen]
+    for start in range(0, len(chosen), 1024):
+        near = own[start : start + 1024] @ own.T > math.cos(SAME)
+        for place in range(len(near)):
+            kept[start + place] = not (near[place, : start + place] & kept[: start + place]).any()
+    return chosen[kept]

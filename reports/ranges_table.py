@@ -1,0 +1,81 @@
+"""Families of edits in the terminal: how much of each the verdict and first place are proved of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from ..core.names import shown
+from ..core.rounded import budget_text, lower_text, upper_text
+from ..retrieval.ranges.result import FamilyProof, RangeProof, Reach
+from .kinds import COUNT, NAME, SECONDS, percent
+from .table import Column, Table
+from .terminal import drawn, say
+
+COLUMNS = (
+    Column("edits", NAME, lambda one: one.asked),
+    Column("verdict", NAME, lambda one: reach_words(one, one.verdict)),
+    Column("first", NAME, lambda one: reach_words(one, one.first)),
+    Column("members", COUNT, lambda one: one.members),
+    Column("network", COUNT, lambda one: one.evaluations),
+    Column("s", SECONDS, lambda one: one.seconds),
+)
+
+
+def print_ranges(proof: RangeProof, out: Console, *, asked: str | None) -> None:
+    """A table of the families, the sentence that is proved, and what ended each range.
+
+    Args:
+        proof: of one query.
+        out: where to print.
+        asked: the budget in words, as it was given.
+    """
+    out.print(drawn(Table.of(COLUMNS, proof.families)))
+    for line in lines(proof, asked):
+        say(out, line, on_one_line=True)
+
+
+def lines(proof: RangeProof, asked: str | None) -> Iterator[str]:
+    """What is said under the table."""
+    yield sentence(proof, asked)
+    for family in proof.families:
+        for part, reach in (("verdict", family.verdict), ("first place", family.first)):
+            for stop in reach.stops[:2]:
+                rival = f"; nearest competitor {shown(stop.rival)}" if stop.rival else ""
+                yield f"{family.family}: {part} not proved at {stop.at}{rival}"
+        yield f"{family.family} is made by: {family.program}"
+
+
+def sentence(proof: RangeProof, asked: str | None) -> str:
+    """What "proved" means in the table."""
+    on_top = "" if asked is None else f", with any change up to {asked} on top"
+    claim = proof.claim
+    if claim.verdict == "copy":
+        return f"proved: every edit in the range is found to be a copy of {shown(str(claim.path))}{on_top}"
+    if claim.verdict == "not-a-copy":
+        return f"proved: every edit in the range is found to be no copy of anything in the index{on_top}"
+    return f"proved: {shown(str(claim.path))} stays first for every edit in the range{on_top}"
+
+
+def reach_words(family: FamilyProof, reach: Reach) -> str:
+    """A cell: all of it, from where to where, which share, or nothing."""
+    if reach.withheld is not None:
+        return "withheld"
+    if reach.whole:
+        return "all"
+    if reach.low is None or reach.high is None:
+        return f"{percent(reach.share)} of the edits" if reach.share > 0.0 else "nothing"
+    return ", ".join(
+        f"{_low(low, span[0])}..{_high(high, span[1])}"
+        for low, high, span in zip(reach.low, reach.high, family.span, strict=True)
+    )
+
+
+def _low(value: float, asked: float) -> str:
+    """The lower end, never lower than what is proved."""
+    return budget_text(value) if value == asked else upper_text(value)
+
+
+def _high(value: float, asked: float) -> str:
+    return budget_text(value) if value == asked else lower_text(value)

@@ -1,0 +1,95 @@
+"""A cover of finitely many members: representatives, each with all members that its proof reaches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...images.families.family import Finite
+from ..evidence import Ids
+from .claim import Part
+from .front import Front
+from .judge import Judge
+from .members import Members
+from .standing import Standing
+
+FIRST, MORE = 2, 8
+"""Representatives at a time: at first, and then."""
+
+
+@dataclass(frozen=True)
+class Covered:
+    """What a search found.
+
+    Attributes:
+        fronts: per claim.
+        standings: of representatives where a claim failed, by (claim, member).
+        cells: representatives that the proof uses.
+    """
+
+    fronts: dict[Part, Front]
+    standings: dict[tuple[Part, int], Standing]
+    cells: int
+
+
+def cover_members(family: Finite, members: Members, judge: Judge, parts: Sequence[Part]) -> Covered:
+    """Try representatives until every member is proved, has failed itself, or lies behind one that has.
+
+    Args:
+        family: whose members they are.
+        members: resized.
+        judge: of the query.
+        parts: the claims that can be tried.
+    """
+    side, near = _places(family)
+    judge.rounding = members.rounding
+    found = Covered({part: Front(part, side, near) for part in parts}, {}, 0)
+    cells, batch = 0, FIRST
+    while (wanted := _wanted(found.fronts)).any():
+        chosen = spread(np.flatnonzero(wanted), near, batch)
+        needed = [part for part in parts if found.fronts[part].open[chosen].any()]
+        for place, standing in zip(chosen, judge.stand(members.images(chosen), needed), strict=True):
+            cells += _try(found, members, int(place), standing, needed)
+        batch = MORE
+    return Covered(found.fronts, found.standings, cells)
+
+
+def _wanted(fronts: dict[Part, Front]) -> np.ndarray:
+    return np.logical_or.reduce([front.open for front in fronts.values()]) if fronts else np.zeros(0, dtype=bool)
+
+
+def _try(found: Covered, members: Members, place: int, standing: Standing, needed: Sequence[Part]) -> int:
+    """Mark what one representative proves; whether it proved anything new."""
+    fronts = [found.fronts[part] for part in needed]
+    among = np.flatnonzero(np.logical_or.reduce([~front.proved for front in fronts]))
+    among = np.union1d(among, [place])
+    moves, gained = members.moves(place, among), False
+    for front in fronts:
+        holds = standing.holds(front.part, moves)
+        gained = gained or bool((holds & ~front.proved[among]).any())
+        front.proved[among] |= holds
+        if not front.proved[place]:
+            front.failed[place] = True
+            found.standings[front.part, place] = standing
+    return int(gained)
+
+
+def _places(family: Finite) -> tuple[np.ndarray, np.ndarray]:
+    """Side of the identity and distance from it, per member."""
+    if not family.ordered:
+        return np.zeros(len(family)), np.zeros(len(family))
+    away = family.values - family.identity
+    largest = np.abs(away).max(initial=0.0) or 1.0
+    return np.where(away < 0.0, -1.0, 1.0), np.abs(away) / largest
+
+
+def spread(places: Ids, near: np.ndarray, count: int) -> Ids:
+    """Some of these members, evenly spread over them from the identity outwards, the nearest among them."""
+    ordered = places[np.argsort(near[places], kind="stable")]
+    if len(ordered) <= count:
+        return ordered
+    picks = [0, *(math.floor((at + 0.5) * len(ordered) / count) for at in range(1, count))]
+    return ordered[picks]

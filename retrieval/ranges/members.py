@@ -1,0 +1,138 @@
+"""The members of a finite family as a proof sees them: resized, and how far each is from any other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ...certificates.edit_ranges import Moves, cover_radius
+from ...core.errors import UsageError
+from ...images.families.family import Finite
+from ..channel import Float64
+from ..evidence import Ids
+from .optics import Optics
+
+LARGEST_FAMILY = 4_000_000_000
+"""Pixels of all members together beyond which a family is not made."""
+_BATCH_VALUES = 20_000_000
+
+Budget = Callable[[int], float]
+"""Number of values of an image → ε as an ℓ2 norm."""
+
+
+class Members(Protocol):
+    """All members of a family, which may be too many to be kept."""
+
+    @property
+    def rounding(self) -> list[float]:
+        """Per optic, a bound on the error of any member's resize."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was made."""
+        ...
+
+    def images(self, places: Ids) -> list[Float64]:
+        """Per optic, (b, 3·h·w) of some of them."""
+        ...
+
+    def moves(self, place: int, among: Ids) -> Moves:
+        """How far some members are from this one, an adversary's change included."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What depends on the size of each member alone.
+
+    Attributes:
+        resize: (n, p) ρ; budget: (n,) ε in ℓ2; rounding: per optic.
+    """
+
+    resize: Float64
+    budget: Float64
+    rounding: list[float]
+
+    @staticmethod
+    def of(optics: Optics, sizes: np.ndarray, budget: Budget) -> Sizes:
+        """Of members of these sizes, (n, 2)."""
+        distinct, place = np.unique(sizes, axis=0, return_inverse=True)
+        pairs = [(int(height), int(width)) for height, width in distinct]
+        norms = np.stack([optics.norms(size) for size in pairs])
+        budgets = np.array([budget(3 * height * width) for height, width in pairs])
+        return Sizes(norms[place.ravel()], budgets[place.ravel()], optics.rounding(pairs))
+
+    def moves(self, distances: Sequence[Float64], among: Ids, of_probe: Sequence[int]) -> Moves:
+        """From distances per optic, rounded up."""
+        covered = np.stack([distances[optic] for optic in of_probe], axis=1)
+        return Moves(covered, self.resize[among], self.budget[among])
+
+
+@dataclass(frozen=True)
+class MadeMembers:
+    """Every member is made, resized and kept so.
+
+    Attributes:
+        seen: per optic, (n, 3·h·w).
+        digest: over the pixels of all of them, in order.
+    """
+
+    optics: Optics
+    sizes: Sizes
+    seen: tuple[Float64, ...]
+    digest: str
+
+    @staticmethod
+    def of(family: Finite, optics: Optics, budget: Budget) -> MadeMembers:
+        """Make them.
+
+        Raises:
+            UsageError: there are too many for images of this size.
+        """
+        pixels = int((family.sizes[:, 0] * family.sizes[:, 1]).sum())
+        if pixels > LARGEST_FAMILY:
+            raise UsageError(f"{family.name}: {len(family)} members of {pixels} pixels together are too many to make")
+        digest = hashlib.sha256()
+        parts = [_see(family, optics, run, digest.update) for run in _runs(family.sizes)]
+        seen = tuple(np.concatenate(one) for one in zip(*parts, strict=True))
+        return MadeMembers(optics, Sizes.of(optics, family.sizes, budget), seen, digest.hexdigest())
+
+    @property
+    def rounding(self) -> list[float]:
+        """See :class:`Members`."""
+        return self.sizes.rounding
+
+    def images(self, places: Ids) -> list[Float64]:
+        """See :class:`Members`."""
+        return [one[places] for one in self.seen]
+
+    def moves(self, place: int, among: Ids) -> Moves:
+        """See :class:`Members`."""
+        pairs = zip(self.seen, self.rounding, strict=True)
+        distances = [cover_radius(one[among] - one[place], rounding=rounding) for one, rounding in pairs]
+        return self.sizes.moves(distances, among, self.optics.of_probe)
+
+
+def _runs(sizes: np.ndarray) -> list[range]:
+    """Consecutive members of one size, few enough to be held at once."""
+    runs, start = [], 0
+    for at in range(1, len(sizes) + 1):
+        values = 3 * int(sizes[start, 0]) * int(sizes[start, 1]) * (at - start + 1)
+        if at == len(sizes) or (sizes[at] != sizes[start]).any() or values > _BATCH_VALUES:
+            runs.append(range(start, at))
+            start = at
+    return runs
+
+
+def _see(family: Finite, optics: Optics, run: range, digest: Callable[[bytes], object]) -> list[Float64]:
+    levels = np.empty((len(run), *(int(side) for side in family.sizes[run.start]), 3))
+    for at, place in enumerate(run):
+        pixels = family.make(place)
+        digest(pixels.tobytes())
+        levels[at] = pixels
+    return optics.see(levels)
