@@ -9,6 +9,7 @@ import typer
 
 from .options import (
     CORES,
+    REJECTED,
     DeviceOption,
     FormatOption,
     ModelsOption,
@@ -112,3 +113,5 @@ def bench_copies(
     if result.summary.refuted:
         note(f"{result.summary.refuted} claims refuted by brute force; see {result.records}")
         raise typer.Exit(1)
+    if result.absent:
+        raise typer.Exit(REJECTED)

@@ -32,7 +32,7 @@ class AuditResult:
         folder: where the records are, and what the paths of images in them are relative to.
         records: the Parquet file.
         summary: computed from the records alone.
-        skipped: reason → how many inputs were left out.
+        skipped: reason → how many inputs, or systems that cannot be had here, were left out.
         skipped_paths: each of them with its reason.
         seconds: wall time, of all sittings.
     """
@@ -80,7 +80,7 @@ def run_attack_eval(
     if not place.finished:
         with worker_threads() as pool:
             sitting = AuditRun(engine, plan, lineup, place, progress=progress or Silent())
-            sitting.run(sources, tuple(skipped.paths), pool)
+            sitting.run(sources, (*lineup.left_out, *skipped.paths), pool)
     records = FORMAT.read(place.records)
     left_out = tuple((path, reason) for path, reason in records.facts["skipped"])
     reasons = dict(Counter(reason for _, reason in left_out))

@@ -20,11 +20,11 @@ from PIL import Image
 from rich.console import Console
 
 from retr.attacks.media import Bytes, as_pixels
-from retr.core.errors import IntegrityError, ModelError, UsageError
+from retr.core.errors import IntegrityError, UsageError, WeightsUnavailable
 from retr.core.units import Radius
 from retr.embedding.model_file import load_model, save_model
-from retr.evaluation.copies import bench as copy_bench
-from retr.evaluation.copies import queries
+from retr.evaluation.copies import asking, queries
+from retr.evaluation.copies import index as copy_index
 from retr.evaluation.copies.bench import CopyResult, run_copy_bench
 from retr.evaluation.copies.plan import CopyPlan
 from retr.evaluation.copies.records import FORMAT, SCHEMA
@@ -186,7 +186,7 @@ class TestLaws:
 
     def test_claims_were_recomputed_by_brute_force(self, result: CopyResult) -> None:
         line = result.summary.systems[0]
-        assert 0 < line.checked <= copy_bench.CHECKS
+        assert 0 < line.checked <= asking.CHECKS
         assert result.summary.refuted == 0
 
     def test_a_query_answered_alone_gets_the_recorded_radius(self, result: CopyResult) -> None:
@@ -337,13 +337,29 @@ class TestBaselines:
         with pytest.raises(UsageError, match="4 negatives cannot support"):
             system.calibrate([negatives], fpr=0.1)
 
-    def test_a_missing_package_is_named(self, plan: CopyPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_baseline_that_cannot_be_had_is_left_out_with_the_reason(
+        self, plan: CopyPlan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def absent(pixels: Bytes) -> np.ndarray:
             raise ImportError("No module named 'pdqhash'")
 
+        describe = copy_index.describe_channel
+
+        def described(spec: str, **told: Any) -> Any:
+            if spec not in plan.models:
+                raise WeightsUnavailable(f"{spec}: its weights are not here")
+            return describe(spec, **told)
+
         monkeypatch.setitem(baselines.HASHES, "pdq", baselines.Hash("pdq", 256, absent, "pdqhash"))
-        with pytest.raises(ModelError, match=r"pip install 'retr\[baselines\]'"):
-            run_copy_bench(replace(plan, baselines=("pdq",)), Quiet())
+        monkeypatch.setattr(copy_index, "describe_channel", described)
+        chosen = replace(plan, baselines=("pdq", "timm:resnet50"), families=("identity",))
+        result = run_copy_bench(chosen, Quiet())
+        assert [line.system for line in result.summary.systems] == ["block-means"]
+        assert set(result.absent) == {"pdq", "timm:resnet50"}
+        needed = "pdq needs pdqhash: pip install 'retr[baselines]' (No module named 'pdqhash')"
+        assert result.skipped == {needed: 1, "timm:resnet50: its weights are not here": 1}
+        with pytest.raises(WeightsUnavailable, match="timm:resnet50"):
+            run_copy_bench(replace(plan, models=("timm:resnet50",), families=("identity",)), Quiet())
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, fault: Callable[[EngineSystem, Match], Match]) -> None:
