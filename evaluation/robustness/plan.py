@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from ...attacks.registry import find_attack
 from ...core.errors import UsageError
 from ...core.units import Unit, to_l2
 from ...images.edits import EDITS
-from ..shared.attacking import Keep, check_keep
+from ..shared.plans import Keep, check_counts, check_keep, check_sizes, plain
 from ..systems.retrieval_losses import GOALS, Goal
 
 NO_EDIT = "identity"
@@ -118,27 +117,15 @@ class AuditPlan:
 
     def as_json(self) -> dict[str, Any]:
         """All that a query's records depend on, in plain values: what a resumed run must agree in."""
-        values = asdict(self)
-        for name in ("out", "seconds", "command", "resume"):
-            del values[name]
-        return {**values, "truth": None if self.truth is None else str(self.truth), "edits": self.chosen_edits}
+        return {**plain(self, "out", "seconds", "command", "resume"), "edits": self.chosen_edits}
 
 
 def _check_amounts(plan: AuditPlan) -> None:
-    levels = plan.levels
-    if not levels or not all(math.isfinite(level) and level > 0 for level in levels):
-        raise UsageError(f"budgets must be numbers above 0, got {', '.join(map(str, levels)) or 'none'}")
-    if len(set(levels)) != len(levels):
-        raise UsageError("a budget is given twice")
-    if plan.sample is not None and plan.sample < 1:
-        raise UsageError(f"sample must be at least 1, got {plan.sample}")
+    check_sizes("budgets", plan.levels)
+    check_counts(sample=plan.sample, batch_size=plan.batch_size)
+    check_counts(0, seed=plan.seed, gallery=plan.gallery)
     if plan.seconds is not None and not plan.seconds > 0:
         raise UsageError(f"a time limit must be above 0 seconds, got {plan.seconds}")
-    if plan.seed < 0 or plan.batch_size < 1 or plan.gallery < 0:
-        raise UsageError(
-            "the seed must be ≥ 0, the batch size ≥ 1 and the gallery ≥ 0, "
-            f"got {plan.seed}, {plan.batch_size} and {plan.gallery}"
-        )
     _ = plan.effort  # checks itself
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from ..shared.attacking import Keep, is_kept, keep
+from ..shared.attacking import is_kept, keep
+from ..shared.plans import Keep
 from .cases import Case
 
 IMAGES = "images"

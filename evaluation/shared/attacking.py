@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,13 +18,11 @@ from ...attacks.harness import Effort, Outcome, Subject, run_attack
 from ...attacks.media import Distance, Pixels
 from ...attacks.registry import Attack
 from ...attacks.target import Target
-from ...core.errors import UsageError
 from ...core.files import digest_json, sync_file
 from ...images.policy import DecodePolicy
+from .plans import Keep
 
 V = TypeVar("V")
-Keep = Literal["none", "alarms", "all"]
-"""Which saved images to keep."""
 SIZES = ("l2", "linf", "rmse", "psnr", "changed_001", "changed_01", "changed_03")
 """How far a saved image is, in the columns that every audit records."""
 
@@ -105,16 +103,6 @@ def sizes_of(distance: Distance) -> dict[str, Any]:
 def seed_of(*about: Any, digits: int = 15) -> int:
     """A seed for everything random in one attack: the same whatever else is attacked."""
     return int(digest_json(list(about))[:digits], 16)
-
-
-def check_keep(keep: str) -> None:
-    """Refuse what is none of :data:`Keep`.
-
-    Raises:
-        UsageError: naming it.
-    """
-    if keep not in get_args(Keep):
-        raise UsageError(f"keep takes {', '.join(get_args(Keep))}, got {keep!r}")
 
 
 def is_kept(keep: Keep, *, alarm: bool) -> bool:

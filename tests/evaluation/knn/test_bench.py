@@ -227,7 +227,7 @@ def test_budgets_and_refusals(folder):
     assert Budget("rmse", 255.0).l2(100) == pytest.approx(10.0)
     for changes, message in (
         ({"k": 0}, "k must be at least 1"),
-        ({"rmse": (0.0,)}, "rmse takes finite sizes above 0"),
+        ({"rmse": (0.0,)}, "rmse takes different numbers above 0"),
         ({"limit": 0}, "limit must be at least 1"),
         ({"batch": 0}, "batch must be at least 1"),
     ):

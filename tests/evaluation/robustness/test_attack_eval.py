@@ -226,7 +226,7 @@ def test_collision_with_a_chosen_item(index, tmp_path):
     [
         ({"budgets": ()}, "budgets"),
         ({"budgets": (1.0, -1.0)}, "above 0"),
-        ({"budgets": (1.0, 1.0)}, "twice"),
+        ({"budgets": (1.0, 1.0)}, "different numbers"),
         ({"attacks": ("nope",)}, "apgd-l2"),
         ({"attacks": ()}, "at least one"),
         ({"edits": ("nope",)}, "jpeg"),

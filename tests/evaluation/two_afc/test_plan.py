@@ -143,7 +143,7 @@ def test_presets_say_what_is_not_said() -> None:
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"data": ()}, "at least one data set"),
+        ({"data": ()}, "data needs one name or more"),
         ({"metrics": ("l2", "l2")}, "name l2 twice"),
         ({"attacks": ("pdg",)}, "no attack setting is called pdg"),
         ({"attacks": ("transfer-stadv",)}, "transfer_from"),
