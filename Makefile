@@ -4,6 +4,7 @@
 #   make test    set up, and pass the tests
 #   make check   set up, lint, types, the import contract, the documentation's commands, and the tests
 #   make mutants  one token changed at a time: which changes does no test notice? COUNT=n, and DRAW=n for others
+#   make fuzz-images  mutated image files through the isolated decoder and an index; COUNT=n, and DRAW=n for others
 #   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check check-long lint types imports docs constraints mutants clean
+.PHONY: help set-up demo test check check-long lint types imports docs constraints mutants fuzz-images clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -117,6 +118,11 @@ DRAW  ?= 0
 # Changes one token at a time in a copy of the project, and fails if the tests notice fewer than 95 in 100.
 mutants: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m mutants --count $(COUNT) --seed $(DRAW)
+
+# COUNT=5000 files take about eight minutes on two cores.
+fuzz-images: COUNT = 5000
+fuzz-images: $(READY)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m fuzz_images --count $(COUNT) --seed $(DRAW)
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

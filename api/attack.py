@@ -182,7 +182,7 @@ def attack(
     game = _game(target, pictures, references, loss, score, place, algorithm)
     effort = Effort(steps, restarts, stop_on_success and game.at_stake, loss_queries)
     run = _Run(algorithm, game, place, effort, seed, batch_size)
-    budgets = [_budget(algorithm, eps, unit, picture.pixels.size) for picture in pictures]
+    budgets = [_budget(algorithm, eps, unit, picture.size) for picture in pictures]
     if loss is None and references is None and isinstance(target, Model) and place.dtype == torch.float64:
         asked = zip(pictures, budgets, strict=True)
         game.allow([_provable(target, algorithm, picture, budget) for picture, budget in asked])
@@ -240,7 +240,7 @@ class _Run:
             raise UsageError(f"batch_size must be at least 1, got {self.batch_size}")
         shapes: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for row, picture in enumerate(pictures):
-            shapes[picture.pixels.shape].append(row)
+            shapes[picture.given.shape].append(row)
         for rows in shapes.values():
             yield from (rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size))
 
@@ -352,11 +352,11 @@ def _budget(algorithm: Attack, eps: float, unit: str, values: int) -> float:
 
 def _provable(model: Model, algorithm: Attack, picture: Picture, budget: float) -> float:
     """How far the embedding as computed can move within the attack's ball; 0 where nothing is proved."""
-    height, width, _ = picture.pixels.shape
+    height, width, _ = picture.given.shape
     bound, error = model.bound(height, width), model.forward_error(height, width)
     if bound is None or error is None:
         return 0.0
-    return bound.value * reach_of(budget, algorithm.norm, picture.pixels.size) * (1.0 + 1e-12) + 2.0 * error.value
+    return bound.value * reach_of(budget, algorithm.norm, picture.size) * (1.0 + 1e-12) + 2.0 * error.value
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..core.errors import ImageRejected, UsageError
-from ..images.colour import MODES, parted, to_srgb
+from ..images.colour import MODES
 from ..images.decode import decode, load
-from ..images.orientation import upright
+from ..images.pixels import shown_pixels, upright
 from ..images.policy import DecodePolicy
 from ..images.quiet import quiet
 from ..indexer.sources import path_to_text
@@ -30,11 +31,21 @@ class Picture:
 
     Attributes:
         name: its path, or what it is where it has none.
-        pixels: (H, W, 3) float64 in [0, 1].
+        given: (H, W, 3) uint8 levels, or float64 in [0, 1].
     """
 
     name: str
-    pixels: Float64
+    given: npt.NDArray[np.uint8] | Float64
+
+    @property
+    def pixels(self) -> Float64:
+        """(H, W, 3) float64 in [0, 1]: levels divided by 255."""
+        return self.given.astype(np.float64) / 255.0 if self.given.dtype == np.uint8 else self.given.astype(np.float64)
+
+    @property
+    def size(self) -> int:
+        """How many values it has."""
+        return self.given.size
 
 
 def is_many(image: object) -> bool:
@@ -58,11 +69,11 @@ def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
     """
     policy = policy or DecodePolicy()
     if isinstance(image, str | os.PathLike):
-        return Picture(path_to_text(image), _scaled(load(Path(image), policy=policy).pixels))
+        return Picture(path_to_text(image), load(Path(image), policy=policy).pixels)
     if isinstance(image, bytes | bytearray | memoryview):
-        return Picture(f"{len(image)} bytes", _scaled(decode(bytes(image), policy=policy).pixels))
+        return Picture(f"{len(image)} bytes", decode(bytes(image), policy=policy).pixels)
     if isinstance(image, Image.Image):
-        return Picture(_name(image), _scaled(_plain(image, policy)))
+        return Picture(_name(image), _plain(image, policy))
     if isinstance(image, np.ndarray):
         return Picture(f"array {'×'.join(map(str, image.shape))}", _checked(image))
     raise UsageError(
@@ -105,16 +116,12 @@ def _called(image: ImageLike) -> str:
     return path_to_text(image) if isinstance(image, str | os.PathLike) else type(image).__name__
 
 
-def _scaled(pixels: npt.NDArray[np.uint8]) -> Float64:
-    return pixels.astype(np.float64) / 255.0
-
-
-def _checked(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.floating]) -> Float64:
+def _checked(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.floating]) -> npt.NDArray[np.uint8] | Float64:
     shown = f"got {pixels.dtype} {pixels.shape}"
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise UsageError(f"an array is one image (H, W, 3), {shown}; several images go into a list")
     if pixels.dtype == np.uint8:
-        return _scaled(np.asarray(pixels, dtype=np.uint8))
+        return np.asarray(pixels, dtype=np.uint8)
     if not np.issubdtype(pixels.dtype, np.floating):
         raise UsageError(f"an array holds uint8 levels or floating values in [0, 1], {shown}")
     values = pixels.astype(np.float64)
@@ -136,12 +143,10 @@ def _plain(image: Image.Image, policy: DecodePolicy) -> npt.NDArray[np.uint8]:
     try:
         with quiet():
             image.load()
-            base, alpha = parted(image)
-            rgb = to_srgb(image, base, alpha, policy)
+            pixels = shown_pixels(image, policy, nullcontext)
     except (OSError, SyntaxError, ValueError) as error:
         raise _refused("decode", "corrupt", str(error)) from error
-    turned = rgb if image.format == "TIFF" else upright(rgb, image.info.get("exif"))
-    return np.asarray(turned)
+    return pixels if image.format == "TIFF" else upright(pixels, image.info.get("exif"))
 
 
 def _refused(stage: str, reason: str, detail: str) -> ImageRejected:

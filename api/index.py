@@ -55,6 +55,7 @@ def build(
     resume: bool = False,
     restart: bool = False,
     device: str = "auto",
+    isolate: bool = False,
     progress: Progress | bool = False,
 ) -> Index:
     """Index a corpus of images, and open the index. Files that an index holds unchanged are not embedded again.
@@ -77,6 +78,7 @@ def build(
         resume: go on with an interrupted run.
         restart: drop what an interrupted run had done.
         device: auto, cpu or cuda.
+        isolate: decode in processes that can be killed: for files from strangers.
         progress: True for a bar, or an object that is told.
 
     Returns:
@@ -97,6 +99,7 @@ def build(
         resume=resume,
         restart=restart,
         device=device,
+        isolate=isolate,
     )
     report = _index(corpus, Path(path), options, progress)
     return Index(Path(path), device=device, report=report)
@@ -372,7 +375,7 @@ class Index:
 
     def _answers(self, pictures: Sequence[Picture], asked: _Asked) -> Iterator[Answer]:
         for batch in _batches(pictures):
-            pixels = [picture.pixels for picture in batch]
+            pixels = [picture.given for picture in batch]
             budgets = [asked.budget(picture) for picture in batch]
             l2 = [None if budget is None else budget.l2 for budget in budgets]
             given = None if budgets[0] is None else budgets[0].given
@@ -410,7 +413,7 @@ class _Asked:
 
     def budget(self, picture: Picture) -> Radius | None:
         """The budget for an image of this size."""
-        return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.pixels.size)
+        return None if self.eps is None else Radius.asked(self.eps, self.unit, picture.size)
 
 
 def _asked(k: int, certify: bool, eps: float | None, unit: Unit, against: Sequence[str]) -> _Asked:
@@ -432,7 +435,7 @@ def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
     """Consecutive pictures, cut after so many of them or so many values."""
     batch: list[Picture] = []
     for picture in pictures:
-        values = sum(one.pixels.size for one in batch) + picture.pixels.size
+        values = sum(one.size for one in batch) + picture.size
         if batch and (len(batch) == QUERIES_AT_ONCE or values > VALUES_AT_ONCE):
             yield batch
             batch = []

@@ -13,6 +13,7 @@ from .options import (
     REJECTED,
     DeviceOption,
     FormatOption,
+    IsolateOption,
     ModelsOption,
     PretrainedOption,
     RowsOption,
@@ -51,6 +52,7 @@ def index(
     ] = False,
     max_pixels: Annotated[int | None, typer.Option(help="Refuse larger images [default: the decode policy's].")] = None,
     device: DeviceOption = "auto",
+    isolate: IsolateOption = False,
     form: FormatOption = "table",
 ) -> None:
     """Index a corpus of images. Unchanged files of an earlier run are not embedded again."""
@@ -75,6 +77,7 @@ def index(
         prune=prune,
         prune_all=prune_all,
         device=device,
+        isolate=isolate,
     )
     with stoppable("what was done is kept: go on with --resume"), ProgressBar("indexing", "images") as bar:
         report = build_index(corpus, index_path(output), options, bar)

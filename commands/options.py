@@ -53,6 +53,10 @@ ThresholdsOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 WorkersOption = Annotated[int, typer.Option("--workers", help="Decoding threads.")]
+IsolateOption = Annotated[
+    bool,
+    typer.Option("--isolate", help="Decode in processes that can be killed: for files from strangers."),
+]
 RunResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run of the folder.")]
 KeepOption = Annotated[str, typer.Option("--keep", help="Which adversarial images to keep: none, alarms or all.")]
 

@@ -9,12 +9,13 @@ import typer
 
 from ..core.errors import CertificateWithheld, UsageError
 from .inputs import Input, image_inputs
-from .options import REJECTED, DeviceOption, FormatOption, IndexOption, index_path
+from .options import REJECTED, DeviceOption, FormatOption, IndexOption, IsolateOption, index_path
 from .output import note
 
 if TYPE_CHECKING:
     from ..core.units import Unit
     from ..images.families.asked import AskedFamily
+    from ..images.isolated import Decoder
     from ..retrieval.engine import Engine
     from ..retrieval.query import Outcome
 
@@ -54,6 +55,7 @@ def query(
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
     device: DeviceOption = "auto",
+    isolate: IsolateOption = False,
     form: FormatOption = "table",
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does.
@@ -61,6 +63,7 @@ def query(
     One record for each image, in the order named, also for those that cannot be read.
     """
     from ..core.units import check_unit
+    from ..images.isolated import decoder
     from ..retrieval.engine import Engine
 
     home, unit_name = index_path(index), check_unit(unit)
@@ -71,7 +74,8 @@ def query(
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
-    run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, against=families))
+    with decoder(isolate, 1) as decode:
+        run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, against=families, decode=decode))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
     if run.refused:
@@ -94,14 +98,23 @@ def _families(texts: Sequence[str]) -> list[AskedFamily]:
 
 
 def _outcomes(
-    engine: Engine, inputs: list[Input], *, k: int, eps: float | None, unit: Unit, against: Sequence[AskedFamily]
+    engine: Engine,
+    inputs: list[Input],
+    *,
+    k: int,
+    eps: float | None,
+    unit: Unit,
+    against: Sequence[AskedFamily],
+    decode: Decoder,
 ) -> Iterator[Outcome]:
     """One for each input, in order."""
     from ..retrieval.each import answer_each
     from ..retrieval.query import Outcome, query_files
 
     answered = answer_each(
-        lambda paths: query_files(engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit, against=against),
+        lambda paths: query_files(
+            engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit, against=against, decode=decode
+        ),
         [one.path for one in inputs if one.refused is None],
     )
     for one in inputs:

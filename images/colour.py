@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from .policy import DecodePolicy
+from .policy import Colour, DecodePolicy
 
 MODES = frozenset(
     {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB"}
@@ -40,36 +40,41 @@ def parted(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return (image.convert("L") if mode == "1" else image), None
 
 
-def to_srgb(image: Image.Image, base: Image.Image, alpha: Image.Image | None, policy: DecodePolicy) -> Image.Image:
-    """Scale 16-bit grey, apply the colour profile, lay the result over the background.
+def to_srgb(
+    part: Image.Image, base: Image.Image, alpha: Image.Image | None, *, source: Image.Image, policy: DecodePolicy
+) -> tuple[Image.Image, Image.Image | None]:
+    """Scale 16-bit grey and apply the colour profile.
 
     Args:
-        image: as loaded; its profile and tags say what its numbers mean.
-        base: colour part of :func:`parted`.
+        part: some rows of the image as loaded, or all of them.
+        base: colour part of :func:`parted`, of these rows.
         alpha: mask of :func:`parted`.
-        policy: gives the background and the cap on the profile's size.
+        source: the whole image; its profile and tags say what its numbers mean.
+        policy: gives the cap on the profile's size.
 
     Returns:
-        An RGB image of the same size; the very object where it was plain RGB already.
+        An RGB image of the part's size, the very object where it was plain RGB already; and what is transparent of it.
     """
     if base.mode.startswith("I;16"):
-        base, alpha = _sixteen_bit(image)
-    base = _managed(base, image.info.get("icc_profile"), policy)
-    if alpha is None:
-        return base
-    canvas = Image.new("RGB", base.size, policy.background)
-    canvas.paste(base, mask=alpha)
+        base, alpha = _sixteen_bit(part, source)
+    return _managed(base, source.info.get("icc_profile"), policy), alpha
+
+
+def laid_on(rgb: Image.Image, alpha: Image.Image, background: Colour) -> Image.Image:
+    """An RGB image over one colour, by its mask."""
+    canvas = Image.new("RGB", rgb.size, background)
+    canvas.paste(rgb, mask=alpha)
     return canvas
 
 
-def _sixteen_bit(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+def _sixteen_bit(part: Image.Image, source: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """16-bit (or 12-bit TIFF) grey scaled to 8 bits, v·255/65535 rounded; Pillow's own conversion clips instead."""
-    deep = np.asarray(image).astype(np.uint32)
-    full = (1 << min(16, _tag(image, _TIFF_BITS, 16))) - 1
+    deep = np.asarray(part).astype(np.uint32)
+    full = (1 << min(16, _tag(source, _TIFF_BITS, 16))) - 1
     grey = ((np.minimum(deep, full) * 255 + full // 2) // full).astype(np.uint8)
-    if _tag(image, _TIFF_PHOTOMETRIC, 1) == 0:  # white is zero; Pillow inverts 8-bit images only
+    if _tag(source, _TIFF_PHOTOMETRIC, 1) == 0:  # white is zero; Pillow inverts 8-bit images only
         grey = 255 - grey
-    clear = image.info.get("transparency")
+    clear = source.info.get("transparency")
     alpha = Image.fromarray(np.where(deep == clear, 0, 255).astype(np.uint8)) if isinstance(clear, int) else None
     return Image.fromarray(grey), alpha
 

@@ -26,12 +26,13 @@ The format is told by content, so a wrong extension does no harm. What is decode
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
@@ -52,13 +53,18 @@ from PIL import (
 
 from ..core.errors import ImageRejected, UsageError
 from ..core.files import sha256_bytes
-from .colour import MODES, parted, to_srgb
+from .colour import MODES
 from .containers import check_container, ends_early
+from .frames import ANIMATED, first_shown
 from .identify import identify
-from .orientation import upright
+from .jpeg_end import endless_jpeg
+from .pixels import Pixels, is_flat, shown_pixels, upright
 from .policy import DecodePolicy
 from .quiet import quiet
 
+NOTES = {"no-end-marker": "a JPEG without its end marker: nothing else of it is missing"}
+"""What may be wrong with a file that is accepted."""
+_HASHED_AT_ONCE = 2**24
 BOMB_RATIO = 1000
 """Pixels per byte of file beyond which an oversized image is called a bomb; photographs have fewer than 100."""
 
@@ -87,12 +93,14 @@ class DecodedImage:
         format: one of :data:`retr.images.identify.FORMATS`.
         byte_count: size of the file.
         bytes_sha256: hex SHA-256 of the file's bytes.
+        note: what is wrong with the file although its pixels are whole: a name of :data:`NOTES`; None for nothing.
     """
 
     pixels: npt.NDArray[np.uint8]
     format: str
     byte_count: int
     bytes_sha256: str
+    note: str | None = None
 
     @property
     def width(self) -> int:
@@ -107,7 +115,16 @@ class DecodedImage:
     @cached_property
     def pixels_sha256(self) -> str:
         """Hex SHA-256 of the shape and the pixels: equal for files that decode alike, whatever their bytes."""
-        return sha256_bytes(f"{self.height}x{self.width}x3:".encode() + self.pixels.tobytes())
+        return pixels_digest(self.pixels)
+
+
+def pixels_digest(pixels: npt.NDArray[np.uint8]) -> str:
+    """Hex SHA-256 of the shape and the values of (H, W, 3) pixels."""
+    digest = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}x3:".encode())
+    rows = max(1, _HASHED_AT_ONCE // pixels[:1].size)
+    for top in range(0, len(pixels), rows):
+        digest.update(np.ascontiguousarray(pixels[top : top + rows]).data)
+    return digest.hexdigest()
 
 
 def load(path: Path, *, policy: DecodePolicy) -> DecodedImage:
@@ -133,8 +150,9 @@ def decode(data: bytes, *, policy: DecodePolicy) -> DecodedImage:
     opener = _opener(found, data)
     check_container(found, data, policy)
     with quiet():
-        rgb = _decoded(found, opener, data, policy)
-    return DecodedImage(pixels=np.asarray(rgb), format=found, byte_count=len(data), bytes_sha256=sha256_bytes(data))
+        pixels, note = _decoded_or_mended(found, opener, data, policy)
+    pixels.setflags(write=False)
+    return DecodedImage(pixels, found, len(data), sha256_bytes(data), note)
 
 
 def read_image_file(path: Path, *, policy: DecodePolicy) -> bytes:
@@ -197,20 +215,38 @@ def _heif_opener(data: bytes) -> _Opener:
     return HeifImageFile
 
 
-def _decoded(found: str, opener: _Opener, data: bytes, policy: DecodePolicy) -> Image.Image:
-    """Open, check what the header declares, then decode the first frame and bring it to upright sRGB."""
-    with _pillow(found, data):
+def _decoded_or_mended(found: str, opener: _Opener, data: bytes, policy: DecodePolicy) -> tuple[Pixels, str | None]:
+    """The pixels, and a note where the file lacks only its end."""
+    try:
+        return _decoded(found, opener, data, policy), None
+    except ImageRejected as why:
+        if not (why.reason == "truncated" and found == "JPEG" and policy.looks_further):
+            raise
+        pixels = endless_jpeg(data, lambda whole: _decoded(found, opener, whole, policy))
+        if pixels is None:
+            raise
+        return pixels, "no-end-marker"
+
+
+def _decoded(found: str, opener: _Opener, data: bytes, policy: DecodePolicy) -> Pixels:
+    """Open, check what the header declares, then decode what stands for the file and bring it to upright sRGB."""
+    guard = partial(_pillow, found, data)
+    with guard():
         image = opener(BytesIO(data))
     _check_header(image, data, policy)
-    with _pillow(found, data):
-        image.load()
-        base, alpha = parted(image)
+    size, exif = image.size, image.info.get("exif")
     try:
-        rgb = to_srgb(image, base, alpha, policy)
+        with guard():
+            image.load()
+        pixels = shown_pixels(image, policy, guard)
+        if found in ANIMATED and policy.looks_further and is_flat(pixels):
+            pixels = first_shown(image, pixels, policy, guard, lambda frame: _check_header(frame, data, policy))
+        exif = image.info.get("exif", exif)
+        del image  # its memory, before the pixels are turned
         # Pillow turns TIFF by itself while loading; doing it again would undo it.
-        return rgb if found == "TIFF" else upright(rgb, image.info.get("exif"))
+        return pixels if found == "TIFF" else upright(pixels, exif)
     except MemoryError as error:
-        detail = f"{found}: no memory for {image.width} × {image.height} pixels"
+        detail = f"{found}: no memory for {size[0]} × {size[1]} pixels"
         raise ImageRejected(stage="decode", reason="out-of-memory", detail=detail, byte_count=len(data)) from error
 
 

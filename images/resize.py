@@ -25,6 +25,10 @@ Size = tuple[int, int]
 """(height, width)."""
 _BLOCK = 8
 """Output rows computed together: each block multiplies only the source rows that it touches."""
+_WHOLE = 2**21
+"""Values of an 8-bit image that is turned into floating numbers as a whole: 16 MB as float64."""
+_AT_ONCE = 2**24
+"""Values of a larger one turned into floating numbers at a time, at most: 128 MB as float64."""
 _UNDERFLOW = 2.0**-500
 """More than every product lost below the float64 range adds up to."""
 
@@ -114,6 +118,29 @@ class Resize:
         wide = _times([m.to(x) for m in self._bands(1, x.dtype)], tall.mT, self._starts(1))  # n w h
         return wide.mT.reshape(*x.shape[:-2], *self.target)
 
+    def apply_levels(self, levels: npt.NDArray[np.uint8], dtype: torch.dtype) -> Tensor:
+        """Resize an 8-bit image, taken as levels/255: :meth:`apply` without the whole image in floating numbers.
+
+        A large image is taken some rows at a time: those that one block of output rows touches. Products and their
+        order are those of :meth:`apply`, and ``rounding`` holds for any order.
+
+        Args:
+            levels: (H, W, 3) uint8.
+            dtype: float32 or float64, of the arithmetic.
+
+        Returns:
+            (3, h, w).
+
+        Raises:
+            UsageError: for another size or dtype.
+        """
+        if levels.size <= _WHOLE or levels.shape[:2] != self.source:
+            return self.apply(_scaled(levels, dtype))
+        bands, starts = self._bands(0, dtype), self._starts(0)
+        tall = [_rows_times(m, levels[at : at + m.shape[1]]) for m, at in zip(bands, starts, strict=True)]
+        wide = _times(list(self._bands(1, dtype)), torch.cat(tall, dim=1).mT, self._starts(1))  # 3 w h
+        return wide.mT
+
     def _bands(self, axis: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The matrix of one axis cut into blocks of rows, each without the columns that are zero in all of them."""
         return (self._bands32 if dtype == torch.float32 else self._bands64)[axis]
@@ -202,6 +229,22 @@ def _cut(matrix: npt.NDArray[np.float64]) -> list[tuple[int, npt.NDArray[np.floa
         used = np.flatnonzero(rows.any(axis=0))
         cuts.append((int(used[0]), rows[:, used[0] : used[-1] + 1].copy()))
     return cuts
+
+
+def _rows_times(band: Tensor, rows: npt.NDArray[np.uint8]) -> Tensor:
+    """A block of output rows from the source rows that it touches, some columns at a time: → (3, t, W)."""
+    columns = max(256, _AT_ONCE // (3 * len(rows)) // 256 * 256)
+    parts = [
+        torch.bmm(band.expand(3, *band.shape), _scaled(rows[:, left : left + columns], band.dtype))
+        for left in range(0, rows.shape[1], columns)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
+def _scaled(levels: npt.NDArray[np.uint8], dtype: torch.dtype) -> Tensor:  # h w 3 -> 3 h w
+    """Levels as numbers in [0, 1]."""
+    kind = np.float32 if dtype == torch.float32 else np.float64
+    return torch.from_numpy(levels.transpose(2, 0, 1).astype(kind, order="C")).div_(255.0).to(dtype)
 
 
 def _times(bands: list[Tensor], planes: Tensor, starts: tuple[int, ...]) -> Tensor:

@@ -17,6 +17,7 @@ from ..core.errors import IndexStateError, UsageError
 from ..core.parallel import in_order
 from ..core.progress import Progress
 from ..embedding.contract import Embedder
+from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
 from .embed import embed_batch
@@ -65,9 +66,9 @@ def build_index(source: str, index: Path, options: IndexOptions, progress: Progr
         restart=options.restart,
         segment_rows=options.segment_rows,
     )
-    with writer:
+    with writer, decoder(options.isolate, options.workers) as decode:
         _check_same(writer.snapshot, base, index)
-        return _Run(writer, options, corpus, embedders, progress).go()
+        return _Run(writer, options, corpus, embedders, progress, decode).go()
 
 
 def _require_room(index: Path) -> None:
@@ -95,12 +96,14 @@ class _Run:
         corpus: Corpus,
         embedders: tuple[Embedder, ...],
         progress: Progress,
+        decode: Decoder,
     ) -> None:
         self.writer, self.options, self.corpus, self.embedders = writer, options, corpus, embedders
         self.progress = progress
         self.report = IndexReport(index=str(writer.index))
         policy = DecodePolicy.from_json(dict(writer.snapshot.policy))
-        self.recipe = Recipe(policy, VIEW_SETS[writer.snapshot.views], tuple({e.input_size for e in embedders}))
+        sizes = tuple({embedder.input_size for embedder in embedders})
+        self.recipe = Recipe(policy, VIEW_SETS[writer.snapshot.views], sizes, decode)
         self.held = writer.held  # as the run finds it: commits on the way change nothing for files not looked at yet
         self.gone = self._gone() if options.prune or options.prune_all else []
 
@@ -116,6 +119,7 @@ class _Run:
             files = [o for o in outcomes if isinstance(o, Prepared)]
             changed = [file for file in files if not self._same_content(file, todo[file.path])]
             self.report.skipped += len(files) - len(changed)
+            self.report.notes += [(file.path, file.note) for file in changed if file.note is not None]
             self._store(changed, [o for o in outcomes if isinstance(o, Refused)])
             self._time(outcomes)
             self.progress.advance(len(outcomes))

@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 from ..core.errors import IntegrityError
 from ..core.files import sha256_bytes
 
+BLANK = "blank"
+"""View of the one row of an image that has no direction: it is found by its pixels, and no part of what is searched."""
+
 ROW_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),

@@ -1,4 +1,9 @@
-"""Bulk embedding: prepared files are embedded in batches, channel by channel."""
+"""Bulk embedding: prepared files are embedded in batches, channel by channel.
+
+| reason | stage | what it means |
+|---|---|---|
+| `not-finite` | embed | an embedding of the image holds a number that is not finite |
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,8 @@ import torch
 
 from ..core.errors import ImageRejected
 from ..embedding.contract import Embedder
+from .blank import direction
+from .catalog import BLANK
 from .prepare import Prepared, Recipe, Refused
 
 
@@ -32,20 +39,51 @@ class Embedded:
 def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe: Recipe) -> Embedded:
     """Embed every view of every file in every channel.
 
-    A file whose unedited view has no direction (cosine) or no finite embedding in some channel is refused; another
-    view of it with that fault is only left out.
+    A file whose unedited view has no finite embedding in some channel is refused. One that float32 cannot tell from a
+    flat one is embedded again in float64; where that gives a cosine no direction either, the file is stored as blank:
+    one row that is no part of what is searched. Another view with such a fault is only left out.
     """
     names = [view.name for view in recipe.views]
     per_channel = [_rows(files, len(names), embedder) for embedder in embedders]
+    finite = np.ones(len(files), dtype=np.bool_)
     usable = np.ones((len(files), len(names)), dtype=np.bool_)
     for rows, embedder in zip(per_channel, embedders, strict=True):
+        finite &= np.isfinite(rows[:, 0]).all(axis=-1)
         usable &= _usable(rows, embedder)
-    good = usable[:, 0]
-    refused = [Refused(file.path, _why(file)) for file, fine in zip(files, good, strict=True) if not fine]
-    usable &= good[:, None]
-    kept = [(files[i], names[v]) for i, v in np.argwhere(usable)]
+    blank = {
+        place
+        for place in np.flatnonzero(finite & ~usable[:, 0])
+        if not _look_again(files[place], place, per_channel, embedders, recipe)
+    }
+    usable[finite, 0] = True
+    usable &= finite[:, None]
+    usable[sorted(blank), 1:] = False
+    for rows in per_channel:
+        rows[sorted(blank), 0] = np.eye(1, rows.shape[-1])[0]  # any number serves: nothing is ever compared with it
+    refused = [Refused(file.path, _why(file)) for file, fine in zip(files, finite, strict=True) if not fine]
+    kept = [(files[i], BLANK if i in blank else names[v]) for i, v in np.argwhere(usable)]
     vectors = [_stored(rows[usable], embedder) for rows, embedder in zip(per_channel, embedders, strict=True)]
     return Embedded(kept, vectors, refused)
+
+
+def _look_again(
+    file: Prepared,
+    place: int,
+    per_channel: Sequence[npt.NDArray[np.float64]],
+    embedders: Sequence[Embedder],
+    recipe: Recipe,
+) -> bool:
+    """Put the float64 embeddings of an image that is all but flat in place; False where it has no direction."""
+    image = file.again(recipe)
+    if image is None:
+        return False
+    for rows, embedder in zip(per_channel, embedders, strict=True):
+        if not _usable(rows[place, :1], embedder)[0]:
+            found = direction(embedder, image.pixels)
+            if found is None:
+                return False
+            rows[place, 0] = found
+    return True
 
 
 def _rows(files: Sequence[Prepared], views: int, embedder: Embedder) -> npt.NDArray[np.float64]:  # files views dim
@@ -75,15 +113,15 @@ def _usable(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np
 
 
 FLAT = 1e-3
-"""Least length of a certified embedding that has a direction. A flat image comes out of the float32 resize as noise of
-about 1e-5; one value of a 256-pixel image changed by one level moves a 1-Lipschitz embedding by about 1e-3."""
+"""Least length of a certified embedding whose direction float32 tells. A flat image comes out of the float32 resize as
+noise of about 1e-5; one value of a 256-pixel image changed by one level moves a 1-Lipschitz embedding by about 1e-3."""
 
 
 def _why(file: Prepared) -> ImageRejected:
     return ImageRejected(
         stage="embed",
-        reason="zero-embedding",
-        detail="the image is flat for this embedder (or its embedding is not finite): cosine needs a direction",
+        reason="not-finite",
+        detail="the embedding of the image holds a number that is not finite",
         byte_count=file.byte_count,
     )
 

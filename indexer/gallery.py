@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,8 @@ class Gallery:
         snapshot: what was opened.
         catalog: one row per stored row, in global row order.
         stores: the rows of each channel.
-        live: (rows,) False for tombstoned rows.
+        live: (rows,) False for tombstoned rows and for those of blank images: they are not searched.
+        blank: numbers of the rows of blank images, which have no direction and are found by their pixels alone.
         table: which item each row is of, and which rows each item has.
         content: what is known of the bytes behind all of this.
     """
@@ -36,6 +38,7 @@ class Gallery:
     catalog: pa.Table
     stores: tuple[RowStore, ...]
     live: npt.NDArray[np.bool_]
+    blank: Ids
     table: Items
     content: ContentCheck
 
@@ -56,6 +59,25 @@ class Gallery:
     def paths_of(self, item: int) -> tuple[str, ...]:
         """Files of one item, in row order."""
         return tuple(dict.fromkeys(self.catalog["path"].take(pa.array(self.table.rows_of(item))).to_pylist()))
+
+    def files_of(self, item: int, row: int) -> list[dict[str, object]]:
+        """Catalog rows of an item's files, one each: that of a given row first, then in row order.
+
+        The others are shown by the view that the given row is of, where they have it.
+        """
+        own = self.describe(row)
+        rows = self.table.rows_of(item)
+        if len(rows) == 1:
+            return [own]
+        found = {str(own["path"]): own}
+        for one in self.catalog.take(pa.array(rows)).to_pylist():
+            if str(one["path"]) not in found or (one["view"] == own["view"] and one["path"] != own["path"]):
+                found[str(one["path"])] = one
+        return list(found.values())
+
+    def blank_with(self, pixels_sha256: str) -> list[dict[str, object]]:
+        """Catalog rows of the blank images with these pixels, in row order."""
+        return [row for row in map(self.describe, self.blank.tolist()) if row["pixels_sha256"] == pixels_sha256]
 
     def originals(self) -> Ids:
         """Global numbers of the live rows that hold an unedited view."""
@@ -79,11 +101,12 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     catalog = _read_catalogs(index, snapshot)
     if catalog.num_rows != snapshot.rows:
         raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
-    live = _live(catalog, snapshot)
+    live, blank = ~_named(catalog, snapshot, snapshot.tombstones), _named(catalog, snapshot, snapshot.blank)
     stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
     if not rows:
         _check_sizes(index, snapshot)
-    return Gallery(snapshot, catalog, stores, live, Items.of(catalog["pixels_sha256"], live), content)
+    table = Items.of(catalog["pixels_sha256"], live)
+    return Gallery(snapshot, catalog, stores, live, np.flatnonzero(blank), table, content)
 
 
 def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:
@@ -115,14 +138,14 @@ def _read_catalogs(index: Path, snapshot: Snapshot) -> pa.Table:
     return pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
 
 
-def _live(catalog: pa.Table, snapshot: Snapshot) -> npt.NDArray[np.bool_]:
-    live = np.ones(catalog.num_rows, dtype=np.bool_)
+def _named(catalog: pa.Table, snapshot: Snapshot, by_segment: Mapping[str, Sequence[str]]) -> npt.NDArray[np.bool_]:
+    """(rows,) whether each row is of an item that is named for its segment."""
+    found = np.zeros(catalog.num_rows, dtype=np.bool_)
     start = 0
     for segment in snapshot.segments:
-        gone = snapshot.tombstones.get(segment.id, ())
-        if gone:
+        named = by_segment.get(segment.id, ())
+        if named:
             ids = catalog["id"].slice(start, segment.rows)
-            dead = pc.is_in(ids, value_set=pa.array(gone, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
-            live[start : start + segment.rows] = ~dead.to_numpy()
+            found[start : start + segment.rows] = pc.is_in(ids, value_set=pa.array(named, pa.string())).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
         start += segment.rows
-    return live
+    return found

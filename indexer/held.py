@@ -30,7 +30,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The live items of a snapshot, in row order.
+    """The items of a snapshot, blank ones too, in row order.
 
     Attributes:
         table: id, path, bytes, mtime_ns, bytes_sha256 and pixels_sha256 as in the catalog, ``rows`` (stored for the
@@ -103,7 +103,7 @@ def read_held(index: Path, snapshot: Snapshot) -> Held:
     Raises:
         IntegrityError: a catalog is missing, damaged, or has another number of rows than the snapshot says.
     """
-    tables = [_live_items(index, segment, snapshot.tombstones.get(segment.id, ())) for segment in snapshot.segments]
+    tables = [_live_items(index, segment, snapshot.removed(segment.id)) for segment in snapshot.segments]
     return Held(pa.concat_tables([_SCHEMA.empty_table(), *tables]).unify_dictionaries())
 
 

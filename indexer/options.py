@@ -38,6 +38,7 @@ class IndexOptions:
         resume: go on with an unfinished run.
         restart: drop an unfinished run.
         device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
+        isolate: decode in processes that can be killed (``images.isolated``), for files from strangers.
     """
 
     models: tuple[str, ...] | None = None
@@ -53,6 +54,7 @@ class IndexOptions:
     resume: bool = False
     restart: bool = False
     device: str = "auto"
+    isolate: bool = False
 
 
 @dataclass
@@ -66,6 +68,7 @@ class IndexReport:
         replaced: files whose older content was replaced.
         pruned: items forgotten because their file is gone.
         dropped: items forgotten because their file holds no acceptable image any more; it is among the rejected.
+        notes: (path, what is wrong with it) of files that are indexed all the same; see ``images.decode.NOTES``.
         seconds: share of work by stage; decode and resize are summed over workers.
     """
 
@@ -86,6 +89,7 @@ class IndexReport:
         default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)
     )
     reasons: dict[str, int] = field(default_factory=dict)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
 def check_options(options: IndexOptions) -> None:
@@ -136,14 +140,25 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     held = {channel.rows for channel in current.channels}
     if options.rows is not None and held != {options.rows}:
         raise UsageError(f"this index stores {', '.join(sorted(held))} rows, not {options.rows}; use another index")
-    if options.policy is not None and current.policy_digest != options.policy.digest:
-        raise UsageError("this index was built with another decode policy; use another index")
+    if options.policy is not None:
+        _check_policy(current, options.policy)
     if options.models is not None:
         asked = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
         if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
             names = ", ".join(c.name for c in current.channels)
             raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another index")
     return current
+
+
+def _check_policy(current: Snapshot, asked: DecodePolicy) -> None:
+    """An index keeps the rules that it was made by; the limits asked for must be its own."""
+    same = asked.under_rules(int(current.policy.get("version", 0)) or asked.version)
+    if current.policy_digest != same.digest:
+        held = f"{current.policy_digest[:16]} (max_pixels {current.policy.get('max_pixels')})"
+        raise UsageError(
+            f"this index was built with the decode policy {held}, not {same.digest[:16]} "
+            f"(max_pixels {same.max_pixels}); use another index"
+        )
 
 
 def _check_channels(channels: Sequence[ChannelSpec]) -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.errors import ImageRejected
-from ..images.decode import DecodedImage
+from ..images.decode import DecodedImage, decode
+from ..images.isolated import Decoder
 from ..images.policy import DecodePolicy
 from ..images.resize import resize_operator
 from ..images.views import Pixels, View
@@ -22,11 +23,12 @@ from .sources import Entry, file_stamp, text_to_path
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to do with every file: the decode policy, the views, and the input sizes the channels need."""
+    """What to do with every file: the decode policy, the views, the input sizes the channels need, and the decoder."""
 
     policy: DecodePolicy
     views: tuple[View, ...]
     sizes: tuple[tuple[int, int], ...]
+    decode: Decoder = decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Prepared:
 
     Attributes:
         inputs: input size → (views, 3, h, w) float32.
+        note: what is wrong with the file although its pixels are whole: see ``images.decode.NOTES``.
+        entry: where it was read, to be read again.
     """
 
     path: str
@@ -48,6 +52,15 @@ class Prepared:
     inputs: dict[tuple[int, int], Tensor]
     decode_s: float = 0.0
     resize_s: float = 0.0
+    note: str | None = None
+    entry: Entry | None = None
+
+    def again(self, recipe: Recipe) -> DecodedImage | None:
+        """The image once more; None where its file holds something else by now."""
+        if self.entry is None:
+            return None
+        image = self.entry.attempt(recipe.policy, recipe.decode)
+        return image if isinstance(image, DecodedImage) and image.bytes_sha256 == self.bytes_sha256 else None
 
     def row(self, view: str) -> CatalogRow:
         """What the catalog says of one of its views."""
@@ -87,7 +100,7 @@ def prepare_entry(entry: Entry, recipe: Recipe) -> Prepared | Refused:
     """Decode, view and resize one listed image."""
     began = time.perf_counter()
     try:
-        image = entry.load(recipe.policy)
+        image = entry.load(recipe.policy, recipe.decode)
         pixels_sha256 = image.pixels_sha256
     except ImageRejected as why:
         return Refused(entry.name, why, time.perf_counter() - began)
@@ -106,6 +119,8 @@ def prepare_entry(entry: Entry, recipe: Recipe) -> Prepared | Refused:
         inputs=inputs,
         decode_s=decoded - began,
         resize_s=resized - decoded,
+        note=image.note,
+        entry=entry,
     )
 
 
@@ -143,13 +158,9 @@ def reduced(pixels: Pixels, recipe: Recipe) -> Pixels:
 
 
 def _resize(pixels: Pixels, size: tuple[int, int]) -> Tensor:  # 3 h w
-    return resize_operator((pixels.shape[0], pixels.shape[1]), size).apply(_to_tensor(pixels))
+    return resize_operator((pixels.shape[0], pixels.shape[1]), size).apply_levels(pixels, torch.float32)
 
 
 def _quick(views: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:  # v 3 h w
     small = np.stack([np.asarray(view.resize((size[1], size[0]), Image.Resampling.BILINEAR)) for view in views])
     return torch.from_numpy(small.transpose(0, 3, 1, 2).astype(np.float32, order="C")).div_(255.0)
-
-
-def _to_tensor(pixels: np.ndarray) -> Tensor:  # h w 3 uint8 -> 3 h w float32 in [0, 1]
-    return torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32, order="C")).div_(255.0)

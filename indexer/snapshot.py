@@ -24,7 +24,9 @@ SCHEMA_LOCAL = "retr.index/3"
 """As 2, and a threshold may be local. Written only where one is."""
 SCHEMA_TOLD = "retr.index/4"
 """As 3, and the user may have told something of the items: labels, and which are one. Written only where so."""
-_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD)
+SCHEMA_BLANK = "retr.index/5"
+"""As 4, and some items have no direction: ``blank``. Written only where there are such."""
+_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class Snapshot:
     """The whole state of an index at one commit.
 
     Attributes:
-        tombstones: segment id → ids of items in it that are no longer part of the gallery.
+        tombstones: segment id → ids of items in it whose rows are no part of the gallery that is searched.
+        blank: those of them that are still items of the index: images without a direction, found by their pixels alone.
         labels: SHA-256 of the table of labels (``indexer.labels``); None where nothing is labelled.
         declared: SHA-256 of the table of pictures that were declared to be one item (``indexer.declared``); None where
             only equal pixels are.
@@ -108,6 +111,11 @@ class Snapshot:
     created: str = ""
     labels: str | None = None
     declared: str | None = None
+    blank: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def removed(self, segment: str) -> frozenset[str]:
+        """Ids of a segment's items that were taken out of the index."""
+        return frozenset(self.tombstones.get(segment, ())).difference(self.blank.get(segment, ()))
 
     @property
     def id(self) -> str:
@@ -129,17 +137,26 @@ class Snapshot:
 
 
 def _plain(snapshot: Snapshot) -> dict[str, Any]:
-    told = {name: digest for name in TOLD if (digest := getattr(snapshot, name)) is not None}
-    return told | {
-        "policy": dict(snapshot.policy),
-        "policy_digest": snapshot.policy_digest,
-        "views": snapshot.views,
-        "channels": [_plain_channel(channel) for channel in snapshot.channels],
-        "segments": [{**asdict(s), "files": dict(s.files)} for s in snapshot.segments],
-        "tombstones": {key: sorted(ids) for key, ids in sorted(snapshot.tombstones.items()) if ids},
-        "parent": snapshot.parent,
-        "created": snapshot.created,
-    }
+    told: dict[str, Any] = {name: digest for name in TOLD if (digest := getattr(snapshot, name)) is not None}
+    blank = _plain_ids(snapshot.blank)
+    return (
+        told
+        | ({"blank": blank} if blank else {})
+        | {
+            "policy": dict(snapshot.policy),
+            "policy_digest": snapshot.policy_digest,
+            "views": snapshot.views,
+            "channels": [_plain_channel(channel) for channel in snapshot.channels],
+            "segments": [{**asdict(s), "files": dict(s.files)} for s in snapshot.segments],
+            "tombstones": _plain_ids(snapshot.tombstones),
+            "parent": snapshot.parent,
+            "created": snapshot.created,
+        }
+    )
+
+
+def _plain_ids(by_segment: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    return {key: sorted(ids) for key, ids in sorted(by_segment.items()) if ids}
 
 
 TOLD = ("labels", "declared")
@@ -149,6 +166,8 @@ TOLD = ("labels", "declared")
 def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
+    if any(snapshot.blank.values()):
+        return SCHEMA_BLANK
     if any(getattr(snapshot, name) is not None for name in TOLD):
         return SCHEMA_TOLD
     if any(channel.threshold is not None and channel.threshold.offset is not None for channel in channels):
@@ -197,9 +216,12 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         created=data["created"],
         labels=data.get("labels"),
         declared=data.get("declared"),
+        blank={key: tuple(ids) for key, ids in data.get("blank", {}).items()},
     )
     check_types(snapshot)
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
+    for key, ids in snapshot.blank.items():
+        _must(set(ids) <= set(snapshot.tombstones.get(key, ())), "blank items that are searched in", key)
     for name in TOLD:
         digest = getattr(snapshot, name)
         _must(digest is None or _DIGEST.fullmatch(digest), name, digest)

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from ..core.errors import ImageRejected, IntegrityError, UsageError
 from ..images.decode import DecodedImage, decode, read_image_file
+from ..images.isolated import Decoder
 from ..images.names import is_image_name
 from ..images.policy import DecodePolicy
 
@@ -70,7 +71,7 @@ class Entry:
             return read_image_file(text_to_path(self.name), policy=policy)
         return _piece(text_to_path(self.shard), self.offset, self.size)
 
-    def load(self, policy: DecodePolicy) -> DecodedImage:
+    def load(self, policy: DecodePolicy, decode: Decoder = decode) -> DecodedImage:
         """Read and decode.
 
         Raises:
@@ -78,10 +79,10 @@ class Entry:
         """
         return decode(self.read(policy), policy=policy)
 
-    def attempt(self, policy: DecodePolicy) -> DecodedImage | ImageRejected:
+    def attempt(self, policy: DecodePolicy, decode: Decoder = decode) -> DecodedImage | ImageRejected:
         """The image, or why it is none."""
         try:
-            return self.load(policy)
+            return self.load(policy, decode)
         except ImageRejected as why:
             return why
 

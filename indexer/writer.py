@@ -15,7 +15,7 @@ import numpy as np
 from ..core.errors import IndexStateError, UsageError
 from ..core.files import canonical_json, write_atomically
 from . import staging as stage
-from .catalog import as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
+from .catalog import BLANK, as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
 from .embed import Embedded
 from .gaps import write_gaps
 from .held import Places, read_held
@@ -316,7 +316,7 @@ class Writer:
         self._removed, self._bad = set(), set()
 
     def _replace_snapshot(self, gone: Places) -> None:
-        tombstones = self._tombstones(gone)
+        tombstones, blank = self._tombstones(gone), self._still_blank(gone)
         segments, left = self.snapshot.segments, self.held.without(gone)
         staging = self._staging
         if staging is not None and (staging.rows or staging.rejects):
@@ -324,7 +324,11 @@ class Writer:
             rows = mark_duplicates(staging.rows, known)
             segments = (*segments, stage.seal(staging, self.index, rows, place=len(segments)))
             left = left.plus(rows, segments[-1].id)
-        grown = replace(self.snapshot, segments=segments, tombstones=tombstones, parent=self._parent, created="")
+            new = tuple(sorted({str(row["id"]) for row in rows if row["view"] == BLANK}))
+            tombstones[segments[-1].id] = blank[segments[-1].id] = new
+        grown = replace(
+            self.snapshot, segments=segments, tombstones=tombstones, blank=blank, parent=self._parent, created=""
+        )
         self.snapshot = commit(self.index, replace(grown, channels=renew_thresholds(self.index, grown)))
         self._committed, self.held = True, left
         if staging is not None:
@@ -335,6 +339,13 @@ class Writer:
         for segment, ids in self.held.by_segment(gone).items():
             merged.setdefault(segment, set()).update(ids)
         return {segment: tuple(sorted(ids)) for segment, ids in merged.items()}
+
+    def _still_blank(self, gone: Places) -> dict[str, tuple[str, ...]]:
+        left = self.held.by_segment(gone)
+        return {
+            segment: tuple(sorted(set(ids).difference(left.get(segment, ()))))
+            for segment, ids in self.snapshot.blank.items()
+        }
 
 
 def _all(places: Places, wanted: Sequence[str], what: str) -> Places:

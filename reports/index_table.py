@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
 
+from ..core.names import shown
 from ..core.rounded import budget_text, nearest_text, upper_text
+from ..images.decode import NOTES
 from .kinds import NAME, counted
 from .table import Column, Table
 from .terminal import drawn, facts
@@ -34,6 +37,9 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
     for reason, count in sorted(report["reasons"].items(), key=lambda pair: -pair[1]):
         yield "rejected", f"{count} × {reason}"
+    for note, count in Counter(note for _, note in report["notes"]).items():
+        first = next(path for path, one in report["notes"] if one == note)
+        yield "noted", f"{count} × {note}, such as {shown(first)}: {NOTES[note]}"
 
 
 def _forgotten(report: Mapping[str, Any]) -> Iterator[str]:

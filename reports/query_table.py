@@ -16,10 +16,11 @@ from ..core.rounded import upper_text
 from ..core.units import Radius
 from ..indexer.sources import text_to_path
 from ..retrieval.answer import Answer, Match
-from ..retrieval.answering import NOT_ASKED
+from ..retrieval.answering import NOT_ASKED, PIXELS
 from .numbers import radius_inline, radius_lines
 from .ranges_table import print_ranges
 
+SAME_PIXELS = "whose pixels are the same"
 NOT_PROVED = "by the threshold alone; how far it holds is proved with --certify"
 
 
@@ -76,7 +77,8 @@ def verdict_words(answer: Answer, asked: str | None = None) -> str:
 def _copy(answer: Answer) -> str:
     """Which item it is a copy of, and how far; a copy of *something* may be proved farther than of any one item."""
     if answer.copy is None:
-        return f"{_point(answer)}, {NOT_PROVED}"
+        same = [match for match in answer.matches if match.channel == PIXELS]
+        return f"{_point(answer)}, {SAME_PIXELS if same else NOT_PROVED}"
     proved = [(match.copy.l2, -match.rank, match) for match in answer.matches if match.copy is not None]
     best = max(proved, key=lambda entry: entry[:2])[2] if proved else None
     least = 0.0 if answer.eps is None else answer.eps.l2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +13,14 @@ from ..core.rounded import budget_text, radius_text
 from ..core.units import Radius
 from ..indexer.gallery import Gallery
 from ..indexer.snapshot import Threshold
+from ..indexer.sources import file_stamp, text_to_path
 from .answer import Answer, Match, VerdictName
 from .channel import Channel
 from .probe import Query
 from .ranking import RankedItem, Ranking
 
+PIXELS = "pixels"
+"""Named as the channel of a match that was found by its pixels' SHA-256."""
 NOT_ASKED = "not asked for (certify)"
 
 
@@ -41,10 +45,43 @@ class Answering:
     eps: float | None = None
     asked: str | None = None
 
-    def refuse(self, why: str) -> Answer:
-        """The answer to a query that cannot be compared at all."""
-        verdict: VerdictName = "undecided" if why_uncertified(self.channels) is None else "uncertified"
-        return replace(self._blank(), verdict=verdict, verdict_because=why, withheld=why)
+    def refuse(self, why: str, *, same: Sequence[Mapping[str, object]] = ()) -> Answer:
+        """The answer to a query that cannot be compared at all.
+
+        Args:
+            why: it cannot.
+            same: catalog rows of images with its very pixels: it is a copy of them, whatever the network sees in it.
+        """
+        uncertified = why_uncertified(self.channels)
+        if not same:
+            verdict: VerdictName = "undecided" if uncertified is None else "uncertified"
+            return replace(self._blank(), verdict=verdict, verdict_because=why, withheld=why)
+        because = f"{why}: the match has the same pixels, by their SHA-256, and nothing is proved of changes"
+        return replace(
+            self._blank(),
+            verdict="copy" if uncertified is None else "uncertified",
+            verdict_because=uncertified,
+            point_verdict="copy",
+            matches=(self._same_pixels(same),),
+            withheld=because,
+        )
+
+    def _same_pixels(self, rows: Sequence[Mapping[str, object]]) -> Match:
+        """The match of images that were compared by their pixels alone."""
+        row, others = _there(rows)
+        alone = len(self.channels) == 1 and self.channels[0].score == "cosine"
+        return Match(
+            rank=1,
+            group=-1,
+            id=str(row["id"]),
+            path=str(row["path"]),
+            view=str(row["view"]),
+            score=1.0 if alone else 0.0,
+            distance=0.0,
+            channel=PIXELS,
+            accepted=True,
+            duplicates=others,
+        )
 
     def answer(self, ranking: Ranking) -> Answer:
         """The answer that a settled ranking gives."""
@@ -109,8 +146,8 @@ class Answering:
         return None if l2 is None else Radius(l2, self.query.values)
 
     def _match(self, number: int, item: RankedItem) -> Match:
-        row = self.gallery.describe(item.row)
         group = int(self.gallery.groups[item.row])
+        row, others = _there(self.gallery.files_of(group, item.row))
         return Match(
             rank=number,
             group=group,
@@ -124,7 +161,7 @@ class Answering:
             topk=self._radius(item.topk),
             copy=self._radius(item.copy or None),
             accepted=item.accepted,
-            duplicates=tuple(path for path in self.gallery.paths_of(group) if path != row["path"]),
+            duplicates=others,
         )
 
     def _certificate(self, ranking: Ranking) -> Certificate:
@@ -149,6 +186,18 @@ class Answering:
         """The id of the first row of the item that a row is of."""
         [first] = self.gallery.table.first_rows(self.gallery.groups[[row]])
         return str(self.gallery.describe(int(first))["id"])
+
+
+def _there(rows: Sequence[Mapping[str, object]]) -> tuple[Mapping[str, object], tuple[str, ...]]:
+    """Of files with the same pixels the one that is named, and the paths of the others.
+
+    The first one, unless its file is no longer there and another's is: one was moved, and the index not told yet.
+    """
+    named = rows[0]
+    if len(rows) > 1:
+        named = next((row for row in rows if file_stamp(text_to_path(str(row["path"]))) is not None), named)
+    paths = dict.fromkeys(str(row["path"]) for row in rows)
+    return named, tuple(path for path in paths if path != named["path"])
 
 
 def why_uncertified(channels: tuple[Channel, ...]) -> str | None:

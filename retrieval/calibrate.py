@@ -14,13 +14,12 @@ from ..indexer.gaps import measure_gaps
 from ..indexer.snapshot import Threshold
 from ..indexer.vectors import Float32
 from ..indexer.writer import Writer
-from .channel import Float64
+from .channel import Float64, Pixels
 from .conformal import set_offsets, set_thresholds
 from .engine import Engine
 from .index_source import IndexSource
 from .nearness import best_levels, best_scores
 from .probe import embed
-from .query import to_float
 
 THRESHOLDS = ("local", "global")
 """One threshold for each row, or one for each channel."""
@@ -127,7 +126,7 @@ class Nearness:
         """Negatives so far."""
         return sum(len(batch) for batch in self._scores)
 
-    def see(self, images: Sequence[Float64]) -> None:
+    def see(self, images: Sequence[Pixels]) -> None:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
         queries = [embed(self._engine.channels, pixels).probes for pixels in images]
         by_channel = list(zip(*queries, strict=True))
@@ -166,7 +165,7 @@ def _look_at(
         elif engine.gallery.table.holds(image.pixels_sha256):
             present.append(path)
         else:
-            near.see([to_float(image)])
+            near.see([image.pixels])
         advance()
     return refused, present
 

@@ -18,16 +18,16 @@ from ..core.errors import IntegrityError
 from ..core.numerics import UNIT32, gamma, norm, round_down, round_up
 from ..core.types import Score, UpperBound
 from ..embedding.contract import Embedder
-from ..images.resize import resize_operator
+from ..images.quiet import quiet
+from ..images.resize import Resize, resize_operator
+from ..indexer.blank import flat_limit, forward_error
 from ..indexer.snapshot import Threshold
 from ..indexer.vectors import Float32, Ids, RowStore
 
 Float64 = npt.NDArray[np.float64]
 
-FLAT_QUERY = 1e-9
-"""An embedding at most this long gives cosine no direction, whatever is proved of the embedder's rounding."""
-BEYOND_FLAT = 1.0 + 1e-9
-"""A vector longer than a limit by this factor is computed as longer than it."""
+Pixels = Float64 | npt.NDArray[np.uint8]
+"""An image: (H, W, 3) float64 in [0, 1], or uint8 levels, which stand for themselves divided by 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,8 @@ class QueryEmbedding:
 
     @property
     def flat(self) -> float:
-        """An embedding that is computed to be at most this long may be rounding, and no direction: cosine refuses it.
-
-        Where f(q) = 0 the computed one is no longer than the forward error: 5e-12 for block means, 1.1e-8 for retr_s.
-        It is the same for all images of one size, so that a radius can end before it (``probe.bounds_of``).
-        """
-        return FLAT_QUERY if self.forward_error is None else max(FLAT_QUERY, self.forward_error * BEYOND_FLAT)
+        """How long an embedding may be and still be no direction; see ``indexer.blank.flat_limit``."""
+        return flat_limit(self.forward_error)
 
 
 @dataclass(frozen=True)
@@ -141,23 +137,21 @@ class Channel:
         operator = resize_operator((x.shape[-2], x.shape[-1]), self.embedder.input_size)
         return self.embedder.forward(operator.apply(x))
 
-    def embed_query(self, pixels: Float64) -> QueryEmbedding:
-        """Embed one image along the path that is certified (float64), or float32 for an uncertified embedder.
-
-        Args:
-            pixels: (H, W, 3) float64 in [0, 1].
-        """
+    def embed_query(self, pixels: Pixels) -> QueryEmbedding:
+        """Embed one image along the path that is certified (float64), or float32 for an uncertified embedder."""
         return self.embed_views(pixels, (ORIGINAL,))[0]
 
-    def embed_views(self, pixels: Float64, views: Sequence[QueryView]) -> list[QueryEmbedding]:
+    def embed_views(self, pixels: Pixels, views: Sequence[QueryView]) -> list[QueryEmbedding]:
         """Embed views of one image in one batch, as :meth:`embed_query` does one of them."""
-        x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+        planes = pixels.transpose(2, 0, 1)
+        with quiet():  # of an array that nobody may write to, torch warns; nothing here writes
+            x = torch.from_numpy(planes if pixels.dtype == np.uint8 else np.ascontiguousarray(planes))[None]
         certified = self.embedder.lipschitz is not None
         with torch.inference_mode():
             seen = [view.pick(x) for view in views]
             resizes = [resize_operator((one.shape[-2], one.shape[-1]), self.embedder.input_size) for one in seen]
             # Clamping is 1-Lipschitz: it changes no bound, and keeps the input where the network's rounding is known.
-            parts = [r.apply(one).clamp(0.0, 1.0) for r, one in zip(resizes, seen, strict=True)]
+            parts = [_resized(r, one).clamp(0.0, 1.0) for r, one in zip(resizes, seen, strict=True)]
             # One alone keeps its layout in memory, and with it the last digits that every index so far was queried by.
             batch = parts[0] if len(parts) == 1 else torch.cat(parts)
             zs = self.embedder.forward(batch if certified else batch.float().to(self.embedder.device))
@@ -169,10 +163,7 @@ class Channel:
 
     def forward_error(self, resize_error: UpperBound) -> float | None:
         """Bound on ‖computed f − f‖ anywhere in [0, 1], given that of the resize; None for an uncertified embedder."""
-        own = self.embedder.rounding(torch.float64)
-        if self.embedder.lipschitz is None or own is None:
-            return None
-        return round_up(own.value + round_up(self.embedder.lipschitz.value * resize_error.value))
+        return forward_error(self.embedder, resize_error)
 
     @property
     def why_uncertified(self) -> str | None:
@@ -190,7 +181,7 @@ class Channel:
         if not np.isfinite(length):
             return f"{self.name} gives no finite embedding for this image"
         if self.score == "cosine" and length <= query.flat:
-            return f"zero embedding: the image is flat to {self.name}, and a cosine needs a direction"
+            return f"the image is flat to {self.name}, and a cosine needs a direction"
         return None
 
     def rows64(self, ids: Ids) -> Float64:
@@ -212,6 +203,13 @@ class Channel:
         """An upper bound on the norm of every row (Euclidean only; unit rows need none)."""
         top = max((float(lengths.max()) for _, lengths in row_norms(self.store)), default=0.0)
         return round_up(top * round_up(1.0 + gamma(self.store.dim + 2)))
+
+
+def _resized(resize: Resize, x: Tensor) -> Tensor:
+    """(1, 3, H, W) of float64, or of levels, in float64."""
+    if x.dtype != torch.uint8:
+        return resize.apply(x)
+    return resize.apply_levels(x[0].permute(1, 2, 0).numpy(), torch.float64)[None]
 
 
 def row_norms(store: RowStore) -> Iterator[tuple[int, Float64]]:

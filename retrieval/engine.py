@@ -14,6 +14,7 @@ import numpy as np
 
 from ..certificates.verdicts import check_threshold
 from ..core.errors import UsageError
+from ..images.decode import pixels_digest
 from ..images.policy import DecodePolicy
 from ..indexer.gallery import Gallery, open_gallery
 from ..indexer.gaps import gaps_of, read_gaps
@@ -22,9 +23,9 @@ from ..indexer.snapshot import Threshold, require_current
 from ..indexer.vectors import choose_gpu
 from .answer import Answer
 from .answering import Answering, model_name, why_uncertified
-from .channel import ORIGINAL, Channel, Float64, QueryView, check_rows
+from .channel import ORIGINAL, Channel, Pixels, QueryView, check_rows
 from .index_source import IndexSource
-from .probe import Query, embed
+from .probe import Query, as_levels, embed
 from .settle import settle_all
 from .source import Source
 
@@ -88,7 +89,7 @@ class Engine:
 
     def answer(
         self,
-        pixels: Float64,
+        pixels: Pixels,
         *,
         k: int = 10,
         certify: bool = False,
@@ -98,7 +99,7 @@ class Engine:
         """Answer one query.
 
         Args:
-            pixels: (H, W, 3) float64 in [0, 1], as decoded (need not be 8-bit values).
+            pixels: (H, W, 3) as decoded: uint8 levels, or float64 in [0, 1] (any values, not those of levels alone).
             k: how many items to return.
             certify: also prove radii.
             eps_l2: ℓ2 budget for the verdict; None for the verdict on the query as it is.
@@ -111,7 +112,7 @@ class Engine:
 
     def answer_many(
         self,
-        images: Sequence[Float64],
+        images: Sequence[Pixels],
         *,
         k: int = 10,
         certify: bool = False,
@@ -131,16 +132,23 @@ class Engine:
             Answering(self.gallery, self.channels, query, k, certify, eps, asked)
             for query, eps in zip(queries, budgets, strict=True)
         ]
-        answers = self._search(jobs, k, certify=certify)
+        answers = self._search(jobs, images, k, certify=certify)
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
 
-    def _search(self, jobs: Sequence[Answering], k: int, *, certify: bool) -> list[Answer]:
+    def _search(self, jobs: Sequence[Answering], images: Sequence[Pixels], k: int, *, certify: bool) -> list[Answer]:
         refused = [self._why_refused(job.query) for job in jobs]
         probes = [job.query.probes for job, why in zip(jobs, refused, strict=True) if why is None]
         rankings = iter(settle_all(self.sources, probes, k, certify=certify) if probes else ())
-        pairs = zip(jobs, refused, strict=True)
-        return [job.answer(next(rankings)) if why is None else job.refuse(why) for job, why in pairs]
+        return [
+            job.answer(next(rankings)) if why is None else job.refuse(why, same=self._blank_with(pixels))
+            for job, pixels, why in zip(jobs, images, refused, strict=True)
+        ]
+
+    def _blank_with(self, pixels: Pixels) -> list[dict[str, object]]:
+        """Catalog rows of the blank images that have a query's very pixels."""
+        levels = None if not len(self.gallery.blank) else as_levels(pixels)
+        return [] if levels is None else self.gallery.blank_with(pixels_digest(levels))
 
     def _why_refused(self, query: Query) -> str | None:
         """Why a query cannot be compared at all, or None."""
@@ -173,9 +181,12 @@ def _check_k(k: int) -> None:
         raise UsageError(f"k must be at least 1, got {k}")
 
 
-def _check_pixels(pixels: Float64) -> None:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.float64 or 0 in pixels.shape:
-        raise UsageError(f"a query is (H, W, 3) float64, got {pixels.shape} {pixels.dtype}")
+def _check_pixels(pixels: Pixels) -> None:
+    kinds = (np.float64, np.uint8)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in kinds or 0 in pixels.shape:
+        raise UsageError(f"a query is (H, W, 3) uint8 or float64, got {pixels.shape} {pixels.dtype}")
+    if pixels.dtype == np.uint8:
+        return
     if not (np.isfinite(pixels).all() and pixels.min() >= 0.0 and pixels.max() <= 1.0):
         raise UsageError("pixels of a query lie in [0, 1]")
 

@@ -6,11 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ..certificates.ranking import answer_radius
 from ..core.errors import UsageError
 from ..core.numerics import round_down, round_up
 from ..core.types import Score, UpperBound
-from .channel import BEYOND_FLAT, ORIGINAL, Channel, Float64, QueryEmbedding, QueryView
+from ..indexer.blank import BEYOND_FLAT
+from .channel import ORIGINAL, Channel, Float64, Pixels, QueryEmbedding, QueryView
 
 Name = tuple[int, str]
 """Number of a channel and name of a view: what tells the probes of a query apart."""
@@ -96,12 +100,12 @@ class Query:
         return 3 * self.height * self.width
 
 
-def embed(channels: Sequence[Channel], pixels: Float64, views: Sequence[QueryView] = (ORIGINAL,)) -> Query:
+def embed(channels: Sequence[Channel], pixels: Pixels, views: Sequence[QueryView] = (ORIGINAL,)) -> Query:
     """Embed one image: the views of each channel in one batch.
 
     Args:
         channels: of the index.
-        pixels: (H, W, 3) float64 in [0, 1].
+        pixels: (H, W, 3) float64 in [0, 1], or uint8 levels.
         views: of the query; every row is compared with each of them.
 
     Raises:
@@ -117,6 +121,14 @@ def embed(channels: Sequence[Channel], pixels: Float64, views: Sequence[QueryVie
             probes.append(probe_of(one, channel, number, values=pixels.size, view=view.name))
     height, width = pixels.shape[:2]
     return Query(height, width, tuple(embedded), tuple(probes))
+
+
+def as_levels(pixels: Pixels) -> npt.NDArray[np.uint8] | None:
+    """The 8-bit levels that an image is made of, or None where some value is no level."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint8, copy=False)
+    levels = np.rint(pixels * 255.0).astype(np.uint8)
+    return levels if np.array_equal(levels / 255.0, pixels) else None
 
 
 def probe_of(query: QueryEmbedding, channel: Channel, number: int, *, values: int, view: str = "original") -> Probe:

@@ -27,7 +27,7 @@ settings.load_profile("ci")
 os.environ["RETR_CACHE"] = "off"
 
 ROOT = Path(__file__).resolve().parent.parent
-BAD_FILES = Path(__file__).resolve().parent / "images" / "bad_files.py"
+BAD_FILES = ROOT / "tests" / "support" / "bad_files.py"
 
 
 # Files that take longest are begun first, so that no worker is left with one of them when the others have done.
@@ -69,7 +69,7 @@ def photos() -> Path:
 
 @pytest.fixture(scope="session")
 def bad_file_module() -> ModuleType:
-    """tests/images/bad_files.py: the makers of good and bad files."""
+    """tests/support/bad_files.py: the makers of good and bad files."""
     return _module(BAD_FILES)
 
 

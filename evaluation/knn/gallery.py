@@ -92,7 +92,7 @@ def embed_gallery(
         for (image, _), row in zip(good, _embedded(embedder, [pixels for _, pixels in good]), strict=True):
             kept = _stored(row, embedder)
             if kept is None:
-                rejects.append(RejectedRow(image.name, "zero-embedding", f"flat to {embedder.name}", image.name))
+                rejects.append(RejectedRow(image.name, "flat", f"flat to {embedder.name}", image.name))
                 continue
             rows.append(kept)
             labels.append(image.label)

@@ -323,6 +323,8 @@ class TestPolicy:
             "max_profile_bytes": 7,
             "max_metadata_bytes": 7,
             "background": (0, 0, 0),
+            "other_background": (1, 1, 1),
+            "max_frames": 7,
         }
         assert set(changes) | {"version"} == set(POLICY.as_json())
         digests = {DecodePolicy(**{name: value}).digest for name, value in changes.items()}
@@ -331,7 +333,11 @@ class TestPolicy:
     @pytest.mark.parametrize(
         "change",
         [
-            {"version": 2},
+            {"version": 3},
+            {"version": 1},
+            {"version": [2]},
+            {"max_frames": 0},
+            {"other_background": [0, 0, -1]},
             {"max_bytes": 0},
             {"max_side": 1.5},
             {"max_pixels": True},

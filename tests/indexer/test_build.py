@@ -177,15 +177,6 @@ def test_a_reject_that_was_mended_is_a_reject_no_more(corpus, tmp_path):
     assert describe_index(tmp_path / "index")["rejects"] == 0
 
 
-def test_a_flat_image_has_no_direction_and_is_refused(corpus, tmp_path):
-    from PIL import Image
-
-    for level in (0, 127, 255):
-        Image.new("RGB", (301, 77), (level, level // 2, 9)).save(corpus / f"flat-{level}.png")
-    report = run(corpus, tmp_path / "index")
-    assert report.reasons == {"zero-embedding": 3}
-
-
 def test_a_corpus_that_lists_nothing_is_refused_unless_that_is_meant(tmp_path):
     (tmp_path / "none").mkdir()
     (tmp_path / "list.txt").write_text("\n\n")

@@ -13,8 +13,8 @@ from retr.core.types import UpperBound
 from retr.embedding.block_means import BlockMeans
 from retr.embedding.registry import load_embedder
 from retr.images.resize import resize_operator
+from retr.indexer.blank import FLAT_QUERY
 from retr.indexer.build import IndexOptions, build_index
-from retr.retrieval.channel import FLAT_QUERY
 from retr.retrieval.engine import Engine
 
 ROUNDING = 1e-4
@@ -50,7 +50,7 @@ def test_an_embedding_that_may_be_rounding_is_refused(engine, factor):
     assert bool(found.matches) == (factor > 1)
     if factor < 1:
         assert found.withheld is not None
-        assert "zero embedding" in found.withheld
+        assert "is flat to" in found.withheld
 
 
 def test_the_radius_ends_before_the_refusal(engine):
