@@ -71,7 +71,9 @@ class ProgressBar:
 
     def start(self, total: int, done: int = 0) -> None:
         """``total`` units are there, 0 where nobody knows; ``done`` of them need no work."""
-        self.bar.reset(self.task, total=total or None, completed=done)
+        before, words = self.task, escape(shown(self.title))
+        self.task = self.bar.add_task(words, total=total or None, completed=done)  # a total cannot be unset
+        self.bar.remove_task(before)
 
     def advance(self, count: int = 1) -> None:
         """So many more are finished."""
@@ -84,10 +86,10 @@ class ProgressBar:
 
     def _tell(self) -> None:
         while not self._over.wait(self.every):
-            print(f"retr: {shown(self._line())}", file=sys.stderr, flush=True)
+            for task in self.bar.tasks[-1:]:
+                print(f"retr: {shown(self._line(task))}", file=sys.stderr, flush=True)
 
-    def _line(self) -> str:
-        task = next(one for one in self.bar.tasks if one.id == self.task)
+    def _line(self, task: Task) -> str:
         done = f"{task.completed:.0f}" if task.total is None else f"{task.completed:.0f} of {task.total:.0f}"
         left = task.time_remaining
         end = "" if left is None or not left else f", about {max(1, round(left / 60))} min left"

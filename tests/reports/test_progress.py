@@ -31,6 +31,14 @@ def test_without_a_terminal_there_is_a_line_now_and_then(capsys: pytest.CaptureF
     assert lines[-1].startswith(r"retr: apgd-l2 at 1 rmse\x1b, 1 alarm: 12 of 40 attacks, ")
 
 
+def test_a_stretch_of_unknown_length_has_no_total(capsys: pytest.CaptureFixture[str]):
+    with ProgressBar("copies", "images", every=0.05) as bar:
+        begin(bar, "indexing", total=40)
+        begin(bar, "reading negatives", total=0)
+        time.sleep(0.2)
+    assert "retr: reading negatives: 0 images, 0.0 images/s" in capsys.readouterr().err.splitlines()
+
+
 def test_what_ends_within_a_minute_says_nothing(capsys: pytest.CaptureFixture[str]):
     with ProgressBar("indexing", "images") as bar:
         bar.start(0)

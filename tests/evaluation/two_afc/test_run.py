@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from drawn import Killed, Watcher
-from small_two_afc import SHORT, SIDE, draw_photos, small_run, small_triplets
+from small_two_afc import SHORT, SIDE, small_run
 
 from retr.attacks.media import as_pixels, measure
 from retr.core.errors import IntegrityError, UsageError
@@ -41,16 +41,6 @@ Run = Callable[..., TwoAFCResult]
 def numpy_l1(ref: torch.Tensor, img: torch.Tensor) -> np.ndarray:
     """A metric of another framework, without a gradient."""
     return np.abs(ref.detach().numpy() - img.detach().numpy()).mean(axis=(1, 2, 3))
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_photos(tmp_path_factory.mktemp("drawn"))
-
-
-@pytest.fixture(scope="module")
-def triplets(drawn: Path) -> tuple[Triplet[Any], ...]:
-    return small_triplets(drawn)
 
 
 @pytest.fixture(scope="module")
