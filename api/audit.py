@@ -20,7 +20,8 @@ from ..evaluation.robustness.summary_lines import Summary
 from ..evaluation.robustness.thumbnails import thumbnails
 from ..evaluation.systems.lineup import check_words, open_lineup
 from ..indexer.sources import read_corpus, text_to_path
-from ..reports.audit_page import write_audit_page
+from ..reports.audit_page import audit_page
+from ..reports.pages import write
 from .index import Index
 from .index import open as open_index
 from .progress import Progress, watched
@@ -170,7 +171,8 @@ SHOWN = 12
 
 def _audit(result: AuditResult, pictures: Any) -> Audit:
     page = result.folder / "audit.html"
-    write_audit_page(page, result.summary, FORMAT.read(result.records).table, root=result.folder, thumbnail=pictures)
+    records = FORMAT.read(result.records).table
+    write(page, audit_page(result.summary, records, root=result.folder, thumbnail=pictures))
     return Audit(result.folder, result.records, page, result.summary, result.skipped_paths, result.seconds)
 
 

@@ -10,26 +10,32 @@ from typing import Any, Literal, final, overload
 
 import pyarrow.compute as pc
 
+from ..certificates.statement import ProofObject
 from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
 from ..images.families.asked import AskedFamily, read_families
 from ..images.policy import DecodePolicy
 from ..indexer.build import build_index
 from ..indexer.held import read_held
+from ..indexer.history import Compacted, compact_index
 from ..indexer.info import describe_index, list_rejects
 from ..indexer.options import IndexOptions, IndexReport
 from ..indexer.sources import path_to_text, read_corpus, text_to_path
+from ..indexer.sync import SyncPlan, plan_sync
+from ..indexer.verify import Verified, clear_index, repair_index, verify_index
 from ..indexer.writer import Writer
 from ..retrieval import answer as room
 from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
+from ..retrieval.proofs import proofs_of
 from ..retrieval.query import asked_words
 from ..retrieval.ranges.prove import prove_ranges
 from .answer import Answer, answer_of
 from .images import ImageLike, Picture, exact_bytes, is_many, read_image, read_images
 from .progress import Progress, watched
+from .proof import subject_of
 from .sources import PathLike, Source, as_corpus
 from .words import speaks_of_parameters
 
@@ -106,7 +112,14 @@ def build(
 
 
 @speaks_of_parameters
-def open(path: PathLike, *, device: str = "auto", threshold: float | None = None) -> Index:  # noqa: A001 - as in gzip
+def open(  # noqa: A001 - as in gzip
+    path: PathLike,
+    *,
+    device: str = "auto",
+    threshold: float | None = None,
+    snapshot: str | None = None,
+    where: str | Sequence[str] = (),
+) -> Index:
     """Open an index.
 
     >>> import retr
@@ -117,13 +130,17 @@ def open(path: PathLike, *, device: str = "auto", threshold: float | None = None
         path: the index folder.
         device: where the float32 search runs: auto, cpu or cuda. What is certified is float64 on the CPU.
         threshold: replaces the stored threshold of an index of one channel.
+        snapshot: id of an earlier snapshot, or how it begins; None for the current one.
+        where: conditions such as ``bank=a,b``, ``bank!=a`` or ``path~*/2024/*``: the gallery is what fulfils them all,
+            and nothing else; ranks, radii and certificates are those of that gallery.
 
     Raises:
         IndexStateError: there is no index.
         IntegrityError: damaged files, or a model that is not the one it was built with.
-        UsageError: an unknown device, or a threshold that cannot be.
+        UsageError: an unknown device, a threshold that cannot be, no such snapshot, or no condition.
     """
-    return Index(Path(path), device=device, threshold=threshold)
+    conditions = (where,) if isinstance(where, str) else tuple(where)
+    return Index(Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions)
 
 
 @final
@@ -136,11 +153,18 @@ class Index:
     """
 
     def __init__(
-        self, path: Path, *, device: str = "auto", threshold: float | None = None, report: IndexReport | None = None
+        self,
+        path: Path,
+        *,
+        device: str = "auto",
+        threshold: float | None = None,
+        snapshot: str | None = None,
+        where: Sequence[str] = (),
+        report: IndexReport | None = None,
     ) -> None:
         self.path, self.report = path, report
-        self._device, self._threshold = device, threshold
-        self._engine = Engine.open(path, device=device, threshold=threshold)
+        self._device, self._threshold, self._where = device, threshold, where
+        self._engine = Engine.open(path, device=device, threshold=threshold, snapshot=snapshot, where=where)
 
     @property
     def engine(self) -> Engine:
@@ -253,6 +277,28 @@ class Index:
         return self._answered_or_rejected(images, asked)
 
     @speaks_of_parameters
+    def prove(self, answer: Answer, image: ImageLike) -> list[ProofObject]:
+        """Proof objects of an answer, one for each certified radius: to keep, to mail, to be checked by others.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> answer = index.query("img.png", k=2, certify=True)
+        >>> file = index.prove(answer, "img.png")[0].write("proofs")
+        >>> retr.check(file, index).verdict
+        'confirmed'
+
+        Args:
+            answer: of :meth:`query` with ``certify``, from this object.
+            image: what was asked about; its values must be those of 8-bit pixels.
+
+        Raises:
+            UsageError: the answer has no certificate, is of another snapshot or image, or the image is not 8-bit.
+        """
+        if answer.snapshot != self.snapshot:
+            raise UsageError(f"the answer is of snapshot {answer.snapshot}, and the index is at {self.snapshot}")
+        return proofs_of(self._engine, answer, subject_of(image, answer, self._engine.policy))
+
+    @speaks_of_parameters
     def add(self, source: Source, *, resume: bool = False, progress: Progress | bool = False) -> IndexReport:
         """Index more images into this index; unchanged ones are left alone, and nothing is forgotten.
 
@@ -273,6 +319,60 @@ class Index:
         report = _index(source, self.path, options, progress)
         self._reopen()
         return report
+
+    @speaks_of_parameters
+    def sync(
+        self, corpus: Source, *, prune_all: bool = False, resume: bool = False, progress: Progress | bool = False
+    ) -> IndexReport:
+        """Make this index follow a folder: add what is new, update what has changed, remove what is gone.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.plan("corpus").added
+        ()
+        >>> index.sync("corpus").pruned
+        0
+
+        Args:
+            corpus: a folder; from a list of paths nothing is removed.
+            prune_all: also where nothing is seen, or more than half of what it holds from the folder would go.
+            resume: go on with an interrupted run.
+            progress: True for a bar, or an object that is told.
+
+        Returns:
+            Counts. The object answers from the new snapshot.
+
+        Raises:
+            IndexStateError: more than half would go; nothing is changed then.
+        """
+        options = IndexOptions(
+            workers=os.cpu_count() or 2, resume=resume, prune=True, prune_all=prune_all, device=self._device
+        )
+        report = _index(corpus, self.path, options, progress)
+        self._reopen()
+        return report
+
+    @speaks_of_parameters
+    def plan(self, corpus: Source) -> SyncPlan:
+        """What :meth:`sync` would do, by names, sizes and times alone."""
+        with as_corpus(corpus) as name:
+            return plan_sync(name, self.path)
+
+    @speaks_of_parameters
+    def compact(self, *, forget_snapshots: bool = False) -> Compacted:
+        """Write the live rows into few segments; every answer stays the same, bit for bit.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.compact().segments[1]
+        1
+
+        Args:
+            forget_snapshots: forget all older snapshots, and free the room that only they take.
+        """
+        done = compact_index(self.path, forget=forget_snapshots)
+        self._reopen()
+        return done
 
     @speaks_of_parameters
     def remove(self, items: Removable | Sequence[Removable] = (), *, ids: Sequence[str] = ()) -> int:
@@ -361,17 +461,25 @@ class Index:
         return list_rejects(self.path)
 
     @speaks_of_parameters
-    def verify(self) -> str:
-        """Read every file of the index and hold it against its SHA-256; says how many were right.
+    def verify(self, *, repair: bool = False, clear: bool = False) -> Verified:
+        """Read every file of the index and hold it against its SHA-256 and the others; names what is wrong.
 
         >>> import retr
-        >>> retr.open("my-index").verify().endswith("match their SHA-256")
-        True
+        >>> retr.open("my-index").verify().problems
+        ()
 
-        Raises:
-            IntegrityError: a file is missing or damaged; the message names it.
+        Args:
+            repair: drop what cannot be trusted; a segment with a damaged file goes, items and all.
+            clear: remove files that no snapshot names.
+
+        Returns:
+            What was found, after the repair. Where something was repaired the object answers from the new snapshot.
         """
-        return describe_index(self.path, verify=True)["verified"]
+        if repair and repair_index(self.path):
+            self._reopen()
+        if clear:
+            clear_index(self.path)
+        return verify_index(self.path)
 
     def _answers(self, pictures: Sequence[Picture], asked: _Asked) -> Iterator[Answer]:
         for batch in _batches(pictures):
@@ -398,7 +506,7 @@ class Index:
         return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
 
     def _reopen(self) -> None:
-        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold)
+        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold, where=self._where)
 
 
 @dataclass(frozen=True, slots=True)

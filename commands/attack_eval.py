@@ -109,9 +109,9 @@ def attack_eval(
     from ..evaluation.robustness.records import FORMAT
     from ..evaluation.robustness.thumbnails import thumbnails
     from ..evaluation.systems.lineup import check_words, first_index, open_lineup
-    from ..reports.attack_table import audit_json, print_audit
-    from ..reports.audit_page import write_audit_page
-    from ..reports.audit_rows import audit_rows
+    from ..reports.attack_table import audit_json, audit_rows, print_audit
+    from ..reports.audit_page import audit_page
+    from ..reports.pages import write
     from ..reports.progress import ProgressBar
     from ..retrieval.engine import Engine
 
@@ -160,7 +160,7 @@ def attack_eval(
             result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
     report = page or result.folder / "audit.html"
     records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
-    write_audit_page(report, result.summary, records, root=result.folder, thumbnail=pictures)
+    write(report, audit_page(result.summary, records, root=result.folder, thumbnail=pictures))
     if form in ("csv", "parquet"):
         say_all(audit_rows(audit_json(result)), form, print)
     else:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from ..core.errors import UsageError
-from .options import FormatOption, IndexOption, index_path
+from .options import FormatOption, IndexOption
 from .output import say, say_all
+from .places import one_index
 
 app = typer.Typer()
 
@@ -26,9 +26,7 @@ def info(
     from ..indexer.info import describe_index, list_rejects
     from ..reports.index_table import print_info, print_rejects
 
-    if path is not None and index is not None:
-        raise UsageError(f"one index at a time, got {path} and {index}")
-    home = index_path(path or index)
+    home = one_index(path, index)
     if rejects:
         say_all(list_rejects(home), form, print_rejects)
     else:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import CertificateWithheld, UsageError
 from .inputs import Input, image_inputs
-from .options import REJECTED, DeviceOption, FormatOption, IndexOption, IsolateOption, index_path
+from .options import (
+    REJECTED,
+    DeviceOption,
+    FormatOption,
+    IndexOption,
+    IsolateOption,
+    SnapshotOption,
+    WhereOption,
+    index_path,
+)
 from .output import note
 
 if TYPE_CHECKING:
@@ -54,6 +64,15 @@ def query(
     require_certificate: Annotated[
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
+    where: WhereOption = None,
+    snapshot: SnapshotOption = None,
+    proof: Annotated[
+        Path | None,
+        typer.Option("--proof", help="Write a proof of each certified claim into this folder; implies --certify."),
+    ] = None,
+    sign_key: Annotated[
+        Path | None, typer.Option("--sign-key", help="Sign the proofs with this Ed25519 private key (PEM).")
+    ] = None,
     device: DeviceOption = "auto",
     isolate: IsolateOption = False,
     form: FormatOption = "table",
@@ -68,14 +87,17 @@ def query(
 
     home, unit_name = index_path(index), check_unit(unit)
     families = _families(against or ())
-    budget = _budget(certify or require_certificate or bool(families), eps, unit)
-    engine = Engine.open(home, device=device, threshold=threshold)
+    budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
+    if sign_key is not None and proof is None:
+        raise UsageError("--sign-key signs proofs, and needs --proof")
+    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
     with decoder(isolate, 1) as decode:
-        run.print(_outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, against=families, decode=decode))
+        outcomes = _outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, against=families, decode=decode)
+        run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
     if run.refused:
@@ -119,6 +141,22 @@ def _outcomes(
     )
     for one in inputs:
         yield next(answered) if one.refused is None else Outcome(one.path, None, one.refused)
+
+
+def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Path | None) -> Iterator[Outcome]:
+    """The outcomes as they are; the proofs of each are in the folder before it is printed."""
+    from ..certificates.signature import sign
+    from ..retrieval.proofs import proofs_of_outcome
+
+    written = 0
+    for outcome in outcomes:
+        for one in proofs_of_outcome(engine, outcome):
+            file = one.write(folder)
+            written += 1
+            if key is not None:
+                sign(file, key)
+        yield outcome
+    note(f"{written} proofs in {folder}; check them with: retr verify-proof {folder}")
 
 
 class _Printed:

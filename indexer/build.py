@@ -22,22 +22,39 @@ from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
 from .embed import embed_batch
 from .forget import check_forgotten, files_gone
+from .labels import Row, id_of, read_label_file
+from .lock import HOLDER
 from .models import open_model
 from .options import IndexOptions, IndexReport, check_options, choose_device, template
 from .prepare import Prepared, Recipe, Refused, prepare
 from .snapshot import Snapshot, read_current
-from .sources import Corpus, file_stamp, read_corpus, text_to_path
+from .sources import Corpus, file_stamp, read_corpora, text_to_path
 from .writer import Writer
 
-_OWN = frozenset({"CURRENT", "gaps", "lock", "models", "run.json", "segments", "snapshots", "staging"})
+_OWN = frozenset(
+    {
+        "CURRENT",
+        "declared",
+        "dismissed.parquet",
+        "gaps",
+        "labels",
+        HOLDER,
+        "lock",
+        "models",
+        "run.json",
+        "segments",
+        "snapshots",
+        "staging",
+    }
+)
 """What an index is made of; all but the first may be all there is after a kill."""
 
 
-def build_index(source: str, index: Path, options: IndexOptions, progress: Progress) -> IndexReport:
+def build_index(source: str | Sequence[str], index: Path, options: IndexOptions, progress: Progress) -> IndexReport:
     """Index a corpus into a new or an existing index.
 
     Args:
-        source: folder, list file or ``-`` (see ``sources.read_corpus``).
+        source: folder, list file or ``-`` (see ``sources.read_corpus``), or several of these.
         index: the index folder; made if absent.
         options: what to do.
         progress: told how far it is.
@@ -54,9 +71,10 @@ def build_index(source: str, index: Path, options: IndexOptions, progress: Progr
         raise UsageError(f"{index} is a file; the index is a folder")
     _require_room(index)
     base = template(read_current(index) if index.exists() else None, options)
-    corpus = read_corpus(source, exclude=index)
+    corpus = read_corpora([source] if isinstance(source, str) else source, exclude=index)
     if not corpus.seen and not options.prune_all:
-        raise UsageError(f"{source!r} lists no files: nothing to index, and nothing is forgotten. Is a disk missing?")
+        named = source if isinstance(source, str) else ", ".join(source)
+        raise UsageError(f"{named!r} lists no files: nothing to index, and nothing is forgotten. Is a disk missing?")
     embedders = tuple(open_model(index, channel, device=choose_device(options)) for channel in base.channels)
     writer = Writer(
         index,
@@ -106,6 +124,7 @@ class _Run:
         self.recipe = Recipe(policy, VIEW_SETS[writer.snapshot.views], sizes, decode)
         self.held = writer.held  # as the run finds it: commits on the way change nothing for files not looked at yet
         self.gone = self._gone() if options.prune or options.prune_all else []
+        self.listed = [] if options.label_file is None else read_label_file(options.label_file)
 
     def go(self) -> IndexReport:
         began = time.perf_counter()
@@ -193,11 +212,20 @@ class _Run:
     def _finish(self) -> None:
         began = time.perf_counter()
         self.writer.remove(paths=self.gone)
+        self.writer.label(told := self._told())
         self.report.snapshot = self.writer.commit().id
         self.report.rows, self.report.items = self.writer.held.rows, self.writer.held.items
         self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped
         self.report.pruned = len(self.gone)
+        self._count_labels(told)
         self.report.seconds["write"] += time.perf_counter() - began
+
+    def _told(self) -> list[Row]:
+        """Labels of this run: what holds for all of its files, then what the file of labels says of each."""
+        source, pairs, root = self.options.id_from, self.options.labels, self.corpus.root
+        ids = [(path, "id", id_of(path, source, root)) for path in self.corpus.paths if source is not None]
+        fixed = [(path, key, value) for path in self.corpus.paths for key, value in pairs]
+        return [*ids, *fixed, *self.listed]
 
     # -- counting -------------------------------------------------------------------------------------------------
 
@@ -209,6 +237,12 @@ class _Run:
         for row in rejects:
             self.report.rejected += 1
             self.report.reasons[row["error"]] = self.report.reasons.get(row["error"], 0) + 1
+
+    def _count_labels(self, told: Sequence[Row]) -> None:
+        paths = list(dict.fromkeys(path for path, _, _ in told))
+        places = dict(zip(paths, self.writer.held.find(paths).tolist(), strict=True))
+        self.report.labelled = sum(place >= 0 for place in places.values())
+        self.report.strangers = len({path for path, _, _ in self.listed if places[path] < 0})
 
     def _time(self, outcomes: Sequence[Prepared | Refused]) -> None:
         self.report.seconds["decode"] += sum(o.decode_s for o in outcomes)

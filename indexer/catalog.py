@@ -91,9 +91,14 @@ def mark_duplicates(rows: Sequence[Mapping[str, Any]], known: Mapping[str, str])
     return marked
 
 
-def write_catalog(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write catalog rows (dicts with the fields of CatalogRow) as Parquet."""
-    pq.write_table(pa.Table.from_pylist([dict(r) for r in rows], schema=ROW_SCHEMA), path, compression="zstd")
+def catalog_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Catalog rows (dicts with the fields of CatalogRow) in columns."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=ROW_SCHEMA)
+
+
+def write_catalog(path: Path, rows: pa.Table) -> None:
+    """Write catalog rows as Parquet."""
+    pq.write_table(rows, path, compression="zstd")
 
 
 def write_rejects(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import IndexStateError, IntegrityError
+from ..core.errors import IndexStateError, IntegrityError, UsageError
 from ..core.files import canonical_json, digest_json, sync_directory, write_atomically
 from ..core.typed import check_types
 from ..core.types import Score
+from .lock import writing_now
 from .row_codes import ROW_CODES
 
 SCHEMA = "retr.index/1"
@@ -313,9 +314,35 @@ def require_current(index: Path) -> Snapshot:
     snapshot = read_current(index)
     if snapshot is not None:
         return snapshot
+    writer = writing_now(index)
+    if writer is not None:
+        raise IndexStateError(f"{index} is being written for the first time by {writer}: nothing is committed yet")
     if (index / "staging").exists():
         raise IndexStateError(f"{index} holds an unfinished first run; finish it: retr index CORPUS --resume")
     raise IndexStateError(f"no index at {index}; make one with: retr index CORPUS -o {index}, or name it with -i")
+
+
+def find_snapshot(index: Path, name: str | None) -> Snapshot:
+    """The snapshot of an id, or of the digits that it alone begins with; the current one for None.
+
+    Raises:
+        IndexStateError: there is no index.
+        UsageError: no such snapshot, or several.
+        IntegrityError: it is damaged.
+    """
+    if name is None:
+        return require_current(index)
+    require_current(index)
+    found = [one for one in snapshot_ids(index) if one.startswith(name)] if name else []
+    if len(found) != 1:
+        held = "no snapshot" if not found else f"{len(found)} snapshots"
+        raise UsageError(f"{index} holds {held} of id {name!r}; list them with: retr snapshots")
+    return read_snapshot(index, found[0])
+
+
+def snapshot_ids(index: Path) -> list[str]:
+    """Ids of all snapshots that are there, in no order that means anything."""
+    return sorted(file.stem for file in (index / "snapshots").glob("*.json") if _ID.fullmatch(file.stem))
 
 
 def commit(index: Path, snapshot: Snapshot) -> Snapshot:

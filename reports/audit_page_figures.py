@@ -13,12 +13,13 @@ from ..evaluation.robustness.curves import Axis, Curve
 from ..evaluation.robustness.shifts import ShiftLine
 from ..evaluation.robustness.summary_lines import BudgetLine, Rates, Summary
 from ..evaluation.robustness.tightness import Promise, broken_promises
-from .audit_words import PROMISES, largest_shifts, level, moved, part_of_bound, ratio
+from .audit_names import PROMISES, largest_shifts, level, moved, part_of_bound, ratio
 from .kinds import ends, percent
 from .pages import Figure
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
+from .words import words
 
-AXIS_NAMES: dict[Axis, str] = {"rmse": "size of the change, RMSE in levels of 255", "l2": "size of the change, ℓ2"}
+_AXES = words("audit")["axes"]
 _QUESTIONS: dict[Promise, str] = {"top1": "recall@1", "verdict": "accuracy of the verdict"}
 _BEYOND = 1.15
 """How far a chart goes on after the largest budget."""
@@ -61,7 +62,7 @@ def accuracy_figure(summary: Summary, curve: Curve, *, axis: Axis, x_max: float)
         points=points,
         reach=curve.reach,
         x_max=x_max,
-        axis=AXIS_NAMES[axis],
+        axis=_AXES[axis],
         label=label,
     )
     return Figure(curve.system, chart, _at_largest(lines, curve))

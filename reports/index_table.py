@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 
 from ..core.names import shown
-from ..core.rounded import budget_text, nearest_text, upper_text
+from ..core.rounded import budget_text, nearest_text, percent_text, upper_text
 from ..images.decode import NOTES
 from .kinds import NAME, counted
 from .table import Column, Table
-from .terminal import drawn, facts
+from .terminal import facts, show
 
 _FACTS = ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "verified")
 
@@ -31,6 +31,8 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "recovered", f"{report['recovered']} of them from before the interruption"
     if report["replaced"] or report["pruned"] or report["dropped"]:
         yield "forgotten", ", ".join(_forgotten(report))
+    if report["labelled"]:
+        yield "labelled", counted(report["labelled"], "file")
     yield "gallery", f"{counted(report['items'], 'item')} in {counted(report['rows'], 'row')}"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
@@ -79,8 +81,8 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
         return "none (the gallery is too small; see retr calibrate)"
     if threshold["source"] == "leave-one-out":
         return (
-            f"{threshold['value']:.4f}, provisional: from the gallery's own nearest neighbours "
-            f"({threshold['samples']} items, {100 * threshold['fpr']:g} %); see retr calibrate"
+            f"{nearest_text(threshold['value'], decimals=4)}, provisional: from the gallery's own nearest neighbours "
+            f"({threshold['samples']} items, {percent_text(threshold['fpr'], decimals=2)} %); see retr calibrate"
         )
     if threshold["stale"]:
         return f"{_kind(threshold)}, calibrated before the gallery last changed: calibrate again"
@@ -92,14 +94,14 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
 
 def _kind(threshold: Mapping[str, Any]) -> str:
     if threshold.get("offset") is None:
-        return f"{threshold['value']:.4f}"
+        return nearest_text(threshold["value"], decimals=4)
     return f"local: {threshold['offset']:+.4f} and half of each row's gap"
 
 
 def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:
     """The refused inputs of an index."""
     columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "stage", "error", "detail", "bytes"))
-    Console().print(drawn(Table.of(columns, rows), whole=False))
+    show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_calibration(result: Mapping[str, Any]) -> None:

@@ -59,6 +59,7 @@ COLUMNS: Columns = {
     **_radius("copy"),
     **_radius("not_a_copy"),
     "k": int,
+    "where": str,
     "match.rank": int,
     **_texts("match.id", "match.path", "match.view"),
     "match.score": float,

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from ..core.errors import ImageRejected
 from ..core.names import shown
-from ..core.rounded import upper_text
+from ..core.rounded import nearest_text, upper_text
 from ..core.units import Radius
 from ..indexer.sources import text_to_path
 from ..retrieval.answer import Answer, Match
 from ..retrieval.answering import NOT_ASKED, PIXELS
+from .kinds import COUNT, LINES, counted, measured
 from .numbers import radius_inline, radius_lines
 from .ranges_table import print_ranges
+from .table import Column, Kind, Table
+from .terminal import say, show
 
 SAME_PIXELS = "whose pixels are the same"
 NOT_PROVED = "by the threshold alone; how far it holds is proved with --certify"
@@ -34,14 +36,15 @@ def print_answer(answer: Answer, query: str, console: Console | None = None, *, 
         asked: the budget in words, exactly as it was given.
     """
     out = console or Console()
-    out.print(escape(shown(query)), style="bold", highlight=False, soft_wrap=True)
-    out.print(escape(f"verdict: {verdict_words(answer, asked)}"), highlight=False, soft_wrap=True)
+    say(out, (query, "bold"), on_one_line=True)
+    say(out, f"verdict: {verdict_words(answer, asked)}", on_one_line=True)
     if answer.matches:
-        out.print(_matches(answer))
+        table = match_table(answer)
+        show(out, table, lines=len(table.columns) > 3)
     if answer.against is not None:
         print_ranges(answer.against, out, asked=asked)
     for line in lines(answer):
-        out.print(escape(shown(line)), highlight=False, soft_wrap=True)
+        say(out, line, on_one_line=True)
 
 
 def print_refusal(why: ImageRejected, query: str, console: Console | None = None) -> None:
@@ -53,8 +56,8 @@ def print_refusal(why: ImageRejected, query: str, console: Console | None = None
         console: where to print; standard output by default.
     """
     out = console or Console()
-    out.print(escape(shown(query)), style="bold", highlight=False, soft_wrap=True)
-    out.print(escape(shown(f"no answer: {why}")), highlight=False, soft_wrap=True)
+    say(out, (query, "bold"), on_one_line=True)
+    say(out, f"no answer: {why}", on_one_line=True)
 
 
 def verdict_words(answer: Answer, asked: str | None = None) -> str:
@@ -122,31 +125,27 @@ def _score(answer: Answer) -> str:
     return "score: cosine of the angle between the embeddings; 1 is the same"
 
 
-def _matches(answer: Answer) -> Table:
-    columns = {
-        "stays first": any(match.top1 is not None for match in answer.matches),
-        f"in top {answer.k}": any(match.topk is not None for match in answer.matches),
-        "copy of it": any(match.copy is not None for match in answer.matches),
-    }
-    used = [name for name, some in columns.items() if some]
-    table = Table(show_lines=bool(used))
-    table.add_column("#", justify="right")
-    table.add_column("image", overflow="fold", min_width=17)
-    table.add_column("score", justify="right")
-    for name in used:
-        table.add_column(name, justify="right")
-    for match in answer.matches:
-        radii = dict(zip(columns, (match.top1, match.topk, match.copy), strict=True))
-        cells = [str(match.rank), escape(_name(match)), f"{match.score:.4f}"]
-        table.add_row(*cells, *(radius_lines(radii[name]) for name in used))
-    return table
+_RADIUS = Kind(radius_lines)
 
 
-def _name(match: Match) -> str:
-    view = "" if match.view == "original" else f" ({match.view})"
-    more = len(match.duplicates)
-    same = f"\n= {more} more file{'s' if more > 1 else ''} with these pixels" if more else ""
-    return f"{_short(match.path)}{view}\n{match.id}{same}"
+def match_table(answer: Answer) -> Table:
+    """The matches with their radii in three units; a column for every promise that any of them has."""
+    promises = {"stays first": "top1", f"in top {answer.k}": "topk", "copy of it": "copy"}
+    columns = [
+        Column("#", COUNT, attrgetter("rank")),
+        Column("image", LINES, _name),
+        Column("score", measured(decimals=4), attrgetter("score")),
+    ]
+    for head, name in promises.items():
+        if any(getattr(match, name) is not None for match in answer.matches):
+            columns.append(Column(head, _RADIUS, attrgetter(name)))
+    return Table.of(columns, answer.matches)
+
+
+def _name(match: Match) -> list[str]:
+    name = [f"{_short(match.path)}{'' if match.view == 'original' else f' ({match.view})'}", match.id]
+    more = counted(len(match.duplicates), "more file")
+    return [*name, f"= {more} with these pixels"] if match.duplicates else name
 
 
 def _short(path: str) -> str:
@@ -165,16 +164,20 @@ def _certificate(answer: Answer) -> str | None:
     limit = "" if proof.limited_by is None else f", limited by {proof.limited_by}"
     network, resize = (upper_text(bound.value, digits=6) for bound in (proof.network, proof.resize))
     return (
-        f"certificate: {kind}, {proof.rows_scanned} of {proof.rows_total} rows; Lipschitz ≤ {network} "
+        f"certificate: {kind}, {proof.rows_scanned} of {proof.rows_total} rows{_where(answer)}; Lipschitz ≤ {network} "
         f"(network) × {resize} (resize); slack {upper_text(proof.slack, digits=2)} px{limit}"
     )
+
+
+def _where(answer: Answer) -> str:
+    return f" where {' and '.join(answer.where)}" if answer.where else ""
 
 
 def _threshold(threshold: Mapping[str, Any]) -> str:
     name, value = threshold["channel"], threshold["value"]
     if value is None:
         return f"threshold of {name}: none"
-    number = f"{value:.4f}"
+    number = nearest_text(value, decimals=4)
     if threshold.get("offset") is not None:
         number = f"local, {threshold['offset']:+.4f} and half of each row's gap"
     text = f"threshold of {name}: {number} ({threshold['source']})"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..certificates.proof import Certificate
 from ..core.units import Radius
 from .ranges.result import RangeProof
+
+if TYPE_CHECKING:
+    from .probe import Query
+    from .ranking import Ranking
 
 VerdictName = Literal["copy", "not-a-copy", "undecided", "uncertified"]
 
@@ -63,6 +67,14 @@ class Match:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """What a certified answer was made of: the embedded query and the ranking, as proofs of its claims need them."""
+
+    query: Query
+    ranking: Ranking
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one query.
@@ -79,6 +91,8 @@ class Answer:
         thresholds: per channel, its value and where it comes from.
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
+        where: conditions that left the gallery which was asked: ranks, verdict and certificate speak of its rows alone.
+        basis: what the certificate was made of; None without one.
         against: what is proved of edited versions of the query (THEORY T12); None where it was not asked for.
     """
 
@@ -97,8 +111,10 @@ class Answer:
     thresholds: tuple[dict[str, Any], ...] = ()
     certificate: Certificate | None = None
     withheld: str | None = None
+    where: tuple[str, ...] = ()
     against: RangeProof | None = None
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
+    basis: Basis | None = field(default=None, compare=False, repr=False)
 
     def as_json(self, query: str) -> dict[str, Any]:
         """The answer as ``retr.query/1``.
@@ -120,6 +136,7 @@ class Answer:
             "copy": _radius(self.copy),
             "not_a_copy": _radius(self.not_a_copy),
             "k": self.k,
+            "where": list(self.where),
             "matches": [match.as_json() for match in self.matches],
             "thresholds": list(self.thresholds),
             "certificate": self.certificate.as_json() if self.certificate else None,

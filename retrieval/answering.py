@@ -14,7 +14,8 @@ from ..core.units import Radius
 from ..indexer.gallery import Gallery
 from ..indexer.snapshot import Threshold
 from ..indexer.sources import file_stamp, text_to_path
-from .answer import Answer, Match, VerdictName
+from ..indexer.where import Condition
+from .answer import Answer, Basis, Match, VerdictName
 from .channel import Channel
 from .probe import Query
 from .ranking import RankedItem, Ranking
@@ -35,6 +36,7 @@ class Answering:
         certify: whether radii were.
         eps: ℓ2 budget of the verdict; None for the verdict on the query as it is.
         asked: the budget in the words it was asked in.
+        where: conditions that the gallery's rows fulfil.
     """
 
     gallery: Gallery
@@ -44,6 +46,7 @@ class Answering:
     certify: bool = False
     eps: float | None = None
     asked: str | None = None
+    where: tuple[Condition, ...] = ()
 
     def refuse(self, why: str, *, same: Sequence[Mapping[str, object]] = ()) -> Answer:
         """The answer to a query that cannot be compared at all.
@@ -98,6 +101,7 @@ class Answering:
             not_a_copy=self._radius(ranking.nothing or None),
             certificate=self._certificate(ranking) if proved else None,
             withheld=None if proved else self._withheld(ranking),
+            basis=Basis(self.query, ranking) if proved else None,
         )
 
     def _blank(self) -> Answer:
@@ -112,6 +116,7 @@ class Answering:
             k=self.k,
             matches=(),
             thresholds=tuple(_describe(channel.name, channel.threshold) for channel in self.channels),
+            where=tuple(map(str, self.where)),
         )
 
     def _withheld(self, ranking: Ranking) -> str:

@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import UsageError
+from ..core.rounded import budget_text
 from ..indexer.snapshot import Threshold
 
 Float64 = npt.NDArray[np.float64]
@@ -127,7 +128,7 @@ def _check_shares(shares: Sequence[float] | None, channels: int) -> Sequence[flo
     if shares is None:
         return [1.0] * channels
     if len(shares) != channels or not all(math.isfinite(share) and share > 0 for share in shares):
-        text = ", ".join(f"{share:g}" for share in shares)
+        text = ", ".join(map(budget_text, shares))
         raise UsageError(f"shares are one number above 0 for each of the {channels} channels, got {text or 'none'}")
     return shares
 
@@ -147,7 +148,9 @@ def _stored(found: int, n: int) -> str:
 def _too_few(n: int, fpr: float, channels: int) -> str:
     needed = math.ceil(channels / Fraction(str(fpr))) - 1
     where = f" of {channels} channels" if channels > 1 else ""
-    message = f"{n} negatives cannot support a false-match rate of {fpr:g}{where}: at least {needed} are needed"
+    message = (
+        f"{n} negatives cannot support a false-match rate of {budget_text(fpr)}{where}: at least {needed} are needed"
+    )
     possible = Context(prec=2, rounding=ROUND_CEILING).divide(Decimal(channels), Decimal(n + 1))
     return message + (f"; give more, or ask for a rate of {possible:f} or more" if possible < 1 else "; give more")
 

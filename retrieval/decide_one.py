@@ -118,13 +118,14 @@ class _Judge:
         rivals, rival_groups = rows[rival], self.groups[rival]
         radii = np.stack([_pair_radii(probe, rows[view], rivals) for view in own])
         _, per_item = item_radii(radii, rival_groups)
-        item = replace(item, topk=min(topk_radius(per_item, self.k), cap), copy=self._copy(every))
+        carriers = tuple((0, int(row)) for row in self.seen.listed.ids[own])
+        item = replace(item, topk=min(topk_radius(per_item, self.k), cap), copy=self._copy(every), carriers_k=carriers)
         if not first:
             return item
         # T3 in its cheaper form: one view must beat every row of every other item.
         least = radii.min(axis=1, initial=math.inf)
         view = int(least.argmax())
-        item = replace(item, top1=min(max(0.0, float(least[view])), cap))
+        item = replace(item, top1=min(max(0.0, float(least[view])), cap), carriers=(carriers[view],))
         if not rivals.size:
             return item
         raw = half_space_distances(probe.z, rows[own[view]], rivals, probe.score)

@@ -16,7 +16,7 @@ from ..indexer.vectors import Ids
 from .candidates import UNSEEN, Candidates, Part
 from .channel import Float64
 from .evidence import Evidence
-from .leads import lead_radii, raw_lead
+from .leads import carrying_rows, lead_radii, raw_lead
 from .looking import Standing, distances_to_look, nearest_is_listed
 from .ranking import Decision, RankedItem, Ranking
 from .source import Ask
@@ -115,7 +115,8 @@ def _with_top1(item: RankedItem, found: Candidates, place: int, radii: Float64, 
     others = np.delete(found.items, place)
     radii, others = radii[others != UNSEEN], others[others != UNSEEN]
     top1 = min(topk_radius(radii, 1), cap)
-    item = replace(item, top1=top1, topk=max(top1, item.topk or 0.0))
+    carriers = carrying_rows(found.parts, int(found.items[place]))
+    item = replace(item, top1=top1, topk=max(top1, item.topk or 0.0), carriers=carriers, carriers_k=carriers)
     if not radii.size:
         return item
     limit = int(others[radii.argmin()])

@@ -66,6 +66,12 @@ def hidden_lead(parts: Sequence[Part], item: int, margin: float, error: float) -
     return _hidden(parts, carriers_of(parts, item), margin, error)
 
 
+def carrying_rows(parts: Sequence[Part], item: int) -> tuple[tuple[int, int], ...]:
+    """(place of the probe, row) of the item's rows that T1 is tried with."""
+    found = enumerate(carriers_of(parts, item))
+    return tuple((place, int(one.part.rows.ids[row])) for place, one in found if one is not None for row in one.own)
+
+
 def raw_lead(parts: Sequence[Part], item: int, other: int) -> float:
     """The radius against one other item, nothing taken off for rounding: for people."""
     own = max(_largest(part, item) for part in parts)

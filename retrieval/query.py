@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,12 @@ BATCH_PIXELS = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One query file and its answer, or why it was refused."""
+    """One query file and its answer, or why it was refused; ``image`` as decoded, where a certificate was asked for."""
 
     path: str
     answer: Answer | None
     refused: ImageRejected | None = None
+    image: DecodedImage | None = field(default=None, compare=False, repr=False)
 
 
 Loaded = tuple[str, DecodedImage | ImageRejected]
@@ -71,13 +72,15 @@ def query_files(
         found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=asked_words(eps, unit))
         answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
-            refused = image if isinstance(image, ImageRejected) else None
-            answer = None if refused else next(answers)
-            if against and answer is not None and isinstance(image, DecodedImage):
+            if isinstance(image, ImageRejected):
+                yield Outcome(path, None, image)
+                continue
+            answer = next(answers)
+            if against:
                 assert eps is not None, "checked above"
                 proof = prove_ranges(engine, image.pixels, answer, against, eps=eps, unit=unit)
                 answer = replace(answer, against=proof)
-            yield Outcome(path, answer, refused)
+            yield Outcome(path, answer, image=image if certify else None)
 
 
 def asked_words(eps: float | None, unit: Unit) -> str | None:

@@ -19,6 +19,7 @@ class RankedItem:
         row: global number of the row that decides for it; probe: place of the probe that row is compared with.
         score, distance: see ``answer.Match``.
         raw_top1: the top-1 radius before slack, for the record.
+        carriers: (place of the probe, row) of those of its rows that T1 gives ``top1`` by; carriers_k: ``topk``.
         limited_by: a row of the rival item that limits top1, the first that is known; None where none does.
         accepted: whether the query, as it is, is a copy of this item; None without a threshold.
     """
@@ -32,6 +33,8 @@ class RankedItem:
     topk: float | None = None
     copy: float | None = None
     raw_top1: float | None = None
+    carriers: tuple[tuple[int, int], ...] = ()
+    carriers_k: tuple[tuple[int, int], ...] = ()
     limited_by: int | None = None
     accepted: bool | None = None
 

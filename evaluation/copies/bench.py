@@ -11,6 +11,7 @@ from pathlib import Path
 from ...core.errors import UsageError
 from ...core.files import digest_json
 from ...core.progress import Progress, begin
+from ...core.rounded import budget_text
 from ...indexer.sources import Entry, list_entries
 from ..shared.images import halves
 from ..shared.run_folder import open_run
@@ -122,8 +123,8 @@ def _check_enough(plan: CopyPlan, count: int) -> None:
     needed = 2 * (math.ceil(len(plan.models) / plan.fpr) - 1)
     if count < needed:
         raise UsageError(
-            f"{plan.negatives} gives {count} negatives; a false-match rate of {plan.fpr:g} over {len(plan.models)} "
-            f"channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
+            f"{plan.negatives} gives {count} negatives; a false-match rate of {budget_text(plan.fpr)} over "
+            f"{len(plan.models)} channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.rounded import budget_text
 from ...images.copy_edits import FAMILIES, find_family
 from ...images.views import VIEW_ROWS, VIEW_SETS
 from ...indexer.options import DEFAULT_MODELS
@@ -118,7 +119,7 @@ class CopyPlan:
 def _check_numbers(plan: CopyPlan) -> None:
     check_sizes("epsilons", plan.epsilons)
     if list(plan.epsilons) != sorted(plan.epsilons):
-        raise UsageError(f"epsilons must rise, got {', '.join(f'{e:g}' for e in plan.epsilons)}")
+        raise UsageError(f"epsilons must rise, got {', '.join(map(budget_text, plan.epsilons))}")
     if not 0.0 < plan.fpr < 1.0:
         raise UsageError(f"fpr must lie between 0 and 1, got {plan.fpr}")
     check_counts(queries=plan.queries, workers=plan.workers, batch_size=plan.batch_size)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from ...attacks.media import as_pixels
 from ...core.errors import UsageError
 from ...core.progress import Progress, say, with_alarms
+from ...core.rounded import budget_text
 from ...retrieval.answer import Answer
 from ...retrieval.engine import Engine
 from ..shared.attacking import by_shape
@@ -243,7 +244,7 @@ class AuditRun:
     def _doing(self, same: Sequence[Task], entrant: Entrant, *, transfer: bool) -> str:
         alone = len(self._lineup.all) == 1
         where = "" if alone else f" {'from' if transfer else 'on'} {entrant.system.name}"
-        levels = ", ".join(dict.fromkeys(f"{task.level:g}" for task in same))
+        levels = ", ".join(dict.fromkeys(budget_text(task.level) for task in same))
         return f"{same[0].attack.name} at {levels} {self._plan.level_unit}{where}"
 
     def _advance(self, count: int, doing: str, alarms: int = 0) -> None:

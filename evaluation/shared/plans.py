@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ...core.errors import UsageError
+from ...core.rounded import budget_text
 
 Keep = Literal["none", "alarms", "all"]
 """Which saved images to keep."""
@@ -60,7 +61,7 @@ def check_sizes(name: str, sizes: Sequence[float], *, some: bool = True) -> None
     """
     good = all(math.isfinite(size) and size > 0 for size in sizes) and len(set(sizes)) == len(sizes)
     if not good or (some and not sizes):
-        raise UsageError(f"{name} takes different numbers above 0, got {', '.join(map(str, sizes)) or 'none'}")
+        raise UsageError(f"{name} takes different numbers above 0, got {', '.join(map(budget_text, sizes)) or 'none'}")
 
 
 def check_words(name: str, words: Sequence[str], known: Sequence[str] = (), *, some: bool = False) -> None:

@@ -23,6 +23,7 @@ from ...attacks.media import Bytes, Pixels
 from ...attacks.target import Sees
 from ...core.errors import ImageRejected, UsageError
 from ...core.files import digest_json, sha256_bytes
+from ...core.rounded import budget_text
 from ...images.policy import DecodePolicy
 from ...indexer.sources import Entry
 from ...retrieval.answer import Answer, Match
@@ -135,7 +136,8 @@ class HashSystem:
         n = len(nearest)
         beyond = n - math.ceil((1 - Fraction(str(fpr))) * (n + 1))
         if beyond < 0:
-            raise UsageError(f"{n} negatives cannot support a false-match rate of {fpr:g}; give more, or raise fpr")
+            rate = budget_text(fpr)
+            raise UsageError(f"{n} negatives cannot support a false-match rate of {rate}; give more, or raise fpr")
         return replace(self, gallery=replace(self.gallery, threshold=int(nearest[beyond]) - 1), samples=n)
 
     def _distances(self, image: Bytes) -> Ints:

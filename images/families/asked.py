@@ -8,9 +8,10 @@ from functools import partial
 
 from ...core.errors import UsageError
 from ..policy import DecodePolicy
-from . import affine, curves, encoded
+from . import affine, brightness_contrast, colours, curves, encoded, geometry, moved
+from .drawn_over import read_overlay
 from .family import Continuous, Finite, Pixels
-from .words import read_range, read_whole_range
+from .words import read_range, read_share, read_whole_range
 
 Family = Finite | Continuous
 Build = Callable[[Pixels, DecodePolicy], Family]
@@ -44,6 +45,52 @@ def _qualities(make: Callable[..., Finite], default: str, **options: str) -> Ent
     return Entry(default, read)
 
 
+def _whole(make: Callable[..., Finite], key: str, least: int, most: int, default: str) -> Entry:
+    def read(name: str, text: str) -> Build:
+        ends = read_whole_range(name, text, least=least, most=most)
+        return lambda pixels, policy: make(pixels, **{key: ends})  # noqa: ARG005
+
+    return Entry(default, read)
+
+
+def _share(make: Callable[..., Finite], default: str, **options: object) -> Entry:
+    """Of a percentage."""
+
+    def read(name: str, text: str) -> Build:
+        share = read_share(name, text, least=1.0)
+        return lambda pixels, policy: make(pixels, share=share, **options)  # noqa: ARG005
+
+    return Entry(default, read)
+
+
+def _small_jpeg(name: str, text: str) -> Build:
+    return partial(geometry.downscale_jpeg, share=read_share(name, text, least=10.0))
+
+
+def _plain(make: Callable[..., Finite]) -> Entry:
+    """Of no range."""
+
+    def read(name: str, text: str) -> Build:
+        if text:
+            raise UsageError(f"{name} takes no range, got {text!r}")
+        return lambda pixels, policy: make(pixels)  # noqa: ARG005
+
+    return Entry("", read)
+
+
+def _pair(make: Callable[..., Continuous], least: float, most: float, default: str) -> Entry:
+    """Of two parameters: a range for each, or one for both."""
+
+    def read(name: str, text: str) -> Build:
+        ranges = [read_range(name, part, least=least, most=most) for part in text.split(",")]
+        if len(ranges) > 2:
+            raise UsageError(f"{name} has two parameters, got {len(ranges)} ranges")
+        spans = (ranges[0], ranges[-1])
+        return lambda pixels, policy: make(pixels, spans=spans)  # noqa: ARG005
+
+    return Entry(default, read)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """How a name is read: its default range, and (name, range) → what builds the family."""
@@ -68,9 +115,23 @@ FAMILIES: dict[str, Entry] = {
     "saturation": _real(affine.saturation, 0.0, 100.0, "0..2"),
     "fade-white": _real(_faded((255, 255, 255), "fade-white"), 0.0, 1.0, "0..0.3"),
     "fade-black": _real(_faded((0, 0, 0), "fade-black"), 0.0, 1.0, "0..0.3"),
+    "brightness-contrast": _pair(brightness_contrast.brightness_contrast, 0.0, 100.0, "0.8..1.25"),
+    "overlay": Entry("", read_overlay),
+    "crop": _share(geometry.crops, "95"),
+    "downscale": _share(geometry.downscale, "50", kernel="lanczos"),
+    "downscale-bilinear": _share(geometry.downscale, "50", kernel="bilinear"),
+    "downscale-box": _share(geometry.downscale, "50", kernel="box"),
+    "rescale": _share(geometry.downscale, "50", kernel="lanczos", back=True),
+    "downscale-jpeg": Entry("50", _small_jpeg),
+    "flip": _plain(geometry.flip),
+    "quarter-turns": _plain(geometry.quarter_turns),
+    "bits": _whole(colours.bits, "depths", 1, 8, "4..8"),
+    "palette": _whole(colours.palette, "colours", 2, 256, "32..256"),
+    "rotation": _real(moved.rotation, -180.0, 180.0, "-2..2"),
+    "shift": _pair(moved.shift, -100.0, 100.0, "-1..1"),
 }
 """Every family by name."""
-ALL = ("jpeg", "brightness", "contrast", "gamma", "saturation")
+ALL = ("jpeg", "brightness", "contrast", "gamma", "saturation", "downscale", "crop", "rotation")
 """What ``all`` means."""
 
 

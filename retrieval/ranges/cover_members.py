@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...images.families.family import Finite
-from ..evidence import Ids
 from .claim import Part
 from .front import Front
 from .judge import Judge
@@ -47,12 +45,13 @@ def cover_members(family: Finite, members: Members, judge: Judge, parts: Sequenc
     side, near = _places(family)
     judge.rounding = members.rounding
     found = Covered({part: Front(part, side, near) for part in parts}, {}, 0)
-    cells, batch = 0, FIRST
+    cells, batch, room = 0, FIRST, np.inf
     while (wanted := _wanted(found.fronts)).any():
-        chosen = spread(np.flatnonzero(wanted), near, batch)
+        chosen = members.pick(np.flatnonzero(wanted), near, batch, room)
         needed = [part for part in parts if found.fronts[part].open[chosen].any()]
         for place, standing in zip(chosen, judge.stand(members.images(chosen), needed), strict=True):
-            cells += _try(found, members, int(place), standing, needed)
+            gained, reached = _try(found, members, int(place), standing, needed, room)
+            cells, room = cells + gained, reached if np.isinf(room) else max(room, reached)
         batch = MORE
     return Covered(found.fronts, found.standings, cells)
 
@@ -61,20 +60,23 @@ def _wanted(fronts: dict[Part, Front]) -> np.ndarray:
     return np.logical_or.reduce([front.open for front in fronts.values()]) if fronts else np.zeros(0, dtype=bool)
 
 
-def _try(found: Covered, members: Members, place: int, standing: Standing, needed: Sequence[Part]) -> int:
-    """Mark what one representative proves; whether it proved anything new."""
+def _try(
+    found: Covered, members: Members, place: int, standing: Standing, needed: Sequence[Part], room: float
+) -> tuple[int, float]:
+    """Mark what one representative proves: whether that was anything new, and the farthest member that it reached."""
     fronts = [found.fronts[part] for part in needed]
     among = np.flatnonzero(np.logical_or.reduce([~front.proved for front in fronts]))
     among = np.union1d(among, [place])
-    moves, gained = members.moves(place, among), False
+    moves, gained, farthest = members.moves(place, among, room), False, 0.0
     for front in fronts:
         holds = standing.holds(front.part, moves)
+        farthest = max(farthest, float(moves.covered[holds].min(axis=1).max(initial=0.0)))
         gained = gained or bool((holds & ~front.proved[among]).any())
         front.proved[among] |= holds
         if not front.proved[place]:
             front.failed[place] = True
             found.standings[front.part, place] = standing
-    return int(gained)
+    return int(gained), farthest
 
 
 def _places(family: Finite) -> tuple[np.ndarray, np.ndarray]:
@@ -84,12 +86,3 @@ def _places(family: Finite) -> tuple[np.ndarray, np.ndarray]:
     away = family.values - family.identity
     largest = np.abs(away).max(initial=0.0) or 1.0
     return np.where(away < 0.0, -1.0, 1.0), np.abs(away) / largest
-
-
-def spread(places: Ids, near: np.ndarray, count: int) -> Ids:
-    """Some of these members, evenly spread over them from the identity outwards, the nearest among them."""
-    ordered = places[np.argsort(near[places], kind="stable")]
-    if len(ordered) <= count:
-        return ordered
-    picks = [0, *(math.floor((at + 0.5) * len(ordered) / count) for at in range(1, count))]
-    return ordered[picks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,8 +42,15 @@ class Members(Protocol):
         """Per optic, (b, 3·h·w) of some of them."""
         ...
 
-    def moves(self, place: int, among: Ids) -> Moves:
-        """How far some members are from this one, an adversary's change included."""
+    def moves(self, place: int, among: Ids, room: float = np.inf) -> Moves:
+        """How far some members are from this one, an adversary's change included.
+
+        Those that are surely farther than ``room`` may be called infinitely far.
+        """
+        ...
+
+    def pick(self, places: Ids, near: Float64, count: int, room: float) -> Ids:
+        """Which of these members become representatives next; ``near`` is their distance from the identity."""
         ...
 
 
@@ -63,7 +71,7 @@ class Sizes:
         """Of members of these sizes, (n, 2)."""
         distinct, place = np.unique(sizes, axis=0, return_inverse=True)
         pairs = [(int(height), int(width)) for height, width in distinct]
-        norms = np.stack([optics.norms(size) for size in pairs])
+        norms = optics.norms(pairs)
         budgets = np.array([budget(3 * height * width) for height, width in pairs])
         return Sizes(norms[place.ravel()], budgets[place.ravel()], optics.rounding(pairs))
 
@@ -111,7 +119,11 @@ class MadeMembers:
         """See :class:`Members`."""
         return [one[places] for one in self.seen]
 
-    def moves(self, place: int, among: Ids) -> Moves:
+    def pick(self, places: Ids, near: Float64, count: int, room: float) -> Ids:  # noqa: ARG002 - all are at hand
+        """See :class:`Members`."""
+        return spread(places, near, count)
+
+    def moves(self, place: int, among: Ids, room: float = np.inf) -> Moves:  # noqa: ARG002
         """See :class:`Members`."""
         pairs = zip(self.seen, self.rounding, strict=True)
         distances = [cover_radius(one[among] - one[place], rounding=rounding) for one, rounding in pairs]
@@ -136,3 +148,12 @@ def _see(family: Finite, optics: Optics, run: range, digest: Callable[[bytes], o
         digest(pixels.tobytes())
         levels[at] = pixels
     return optics.see(levels)
+
+
+def spread(places: Ids, near: np.ndarray, count: int) -> Ids:
+    """Some of these members, evenly spread over them from the identity outwards, the nearest among them."""
+    ordered = places[np.argsort(near[places], kind="stable")]
+    if len(ordered) <= count:
+        return ordered
+    picks = [0, *(math.floor((at + 0.5) * len(ordered) / count) for at in range(1, count))]
+    return ordered[picks]

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ...core.types import UpperBound
-from ...images.resize import Resize, Size, resize_operator
-from ..channel import Channel, Float64, QueryEmbedding, QueryView
+from ...images.resize import Resize, Size, resize_axis, resize_operator
+from ..channel import ORIGINAL, Channel, Float64, QueryEmbedding, QueryView
 from ..probe import Probe, probe_of
 
 _FAR = 10**12
@@ -27,8 +27,23 @@ class Optic:
 
     def operator(self, size: Size) -> Resize:
         """The resize that follows the view of an image of this size."""
+        return resize_operator(self._after(size), self.target)
+
+    def operators(self, sizes: Sequence[Size]) -> list[Resize]:
+        """The same for many sizes, with each side's factor made once."""
+        seen = [self._after(size) for size in sizes]
+        axes = [
+            {side: resize_axis(side, target) for side in {size[axis] for size in seen}}
+            for axis, target in enumerate(self.target)
+        ]
+        return [Resize(size, self.target, axes[0][size[0]], axes[1][size[1]]) for size in seen]
+
+    def _after(self, size: Size) -> Size:
+        """Of the view of an image of this size."""
+        if self.view is ORIGINAL:
+            return size
         seen = self.view.pick(torch.empty((1, 3, *size), device="meta"))
-        return resize_operator((seen.shape[-2], seen.shape[-1]), self.target)
+        return seen.shape[-2], seen.shape[-1]
 
     def see(self, levels: Float64) -> Float64:
         """(b, H, W, 3) in 8-bit levels → (b, 3·h·w), as the certified path computes it but for the last clamp."""
@@ -72,14 +87,14 @@ class Optics:
         """Per optic, (b, 3·h·w) of images (b, H, W, 3) in levels."""
         return [optic.see(levels) for optic in self.every]
 
-    def norms(self, size: Size) -> Float64:
-        """(p,) ρ of each probe for images of this size."""
-        own = [optic.operator(size).norm.value for optic in self.every]
-        return np.array([own[place] for place in self.of_probe])
+    def norms(self, sizes: Sequence[Size]) -> Float64:
+        """(n, p) ρ of each probe for images of these sizes."""
+        own = [[one.norm.value for one in optic.operators(sizes)] for optic in self.every]
+        return np.array([own[place] for place in self.of_probe]).T
 
     def rounding(self, sizes: Sequence[Size]) -> list[float]:
         """Per optic, a bound on the ℓ2 error of the resize from any of these sizes."""
-        return [max(optic.operator(size).rounding.value for size in sizes) for optic in self.every]
+        return [max(one.rounding.value for one in optic.operators(sizes)) for optic in self.every]
 
     def embed(self, images: Sequence[Float64], rounding: Sequence[float]) -> list[list[Probe]]:
         """The probes of representatives.

@@ -11,12 +11,14 @@ from ...core.errors import CertificateWithheld
 from ...core.units import Radius, Unit
 from ...images.families.asked import AskedFamily
 from ...images.families.family import Continuous, Finite, Pixels
+from ...images.families.geometry import Crops
 from ..answer import Answer
 from ..engine import Engine
 from .claim import PARTS, Claim, Part
 from .claiming import claim_of
 from .cover_cells import CellCover
 from .cover_members import cover_members
+from .crop_members import CropMembers, fits
 from .judge import Judge
 from .members import Budget, MadeMembers, Members, Sizes
 from .optics import Optics
@@ -87,10 +89,15 @@ class _Proof:
     def _finite(self, family: Finite, judge: Judge) -> tuple[dict[Part, Reach], int, str]:
         if not self.claim.parts:
             return self._complete({}), 0, ""
-        members: Members = MadeMembers.of(family, self.optics, self.budget)
+        members = self._members(family)
         found = cover_members(family, members, judge, self.claim.parts)
         reaches = {part: reach_of_members(family, found, part, self.engine) for part in self.claim.parts}
         return self._complete(reaches), found.cells, members.digest
+
+    def _members(self, family: Finite) -> Members:
+        if isinstance(family, Crops) and all(fits(optic) for optic in self.optics.every):
+            return CropMembers.of(family, self.optics, self.budget)
+        return MadeMembers.of(family, self.optics, self.budget)
 
     def _continuous(self, family: Continuous, judge: Judge) -> tuple[dict[Part, Reach], int, str]:
         import hashlib

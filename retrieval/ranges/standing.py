@@ -21,6 +21,8 @@ from ..ranking import VIEWS_TRIED
 from ..verdict import hidden_nothing, radii_of
 from .claim import Claim, Part
 
+T1_ROWS = 24
+"""Rows of rivals in each probe that T1 is tried on."""
 OWN, OTHER = 0, 1
 """Numbers of items here: the one that is to stay first, and all others."""
 
@@ -140,7 +142,9 @@ def _rivals(part: Known) -> tuple[Rivals, float]:
     carrier = Carrier(part, own, around) if own.size and around is not None else None
     within = np.full(len(rows), -np.inf)
     if carrier is not None:
-        within = np.maximum.reduce([within, *(within_rows(carrier, int(row), rows) for row in own)])
+        # T1 for the strongest alone: the others are far behind, and half of the lead is sound for them too.
+        best = np.argsort(-margins, kind="stable")[:T1_ROWS]
+        within[best] = np.maximum.reduce([within_rows(carrier, int(row), rows[best]) for row in own])
     far, growth = part.unseen(), 0.0
     if far is not None:
         hidden = max((hidden_within(carrier, int(row), far) for row in own), default=-np.inf) if carrier else -np.inf

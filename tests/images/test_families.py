@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from retr.core.errors import UsageError
 from retr.images.families.asked import ALL, FAMILIES, read_families
@@ -28,8 +29,9 @@ def finite(name: str) -> Finite:
     return family
 
 
-CONTINUOUS = [name for name in FAMILIES if isinstance(read_families([name])[0].on(PIXELS, POLICY), Continuous)]
-FINITE = [name for name in FAMILIES if name not in CONTINUOUS]
+NAMED = [name for name in FAMILIES if name != "overlay"]  # which needs a file
+CONTINUOUS = [name for name in NAMED if isinstance(read_families([name])[0].on(PIXELS, POLICY), Continuous)]
+FINITE = [name for name in NAMED if name not in CONTINUOUS]
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
@@ -107,3 +109,35 @@ def test_all_is_a_list_of_families_that_are_there():
 def test_what_cannot_be_a_family_is_refused(text):
     with pytest.raises(UsageError):
         read_families([text])
+
+
+def test_an_overlay_fades_in_where_it_is_put(tmp_path):
+    drawn = np.zeros((4, 6, 4), dtype=np.uint8)
+    drawn[..., 0], drawn[..., 3] = 255, 255
+    drawn[0, :, 3] = 0
+    Image.fromarray(drawn).save(tmp_path / "logo.png")
+    family = continuous(f"overlay:{tmp_path / 'logo.png'}@14,10:0..1")
+    full = family.member((1.0,))
+    assert (full[10] == PIXELS[10]).all()
+    assert (full[11, 14:] == (255, 0, 0)).all()
+    assert (full[:, :14] == PIXELS[:, :14]).all()
+    found = family.enclose(((0.25, 0.5),))
+    assert (np.abs(family.member((0.3,)).astype(float) - found.centre) <= found.half + 1e-9).all()
+    with pytest.raises(UsageError, match="cannot be read"):
+        continuous(f"overlay:{tmp_path / 'none.png'}@0,0")
+
+
+def test_rotation_bounds_hold_for_every_angle_of_a_cell_and_not_only_for_its_ends():
+    family = continuous("rotation:-20..20")
+    found = family.enclose(((3.0, 3.8),))
+    for angle in np.linspace(3.0, 3.8, 41):
+        assert (np.abs(family.member((angle,)).astype(float) - found.centre) <= found.half + 1e-9).all()
+    assert found.half.mean() < 100.0
+
+
+def test_brightness_then_contrast_is_clipped_and_rounded_in_between():
+    family = continuous("brightness-contrast:0.5..2")
+    made = family.member((2.0, 0.5))
+    assert made.max() <= 192
+    low, high = family.enclose(((1.0, 2.0), (0.5, 1.0))), family.enclose(((1.9, 2.0), (0.5, 0.55)))
+    assert low.half.mean() > high.half.mean()

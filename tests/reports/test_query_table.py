@@ -180,3 +180,17 @@ def test_a_local_threshold_is_named():
     local = {"channel": "a", "value": 0.8, "offset": 0.05, "source": "calibrated", "upper95": 0.0031}
     text = printed(answer(thresholds=(local,))).replace("\n", " ")
     assert "threshold of a: local, +0.0500 and half of each row's gap (calibrated), false-match rate" in text
+
+
+def test_a_name_is_no_emoji_and_no_markup():
+    odd = Match(1, 1, ":dog:", "/c/:dog:[red]x.png", "original", 0.9, 0.1, "x", accepted=True)
+    text = printed(answer(matches=(odd,), model=":cat:"), ":bear:[b].png")
+    assert text.splitlines()[0] == ":bear:[b].png"
+    assert text.count(":dog:[red]x.png") == 1
+    assert "model :cat:" in text
+    stream = io.StringIO()
+    print_refusal(
+        ImageRejected(stage="decode", reason="truncated", detail=":pig:"), ":fox:", Console(file=stream, width=120)
+    )
+    assert ":fox:" in stream.getvalue()
+    assert ":pig:" in stream.getvalue()

@@ -1,0 +1,161 @@
+"""Proof objects: what a certified claim is kept as, so that somebody else can check it (docs/proofs.md).
+
+A statement is data: an in-toto Statement v1 whose predicate is ours. Nothing here computes a number.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.errors import UsageError
+from ..core.files import canonical_json, sha256_bytes, write_atomically
+from . import verify_proof
+
+TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:retr:certificate:1"
+FORMAT = "retr.certificate/1"
+Kind = Literal["first-place", "among-k", "copy", "not-a-copy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of the gallery, by the first file that holds it: path and content give its id."""
+
+    id: str
+    path: str
+    bytes_sha256: str
+    pixels_sha256: str
+
+    def as_json(self) -> dict[str, str]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in ("id", "path", "bytes_sha256", "pixels_sha256")}
+
+
+@dataclass(frozen=True, slots=True)
+class RowNumbers:
+    """What one row is to one probe.
+
+    Attributes:
+        probe, row: place of the probe, and number of the row in the snapshot.
+        score: cosine, or distance.
+        threshold: what the verdict compares it with; None without.
+        signed: T4/T5, the distance of the embedding from the edge of the row's copy region, positive inside.
+    """
+
+    probe: int
+    row: int
+    score: float
+    threshold: float | None
+    signed: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {name: getattr(self, name) for name in ("probe", "row", "score", "threshold", "signed")}
+
+
+@dataclass(frozen=True, slots=True)
+class ProofObject:
+    """One certified claim with everything that is needed to check it.
+
+    Attributes:
+        statement: an in-toto Statement v1, as JSON values.
+    """
+
+    statement: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.statement.get("_type") != TYPE or self.statement.get("predicateType") != PREDICATE:
+            raise UsageError(f"this is no proof of retr: a statement of type {self.statement.get('predicateType')!r}")
+
+    @property
+    def predicate(self) -> Mapping[str, Any]:
+        """What is claimed."""
+        return self.statement["predicate"]
+
+    @property
+    def claim(self) -> Mapping[str, Any]:
+        """Kind, sentence, item, radius."""
+        return self.predicate["claim"]
+
+    @property
+    def name(self) -> str:
+        """A file name: beginning of the pixels' digest, kind, and the item it is about."""
+        parts = [self.predicate["query"]["pixels_sha256"][:12], self.claim["kind"]]
+        parts += [str(self.claim["k"])] if self.claim["k"] else []
+        return "-".join([*parts, *([self.claim["item"]["id"]] if self.claim["item"] else [])]) + ".json"
+
+    def as_bytes(self) -> bytes:
+        """The file: one spelling per value, every float64 as the shortest decimal that reads back as itself."""
+        return canonical_json(dict(self.statement)) + b"\n"
+
+    def write(self, folder: str | os.PathLike[str]) -> Path:
+        """Write it into a folder under its name; a file of that name is replaced."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / self.name
+        write_atomically(file, self.as_bytes())
+        return file
+
+
+def read_proof(path: Path) -> ProofObject:
+    """A proof from its file; what it says is not checked.
+
+    Raises:
+        UsageError: there is no such file, or it is no proof.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"{path} is not there; give a file that retr query --proof has written") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is no proof: {error}") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is no proof: it holds {type(found).__name__}, no object")
+    return ProofObject(found)
+
+
+def z_json(z: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """An embedding, to its last bit."""
+    raw = np.ascontiguousarray(z, dtype="<f8").tobytes()
+    length = float(np.linalg.norm(z))
+    return {"norm": length, "sha256": sha256_bytes(raw), "float64": base64.b64encode(raw).decode("ascii")}
+
+
+class _Checker:
+    """The checker that a proof names."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its file."""
+        return hashlib.sha256(Path(str(verify_proof.__file__)).read_bytes()).hexdigest()
+
+
+CHECKER = _Checker()
+
+
+def checker_json() -> dict[str, str]:
+    """Name and digest of the checker that comes with this version."""
+    return {"name": Path(str(verify_proof.__file__)).name, "sha256": CHECKER.digest}
+
+
+def sentence(kind: Kind, *, width: int, height: int, l2: float, k: int | None, item: str | None) -> str:
+    """The claim in words, as the checker writes it too."""
+    what = {
+        "first-place": f"item {item} is in first place",
+        "among-k": f"item {item} is among the first {k}",
+        "copy": "the verdict is: a copy" + ("" if item is None else f" of item {item}"),
+        "not-a-copy": "the verdict is: not a copy of anything in the index",
+    }[kind]
+    where = f"every image of {width} x {height} pixels whose l2 distance from the query is less than {l2!r}"
+    return f"For {where} (values in 0..1), {what}."

@@ -1,0 +1,697 @@
+"""Checks one proof of retr (docs/proofs.md) by itself: Python, numpy and Pillow, and no line of retr's own code.
+
+    python verify_proof.py PROOF.json --index INDEX [--image QUERY]
+
+Everything that the proof says is computed again: the image is decoded and resized in float64, the model file is read
+and its Lipschitz constant proved from its weights, the network is run in float64, and *every* row of the index is
+compared. The verdict is *confirmed*, *refuted* (something said is false) or *unsupported* (this file cannot tell).
+T1 to T12 are theorems of docs/theory.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import io
+import json
+import math
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import PIL
+from PIL import Image, ImageCms, ImageFile, features
+
+TYPE, PREDICATE, FORMAT = "https://in-toto.io/Statement/v1", "urn:retr:certificate:1", "retr.certificate/1"
+KINDS, RANKS = ("first-place", "among-k", "copy", "not-a-copy"), ("first-place", "among-k")
+SCHEMAS = ("retr.index/1", "retr.index/2", "retr.index/3", "retr.index/4")
+MOST_BYTES, MOST_SNAPSHOT = 4 << 20, 256 << 20
+UNIT = 2.0**-53  # unit roundoff of float64
+NEAR = 1e-9  # relative room where two programs compute one float64 number in two ways
+BLOCK = 4096  # rows compared at a time
+Array = Any  # a numpy array
+
+
+class Stop(Exception):  # noqa: N818 - a verdict
+    """Ends a check: (refuted or unsupported, why)."""
+
+
+class Finding(NamedTuple):
+    """What was found: ``verdict`` is confirmed, refuted or unsupported; ``why`` a sentence, empty if confirmed."""
+
+    verdict: str
+    why: str = ""
+
+
+def refute(why: str) -> NoReturn:
+    """End with *refuted*."""
+    raise Stop("refuted", why)
+
+
+def unsupported(why: str) -> NoReturn:
+    """End with *unsupported*."""
+    raise Stop("unsupported", why)
+
+
+def need(holds: Any, why: str) -> None:
+    """End with *refuted* unless something holds."""
+    if not holds:
+        refute(why)
+
+
+def same(what: str, stated: Any, found: Any) -> None:
+    """Refute unless both are one value."""
+    equal = type(stated) is type(found) and stated == found
+    need(equal, f"{what} is {str(found)[:80]}, the proof says {str(stated)[:80]}")
+
+
+def close(what: str, stated: float, found: float, scale: float = 0.0) -> None:
+    """Refute unless both are one number, up to the rounding of numbers as large as ``scale``."""
+    need(abs(stated - found) <= NEAR * max(abs(found), scale), f"{what} is {found!r}, the proof says {stated!r}")
+
+
+def verify(proof: Path, index: Path, image: Path | None = None, *, any_checker: bool = False) -> Finding:
+    """Check a proof.
+
+    Args:
+        proof: the JSON file.
+        index: folder of the index that holds the snapshot which the proof names.
+        image: the query's file; None for the path that the proof names.
+        any_checker: go on although the proof names another version of this file.
+    """
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            said = read_proof(proof)
+            own = sha256(Path(__file__).read_bytes())
+            if said["checker"]["sha256"] != own and not any_checker:
+                unsupported(f"the proof names checker {said['checker']['sha256'][:16]}, and this one is {own[:16]}")
+            pixels = check_image(said, image)
+            gallery = Gallery(said, Path(index))
+            check_claim(said, gallery, check_probes(said, gallery, pixels))
+    except Stop as stop:
+        return Finding(*stop.args)
+    except MemoryError:
+        return Finding("unsupported", "there is not enough memory to check it")
+    except Exception as error:  # whatever breaks on what the files hold: they are not what was proved
+        return Finding("refuted", f"a file is not what the proof says: {type(error).__name__}: {error}")
+    return Finding("confirmed")
+
+
+# -- the proof: an in-toto Statement, whose shape is checked before anything is believed -------------------------------
+
+SHAPE = json.loads("""{
+"_type": "s", "subject": [{"name": "s", "digest": {"sha256": "s"}}], "predicateType": "s", "predicate": {
+"format": "s", "claim": {"kind": "s", "sentence": "s", "k": "i?", "item?": {"id": "s", "path": "s", "bytes_sha256": "s",
+  "pixels_sha256": "s"}, "radius": {"l2": "f", "rmse": "f", "psnr": "f"}, "slack": "f", "tight": "b"},
+"query": {"path": "s?", "bytes_sha256": "s?", "pixels_sha256": "s", "width": "i", "height": "i", "values": "i"},
+"decode": {"policy": {"version": "i", "max_bytes": "i", "max_pixels": "i", "max_side": "i", "max_profile_bytes": "i",
+  "max_metadata_bytes": "i", "background": ["i"]}, "policy_digest": "s", "decoder": {"pillow": "s", "libraries": "s"}},
+"index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i"},
+"channels": [{"name": "s", "model_digest": "s", "score": "s", "dim": "i", "lipschitz": {"value": "f", "method": "s"},
+  "threshold?": {"value": "f", "source": "s", "offset": "f?", "gaps": "s?"}}],
+"probes": [{"channel": "i", "view": "s", "resize": {"value": "f", "method": "s"}, "lipschitz": "f",
+  "forward_error": "f", "z": {"norm": "f", "sha256": "s", "float64": "s"}}], "carriers": [["i"]],
+"target": [{"probe": "i", "row": "i", "score": "f", "threshold": "f?", "signed": "f?"}],
+"rival?": {"item": {"id": "s", "path": "s", "bytes_sha256": "s", "pixels_sha256": "s"},
+  "rows": [{"probe": "i", "row": "i", "score": "f", "threshold": "f?", "signed": "f?"}]},
+"versions": {"retr": "s", "python": "s", "numpy": "s", "torch": "s", "faiss": "s"},
+"checker": {"name": "s", "sha256": "s"}}}""")
+TYPES: Any = {"s": str, "i": int, "f": float, "b": bool}  # a question mark: or null
+
+
+def read_proof(path: Path) -> Any:
+    """The predicate in a file: bounded in size, every number finite, exactly the fields of SHAPE."""
+    need(path.stat().st_size <= MOST_BYTES, f"a proof has at most {MOST_BYTES} bytes")
+    hooks: Any = {"parse_int": _number, "parse_float": _number, "parse_constant": _number}
+    found = json.loads(path.read_bytes().decode(), object_pairs_hook=_object, **hooks)
+    need(isinstance(found, dict) and found.get("_type") == TYPE, "this is no in-toto Statement")
+    if found.get("predicateType") != PREDICATE:
+        unsupported(f"this checker knows {PREDICATE}, and this is {str(found.get('predicateType'))[:60]}")
+    said = found.get("predicate")
+    kind = said["claim"]["kind"] if isinstance(said, dict) and isinstance(said.get("claim"), dict) else None
+    if isinstance(kind, str) and kind not in KINDS:
+        unsupported(f"this checker knows claims of {', '.join(KINDS)}, and this is {kind[:40]}")
+    fit(found, SHAPE, "the proof")
+    same("format", said["format"], FORMAT)
+    name, data = said["query"]["path"] or "query", said["query"]["bytes_sha256"]
+    pairs = [(name, data)] * (data is not None) + [(f"pixels of {name}", said["query"]["pixels_sha256"])]
+    same("subject", found["subject"], [{"name": name, "digest": {"sha256": digest}} for name, digest in pairs])
+    return said
+
+
+def _number(text: str) -> int | float:
+    value = int(text) if text.lstrip("-").isdigit() and len(text) <= 16 else float(text)
+    return value if math.isfinite(value) and len(text) <= 40 else refute(f"{text[:40]} is no number of a proof")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(pairs) if len(dict(pairs)) == len(pairs) else refute("a key is there twice")
+
+
+def fit(value: Any, shape: Any, where: str) -> None:
+    """Refute unless a value has a shape: exactly these fields, of exactly these types."""
+    if where.endswith("?") and value is None:
+        return
+    if isinstance(shape, list) and isinstance(value, list):
+        for one in value:
+            fit(one, shape[0], where)
+    elif isinstance(shape, dict) and isinstance(value, dict):
+        same(f"set of fields of {where}", sorted(value), sorted(name.rstrip("?") for name in shape))
+        for name, inner in shape.items():
+            fit(value[name.rstrip("?")], inner, name)
+    elif not isinstance(shape, str) or not (type(value) is TYPES[shape[0]] or (value is None and shape[1:] == "?")):
+        refute(f"{where} is of type {type(value).__name__}")
+
+
+def canonical(value: Any) -> str:
+    """SHA-256 of the one spelling that a JSON value has."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return sha256(text.encode())
+
+
+def sha256(data: Any) -> str:
+    """In hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+# -- the query: from a file to pixels, by the decode policy that the proof names (docs/decode-policy.md) ---------------
+
+
+def check_image(said: Any, image: Path | None) -> Array:
+    """The query's pixels, (H, W, 3) uint8, after every digest of them was compared."""
+    query, policy, decoder = said["query"], said["decode"]["policy"], said["decode"]["decoder"]
+    same("policy_digest", said["decode"]["policy_digest"], canonical(policy))
+    if policy["version"] != 1:
+        unsupported(f"decode policy version {policy['version']}")
+    path = Path(image if image is not None else query["path"] or "")
+    if not path.is_file():
+        unsupported(f"the query {path} is not there: name its file")
+    data = path.read_bytes()
+    if query["bytes_sha256"] is not None:
+        same("SHA-256 of the query's file", query["bytes_sha256"], sha256(data))
+    pixels = decode(data, policy)
+    height, width = pixels.shape[:2]
+    digest = sha256(f"{height}x{width}x3:".encode() + pixels.tobytes())
+    names = ("libjpeg_turbo", "zlib", "webp", "avif", "libtiff", "littlecms2")
+    here = {"pillow": PIL.__version__, "libraries": ", ".join(f"{n} {features.version(n)}" for n in names)}
+    if digest != query["pixels_sha256"] and decoder != here:
+        unsupported(f"the file decodes to other pixels with {here} than the proof saw with {decoder}")
+    same("SHA-256 of the query's pixels", query["pixels_sha256"], digest)
+    for name, found in (("width", width), ("height", height), ("values", pixels.size)):
+        same(name, query[name], found)
+    return pixels
+
+
+def decode(data: bytes, policy: Any) -> Array:
+    """First frame, colours to sRGB, alpha over the background, upright: version 1 of the policy."""
+    image = Image.open(io.BytesIO(data), formats=["JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP"])
+    large = image.width * image.height > policy["max_pixels"] or max(image.size) > policy["max_side"]
+    if large or len(data) > policy["max_bytes"] or ImageFile.LOAD_TRUNCATED_IMAGES:
+        refute("the policy does not allow so large an image, or a truncated one")
+    image.load()
+    alpha, mode, profile = None, image.mode, image.info.get("icc_profile")
+    if mode.startswith(("I", "F")):
+        unsupported(f"pixels of mode {mode}")
+    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        both = image.convert("LA" if mode in ("LA", "La") else "RGBA")
+        alpha, colour = both.getchannel("A"), both.getchannel("L") if both.mode == "LA" else both.convert("RGB")
+    else:
+        colour = image.convert({"P": "RGB", "RGBX": "RGB", "YCbCr": "RGB", "1": "L"}.get(mode, mode))
+    if profile is not None and len(profile) > policy["max_profile_bytes"]:
+        profile = None
+    rgb = _managed(colour, profile) or colour.convert("RGB")
+    if alpha is not None:
+        canvas = Image.new("RGB", rgb.size, tuple(policy["background"]))
+        canvas.paste(rgb, mask=alpha)
+        rgb = canvas
+    tags, turns = Image.Exif(), ("", *(Image.Transpose(n) for n in (0, 0, 3, 1, 5, 4, 6, 2)))
+    try:
+        tags.load(image.info.get("exif", b"") if image.format != "TIFF" else b"")  # Pillow turns TIFF by itself
+        turn = tags.get(0x0112)
+    except (ValueError, SyntaxError, TypeError, KeyError, EOFError):
+        turn = 1
+    return np.asarray(rgb.transpose(turns[turn]) if isinstance(turn, int) and 2 <= turn <= 8 else rgb)
+
+
+def _managed(image: Image.Image, profile: bytes | None) -> Image.Image | None:
+    # Relative colorimetric with black point compensation; a profile that is broken or of another space is ignored.
+    try:
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")) if image.mode == "LAB" else None
+        source = lab or ImageCms.getOpenProfile(io.BytesIO(profile or b""))
+        if lab or source.profile.xcolor_space.strip() == {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}.get(image.mode):
+            how, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+            srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+            made = ImageCms.buildTransform(source, srgb, image.mode, "RGB", renderingIntent=how, flags=flags)
+            return ImageCms.applyTransform(image, made)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError):
+        pass
+    return None
+
+
+# -- the index: snapshot, rows, which item each row is (docs/formats.md) -----------------------------------------------
+
+
+class Gallery:
+    """The live rows of the snapshot that a proof names, and the item of each: rows of equal pixels are one (T3)."""
+
+    def __init__(self, said: Any, index: Path) -> None:
+        name, self.index = said["index"]["snapshot"], index
+        file = index / "snapshots" / f"{name}.json"
+        need(len(name) == 16 and set(name) <= set("0123456789abcdef"), "the id of a snapshot has 16 hex digits")
+        same("snapshot", name, said["index"]["sha256"][:16])
+        if not file.is_file() or file.stat().st_size > MOST_SNAPSHOT:
+            unsupported(f"{index} does not hold snapshot {name}, or one too large to read")
+        self.snapshot = json.loads(file.read_bytes())
+        digest = canonical({key: value for key, value in self.snapshot.items() if key not in ("id", "created")})
+        same("SHA-256 of the snapshot", said["index"]["sha256"], digest)
+        if self.snapshot["schema"] not in SCHEMAS or self.snapshot.get("declared") is not None:
+            unsupported("an index of another schema, or with pictures that were declared to be one item")
+        same("decode policy", said["decode"]["policy"], self.snapshot["policy"])
+        keys, live, self.compared = [np.zeros((0, 40), np.uint8)], [np.zeros(0, bool)], set()
+        for segment in self.snapshot["segments"]:
+            if "row-keys.bin" not in segment["files"]:
+                unsupported(f"segment {segment['id']} is of an older format, without row-keys.bin: index anew")
+            keys.append(self.file(segment, "row-keys.bin").reshape(segment["rows"], 40))
+            gone = bytes.fromhex("".join(self.snapshot["tombstones"].get(segment["id"], ())))
+            live.append(~np.isin(_values(keys[-1][:, :8]), _values(np.frombuffer(gone, np.uint8).reshape(-1, 8))))
+        self.keys, self.live = np.concatenate(keys), np.concatenate(live)
+        self.items = np.unique(_values(self.keys[:, 8:]), return_inverse=True)[1]
+        for field in ("rows_total", "rows_scanned"):
+            same(field, said["index"][field], int(self.live.sum()))
+
+    def file(self, segment: Any, name: str) -> Array:
+        """The bytes of a file of a segment, mapped; its digest is compared once."""
+        path = self.index / "segments" / segment["id"] / name
+        data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+        if path not in self.compared:
+            same(f"SHA-256 of {path}", segment["files"][name], sha256(data))
+            self.compared.add(path)
+        return data
+
+    def rows(self, number: int, only: int | None = None) -> Iterator[tuple[int, Array]]:
+        """(number of the first row, (m, d) float64) for some rows of a channel at a time: unit rows for cosine."""
+        channel, first = self.snapshot["channels"][number], 0
+        code = channel.get("rows", "float32")
+        suffix, kind = {"float32": ("f32", "<f4"), "float16": ("f16", "<f2"), "int8": ("i8", "|i1")}[code]
+        for segment in self.snapshot["segments"]:
+            stored = self.file(segment, f"rows-{number}.{suffix}").view(kind).reshape(segment["rows"], channel["dim"])
+            wanted = (
+                range(0, len(stored), BLOCK) if only is None else [only - first] * (0 <= only - first < len(stored))
+            )
+            for at in wanted:
+                rows = stored[at : at + (BLOCK if only is None else 1)].astype(np.float64)
+                if code != "float32":  # the gallery is defined by the float32 numbers that codes stand for
+                    rows = (rows / np.linalg.norm(rows, axis=1)[:, None]).astype(np.float32).astype(np.float64)
+                if channel["score"] == "cosine":
+                    rows = rows / np.linalg.norm(rows, axis=1)[:, None]
+                need(np.isfinite(rows).all(), f"segment {segment['id']} holds rows that are no numbers")
+                yield first + at, rows
+            first += segment["rows"]
+
+    def row(self, number: int, row: int, item: int | None = None) -> Array:
+        """One row of a channel; refuted unless it is live, and of an item."""
+        if not (0 <= row < len(self.live) and self.live[row] and item in (None, self.items[row])):
+            refute(f"row {row} is no row of the item")
+        return next(self.rows(number, row))[1][0]
+
+    def thresholds(self, number: int, stated: Any) -> Array:
+        """(rows,) τ of every row of a channel: one for all, or each row's own, from its gap (docs/formats.md)."""
+        if stated["offset"] is None:
+            return np.full(len(self.live), stated["value"])
+        file = self.index / "gaps" / f"{stated['gaps']}.bin"
+        if not file.is_file():
+            unsupported("the gaps of local thresholds are not there in plain bytes: calibrate the index anew")
+        data = file.read_bytes()
+        same("SHA-256 of the gaps", stated["gaps"], sha256(data))
+        head, _, numbers = data.partition(b"\n")
+        known, values = json.loads(head)["segments"], np.frombuffer(numbers, "<f4").astype(np.float64)
+        ends = np.cumsum([rows for _, rows in known])
+        parts = {name: values[end - rows : end] for (name, rows), end in zip(known, ends, strict=True)}
+        gaps = [parts.get(s["id"], np.zeros(s["rows"])) for s in self.snapshot["segments"]]
+        reach = np.maximum(0.0, stated["offset"] + 0.5 * np.concatenate(gaps))
+        cosine = self.snapshot["channels"][number]["score"] == "cosine"
+        return np.cos(np.minimum(reach, math.pi)) if cosine else reach
+
+    def item(self, stated: Any) -> int:
+        """The number of an item: path and content are bound to its id, id and pixels to a live row."""
+        same("id", stated["id"], sha256(f"{stated['path']}\0{stated['bytes_sha256']}".encode())[:16])
+        key = np.frombuffer(bytes.fromhex(stated["id"] + stated["pixels_sha256"]).ljust(40)[:40], np.uint8)
+        found = np.flatnonzero((self.keys == key).all(1) & self.live)
+        return int(self.items[found[0]]) if found.size else refute(f"the snapshot holds no item {stated['id']}")
+
+
+def _values(lines: Array) -> Array:
+    return np.ascontiguousarray(lines).view(f"V{lines.shape[1]}").ravel()  # lines of bytes that can be compared
+
+
+# -- the embedding: a resize and a network, each with its constant (T8) and its rounding -------------------------------
+
+
+def gamma(n: int) -> float:
+    """γ_n: the relative error of n float64 roundings (Higham, ASNA, §3.1)."""
+    return n * UNIT / (1.0 - n * UNIT)
+
+
+def axis(source: int, target: int) -> tuple[Array, float, float]:
+    """The resize along one axis, an antialiased triangle: its matrix, a bound on its norm, its rounding.
+
+    Collatz and Wielandt: the spectral radius of a non-negative G is at most max (G·v)/v, for any v > 0.
+    """
+    scale = source / target
+    far = np.abs(np.arange(source) + 0.5 - (np.arange(target)[:, None] + 0.5) * scale) / max(scale, 1.0)
+    a = np.maximum(0.0, 1.0 - far)
+    a = a / a.sum(1, keepdims=True)
+    short = a if target <= source else a.T
+    v = np.maximum(np.abs(np.linalg.eigh(short @ short.T)[1][:, -1]), 1e-10)
+    norm = math.sqrt(float(((short @ (short.T @ v)) / v).max())) * (1.0 + gamma(source + target))
+    return a, norm, gamma(int((a > 0).sum(1).max()))
+
+
+def symmetric_norm(matrix: Array, error: float) -> float:
+    """An upper bound on ‖A‖ of a symmetric matrix that is known up to ``error``.
+
+    With A ≈ V·Λ·Vᵀ as computed, ‖A‖ ≤ max|λ|·‖V‖² + ‖A − V·Λ·Vᵀ‖, whatever the eigenvalue routine returned.
+    """
+    (values, vectors), n, size = np.linalg.eigh(matrix), len(matrix), float(np.linalg.norm(matrix))
+    rest = float(np.linalg.norm(matrix - (vectors * values) @ vectors.T)) + 4 * gamma(2 * n) * n * size
+    skew = float(np.linalg.norm(vectors.T @ vectors - np.eye(n))) + gamma(n) * n
+    return (float(np.abs(values).max()) * (1.0 + skew) + rest + error) * (1.0 + 1e-13)
+
+
+def matrix_norm(matrix: Array) -> float:
+    """An upper bound on the largest singular value, by the Gram matrix of the shorter side."""
+    a = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    return math.sqrt(symmetric_norm(a @ a.T, gamma(a.shape[1]) * float(np.linalg.norm(a)) ** 2))
+
+
+def conv_norm(kernel: Array, size: int = 16) -> float:
+    """An upper bound on ‖K‖, zero-padded, on images of any size: the smaller of two bounds of T8.
+
+    ‖K‖² ≤ ‖Σ over shifts of |correlations of its channels|‖ (arXiv 2208.03160, best rescaled); and the norm of its
+    symbol on a grid of N×N frequencies, divided by cos(π(k−1)/N) for what lies between.
+    """
+    m, k = min(kernel.shape[:2]), kernel.shape[-1]
+    kernel = kernel if len(kernel) == m else kernel.transpose(1, 0, 2, 3)
+    if k == 1:
+        return matrix_norm(kernel[:, :, 0, 0])
+    total, wide = 0.0, np.pad(kernel, ((0, 0), (0, 0), (0, k - 1), (k - 1, k - 1)))
+    for down, right in [(d, r) for d in range(k) for r in range(1 - k, k) if d or r >= 0]:
+        moved = wide[:, :, down : down + k, k - 1 + right : 2 * k - 1 + right]
+        one = np.abs(moved.reshape(m, -1) @ kernel.reshape(m, -1).T)
+        total = total + (one + one.T if down or right else one)
+    lengths = np.linalg.norm(kernel.reshape(m, -1), axis=1)
+    rounding = (2 * k - 1) ** 2 * gamma(kernel[0].size) * np.outer(lengths, lengths)
+    bound = math.sqrt(symmetric_norm(total + rounding, 0.0))
+    if bound <= 1.0 or m > 64 or size <= 2 * (k - 1):
+        return bound
+    symbol = np.fft.fft2(kernel, (size, size)).transpose(2, 3, 0, 1)
+    top = float(np.linalg.norm(symbol, 2, axis=(2, 3)).max()) * (1.0 + NEAR)
+    return min(bound, top / math.cos(math.pi * (k - 1) / size))
+
+
+class Network:
+    """An image on its way through layers, and what is proved of the way so far.
+
+    ``lipschitz``: the product of the layers' constants; ``error``: bound on ‖computed − exact‖ for any input in [0, 1];
+    ``size``: bound on the norm of the exact value.
+    """
+
+    def __init__(self, x: Array) -> None:
+        self.x, self.lipschitz, self.error, self.size = x, 1.0, 0.0, math.sqrt(x.size)
+
+    def step(self, x: Array, bound: float, slope: float, shift: float = 0.0, offset: float = 0.0) -> None:
+        """A layer with a constant, that errs by slope·‖input‖ + shift, and takes 0 to a vector of norm offset."""
+        self.error = bound * self.error + slope * (self.size + self.error) + shift
+        self.size, self.x, self.lipschitz = offset + bound * self.size, x, self.lipschitz * bound
+
+    def centre(self, terms: int) -> None:
+        """The mean of every channel removed: an orthogonal projection."""
+        self.step(self.x - self.x.mean((1, 2), keepdims=True), 1.0, gamma(terms) + UNIT * (1.0 + gamma(terms)))
+
+    def unshuffle(self, r: int) -> None:
+        """Blocks of r×r pixels to channels: an isometry."""
+        c, h, w = self.x.shape
+        self.x = self.x.reshape(c, h // r, r, w // r, r).transpose(0, 2, 4, 1, 3).reshape(c * r * r, h // r, w // r)
+
+    def affine(self, matrix: Array, bias: Array) -> None:
+        """A dense layer (m, n) or a zero-padded convolution (o, c, k, k), and a bias; |error| ≤ γ·(|A|·|x| + |b|)."""
+        if matrix.ndim == 2:
+            bound, x, over = matrix_norm(matrix), matrix @ self.x + bias, ()
+        else:
+            (_, h, w), k, over = self.x.shape, matrix.shape[-1], (2, 3)
+            before = (k - 1) // 2
+            wide = np.pad(self.x, ((0, 0), (before, k - 1 - before), (before, k - 1 - before)))
+            taps = (
+                matrix[:, :, u, v] @ wide[:, u : u + h, v : v + w].reshape(-1, h * w)
+                for u in range(k)
+                for v in range(k)
+            )
+            bound, x = conv_norm(matrix), sum(taps).reshape(-1, h, w) + bias[:, None, None]
+        sums = np.abs(matrix).sum((1, *over)).max() * np.abs(matrix).sum((0, *over)).max()
+        offset, g = math.sqrt(x.size / len(bias)) * float(np.linalg.norm(bias)), gamma(matrix[0].size + 1)
+        self.step(x, bound, g * math.sqrt(sums), g * offset, offset)
+
+
+def embed(gallery: Gallery, number: int, pixels: Array) -> tuple[Network, float, str]:
+    """The embedding of an image by a channel's model; ρ of the resize; digest of the model.
+
+    Every number of the model file is read here, and compared with the digest that names it.
+    """
+    channel = gallery.snapshot["channels"][number]
+    kind, _, blocks = channel["spec"].partition(":")
+    if channel["model_file"] is None and kind == "block-means":
+        own = {"family": "block-means", "version": 1, "blocks": int(blocks), "pixels": 4}
+        net, rho = _resized(pixels, 4 * int(blocks))
+        c, h, w = net.x.shape
+        net.step(net.x.reshape(c, h // 4, 4, w // 4, 4).sum((2, 4)) / 4, 1.0, gamma(16))  # orthonormal rows
+        net.centre(net.x[0].size + 2)
+        net.x = net.x.reshape(-1)
+        return net, rho, canonical(own)
+    if channel["model_file"] is None:
+        unsupported(f"the model {channel['spec']} is no file of the index")
+    data = (gallery.index / channel["model_file"]).read_bytes()
+    begin = 8 + int.from_bytes(data[:8], "little")
+    table, t, digests = json.loads(data[8:begin]), {}, {}
+    head = json.loads(table.pop("__metadata__")["retr"])
+    for name, one in table.items():
+        raw = data[begin + one["data_offsets"][0] : begin + one["data_offsets"][1]]
+        same("type of a tensor", one["dtype"], "F32")
+        t[name] = np.frombuffer(raw, "<f4").reshape(one["shape"]).astype(np.float64)
+        digests[name] = {"dtype": "float32", "shape": one["shape"], "sha256": sha256(raw)}
+    blueprint = {name: head[name] for name in ("family", "architecture", "input_size", "score")}
+    a, (height, width) = head["architecture"], head["input_size"]
+    usual = {
+        "layer": ("orthogonal", "aol"),
+        "activation": ("maxmin", "abs"),
+        "centring": ("plain", "none", "homogeneous"),
+    }
+    if head["family"] != "retr" or height != width or any(a[name] not in known for name, known in usual.items()):
+        unsupported(f"networks of family {head['family']} with {a}")
+    net, rho = _resized(pixels, width)
+    net.centre(net.x[0].size + 1)
+    net.unshuffle(a["patch"])
+    for stage, (channels, depth) in enumerate(zip(a["widths"], a["depths"], strict=True)):
+        if stage:
+            net.unshuffle(2)
+        net.x = np.pad(net.x, ((0, max(0, channels - len(net.x))), (0, 0), (0, 0)))[:channels]
+        for block in range(depth):
+            name = f"stage{stage}.block{block}.layer"
+            net.affine(t[f"{name}.kernel"], t[f"{name}.bias"])
+            top, low = np.split(net.x, 2) if a["activation"] == "maxmin" else (net.x, -net.x)
+            net.x = np.concatenate([np.maximum(top, low), np.minimum(top, low)])[:channels]
+    net.x = net.x.reshape(-1)
+    net.affine(t["head.weight"], t["head.bias"])
+    same("score", channel["score"], head["score"])
+    return net, rho, canonical({"blueprint": blueprint, "tensors": digests})
+
+
+def _resized(pixels: Array, side: int) -> tuple[Network, float]:
+    (down, rho, first), (across, other, second) = (axis(source, side) for source in pixels.shape[:2])
+    planes = (pixels / 255.0).transpose(2, 0, 1)
+    net = Network(np.stack([down @ plane @ across.T for plane in planes]).clip(0.0, 1.0))
+    mass = float(down.sum(1).max() * across.sum(1).max())
+    net.error = (first + second + first * second) * mass * net.size
+    return net, rho * other
+
+
+# -- the claim: every row is compared, and the radius follows ----------------------------------------------------------
+
+
+class Probe(NamedTuple):
+    """The query in one channel: z and its length, and what every row of the channel is compared by (T9)."""
+
+    number: int
+    z: Array
+    length: float
+    cosine: bool
+    lipschitz: float
+    error: float
+    threshold: Any
+
+    def scores(self, rows: Array) -> Array:
+        """What thresholds are compared with."""
+        return rows @ self.z / self.length if self.cosine else np.linalg.norm(self.z - rows, axis=1)
+
+    def signed(self, rows: Array, tau: Any) -> Array:
+        """T4, T5: the distance of z from the edge of each row's copy region, positive inside."""
+        if not self.cosine:
+            return tau - self.scores(rows)
+        along, sine = rows @ self.z, np.sqrt((1.0 - tau) * (1.0 + tau))
+        across = np.linalg.norm(self.z - along[:, None] * rows, axis=1)
+        apex = np.where(along > tau * self.length, self.length, -self.length)  # 90° or more from the edge
+        return np.where(tau * along + sine * across <= 0.0, apex, sine * along - tau * across)
+
+    def leads(self, own: Array, rows: Array) -> tuple[Array, Array]:
+        """T1: the distance of z from where each row beats a row of the item; and how far apart the two are."""
+        apart = own - rows
+        width = np.linalg.norm(apart, axis=1)
+        lead = apart @ self.z if self.cosine else 0.5 * ((2.0 * self.z - own - rows) * apart).sum(1)
+        return np.divide(lead, width, out=np.zeros_like(lead), where=width > 0.0), width
+
+
+def check_probes(said: Any, gallery: Gallery, pixels: Array) -> list[Probe]:
+    """One probe for each channel: model, threshold, constants, rounding and embedding, all made again."""
+    channels, found = gallery.snapshot["channels"], []
+    if any(probe["view"] != "original" for probe in said["probes"]):
+        unsupported("views of the query other than the query itself")
+    same("channels of the probes", [probe["channel"] for probe in said["probes"]], list(range(len(channels))))
+    for number, (stated, probe, channel) in enumerate(zip(said["channels"], said["probes"], channels, strict=True)):
+        for name in ("name", "score", "dim"):
+            same(name, stated[name], channel[name])
+        stored, threshold = channel["threshold"], stated["threshold"]
+        if threshold is None or threshold["source"] != "given":  # a number in place of the stored one
+            same("threshold", threshold, stored and {name: stored.get(name) for name in threshold or stored})
+        net, rho, digest = embed(gallery, number, pixels)
+        same("digest of the model", (stated["model_digest"], channel["model_digest"]), (digest, digest))
+        bound, total, error = stated["lipschitz"]["value"], probe["lipschitz"], probe["forward_error"]
+        need(net.lipschitz <= bound * (1.0 + NEAR), f"the layers prove only L ≤ {net.lipschitz!r}, not {bound!r}")
+        close("the norm of the resize", probe["resize"]["value"], rho)
+        close("L", total, bound * rho)
+        need(abs(error / net.error - 1.0) <= 1e-6, f"the forward error is {net.error!r}, not {error!r}")
+        raw = base64.b64decode(probe["z"]["float64"], validate=True)
+        same("SHA-256 of z", probe["z"]["sha256"], sha256(raw))
+        z, length = np.frombuffer(raw, "<f8"), float(np.linalg.norm(net.x))
+        same("length of z", z.size, net.x.size)
+        need(np.linalg.norm(z - net.x) <= 2.0 * error, f"the embedding of the query in {stated['name']} is another one")
+        close("the norm of z", probe["z"]["norm"], length)
+        found.append(Probe(number, net.x, length, stated["score"] == "cosine", total, error, threshold))
+    return found
+
+
+def check_claim(said: Any, gallery: Gallery, probes: list[Probe]) -> None:
+    """The radius, against what follows from all rows; then everything else that the claim says."""
+    claim, query, rival = said["claim"], said["query"], said["rival"] or {"item": None, "rows": []}
+    kind, k, item, ranks = claim["kind"], claim["k"], claim["item"], claim["kind"] in RANKS
+    need(all(p.threshold for p in probes) or (ranks and len(probes) == 1), "there is no threshold to judge by")
+    need((k is not None) == (kind == "among-k") and (k or 1) >= 1, "k belongs to among-k, and is at least 1")
+    need(kind == "copy" or (item is None) == (kind == "not-a-copy"), "an item is named where none can be, or none is")
+    target, other = (None if one is None else gallery.item(one) for one in (item, rival["item"]))
+    carriers = [(n, row) for n, row in said["carriers"]]
+    need(all(ranks and 0 <= n < len(probes) for n, _ in carriers), "carriers are of claims of rank, and of probes")
+    for stated, own in [(one, target) for one in said["target"]] + [(one, other) for one in rival["rows"]]:
+        need(0 <= stated["probe"] < len(probes), f"there is no probe {stated['probe']}")
+        p = probes[stated["probe"]]
+        row = gallery.row(p.number, stated["row"], own)[None]
+        close("score", stated["score"], float(p.scores(row)[0]), 1.0)
+        tau = None if p.threshold is None else float(gallery.thresholds(p.number, p.threshold)[stated["row"]])
+        for name, value in (("threshold", tau), ("signed", None if tau is None else float(p.signed(row, tau)[0]))):
+            same(f"type of {name}", type(stated[name]), type(value))
+            close(f"{name} of a row", stated[name] or 0.0, value or 0.0, p.length if name == "signed" else 1.0)
+    slack = max((4.0 * p.error + 1e-10 * p.length) / p.lipschitz for p in probes)
+    close("slack", claim["slack"], slack)
+    reach, amplified, items, each = follow(gallery, kind, k or 1, target, probes, carriers)
+    # No two images are farther apart than √n; and a cosine has no direction to compare where z could be too short.
+    radius, far = claim["radius"]["l2"], math.sqrt(query["values"])
+    short = min((p.length - max(1e-9, p.error)) / p.lipschitz if p.cosine else math.inf for p in probes)
+    high = min(far * (1.0 + 1e-15), min(reach, short) - min(1.98 * p.error / p.lipschitz for p in probes))
+    low, edge = min(far, reach, short) - slack * amplified, 2.0 * slack * amplified
+    need(0.0 < radius <= high, f"the radius is at most {max(0.0, high)!r}, the proof says {radius!r}")
+    proper = (radius >= low) == claim["tight"] and (claim["tight"] or kind == "not-a-copy")
+    need(proper, f"the radius that follows is at least {low!r}, the proof says {radius!r}")
+    against = each.min(initial=math.inf) if other is None else each[items == other].min(initial=math.inf)
+    need((other is None and against >= low) or against <= low + edge, "another rival limits the radius, or none")
+    close("RMSE", claim["radius"]["rmse"], 255.0 * radius / far)
+    close("PSNR", claim["radius"]["psnr"], -20.0 * math.log10(radius / far), 1.0)
+    name = item["id"] if item else ""
+    words = {
+        "first-place": f"item {name} is in first place",
+        "among-k": f"item {name} is among the first {k}",
+        "copy": "the verdict is: a copy" + f" of item {name}" * bool(item),
+        "not-a-copy": "the verdict is: not a copy of anything in the index",
+    }[kind]
+    where = f"every image of {query['width']} x {query['height']} pixels whose l2 distance from the query is less than"
+    same("sentence", claim["sentence"], f"For {where} {radius!r} (values in 0..1), {words}.")
+
+
+def compare(gallery: Gallery, p: Probe, own: list[Array]) -> list[Array]:
+    """Of every live row, in pixels: item, T4/T5 with its own threshold and the channel's, T1; and how far apart."""
+    limits, parts = None if p.threshold is None else gallery.thresholds(p.number, p.threshold), []
+    for at, every in gallery.rows(p.number):
+        live = gallery.live[at : at + len(every)]
+        rows, items = every[live], gallery.items[at : at + len(every)][live]
+        inside = np.zeros(len(rows)) if limits is None else p.signed(rows, limits[at : at + len(every)][live])
+        margin = inside if limits is None or p.threshold["offset"] is None else p.signed(rows, p.threshold["value"])
+        leads = np.array([p.leads(one, rows) for one in own]).reshape(-1, 2, len(rows))
+        parts.append((items, inside / p.lipschitz, margin / p.lipschitz, leads[:, 0] / p.lipschitz, leads[:, 1]))
+    return [np.concatenate([part[n] for part in parts], -1) for n in range(5)]
+
+
+def follow(
+    gallery: Gallery, kind: str, k: int, target: int | None, probes: list[Probe], carriers: list[tuple[int, int]]
+) -> tuple[float, float, Array, Array]:
+    """The radius that follows, how far rounding is amplified in it, and per row its item and the radius against it."""
+    rows = [[gallery.row(n, row, target) for n, row in carriers if n == p.number] for p in probes]
+    parts = [compare(gallery, p, own) for p, own in zip(probes, rows, strict=True)]
+    items, inside = (np.concatenate([part[n] for part in parts]) for n in (0, 1))
+    if kind == "copy":  # T9: the largest over rows
+        return float(inside[(items == target) | (target is None)].max()), 1.0, items, np.zeros(0)
+    if kind == "not-a-copy":
+        return float(-inside.max()), 1.0, items, -inside
+    others, per_item = items != target, np.full((1, len(gallery.live)), math.inf)
+    if len(parts) == 1:  # T1, T2, T3 by the scores of one probe: each carrier against the worst row of each item
+        leads, grown = parts[0][3], np.ones(len(items))
+        need(len(leads) == 1 or (len(leads) and kind == "among-k"), "one carrier is needed, or some for among-k")
+        per_item = np.repeat(per_item, len(leads), 0)
+        for one, line in zip(leads, per_item, strict=True):
+            np.minimum.at(line, items[others], one[others])
+        each = np.where(others, leads.max(0), math.inf)
+    else:  # T9: every row against half the lead of the item's margin, or T1 within its probe
+        best = np.full(len(gallery.live), -math.inf)
+        np.maximum.at(best, items, np.concatenate([part[2] for part in parts]))
+        per_item[0] = np.where(best > -math.inf, 0.5 * (best[target] - best), math.inf)
+        per_item[0, target], best_leads = math.inf, []
+        for p, own, (_, _, margin, leads, widths) in zip(probes, rows, parts, strict=True):
+            lead, more, tau = 0.5 * (best[target] - margin), np.ones(len(margin)), p.threshold["value"]
+            for one, width, row in zip(leads, widths, own, strict=True):
+                within = np.minimum(one, row @ p.z / p.lipschitz) if p.cosine and 0.0 <= tau < 1.0 else lead
+                more = np.where(within > lead, 1.0 + 2.0 / (np.sqrt(1.0 - tau * tau) * np.maximum(width, 1e-12)), more)
+                lead = np.maximum(lead, within)
+            best_leads.append((lead, more))
+        each, grown = (np.concatenate([pair[n] for pair in best_leads]) for n in (0, 1))
+        each = np.where(others, each, math.inf)
+    kth, first = float(np.sort(np.append(per_item.max(0), [math.inf] * k))[k - 1]), int(each.argmin())
+    if kind == "among-k" and (len(parts) == 1 or not carriers or kth >= each[first]):
+        return kth, 1.0, items, np.zeros(0)
+    return float(each[first]), float(grown[first]), items, each if kind == "first-place" else np.zeros(0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the verdict; 0 confirmed, 1 refuted, 2 unsupported."""
+    parser = argparse.ArgumentParser(description="Check a proof of retr: confirmed, refuted or unsupported.")
+    parser.add_argument("proof", type=Path)
+    parser.add_argument("--index", type=Path, required=True, help="folder of the index")
+    parser.add_argument("--image", type=Path, help="the query's file [default: the path that the proof names]")
+    parser.add_argument("--any-checker", action="store_true", help="although the proof names another checker")
+    options = parser.parse_args(arguments)
+    found = verify(options.proof, options.index, options.image, any_checker=options.any_checker)
+    print(": ".join(filter(None, found)))
+    return ("confirmed", "refuted", "unsupported").index(found.verdict)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""The independent checker: it agrees with the engine, refutes whatever was edited, and survives every file."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import random
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from planted import draw_pictures, save_pictures
+from proved import COUNT, edited, found_in, leaves, proofs_from, proved_index, save_small
+
+from retr.certificates import verify_proof
+from retr.certificates.statement import ProofObject
+from retr.retrieval.calibrate import calibrate
+from retr.retrieval.engine import Engine
+
+FILE = Path(str(verify_proof.__file__))
+WITNESSES = {"versions", "decoder", "method"}
+"""Words about how a proof came to be; they claim nothing that could be recomputed (docs/proofs.md)."""
+
+
+@pytest.fixture(scope="module", params=["scores", "network", "channels", "views", "local"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ProofObject]]:
+    home = tmp_path_factory.mktemp(request.param)
+    small = str(save_small(home / "small.safetensors"))
+    models = {"scores": ("block-means:4",), "network": (small,)}.get(request.param, ("block-means:4", small))
+    index = proved_index(home, models, views="light" if request.param == "views" else "none")
+    if request.param == "local":
+        calibrate(index, save_pictures(home / "absent", draw_pictures(COUNT + 14, side=20)[-12:]), fpr=0.2)
+    return home, list(proofs_from(Engine.open(index, device="cpu"), home / "queries"))
+
+
+def kinds(proofs: list[ProofObject]) -> dict[str, ProofObject]:
+    return {proof.claim["kind"]: proof for proof in proofs}
+
+
+def test_engine_and_checker_agree(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    found = {
+        proof.name: ": ".join(filter(None, found_in(proof.statement, tmp_path, home / "index"))) for proof in proofs
+    }
+    assert found == dict.fromkeys(found, "confirmed")
+    assert {"first-place", "among-k"} <= set(kinds(proofs))
+    assert {"copy", "not-a-copy"} & set(kinds(proofs))
+    assert all(proof.claim["tight"] for proof in proofs)
+
+
+def changed(value: Any) -> Any:
+    """Another value of the same type, as near as an edit that matters."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value * (1.0 + 1e-5) if value else 1e-3
+    return ("b" if value[:1] == "a" else "a") + value[1:] if value else "a"
+
+
+def test_any_edited_value_is_refuted(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    for proof in kinds(proofs).values():
+        for path, value in leaves(proof.statement):
+            if value is None or WITNESSES & set(path) or path[-2:] == ("checker", "name"):
+                continue
+            found = found_in(edited(proof.statement, path, changed), tmp_path, home / "index")
+            assert found.verdict in ("refuted", "unsupported"), path
+            exact = path[-1] in ("_type", "predicateType", "path", "version", "view", "kind") or path[-2] == "checker"
+            assert found.verdict == "refuted" or exact, (path, str(found))
+
+
+def consistent(proof: ProofObject, factor: float) -> dict[str, Any]:
+    """What a careful forger writes: another radius, with its other units and its sentence."""
+    old, new = proof.claim["radius"]["l2"], proof.claim["radius"]["l2"] * factor
+    copy = json.loads(json.dumps(proof.statement))
+    claim, values = copy["predicate"]["claim"], copy["predicate"]["query"]["values"]
+    rms = new / values**0.5
+    claim["radius"] = {"l2": new, "rmse": 255.0 * rms, "psnr": float(-20.0 * np.log10(rms))}
+    claim["sentence"] = claim["sentence"].replace(repr(old), repr(new))
+    return copy
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0 - 1e-5, 1.0 + 1e-7, 2.0])
+def test_a_radius_edited_with_all_that_depends_on_it_is_refuted(
+    made: tuple[Path, list[ProofObject]], tmp_path: Path, factor: float
+) -> None:
+    home, proofs = made
+    for proof in kinds(proofs).values():
+        found = found_in(consistent(proof, factor), tmp_path, home / "index")
+        assert (found.verdict, "radius" in found.why) == ("refuted", True), str(found)
+
+
+def test_another_image_is_refuted(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    pixels = np.array(Image.open(proofs[0].predicate["query"]["path"]))
+    pixels[0, 0, 0] ^= 1
+    Image.fromarray(pixels).save(tmp_path / "other.png")
+    found = found_in(proofs[0].statement, tmp_path, home / "index", tmp_path / "other.png")
+    assert "SHA-256 of the query's file" in found.why
+    bare = json.loads(json.dumps(proofs[0].statement))
+    bare["subject"] = bare["subject"][1:]
+    bare["predicate"]["query"]["bytes_sha256"] = None
+    assert found_in(bare, tmp_path, home / "index").verdict == "confirmed"
+    found = found_in(bare, tmp_path, home / "index", tmp_path / "other.png")
+    assert "SHA-256 of the query's pixels" in found.why
+
+
+def test_every_changed_file_of_the_index_is_refuted(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    read = ("rows-0", "rows-1", "row-keys", "snapshots", "models", "gaps")
+    for file in sorted((home / "index").rglob("*")):
+        if not file.is_file() or not any(word in str(file.relative_to(home)) for word in read):
+            continue
+        shutil.rmtree(tmp_path / "index", ignore_errors=True)
+        shutil.copytree(home / "index", tmp_path / "index")
+        copy = tmp_path / "index" / file.relative_to(home / "index")
+        if copy.parent.name == "snapshots" and copy.stem != proofs[0].predicate["index"]["snapshot"]:
+            continue
+        if copy.parent.name == "gaps" and copy.stem not in json.dumps(proofs[0].predicate["channels"]):
+            continue
+        data = bytearray(copy.read_bytes())
+        data[-3 if copy.suffix == ".json" else len(data) // 2] ^= 1
+        copy.write_bytes(data)
+        found = found_in(proofs[0].statement, tmp_path, tmp_path / "index")
+        assert found.verdict == "refuted", (file, str(found))
+        copy.unlink()
+        assert found_in(proofs[0].statement, tmp_path, tmp_path / "index").verdict in ("refuted", "unsupported")
+
+
+def test_no_mutated_file_crashes_it_or_is_confirmed(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    source, random_ = proofs[0].as_bytes(), random.Random(0)
+    for _ in range(60):
+        data = bytearray(source)
+        for _ in range(random_.choice((1, 1, 3, 30))):
+            at = random_.randrange(len(data))
+            data[at : at + random_.choice((0, 1, 1, 9))] = random_.choice(
+                (b"", b"\x00", b"9", b"{", b"[", b'"', b"\xff", b"NaN", b"1e999", bytes([random_.randrange(256)]))
+            )
+        (tmp_path / "proof.json").write_bytes(data)
+        found = verify_proof.verify(tmp_path / "proof.json", home / "index")
+        same = _parsed(bytes(data)) == json.loads(source)
+        witness = found.verdict == "confirmed" and not same
+        assert not witness or _differ_in_words_only(bytes(data), source)
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _differ_in_words_only(data: bytes, source: bytes) -> bool:
+    own, other = dict(leaves(_parsed(data))), dict(leaves(json.loads(source)))
+    differing = [path for path in {*own, *other} if own.get(path) != other.get(path)]
+    return all(
+        WITNESSES & set(path) or path[-2:] == ("checker", "name") or _near(own, other, path) for path in differing
+    )
+
+
+def _near(own: dict[Any, Any], other: dict[Any, Any], path: Any) -> bool:
+    """Last digits of a number, within the room that two programs need."""
+    a, b = own.get(path), other.get(path)
+    return isinstance(a, float) and isinstance(b, float) and abs(a - b) <= 1e-6 * max(abs(b), 1.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[]", "7", "null", '{"_type": NaN}', "[" * 100_000, '{"a":' * 50_000, "\ufeff{}"),
+        *('{"_type": 1' + "0" * 6000 + "}", '{"_type": "x", "_type": "x"}', '"\\ud800"'),
+        '{"_type": "https://in-toto.io/Statement/v1"}',
+    ],
+)
+def test_what_is_no_proof_is_never_confirmed(text: str, tmp_path: Path) -> None:
+    (tmp_path / "proof.json").write_text(text, encoding="utf-8")
+    assert verify_proof.verify(tmp_path / "proof.json", tmp_path).verdict in ("refuted", "unsupported")
+
+
+def test_sizes_types_and_missing_files(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    assert verify_proof.verify(tmp_path / "none.json", home / "index").verdict == "refuted"
+    (tmp_path / "large.json").write_bytes(b" " * (verify_proof.MOST_BYTES + 1))
+    assert "bytes" in verify_proof.verify(tmp_path / "large.json", home / "index").why
+    statement = proofs[0].statement
+    other = edited(statement, ("predicate", "claim", "kind"), lambda _: "range-of-edits")
+    assert found_in(other, tmp_path, home / "index").verdict == "unsupported"
+    assert found_in(statement, tmp_path, tmp_path / "nowhere").verdict == "unsupported"
+    assert found_in(statement, tmp_path, home / "index", tmp_path / "nowhere").verdict == "unsupported"
+    for name in list(statement["predicate"]):
+        copy = json.loads(json.dumps(statement))
+        del copy["predicate"][name]
+        assert found_in(copy, tmp_path, home / "index").verdict == "refuted"
+    more = json.loads(json.dumps(statement))
+    more["predicate"]["claim"]["note"] = "and more"
+    assert found_in(more, tmp_path, home / "index").verdict == "refuted"
+
+
+def test_a_proof_for_another_checker_says_so(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    other = edited(proofs[0].statement, ("predicate", "checker", "sha256"), lambda _: "0" * 64)
+    found = found_in(other, tmp_path, home / "index")
+    assert (found.verdict, "names checker" in found.why) == ("unsupported", True)
+    assert verify_proof.verify(tmp_path / "proof.json", home / "index", any_checker=True).verdict == "confirmed"
+
+
+def test_a_row_of_another_item_cannot_carry_a_claim(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    proof = kinds(proofs)["first-place"]
+    rival = proof.predicate["rival"]["rows"][0]["row"]
+    copy = json.loads(json.dumps(proof.statement))
+    copy["predicate"]["carriers"] = [[0, rival]]
+    assert "no row of the item" in found_in(copy, tmp_path, home / "index").why
+
+
+def test_z_is_held_against_the_network(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    copy = json.loads(json.dumps(proofs[0].statement))
+    part = copy["predicate"]["probes"][0]["z"]
+    z = np.frombuffer(base64.b64decode(part["float64"]), "<f8").copy()
+    z[0] += 1e-6
+    part["float64"] = base64.b64encode(z.tobytes()).decode()
+    part["sha256"] = verify_proof.sha256(z.tobytes())
+    assert "embedding of the query" in found_in(copy, tmp_path, home / "index").why
+
+
+def test_it_stands_alone() -> None:
+    """numpy, Pillow and the standard library; no other room, no torch, no faiss; and short enough to be read."""
+    text = FILE.read_text(encoding="utf-8")
+    nodes = list(ast.walk(ast.parse(text)))
+    names = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    assert all(node.level == 0 for node in froms)
+    names |= {str(node.module).split(".")[0] for node in froms}
+    assert names <= {"numpy", "PIL", *sys.stdlib_module_names}
+    assert "__import__" not in text
+    assert "importlib" not in text
+    assert len([line for line in text.splitlines() if line.strip()]) <= 600
+
+
+def test_as_a_script(made: tuple[Path, list[ProofObject]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, proofs = made
+    file = proofs[0].write(tmp_path)
+    image = str(proofs[0].predicate["query"]["path"])
+    assert verify_proof.main([str(file), "--index", str(home / "index"), "--image", image]) == 0
+    assert capsys.readouterr().out == "confirmed\n"
+    (tmp_path / "bad.json").write_text("{}")
+    assert verify_proof.main([str(tmp_path / "bad.json"), "--index", str(home / "index")]) == 1
+    assert capsys.readouterr().out.startswith("refuted: ")
