@@ -29,6 +29,7 @@ from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
+from ..retrieval.known_pairs import read_known_pairs
 from ..retrieval.proofs import proofs_of
 from ..retrieval.query import asked_words
 from ..retrieval.ranges.prove import prove_ranges
@@ -203,6 +204,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         against: str | Sequence[str] = (),
         rejected: Literal["raise", "keep"] = "raise",
     ) -> Answer: ...
@@ -215,6 +217,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         against: str | Sequence[str] = (),
         rejected: Literal["raise"] = "raise",
     ) -> list[Answer]: ...
@@ -227,6 +230,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         against: str | Sequence[str] = (),
         rejected: Literal["keep"],
     ) -> list[Answer | ImageRejected]: ...
@@ -239,6 +243,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         against: str | Sequence[str] = (),
         rejected: str = "raise",
     ) -> Any:
@@ -255,6 +260,8 @@ class Index:
             certify: prove radii.
             eps: budget of the verdict, in ``unit``; implies ``certify``. None: the verdict on the image as it is.
             unit: rmse (8-bit levels), l2 (pixels) or psnr (dB).
+            explain: say of every match how near it is, and what unrelated picture its threshold is measured by
+                (``match.explained``).
             against: families of edits, such as ``"jpeg:30..95"``, ``"crop:95"`` or ``"all"``, of which the answer is
                 proved as well, with ``eps`` (by default RMSE 1) on top; implies ``certify``. See docs/edits.md.
             rejected: of a list, an input that is no acceptable image: ``raise`` its ImageRejected, or ``keep`` it at
@@ -268,6 +275,7 @@ class Index:
             UsageError: bad k, budget or unit, or no image at all.
         """
         asked = _asked(k, certify, eps, check_unit(unit), [against] if isinstance(against, str) else against)
+        asked = replace(asked, explain=explain)
         if not is_many(images):
             return next(self._answers([read_image(images, self._engine.policy)], asked))
         if rejected not in ("raise", "keep"):
@@ -422,6 +430,7 @@ class Index:
         fpr: float = 1e-3,
         shares: Sequence[float] | None = None,
         thresholds: str = "local",
+        known_copies: PathLike | None = None,
         progress: Progress | bool = False,
     ) -> Calibration:
         """Set the thresholds from images known to have no copy here, with a bound that holds for finitely many.
@@ -431,20 +440,24 @@ class Index:
             fpr: false-match rate per query to aim at.
             shares: each channel's part of the false matches; None for equal parts.
             thresholds: ``local``: one for each row, by how near its neighbours are; ``global``: one for each channel.
+            known_copies: CSV file of pairs that a person has looked at: ``image``, ``copy_of`` and ``relation``, which
+                is ``different`` for those that are no copies.
             progress: True for a bar, or an object that is told.
 
         Returns:
-            The thresholds, and how many negatives were used. The object answers with them from now on.
+            The thresholds, how many negatives were used, and which are near stored images (``pairs``): those that are
+            presumed to be copies were left out. The object answers with them from now on.
 
         Raises:
             UsageError: too few negatives for so small a rate, or numbers out of range.
         """
         local = check_thresholds(thresholds)
+        known = None if known_copies is None else read_known_pairs(Path(known_copies))
         with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
             paths = [str(text_to_path(path)) for path in read_corpus(name, exclude=self.path).paths]
             told.start(len(paths), 0)
             found = set_thresholds(
-                self.path, paths, fpr=fpr, shares=shares, local=local, advance=lambda: told.advance(1)
+                self.path, paths, fpr=fpr, shares=shares, local=local, known=known, advance=lambda: told.advance(1)
             )
         self._threshold = None  # the stored one counts now
         self._reopen()
@@ -488,7 +501,9 @@ class Index:
             l2 = [None if budget is None else budget.l2 for budget in budgets]
             given = None if budgets[0] is None else budgets[0].given
             words = None if given is None else asked_words(*given)
-            found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words)
+            found = self._engine.answer_many(
+                pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words, explain=asked.explain
+            )
             for answer, picture, budget in zip(found, batch, budgets, strict=True):
                 yield answer_of(self._with_edits(answer, picture, asked), picture.name, budget)
 
@@ -518,6 +533,7 @@ class _Asked:
     eps: float | None
     unit: Unit
     against: tuple[AskedFamily, ...] = ()
+    explain: bool = False
 
     def budget(self, picture: Picture) -> Radius | None:
         """The budget for an image of this size."""

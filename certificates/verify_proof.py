@@ -28,7 +28,7 @@ from PIL import Image, ImageCms, ImageFile, features
 
 TYPE, PREDICATE, FORMAT = "https://in-toto.io/Statement/v1", "urn:retr:certificate:1", "retr.certificate/1"
 KINDS, RANKS = ("first-place", "among-k", "copy", "not-a-copy"), ("first-place", "among-k")
-SCHEMAS = ("retr.index/1", "retr.index/2", "retr.index/3", "retr.index/4")
+SCHEMAS = ("retr.index/1", "retr.index/2", "retr.index/3", "retr.index/4", "retr.index/5", "retr.index/6")
 MOST_BYTES, MOST_SNAPSHOT = 4 << 20, 256 << 20
 UNIT = 2.0**-53  # unit roundoff of float64
 NEAR = 1e-9  # relative room where two programs compute one float64 number in two ways
@@ -113,7 +113,7 @@ SHAPE = json.loads("""{
   "max_metadata_bytes": "i", "background": ["i"]}, "policy_digest": "s", "decoder": {"pillow": "s", "libraries": "s"}},
 "index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i"},
 "channels": [{"name": "s", "model_digest": "s", "score": "s", "dim": "i", "lipschitz": {"value": "f", "method": "s"},
-  "threshold?": {"value": "f", "source": "s", "offset": "f?", "gaps": "s?"}}],
+  "threshold?": {"value": "f", "source": "s", "offset": "f?", "share": "f?", "gaps": "s?"}}],
 "probes": [{"channel": "i", "view": "s", "resize": {"value": "f", "method": "s"}, "lipschitz": "f",
   "forward_error": "f", "z": {"norm": "f", "sha256": "s", "float64": "s"}}], "carriers": [["i"]],
 "target": [{"probe": "i", "row": "i", "score": "f", "threshold": "f?", "signed": "f?"}],
@@ -321,7 +321,7 @@ class Gallery:
 
     def thresholds(self, number: int, stated: Any) -> Array:
         """(rows,) τ of every row of a channel: one for all, or each row's own, from its gap (docs/formats.md)."""
-        if stated["offset"] is None:
+        if stated["gaps"] is None:
             return np.full(len(self.live), stated["value"])
         file = self.index / "gaps" / f"{stated['gaps']}.bin"
         if not file.is_file():
@@ -333,7 +333,12 @@ class Gallery:
         ends = np.cumsum([rows for _, rows in known])
         parts = {name: values[end - rows : end] for (name, rows), end in zip(known, ends, strict=True)}
         gaps = [parts.get(s["id"], np.zeros(s["rows"])) for s in self.snapshot["segments"]]
-        reach = np.maximum(0.0, stated["offset"] + 0.5 * np.concatenate(gaps))
+        wide, reach = np.concatenate(gaps), np.full(len(self.live), np.inf)
+        if stated["share"] is not None:
+            reach = np.minimum(reach, stated["share"] * wide)
+        if stated["offset"] is not None:
+            reach = np.minimum(reach, stated["offset"] + 0.5 * wide)
+        reach = np.maximum(0.0, reach)
         cosine = self.snapshot["channels"][number]["score"] == "cosine"
         return np.cos(np.minimum(reach, math.pi)) if cosine else reach
 
@@ -635,7 +640,7 @@ def compare(gallery: Gallery, p: Probe, own: list[Array]) -> list[Array]:
         live = gallery.live[at : at + len(every)]
         rows, items = every[live], gallery.items[at : at + len(every)][live]
         inside = np.zeros(len(rows)) if limits is None else p.signed(rows, limits[at : at + len(every)][live])
-        margin = inside if limits is None or p.threshold["offset"] is None else p.signed(rows, p.threshold["value"])
+        margin = inside if limits is None or p.threshold["gaps"] is None else p.signed(rows, p.threshold["value"])
         leads = np.array([p.leads(one, rows) for one in own]).reshape(-1, 2, len(rows))
         parts.append((items, inside / p.lipschitz, margin / p.lipschitz, leads[:, 0] / p.lipschitz, leads[:, 1]))
     return [np.concatenate([part[n] for part in parts], -1) for n in range(5)]

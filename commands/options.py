@@ -72,7 +72,8 @@ RowsOption = Annotated[
     typer.Option("--rows", help="How rows are stored: float32, float16 or int8 [default: as the views ask]."),
 ]
 ThresholdsOption = Annotated[
-    str, typer.Option(help="local: one for each row, by how near the other items are; global: one for each channel.")
+    str,
+    typer.Option(help="local: one for each row, by how near unrelated pictures come; global: one for each channel."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 WorkersOption = Annotated[int, typer.Option("--workers", help="Decoding threads.")]

@@ -64,6 +64,9 @@ def query(
     require_certificate: Annotated[
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of every match what unrelated picture its threshold is measured by.")
+    ] = False,
     where: WhereOption = None,
     snapshot: SnapshotOption = None,
     proof: Annotated[
@@ -96,7 +99,9 @@ def query(
     inputs = image_inputs(images, exclude=home)
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
     with decoder(isolate, 1) as decode:
-        outcomes = _outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, against=families, decode=decode)
+        outcomes = _outcomes(
+            engine, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
+        )
         run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
@@ -127,6 +132,7 @@ def _outcomes(
     eps: float | None,
     unit: Unit,
     against: Sequence[AskedFamily],
+    explain: bool,
     decode: Decoder,
 ) -> Iterator[Outcome]:
     """One for each input, in order."""
@@ -135,7 +141,15 @@ def _outcomes(
 
     answered = answer_each(
         lambda paths: query_files(
-            engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit, against=against, decode=decode
+            engine,
+            paths,
+            k=k,
+            certify=eps is not None,
+            eps=eps,
+            unit=unit,
+            against=against,
+            decode=decode,
+            explain=explain,
         ),
         [one.path for one in inputs if one.refused is None],
     )

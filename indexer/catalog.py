@@ -130,11 +130,13 @@ def reject_key(row: Mapping[str, Any]) -> tuple[str, str, int | None]:
 
 def content_is_gone(reject: Mapping[str, Any]) -> bool:
     """Whether a reject tells that the file holds something else now than the image that was stored of it."""
-    return reject["stage"] != "read" and reject["error"] not in _KEEPS_CONTENT
+    if reject["stage"] == "read":
+        return reject["error"] == "not-a-regular-file"
+    return reject["error"] not in _KEEPS_CONTENT
 
 
 _KEEPS_CONTENT = frozenset({"needs-heif-extra", "out-of-memory"})
-"""They say nothing about the file, as those of stage ``read`` do not: what was stored of it stays."""
+"""They say nothing about the file, as others of stage ``read`` do not: what was stored of it stays."""
 
 
 def as_dict(row: CatalogRow | RejectRow) -> dict[str, Any]:

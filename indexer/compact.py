@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .catalog import BLANK, ROW_SCHEMA, read_catalog, read_rejects
-from .gaps import gaps_of, read_gaps, write_gaps
+from .gaps import all_of, gaps_of, read_gaps, read_neighbours, write_gaps, write_neighbours
 from .held import Held, among
 from .row_codes import ROW_CODES
 from .snapshot import ChannelSpec, SegmentInfo, Snapshot
@@ -168,5 +168,9 @@ def _channel(index: Path, old: Snapshot, new: Snapshot, channel: ChannelSpec) ->
     if threshold is None or threshold.gaps is None:
         return channel
     live = np.concatenate([_live_catalog(index, old, segment)[0] for segment in old.segments])
-    gaps = gaps_of(old, read_gaps(index, threshold.gaps))[live]
-    return replace(channel, threshold=replace(threshold, gaps=write_gaps(index, new, gaps)))
+    gaps = write_gaps(index, new, gaps_of(old, read_gaps(index, threshold.gaps))[live])
+    if threshold.neighbours is None:
+        return replace(channel, threshold=replace(threshold, gaps=gaps))
+    by_segment, basis = read_neighbours(index, threshold.gaps, threshold.neighbours)
+    known = write_neighbours(index, new, all_of(old, by_segment).take(live), basis=basis)
+    return replace(channel, threshold=replace(threshold, gaps=gaps, neighbours=known))

@@ -76,6 +76,7 @@ class IndexReport:
         replaced: files whose older content was replaced.
         pruned: items forgotten because their file is gone.
         dropped: items forgotten because their file holds no acceptable image any more; it is among the rejected.
+        presumed: items that seem to be copies of others (``indexer.gaps``); ``retr info --presumed`` lists them.
         labelled: files that the index holds and that this run told something of.
         strangers: files that the file of labels names, and the index does not hold.
         notes: (path, what is wrong with it) of files that are indexed all the same; see ``images.decode.NOTES``.
@@ -96,6 +97,7 @@ class IndexReport:
     strangers: int = 0
     rows: int = 0
     items: int = 0
+    presumed: int = 0
     wall_s: float = 0.0
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)

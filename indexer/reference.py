@@ -36,6 +36,9 @@ SCHEMA = "retr.reference/1"
 SUFFIX = ".reference.safetensors"
 _KEY = "retr"
 
+OPEN = frozenset({"photograph", "sky", "night", "gradient", "product", "pattern"})
+"""Kinds whose pictures share no layout: a row near one of them is measured by its distance alone. A page like no other
+page of a set is still nearer to the next page of its own layout than the set can tell."""
 SHARE, CERTAIN = 0.5, 0.4
 """Where nothing was measured for a model: a row accepts nearer than half way to its nearest unrelated neighbour."""
 
@@ -64,7 +67,8 @@ class Reference:
         score: how vectors are compared.
         codes: (n, dim) int8 codes of unit rows (cosine), or float32 rows (Euclidean).
         kind: (n,) uint8, number of each vector's kind.
-        near: (n,) float32, distance of each vector to the nearest other (``neighbours.measure_near``).
+        near: (n,) float32, distance of each vector to the nearest other (``neighbours.measure_near``), or less: for a
+            kind that comes in layouts, how near two contents of one layout come.
         kinds: their names.
         share: part of its gap within which a row accepts.
         certain: part of the smaller gap within which two pictures are presumed to be copies.
@@ -108,6 +112,12 @@ class Reference:
             raise ValueError(f"0 < certain ≤ share < 1, got {self.certain} and {self.share}")
         if not (0.0 < self.typical <= self.farthest < math.inf):
             raise ValueError(f"0 < typical ≤ farthest, got {self.typical} and {self.farthest}")
+
+    @property
+    def caps(self) -> npt.NDArray[np.float64]:
+        """(n,) how near unrelated pictures come of which the nearest vector is this one; inf for kinds in ``OPEN``."""
+        is_open = np.array([name in OPEN for name in self.kinds], dtype=np.bool_)[self.kind]
+        return np.where(is_open, np.inf, self.near.astype(np.float64))
 
     def rows(self, where: str = "a reference set") -> Float32:
         """(n, dim) float32: the vectors as exact numbers; unit rows for cosine.
@@ -163,7 +173,7 @@ def read_reference(path: Path) -> Reference:
         data = path.read_bytes()
         tensors = safetensors.numpy.load(data)
         header = _header(data)
-    except (OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path} is no reference set that can be read: {error}") from error
     try:
         if header["content_sha256"] != _content(tensors):

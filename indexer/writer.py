@@ -18,14 +18,12 @@ from . import staging as stage
 from .catalog import BLANK, as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
 from .compact import compacted
 from .declared import as_table
-from .gaps import write_gaps
 from .held import Held, Places, read_held
 from .integrity import check_content
 from .labels import Row, labels_of, write_labels, write_told
 from .lock import writer_lock
 from .snapshot import SegmentInfo, Snapshot, Threshold, commit, read_current, read_snapshot, require_current
 from .thresholds import renew_thresholds
-from .vectors import Float32
 
 if TYPE_CHECKING:  # they need torch, and to remove an item or to compact an index does not
     from .embed import Embedded
@@ -306,12 +304,8 @@ class Writer:
         digest = write_told(self.index, "declared", as_table(declared))
         if digest != self.snapshot.declared:
             grown = replace(self.snapshot, declared=digest, parent=self.snapshot.id, created="")
-            self.snapshot = commit(self.index, grown)
+            self.snapshot = commit(self.index, replace(grown, channels=renew_thresholds(self.index, grown)))
         return self.snapshot
-
-    def keep_gaps(self, gaps: Float32) -> str:
-        """Store the gaps of a channel's rows for a threshold that will name them; returns their SHA-256."""
-        return write_gaps(self.index, self.snapshot, gaps)
 
     def restore(self, name: str) -> Snapshot:
         """Make an earlier snapshot the current one again.

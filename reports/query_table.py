@@ -16,6 +16,7 @@ from ..core.units import Radius
 from ..indexer.sources import text_to_path
 from ..retrieval.answer import Answer, Match
 from ..retrieval.answering import NOT_ASKED, PIXELS
+from .index_table import limit_words
 from .kinds import COUNT, LINES, counted, measured
 from .numbers import radius_inline, radius_lines
 from .ranges_table import print_ranges
@@ -112,9 +113,33 @@ def lines(answer: Answer) -> Iterator[str]:
         yield certificate
     if answer.withheld not in (None, NOT_ASKED):
         yield f"certificate withheld: {answer.withheld}"
+    yield from _explanations(answer)
     for threshold in answer.thresholds:
         yield _threshold(threshold)
     yield f"query: {answer.width}×{answer.height} pixels; model {answer.model}; snapshot {answer.snapshot}"
+
+
+def _explanations(answer: Answer) -> Iterator[str]:
+    """One line for each match that is explained."""
+    for match in answer.matches:
+        said = None if match.explained is None else match.explained.as_json()
+        if said is None:
+            continue
+        part = 0.0 if said["part"] is None else said["part"]
+        near = f"{nearest_text(part, decimals=3)} of the way to its nearest unrelated neighbour"
+        distance, within = (nearest_text(said[name], decimals=4) for name in ("distance", "within"))
+        how = f"{said['channel']}; distance {distance}, accepted within {within}"
+        yield f"why {match.rank}: {near}, {_neighbour(said['neighbour'])} ({how})"
+
+
+def _neighbour(said: Mapping[str, Any] | None) -> str:
+    if said is None:
+        return "which is farther than any picture is taken to be"
+    if said["kind"] is not None:
+        return f"a {said['kind']} of the reference set"
+    if said["path"] is None:
+        return "an image that was not asked about"
+    return f"{_short(said['path'])} {said['id']}"
 
 
 def _score(answer: Answer) -> str:
@@ -177,14 +202,13 @@ def _threshold(threshold: Mapping[str, Any]) -> str:
     name, value = threshold["channel"], threshold["value"]
     if value is None:
         return f"threshold of {name}: none"
-    number = nearest_text(value, decimals=4)
-    if threshold.get("offset") is not None:
-        number = f"local, {threshold['offset']:+.4f} and half of each row's gap"
-    text = f"threshold of {name}: {number} ({threshold['source']})"
-    if threshold.get("provisional"):
-        return text + ", provisional: set from the gallery's own nearest neighbours; see retr calibrate"
+    text = f"threshold of {name}: {limit_words(threshold)} ({threshold['source']})"
+    if threshold["source"] == "leave-one-out":
+        return text + ": an older version set it; the next run of retr index renews it"
     if threshold.get("stale"):
         return text + ", before the gallery last changed: its false-match bound no longer holds; see retr calibrate"
     if threshold.get("upper95") is not None:
         return text + f", false-match rate at most {upper_text(threshold['upper95'], digits=2)} (95 %)"
+    if threshold["source"] == "reference":
+        return text + ", false-match rate not measured for this model; see retr calibrate"
     return text

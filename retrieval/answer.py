@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..certificates.proof import Certificate
 from ..core.units import Radius
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from .ranking import Ranking
 
 VerdictName = Literal["copy", "not-a-copy", "undecided", "uncertified"]
+
+
+class Explained(Protocol):
+    """What ``explain.Explanation`` is to an answer."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As part of a match."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,7 @@ class Match:
         copy: the verdict "copy of this item" holds inside this radius; None where that is not the verdict.
         accepted: whether the query, as it is, is a copy of this item; None without a threshold.
         duplicates: paths of the other files with the same pixels.
+        explained: why it is a copy or not, where that was asked for and every row has a threshold of its own.
     """
 
     rank: int
@@ -49,10 +58,12 @@ class Match:
     copy: Radius | None = None
     accepted: bool | None = None
     duplicates: tuple[str, ...] = ()
+    explained: Explained | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The match as in the ``retr.query/1`` schema."""
         radii = {name: _radius(getattr(self, name)) for name in ("top1", "topk", "copy")}
+        explained = {} if self.explained is None else {"explained": self.explained.as_json()}
         return {
             "rank": self.rank,
             "id": self.id,
@@ -64,6 +75,7 @@ class Match:
             **radii,
             "accepted": self.accepted,
             "duplicates": list(self.duplicates),
+            **explained,
         }
 
 

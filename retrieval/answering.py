@@ -230,15 +230,14 @@ def _point_verdict(ranking: Ranking) -> str | None:
 def _describe(name: str, threshold: Threshold | None) -> dict[str, Any]:
     if threshold is None:
         return {"channel": name, "value": None, "source": "none"}
-    fpr = None if math.isnan(threshold.fpr) else threshold.fpr
     return {
         "channel": name,
         "value": threshold.value,
         "offset": threshold.offset,
         "source": threshold.source,
-        "fpr": fpr,
+        "share": threshold.share,
+        "fpr": threshold.fpr,
         "samples": threshold.samples,
         "upper95": threshold.upper95,
-        "provisional": threshold.source == "leave-one-out",
         "stale": threshold.stale,
     }

@@ -101,22 +101,21 @@ class Channel:
     @property
     def is_local(self) -> bool:
         """Whether every row has a threshold of its own."""
-        return self.threshold is not None and self.threshold.offset is not None
+        return self.threshold is not None and self.threshold.local
 
     def limits(self, ids: Ids) -> Float64:
         """(m,) what the verdict compares these rows' values with: the channel's threshold, or each row's own."""
         assert self.threshold is not None, "a verdict needs a threshold"
         if not self.is_local:
             return np.full(len(ids), self.threshold.value)
-        reach = self._reach(ids)
+        reach = self.reach(ids)
         return cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
 
-    def _reach(self, ids: Ids | slice) -> Float64:
+    def reach(self, ids: Ids) -> Float64:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
         assert self.threshold is not None
-        assert self.threshold.offset is not None
         assert self.gaps is not None, "a local threshold needs gaps"
-        return np.maximum(0.0, self.threshold.offset + 0.5 * self.gaps[ids].astype(np.float64))
+        return reach_of_gaps(self.threshold, self.gaps[ids])
 
     @cached_property
     def widest(self) -> float:
@@ -127,7 +126,7 @@ class Channel:
             return self.threshold.value
         if not len(live):
             return 1.0 if self.score == "cosine" else 0.0
-        reach = self._reach(live)
+        reach = self.reach(live)
         # Cosines fall as angles grow, but for rounding between angles that are all but equal.
         farthest = self.limits(live[reach >= reach.max() * (1.0 - 1e-12)])
         return float(farthest.min() if self.score == "cosine" else farthest.max())
@@ -203,6 +202,17 @@ class Channel:
         """An upper bound on the norm of every row (Euclidean only; unit rows need none)."""
         top = max((float(lengths.max()) for _, lengths in row_norms(self.store)), default=0.0)
         return round_up(top * round_up(1.0 + gamma(self.store.dim + 2)))
+
+
+def reach_of_gaps(threshold: Threshold, gaps: Float32) -> Float64:
+    """(m,) angle or distance up to which rows with these gaps accept: within each limit that the threshold sets."""
+    wide = gaps.astype(np.float64)
+    reach = np.full(len(wide), math.inf)
+    if threshold.share is not None:
+        reach = np.minimum(reach, threshold.share * wide)
+    if threshold.offset is not None:
+        reach = np.minimum(reach, threshold.offset + 0.5 * wide)
+    return np.maximum(0.0, reach)
 
 
 def _resized(resize: Resize, x: Tensor) -> Tensor:

@@ -22,11 +22,12 @@ from ..indexer.labels import labels_of
 from ..indexer.models import open_model
 from ..indexer.row_lengths import check_rows
 from ..indexer.snapshot import Threshold, find_snapshot
-from ..indexer.vectors import choose_gpu
+from ..indexer.vectors import Ids, choose_gpu
 from ..indexer.where import Condition, parse_condition, rows_where
 from .answer import Answer
 from .answering import Answering, model_name, why_uncertified
 from .channel import ORIGINAL, Channel, Pixels, QueryView
+from .explain import Explainer
 from .index_source import IndexSource
 from .probe import Query, as_levels, embed
 from .settle import settle_all
@@ -45,6 +46,7 @@ class Engine:
         parts: sources that hold the rows between them, numbered as in the catalog; empty for the opened index itself.
         views: of the query, each of which every row is compared with (THEORY T10); several need thresholds.
         where: conditions that the gallery's rows fulfil: it holds no others.
+        rows: numbers of its rows in the snapshot; None for all.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Engine:
     parts: tuple[Source, ...] = ()
     views: tuple[QueryView, ...] = (ORIGINAL,)
     where: tuple[Condition, ...] = ()
+    rows: Ids | None = None
 
     @staticmethod
     def open(
@@ -103,7 +106,8 @@ class Engine:
             )
             for channel, store in zip(self.channels, gallery.stores, strict=True)
         )
-        return replace(self, gallery=gallery, channels=channels, where=(*self.where, *conditions))
+        rows = np.flatnonzero(kept) if self.rows is None else self.rows[kept]
+        return replace(self, gallery=gallery, channels=channels, where=(*self.where, *conditions), rows=rows)
 
     @property
     def snapshot(self) -> str:
@@ -119,6 +123,11 @@ class Engine:
     def sources(self) -> tuple[Source, ...]:
         """What answers probes."""
         return self.parts or (IndexSource(self.channels, self.gallery.table),)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What says why."""
+        return Explainer(self.path, self.gallery, self.channels, self.rows)
 
     def answer(
         self,
@@ -151,8 +160,12 @@ class Engine:
         certify: bool = False,
         eps_l2: Sequence[float | None] | None = None,
         asked: str | None = None,
+        explain: bool = False,
     ) -> list[Answer]:
-        """Answer several queries with one float32 search; the answers are those of :meth:`answer`, one by one."""
+        """Answer several queries with one float32 search; the answers are those of :meth:`answer`, one by one.
+
+        With ``explain`` every match says what its threshold is measured by.
+        """
         _check_k(k)
         for pixels in images:
             _check_pixels(pixels)
@@ -166,6 +179,9 @@ class Engine:
             for query, eps in zip(queries, budgets, strict=True)
         ]
         answers = self._search(jobs, images, k, certify=certify)
+        if explain:
+            pairs = zip(answers, queries, strict=True)
+            answers = [self.explainer.explained(answer, query) for answer, query in pairs]
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
 
@@ -205,7 +221,7 @@ def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshol
         check_threshold(spec.score, threshold)
     embedder = open_model(path, spec)
     check_rows(gallery.stores[number], spec.name)
-    chosen = spec.threshold if threshold is None else Threshold(threshold, "given", math.nan, 0)
+    chosen = spec.threshold if threshold is None else Threshold(threshold, "given", None, 0)
     gaps = None if chosen is None or chosen.gaps is None else gaps_of(gallery.snapshot, read_gaps(path, chosen.gaps))
     return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu, gaps)
 

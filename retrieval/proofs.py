@@ -262,7 +262,7 @@ class _Prover:
         network = channel.embedder.lipschitz
         assert network is not None, "a certified answer has proved constants"
         threshold = channel.threshold
-        names = ("value", "source", "offset", "gaps")
+        names = ("value", "source", "offset", "share", "gaps")
         return {
             "name": spec.name,
             "model_digest": spec.model_digest,

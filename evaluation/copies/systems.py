@@ -128,7 +128,7 @@ def _calibrated_index(
     names = [channel.name for channel in channels]
     digest = listing_digest([item.entry for item in negatives.setting])
     # The version changes with the rule that sets thresholds: what another rule has set is not used again.
-    about = {"version": 3, "negatives": digest, "fpr": plan.fpr, "channels": names, "thresholds": plan.thresholds}
+    about = {"version": 4, "negatives": digest, "fpr": plan.fpr, "channels": names, "thresholds": plan.thresholds}
     key = digest_json(about)
     file = bench.path / f"thresholds-{key[:16]}.json"
     if file.exists():

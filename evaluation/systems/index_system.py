@@ -201,11 +201,12 @@ class EngineSystem:
         Raises:
             UsageError: too few negatives for so small a rate, or a negative that no threshold tells from a stored row.
         """
-        near = Nearness.of(self.engine, local=self.local)
+        near = Nearness(self.engine, local=self.local)
         for batch in negatives:
             near.see(Queries(batch))
+        found = near.thresholds(fpr=fpr)
         with Writer(self.engine.path) as writer:
-            return self._with(near.thresholds(writer, fpr=fpr), writer)
+            return self._with(found, writer)
 
     def stored_thresholds(self) -> list[dict[str, Any]]:
         """The channels' thresholds as JSON."""

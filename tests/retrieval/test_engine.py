@@ -53,7 +53,6 @@ def corpus(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def engine(corpus) -> Engine:
     build(corpus, corpus.parent / "index")
-    # the provisional threshold would be 1: 02 and 02-near are all but the same
     return Engine.open(corpus.parent / "index", threshold=0.95)
 
 
