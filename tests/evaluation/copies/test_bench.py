@@ -139,10 +139,10 @@ class TestCounts:
         self, plan: CopyPlan, result: CopyResult, tmp_path: Path
     ) -> None:
         (threshold,) = result.summary.systems[0].stored["thresholds"]
-        assert threshold["offset"] is not None
+        assert threshold["gaps"] is not None
         plain = run_copy_bench(replace(plan, thresholds="global", families=("jpeg",), out=tmp_path), Quiet())
         (other,) = plain.summary.systems[0].stored["thresholds"]
-        assert other["offset"] is None
+        assert other["gaps"] is None
         assert other["value"] == threshold["value"]
         assert plain.summary.plan["thresholds"] == "global"
         with pytest.raises(UsageError, match="thresholds are local or global, not 'none'"):
