@@ -97,6 +97,10 @@ def attack_eval(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished audit of the same plan.")] = False,
     keep: KeepOption = "alarms",
+    proofs: Annotated[
+        int,
+        typer.Option(help="Keep the proofs of so many of the queries, unedited, beside the records.", min=0),
+    ] = 0,
     page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
@@ -161,6 +165,12 @@ def attack_eval(
     report = page or result.folder / "audit.html"
     records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
     write(report, audit_page(result.summary, records, root=result.folder, thumbnail=pictures))
+    if proofs:
+        from ..retrieval.proofs import write_proofs
+
+        asked = list(dict.fromkeys(records["query"].to_pylist()))[:proofs]
+        kept = write_proofs(engine, asked, result.folder / "proofs")
+        note(f"{kept} proofs of {len(asked)} queries in {result.folder / 'proofs'}; check them with: retr verify-proof")
     if form in ("csv", "parquet"):
         say_all(audit_rows(audit_json(result)), form, print)
     else:
