@@ -116,7 +116,7 @@ def attack_eval(
     from ..reports.attack_table import audit_json, audit_rows, print_audit
     from ..reports.audit_page import audit_page
     from ..reports.pages import write
-    from ..reports.progress import ProgressBar, audit_progress
+    from ..reports.progress import ProgressBar
     from ..retrieval.engine import Engine
 
     if queries is not None and self_edits:
@@ -160,7 +160,7 @@ def attack_eval(
         )
         for name, count in lineup.holes().items():
             note(f"{name} does not hold {count} of the {engine.gallery.items} items")
-        with audit_progress() as progress:
+        with ProgressBar("attacking", "attacks") as progress:
             result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
     report = page or result.folder / "audit.html"
     records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
