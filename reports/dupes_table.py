@@ -11,7 +11,7 @@ from rich.console import Console
 from ..core.rounded import radius_text
 from .kinds import NAME, WHOLE, WRAPPED, counted, radius
 from .table import Column, Group, Row, Table
-from .terminal import drawn, say
+from .terminal import say, show
 
 
 def print_dupes(records: Iterable[Mapping[str, Any]]) -> None:
@@ -19,7 +19,7 @@ def print_dupes(records: Iterable[Mapping[str, Any]]) -> None:
     groups = list(records)
     out = Console()
     if groups:
-        out.print(drawn(dupes_table(groups), whole=False))
+        show(out, dupes_table(groups), whole=False)
     files = sum(len(group["members"]) for group in groups)
     say(out, f"{counted(len(groups), 'group')} of {counted(files, 'file')}")
 

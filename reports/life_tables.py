@@ -12,7 +12,7 @@ from rich.console import Console
 from ..core.rounded import nearest_text
 from .kinds import COUNT, DIGEST, NAME, WRAPPED, counted
 from .table import Column, Table
-from .terminal import drawn, facts
+from .terminal import facts, show
 
 SHOWN = 20
 """Names of a kind that a table lists; all of them are in the other formats."""
@@ -57,7 +57,7 @@ def print_verified(found: Mapping[str, Any]) -> None:
     Console().print(facts(f"{found['index']}  snapshot {found['snapshot']}", _verified(found)))
     if found["problems"]:
         columns = (Column("file", WRAPPED, itemgetter("file")), Column("what is wrong", WRAPPED, itemgetter("what")))
-        Console().print(drawn(Table.of(columns, found["problems"]), whole=False))
+        show(Console(), Table.of(columns, found["problems"]), whole=False)
 
 
 def _verified(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -100,7 +100,7 @@ def print_snapshots(states: Iterable[Mapping[str, Any]]) -> None:
         Column("segments", COUNT, itemgetter("segments")),
         Column("", NAME, _state),
     )
-    Console().print(drawn(Table.of(columns, list(states)), whole=False))
+    show(Console(), Table.of(columns, list(states)), whole=False)
 
 
 def _state(state: Mapping[str, Any]) -> str:
@@ -119,7 +119,7 @@ def print_items(items: Iterable[Mapping[str, Any]]) -> None:
         Column("changed", NAME, lambda row: _time(row["mtime_ns"])),
         *(Column(key.removeprefix("label."), NAME, itemgetter(key)) for key in keys),
     )
-    Console().print(drawn(Table.of(columns, rows), whole=False))
+    show(Console(), Table.of(columns, rows), whole=False)
 
 
 def _time(nanoseconds: int) -> str:

@@ -14,7 +14,7 @@ from .kinds import count, counted, percent
 from .pages import Figure, Key, page, when
 from .paper_figures import beside
 from .table import Table
-from .two_afc_page_charts import Spot, score_figure, shift_figure, spots_chart, spots_kinds
+from .two_afc_page_charts import Spot, moved_figure, score_figure, spots_chart, spots_kinds
 from .two_afc_records import alarm_table, cost_table, run_facts
 from .two_afc_series import pgd, size, transfers, white_box
 from .two_afc_tables import (
@@ -59,7 +59,7 @@ def two_afc_page(summary: TripletSummary, records: Records) -> str:
         findings=_findings(summary),
         parts=[_part(summary, data) for data in summary.data],
         score_figures=[score_figure(summary, curve) for curve in chosen],
-        shift_figures=[shift_figure(line, rows) for line in summary.shifts],
+        shift_figures=[moved_figure(line, rows) for line in summary.shifts],
         papers=papers_table(beside(summary, facts)),
         command=str(facts.get("command") or "–"),
         run_facts=run_facts(facts),

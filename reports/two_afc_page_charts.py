@@ -11,12 +11,12 @@ from ..core.statistics import wilson
 from ..evaluation.two_afc.summary_curves import ScoreCurve
 from ..evaluation.two_afc.summary_lines import ShiftLine, TripletSummary
 from ..evaluation.two_afc.summary_rows import Rows
-from .audit_names import moved, part_of_bound
+from .audit_page_figures import shift_figure
 from .html_tags import Html, tag
 from .kinds import percent
 from .pages import Figure
 from .svg import Frame, chart, x_axis, y_axis
-from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
+from .svg_charts import Point, accuracy_chart
 from .two_afc_series import FORM_NAMES, MOVE_NAMES, size
 from .words import words
 
@@ -115,27 +115,11 @@ def _caption(summary: TripletSummary, curve: ScoreCurve) -> str:
     return f"Natural {percent(curve.score)}. At {size(eps)}: {proved}{left}{whole}."
 
 
-def shift_figure(line: ShiftLine, rows: Rows) -> Figure:
-    """How far one attack moved the embedding: as a share of its bound where there is one (LipSim's histogram)."""
+def moved_figure(line: ShiftLine, rows: Rows) -> Figure:
+    """How far one attack moved the embedding of one metric."""
     here = rows.where(_places(rows, line))
-    shift, limit = here["shift"], here["shift_limit"]
     title = f"{line.title}{'' if line.eps is None else f', ε {size(line.eps)}'}"
-    how = f"Median shift {moved(line.shift)}, {line.shift.count} images."
-    if line.used is None:
-        end = max(1.05 * line.shift.most, 1e-9)
-        drawn = histogram_chart(shift, x_max=end, axis="‖f(x+δ) − f(x)‖", label=f"{title}: shift", kind="attacked")
-        return Figure(title, drawn, how)
-    bounded = np.isfinite(limit) & (limit > 0)
-    drawn = histogram_chart(
-        shift[bounded] / limit[bounded],
-        x_max=1.2,
-        axis="share of L·‖δ‖ used",
-        label=f"{title}: share of its bound by which the embedding was moved",
-        kind="attacked",
-        marks=[Mark(1.0, "bound")],
-        limit=1.0,
-    )
-    return Figure(title, drawn, f"Of the bound: {part_of_bound(line.used)}. {how}")
+    return shift_figure(title, line.shift, line.used, here["shift"], here["shift_limit"])
 
 
 def _places(rows: Rows, line: ShiftLine) -> np.ndarray:
