@@ -52,7 +52,7 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
         usable &= usable_rows(rows, embedder)
     blank = {
         place
-        for place in np.flatnonzero(finite & ~usable[:, 0])
+        for place in np.flatnonzero(finite & ~usable[:, 0]).tolist()
         if not _look_again(files[place], place, per_channel, embedders, recipe)
     }
     usable[finite, 0] = True
