@@ -24,7 +24,7 @@ from ..reports.audit_page import audit_page
 from ..reports.pages import write
 from .index import Index
 from .index import open as open_index
-from .progress import Progress, States, watched
+from .progress import Progress, watched
 from .sources import PathLike, Source, as_corpus
 from .words import speaks_of_parameters
 
@@ -161,7 +161,7 @@ def audit(
         watch=lambda title: watched(progress, title, "images"),
     )
     with watched(progress, "attacking", "attacks") as told:
-        result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=States(told))
+        result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=told)
     return _audit(result, thumbnails(lineup, engine))
 
 

@@ -63,7 +63,7 @@ def bench_2afc(
     from ..evaluation.two_afc.run import run_two_afc
     from ..evaluation.two_afc.summary import summarise_triplets
     from ..reports.pages import write
-    from ..reports.progress import audit_progress
+    from ..reports.progress import ProgressBar
     from ..reports.two_afc_page import two_afc_page
     from ..reports.two_afc_table import print_two_afc, two_afc_json, two_afc_rows
 
@@ -91,7 +91,7 @@ def bench_2afc(
         "queries": loss_queries,
     }
     plan = plan_of(preset, given, levels)
-    with stoppable(f"what was done is in {out}: go on with --resume"), audit_progress() as progress:
+    with stoppable(f"what was done is in {out}: go on with --resume"), ProgressBar("attacking", "attacks") as progress:
         result = run_two_afc(plan, progress=progress)
     summary, report = summarise_triplets(result.records), page or result.folder / "2afc.html"
     write(report, two_afc_page(summary, result.records))

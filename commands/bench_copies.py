@@ -9,6 +9,7 @@ import typer
 
 from .options import (
     CORES,
+    REJECTED,
     DeviceOption,
     FormatOption,
     ModelsOption,
@@ -75,8 +76,9 @@ def bench_copies(
     from ..images.copy_edits import FAMILIES
     from ..indexer.options import DEFAULT_MODELS
     from ..reports.copy_page import copy_page
-    from ..reports.copy_table import CopyProgress, copy_json, copy_rows, print_copies
+    from ..reports.copy_table import copy_json, copy_rows, print_copies
     from ..reports.pages import write
+    from ..reports.progress import ProgressBar
 
     plan = CopyPlan(
         gallery=gallery,
@@ -101,7 +103,7 @@ def bench_copies(
         command=command_line(),
         resume=resume,
     )
-    with stoppable(f"what was done is in {output}: go on with --resume"), CopyProgress("copies", "images") as bar:
+    with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("copies", "images") as bar:
         result = run_copy_bench(plan, bar)
     report = page or result.records.with_name("copies.html")
     write(report, copy_page(result.summary, command=FORMAT.read(result.records).table["command"][0].as_py()))
@@ -113,3 +115,5 @@ def bench_copies(
     if result.summary.refuted:
         note(f"{result.summary.refuted} claims refuted by brute force; see {result.records}")
         raise typer.Exit(1)
+    if result.absent:
+        raise typer.Exit(REJECTED)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
 from ..core.parallel import in_order
+from ..core.progress import Progress
 from ..embedding.contract import Embedder
 from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
@@ -25,7 +26,7 @@ from .gallery import open_gallery
 from .labels import Row, id_of, read_label_file
 from .lock import HOLDER
 from .models import open_model
-from .options import IndexOptions, IndexReport, Progress, check_options, choose_device, template
+from .options import IndexOptions, IndexReport, check_options, choose_device, template
 from .prepare import Prepared, Recipe, Refused, prepare
 from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core.files import digest_json
 from .gallery import Gallery
-from .gap_scan import Side, against_items, against_reference
+from .gap_scan import Side, against_items, against_references
 from .gaps import Gaps
 from .items import Keys, as_keys
 from .reference import Reference
@@ -59,8 +59,7 @@ def measure_gaps(
     sample = originals[_in_sample(rows[originals], level_of(gallery.items))]
     again = np.flatnonzero(news.again[gallery.groups] & gallery.live)
     kept = np.flatnonzero(~news.again[gallery.groups] & gallery.live)
-    for side in sides:
-        against_reference(side, again, rows[again])
+    against_references(sides, again, rows[again])
     against_items(sides, again, rows[again], sample, rows[sample])
     fresh = sample[news.fresh[gallery.groups[sample]]]
     against_items(sides, kept, rows[kept], fresh, rows[fresh])

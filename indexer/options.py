@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
@@ -20,16 +19,6 @@ from .writer import SEGMENT_ROWS
 
 DEFAULT_MODELS = ("block-means", "retr_s")
 """Two channels: each finds copies that the other misses (THEORY T9)."""
-
-
-class Progress(Protocol):
-    """What the pipeline tells about how far it is."""
-
-    def start(self, total: int, done: int) -> None:
-        """``total`` files are there; ``done`` of them need no work."""
-
-    def advance(self, count: int) -> None:
-        """So many more files are finished."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from ..core.statistics import Share
 from ..evaluation.copies.summary import CopySummary, Scores, SystemLine
 from .attack_table import say_skipped
 from .kinds import COUNT, NAME, PERCENT, RATE, SHARE, WRAPPED, measured
-from .progress import ProgressBar
 from .table import Column, Table
 from .terminal import say, show
 from .words import words
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
     from ..evaluation.copies.bench import CopyResult
 
 _TITLES = words("copies")["titles"]
-
-
-class CopyProgress(ProgressBar):
-    """One bar, one stretch of work after another."""
-
-    def phase(self, title: str, total: int) -> None:
-        """A new stretch begins; a total of 0 is one that is not known."""
-        self.bar.reset(self.task, total=total or None, description=title)
 
 
 def copy_json(result: CopyResult) -> dict[str, Any]:

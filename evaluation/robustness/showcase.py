@@ -12,9 +12,9 @@ from typing import Any
 from PIL import Image
 
 from ...core.rounded import budget_text
-from ..shared.attacking import keep
+from ..shared.attacking import is_kept, keep
+from ..shared.plans import Keep
 from .cases import Case
-from .plan import Keep
 
 IMAGES = "images"
 """Folder of what ``--keep`` asks for."""
@@ -56,7 +56,7 @@ def keep_shots(shots: Sequence[Shot], folder: Path, work: Path, *, kept: Keep, g
     left: list[Shot] = []
     for _, group in groupby(shots, key=_attack_of):
         same = list(group)
-        if kept == "all" or (kept == "alarms" and any(shot.record["alarm"] for shot in same)):
+        if is_kept(kept, alarm=any(shot.record["alarm"] for shot in same)):
             for shot in same:
                 _save(shot, folder, IMAGES, work)
         else:
