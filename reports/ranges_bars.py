@@ -30,7 +30,7 @@ def proved_part(family: FamilyProof, reach: Reach) -> tuple[float, float]:
         return 0.0, 1.0
     if reach.low is None or reach.high is None or len(family.span) > 1:
         return 0.0, reach.share
-    ((low, high),) = family.span
+    low, high = next(iter(family.span))
     length = (high - low) or 1.0
     return (reach.low[0] - low) / length, (reach.high[0] - low) / length
 
