@@ -16,13 +16,17 @@ from .commands import (
     bench_knn,
     calibrate,
     data,
+    dupes,
     index,
     info,
+    items,
+    keep,
     metrics,
     models,
     proofs,
     query,
     train,
+    upkeep,
 )
 from .commands.output import INTERRUPTED, note
 from .core.errors import RetrError
@@ -47,7 +51,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Find copies of images, and prove how far an adversary would have to change a query to change the answer.",
 )
-for command in (index, info, query, proofs, calibrate, attack_eval, bench_copies, bench_2afc, bench_knn):
+for command in (
+    index,
+    keep,
+    query,
+    proofs,
+    info,
+    items,
+    dupes,
+    upkeep,
+    calibrate,
+    attack_eval,
+    bench_copies,
+    bench_2afc,
+    bench_knn,
+):
     app.add_typer(command.app)
 for name, group in {"models": models, "train": train, "data": data, "metrics": metrics}.items():
     app.add_typer(group.app, name=name)

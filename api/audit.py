@@ -20,10 +20,11 @@ from ..evaluation.robustness.summary_lines import Summary
 from ..evaluation.robustness.thumbnails import thumbnails
 from ..evaluation.systems.lineup import check_words, open_lineup
 from ..indexer.sources import read_corpus, text_to_path
-from ..reports.audit_page import write_audit_page
+from ..reports.audit_page import audit_page
+from ..reports.pages import write
 from .index import Index
 from .index import open as open_index
-from .progress import Progress, States, watched
+from .progress import Progress, watched
 from .sources import PathLike, Source, as_corpus
 from .words import speaks_of_parameters
 
@@ -160,7 +161,7 @@ def audit(
         watch=lambda title: watched(progress, title, "images"),
     )
     with watched(progress, "attacking", "attacks") as told:
-        result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=States(told))
+        result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=told)
     return _audit(result, thumbnails(lineup, engine))
 
 
@@ -170,7 +171,8 @@ SHOWN = 12
 
 def _audit(result: AuditResult, pictures: Any) -> Audit:
     page = result.folder / "audit.html"
-    write_audit_page(page, result.summary, FORMAT.read(result.records).table, root=result.folder, thumbnail=pictures)
+    records = FORMAT.read(result.records).table
+    write(page, audit_page(result.summary, records, root=result.folder, thumbnail=pictures))
     return Audit(result.folder, result.records, page, result.summary, result.skipped_paths, result.seconds)
 
 

@@ -10,6 +10,7 @@ from typing import overload
 
 from ..certificates.statement import ProofObject
 from ..core.errors import IndexStateError, UsageError
+from ..core.rounded import radius_text
 from ..core.units import Radius
 from ..evaluation.copies.check import Scan, below
 from ..reports.numbers import radius_inline
@@ -63,7 +64,8 @@ class Check:
 
     def __repr__(self) -> str:
         wrong = "".join(
-            f"; refuted: {one.words} within {radius_inline(one.radius)}, a scan allows ℓ2 {one.allowed:.6g}"
+            f"; refuted: {one.words} within {radius_inline(one.radius)}, "
+            f"a scan allows ℓ2 {radius_text(one.allowed, digits=6)}"
             for one in self.refuted
         )
         return f"Check({len(self.claims)} claims, {len(self.refuted)} refuted{wrong})"

@@ -17,15 +17,19 @@ from ..images.families.asked import AskedFamily, read_families
 from ..images.policy import DecodePolicy
 from ..indexer.build import build_index
 from ..indexer.held import read_held
+from ..indexer.history import Compacted, compact_index
 from ..indexer.info import describe_index, list_rejects
 from ..indexer.options import IndexOptions, IndexReport
 from ..indexer.sources import path_to_text, read_corpus, text_to_path
+from ..indexer.sync import SyncPlan, plan_sync
+from ..indexer.verify import Verified, clear_index, repair_index, verify_index
 from ..indexer.writer import Writer
 from ..retrieval import answer as room
 from ..retrieval.answer import Match
 from ..retrieval.calibrate import Calibration, check_thresholds
 from ..retrieval.calibrate import calibrate as set_thresholds
 from ..retrieval.engine import Engine
+from ..retrieval.known_pairs import read_known_pairs
 from ..retrieval.proofs import proofs_of
 from ..retrieval.query import asked_words
 from ..retrieval.ranges.prove import prove_ranges
@@ -109,7 +113,14 @@ def build(
 
 
 @speaks_of_parameters
-def open(path: PathLike, *, device: str = "auto", threshold: float | None = None) -> Index:  # noqa: A001 - as in gzip
+def open(  # noqa: A001 - as in gzip
+    path: PathLike,
+    *,
+    device: str = "auto",
+    threshold: float | None = None,
+    snapshot: str | None = None,
+    where: str | Sequence[str] = (),
+) -> Index:
     """Open an index.
 
     >>> import retr
@@ -120,13 +131,17 @@ def open(path: PathLike, *, device: str = "auto", threshold: float | None = None
         path: the index folder.
         device: where the float32 search runs: auto, cpu or cuda. What is certified is float64 on the CPU.
         threshold: replaces the stored threshold of an index of one channel.
+        snapshot: id of an earlier snapshot, or how it begins; None for the current one.
+        where: conditions such as ``bank=a,b``, ``bank!=a`` or ``path~*/2024/*``: the gallery is what fulfils them all,
+            and nothing else; ranks, radii and certificates are those of that gallery.
 
     Raises:
         IndexStateError: there is no index.
         IntegrityError: damaged files, or a model that is not the one it was built with.
-        UsageError: an unknown device, or a threshold that cannot be.
+        UsageError: an unknown device, a threshold that cannot be, no such snapshot, or no condition.
     """
-    return Index(Path(path), device=device, threshold=threshold)
+    conditions = (where,) if isinstance(where, str) else tuple(where)
+    return Index(Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions)
 
 
 @final
@@ -139,11 +154,18 @@ class Index:
     """
 
     def __init__(
-        self, path: Path, *, device: str = "auto", threshold: float | None = None, report: IndexReport | None = None
+        self,
+        path: Path,
+        *,
+        device: str = "auto",
+        threshold: float | None = None,
+        snapshot: str | None = None,
+        where: Sequence[str] = (),
+        report: IndexReport | None = None,
     ) -> None:
         self.path, self.report = path, report
-        self._device, self._threshold = device, threshold
-        self._engine = Engine.open(path, device=device, threshold=threshold)
+        self._device, self._threshold, self._where = device, threshold, where
+        self._engine = Engine.open(path, device=device, threshold=threshold, snapshot=snapshot, where=where)
 
     @property
     def engine(self) -> Engine:
@@ -182,6 +204,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         against: str | Sequence[str] = (),
         rejected: Literal["raise", "keep"] = "raise",
     ) -> Answer: ...
@@ -194,6 +217,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         against: str | Sequence[str] = (),
         rejected: Literal["raise"] = "raise",
     ) -> list[Answer]: ...
@@ -206,6 +230,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         against: str | Sequence[str] = (),
         rejected: Literal["keep"],
     ) -> list[Answer | ImageRejected]: ...
@@ -218,6 +243,7 @@ class Index:
         certify: bool = False,
         eps: float | None = None,
         unit: str = "rmse",
+        explain: bool = False,
         against: str | Sequence[str] = (),
         rejected: str = "raise",
     ) -> Any:
@@ -234,6 +260,8 @@ class Index:
             certify: prove radii.
             eps: budget of the verdict, in ``unit``; implies ``certify``. None: the verdict on the image as it is.
             unit: rmse (8-bit levels), l2 (pixels) or psnr (dB).
+            explain: say of every match how near it is, and what unrelated picture its threshold is measured by
+                (``match.explained``).
             against: families of edits, such as ``"jpeg:30..95"``, ``"crop:95"`` or ``"all"``, of which the answer is
                 proved as well, with ``eps`` (by default RMSE 1) on top; implies ``certify``. See docs/edits.md.
             rejected: of a list, an input that is no acceptable image: ``raise`` its ImageRejected, or ``keep`` it at
@@ -247,6 +275,7 @@ class Index:
             UsageError: bad k, budget or unit, or no image at all.
         """
         asked = _asked(k, certify, eps, check_unit(unit), [against] if isinstance(against, str) else against)
+        asked = replace(asked, explain=explain)
         if not is_many(images):
             return next(self._answers([read_image(images, self._engine.policy)], asked))
         if rejected not in ("raise", "keep"):
@@ -300,6 +329,60 @@ class Index:
         return report
 
     @speaks_of_parameters
+    def sync(
+        self, corpus: Source, *, prune_all: bool = False, resume: bool = False, progress: Progress | bool = False
+    ) -> IndexReport:
+        """Make this index follow a folder: add what is new, update what has changed, remove what is gone.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.plan("corpus").added
+        ()
+        >>> index.sync("corpus").pruned
+        0
+
+        Args:
+            corpus: a folder; from a list of paths nothing is removed.
+            prune_all: also where nothing is seen, or more than half of what it holds from the folder would go.
+            resume: go on with an interrupted run.
+            progress: True for a bar, or an object that is told.
+
+        Returns:
+            Counts. The object answers from the new snapshot.
+
+        Raises:
+            IndexStateError: more than half would go; nothing is changed then.
+        """
+        options = IndexOptions(
+            workers=os.cpu_count() or 2, resume=resume, prune=True, prune_all=prune_all, device=self._device
+        )
+        report = _index(corpus, self.path, options, progress)
+        self._reopen()
+        return report
+
+    @speaks_of_parameters
+    def plan(self, corpus: Source) -> SyncPlan:
+        """What :meth:`sync` would do, by names, sizes and times alone."""
+        with as_corpus(corpus) as name:
+            return plan_sync(name, self.path)
+
+    @speaks_of_parameters
+    def compact(self, *, forget_snapshots: bool = False) -> Compacted:
+        """Write the live rows into few segments; every answer stays the same, bit for bit.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.compact().segments[1]
+        1
+
+        Args:
+            forget_snapshots: forget all older snapshots, and free the room that only they take.
+        """
+        done = compact_index(self.path, forget=forget_snapshots)
+        self._reopen()
+        return done
+
+    @speaks_of_parameters
     def remove(self, items: Removable | Sequence[Removable] = (), *, ids: Sequence[str] = ()) -> int:
         """Take images out of this index. Other files with the same pixels stay, unless they are named too.
 
@@ -347,6 +430,7 @@ class Index:
         fpr: float = 1e-3,
         shares: Sequence[float] | None = None,
         thresholds: str = "local",
+        known_copies: PathLike | None = None,
         progress: Progress | bool = False,
     ) -> Calibration:
         """Set the thresholds from images known to have no copy here, with a bound that holds for finitely many.
@@ -356,20 +440,24 @@ class Index:
             fpr: false-match rate per query to aim at.
             shares: each channel's part of the false matches; None for equal parts.
             thresholds: ``local``: one for each row, by how near its neighbours are; ``global``: one for each channel.
+            known_copies: CSV file of pairs that a person has looked at: ``image``, ``copy_of`` and ``relation``, which
+                is ``different`` for those that are no copies.
             progress: True for a bar, or an object that is told.
 
         Returns:
-            The thresholds, and how many negatives were used. The object answers with them from now on.
+            The thresholds, how many negatives were used, and which are near stored images (``pairs``): those that are
+            presumed to be copies were left out. The object answers with them from now on.
 
         Raises:
             UsageError: too few negatives for so small a rate, or numbers out of range.
         """
         local = check_thresholds(thresholds)
+        known = None if known_copies is None else read_known_pairs(Path(known_copies))
         with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
             paths = [str(text_to_path(path)) for path in read_corpus(name, exclude=self.path).paths]
             told.start(len(paths), 0)
             found = set_thresholds(
-                self.path, paths, fpr=fpr, shares=shares, local=local, advance=lambda: told.advance(1)
+                self.path, paths, fpr=fpr, shares=shares, local=local, known=known, advance=lambda: told.advance(1)
             )
         self._threshold = None  # the stored one counts now
         self._reopen()
@@ -386,17 +474,25 @@ class Index:
         return list_rejects(self.path)
 
     @speaks_of_parameters
-    def verify(self) -> str:
-        """Read every file of the index and hold it against its SHA-256; says how many were right.
+    def verify(self, *, repair: bool = False, clear: bool = False) -> Verified:
+        """Read every file of the index and hold it against its SHA-256 and the others; names what is wrong.
 
         >>> import retr
-        >>> retr.open("my-index").verify().endswith("match their SHA-256")
-        True
+        >>> retr.open("my-index").verify().problems
+        ()
 
-        Raises:
-            IntegrityError: a file is missing or damaged; the message names it.
+        Args:
+            repair: drop what cannot be trusted; a segment with a damaged file goes, items and all.
+            clear: remove files that no snapshot names.
+
+        Returns:
+            What was found, after the repair. Where something was repaired the object answers from the new snapshot.
         """
-        return describe_index(self.path, verify=True)["verified"]
+        if repair and repair_index(self.path):
+            self._reopen()
+        if clear:
+            clear_index(self.path)
+        return verify_index(self.path)
 
     def _answers(self, pictures: Sequence[Picture], asked: _Asked) -> Iterator[Answer]:
         for batch in _batches(pictures):
@@ -405,7 +501,9 @@ class Index:
             l2 = [None if budget is None else budget.l2 for budget in budgets]
             given = None if budgets[0] is None else budgets[0].given
             words = None if given is None else asked_words(*given)
-            found = self._engine.answer_many(pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words)
+            found = self._engine.answer_many(
+                pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words, explain=asked.explain
+            )
             for answer, picture, budget in zip(found, batch, budgets, strict=True):
                 yield answer_of(self._with_edits(answer, picture, asked), picture.name, budget)
 
@@ -423,7 +521,7 @@ class Index:
         return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
 
     def _reopen(self) -> None:
-        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold)
+        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold, where=self._where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,6 +533,7 @@ class _Asked:
     eps: float | None
     unit: Unit
     against: tuple[AskedFamily, ...] = ()
+    explain: bool = False
 
     def budget(self, picture: Picture) -> Radius | None:
         """The budget for an image of this size."""

@@ -4,29 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
+from ..core.progress import Progress, Silent
 
-class Progress(Protocol):
-    """Who is told how far long work is. Pass an object of yours, or ``True`` for a bar on standard error."""
-
-    def start(self, total: int, done: int = 0) -> None:
-        """``total`` units are there; ``done`` of them need no work."""
-        ...
-
-    def advance(self, count: int = 1) -> None:
-        """So many more are finished."""
-        ...
-
-
-class Silent:
-    """Nobody is told."""
-
-    def start(self, total: int, done: int = 0) -> None:
-        """Nothing."""
-
-    def advance(self, count: int = 1) -> None:
-        """Nothing."""
+__all__ = ["Progress", "Steps", "watched"]
 
 
 @contextmanager
@@ -62,26 +43,3 @@ class Steps:
 
     def note(self, text: str) -> None:
         """Nothing: nobody reads along."""
-
-
-class States:
-    """From the states that an audit calls with, (done, total), to the protocol."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._done = progress, -1
-
-    def __call__(self, state: _State) -> None:
-        """How far the audit is now."""
-        if self._done < 0:
-            self._progress.start(state.total, state.done)
-        else:
-            self._progress.advance(state.done - self._done)
-        self._done = state.done
-
-
-class _State(Protocol):
-    @property
-    def done(self) -> int: ...
-
-    @property
-    def total(self) -> int: ...

@@ -122,6 +122,10 @@ def read_proof(path: Path) -> ProofObject:
         raise UsageError(f"{path} is no proof: {error}") from None
     if not isinstance(found, dict):
         raise UsageError(f"{path} is no proof: it holds {type(found).__name__}, no object")
+    try:
+        verify_proof.read_proof(path)
+    except verify_proof.Stop as stop:
+        raise UsageError(f"{path} is no proof that this version reads: {stop.args[1]}") from None
     return ProofObject(found)
 
 

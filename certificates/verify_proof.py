@@ -2,10 +2,9 @@
 
     python verify_proof.py PROOF.json --index INDEX [--image QUERY]
 
-Everything that the proof says is computed again: the image is decoded and resized in float64, the model file is read
-and its Lipschitz constant proved from its weights, the network is run in float64, and *every* row of the index is
-compared. The verdict is *confirmed*, *refuted* (something said is false) or *unsupported* (this file cannot tell).
-T1 to T12 are theorems of docs/theory.md.
+Everything that the proof says is computed again from the image, the model file and *every* row of the index.
+The verdict is *confirmed*, *refuted* (something said is false) or *unsupported* (this file cannot tell).
+T1 to T9 are theorems of docs/theory.md.
 """
 
 from __future__ import annotations
@@ -28,16 +27,17 @@ from PIL import Image, ImageCms, ImageFile, features
 
 TYPE, PREDICATE, FORMAT = "https://in-toto.io/Statement/v1", "urn:retr:certificate:1", "retr.certificate/1"
 KINDS, RANKS = ("first-place", "among-k", "copy", "not-a-copy"), ("first-place", "among-k")
-SCHEMAS = ("retr.index/1", "retr.index/2", "retr.index/3", "retr.index/4")
+SCHEMAS = ("retr.index/1", "retr.index/2", "retr.index/3", "retr.index/4", "retr.index/5", "retr.index/6")
 MOST_BYTES, MOST_SNAPSHOT = 4 << 20, 256 << 20
 UNIT = 2.0**-53  # unit roundoff of float64
+FLAT = 8  # levels: a picture none of whose channels spans more shows nothing
 NEAR = 1e-9  # relative room where two programs compute one float64 number in two ways
 BLOCK = 4096  # rows compared at a time
 Array = Any  # a numpy array
 
 
-class Stop(Exception):  # noqa: N818 - a verdict
-    """Ends a check: (refuted or unsupported, why)."""
+class Stop(Exception):  # noqa: N818 - a verdict: refuted or unsupported, and why
+    """Ends a check."""
 
 
 class Finding(NamedTuple):
@@ -109,11 +109,10 @@ SHAPE = json.loads("""{
 "format": "s", "claim": {"kind": "s", "sentence": "s", "k": "i?", "item?": {"id": "s", "path": "s", "bytes_sha256": "s",
   "pixels_sha256": "s"}, "radius": {"l2": "f", "rmse": "f", "psnr": "f"}, "slack": "f", "tight": "b"},
 "query": {"path": "s?", "bytes_sha256": "s?", "pixels_sha256": "s", "width": "i", "height": "i", "values": "i"},
-"decode": {"policy": {"version": "i", "max_bytes": "i", "max_pixels": "i", "max_side": "i", "max_profile_bytes": "i",
-  "max_metadata_bytes": "i", "background": ["i"]}, "policy_digest": "s", "decoder": {"pillow": "s", "libraries": "s"}},
+"decode": {"policy": "o", "policy_digest": "s", "decoder": {"pillow": "s", "libraries": "s"}},
 "index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i"},
 "channels": [{"name": "s", "model_digest": "s", "score": "s", "dim": "i", "lipschitz": {"value": "f", "method": "s"},
-  "threshold?": {"value": "f", "source": "s", "offset": "f?", "gaps": "s?"}}],
+  "threshold?": {"value": "f", "source": "s", "offset": "f?", "share": "f?", "gaps": "s?"}}],
 "probes": [{"channel": "i", "view": "s", "resize": {"value": "f", "method": "s"}, "lipschitz": "f",
   "forward_error": "f", "z": {"norm": "f", "sha256": "s", "float64": "s"}}], "carriers": [["i"]],
 "target": [{"probe": "i", "row": "i", "score": "f", "threshold": "f?", "signed": "f?"}],
@@ -121,7 +120,7 @@ SHAPE = json.loads("""{
   "rows": [{"probe": "i", "row": "i", "score": "f", "threshold": "f?", "signed": "f?"}]},
 "versions": {"retr": "s", "python": "s", "numpy": "s", "torch": "s", "faiss": "s"},
 "checker": {"name": "s", "sha256": "s"}}}""")
-TYPES: Any = {"s": str, "i": int, "f": float, "b": bool}  # a question mark: or null
+TYPES: Any = {"s": str, "i": int, "f": float, "b": bool, "o": dict}  # a question mark: or null
 
 
 def read_proof(path: Path) -> Any:
@@ -186,7 +185,7 @@ def check_image(said: Any, image: Path | None) -> Array:
     """The query's pixels, (H, W, 3) uint8, after every digest of them was compared."""
     query, policy, decoder = said["query"], said["decode"]["policy"], said["decode"]["decoder"]
     same("policy_digest", said["decode"]["policy_digest"], canonical(policy))
-    if policy["version"] != 1:
+    if policy["version"] not in (1, 2):
         unsupported(f"decode policy version {policy['version']}")
     path = Path(image if image is not None else query["path"] or "")
     if not path.is_file():
@@ -208,12 +207,15 @@ def check_image(said: Any, image: Path | None) -> Array:
 
 
 def decode(data: bytes, policy: Any) -> Array:
-    """First frame, colours to sRGB, alpha over the background, upright: version 1 of the policy."""
+    """First frame, colours to sRGB, alpha over a background, upright: versions 1 and 2 of the policy."""
     image = Image.open(io.BytesIO(data), formats=["JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP"])
     large = image.width * image.height > policy["max_pixels"] or max(image.size) > policy["max_side"]
     if large or len(data) > policy["max_bytes"] or ImageFile.LOAD_TRUNCATED_IMAGES:
         refute("the policy does not allow so large an image, or a truncated one")
-    image.load()
+    try:
+        image.load()
+    except OSError as error:
+        unsupported(f"this decoder refuses the file: {error}")
     alpha, mode, profile = None, image.mode, image.info.get("icc_profile")
     if mode.startswith(("I", "F")):
         unsupported(f"pixels of mode {mode}")
@@ -225,17 +227,30 @@ def decode(data: bytes, policy: Any) -> Array:
     if profile is not None and len(profile) > policy["max_profile_bytes"]:
         profile = None
     rgb = _managed(colour, profile) or colour.convert("RGB")
-    if alpha is not None:
-        canvas = Image.new("RGB", rgb.size, tuple(policy["background"]))
-        canvas.paste(rgb, mask=alpha)
-        rgb = canvas
+    found = np.asarray(rgb)
+    if alpha is not None:  # over the other background where the first leaves nothing to be seen
+        found, other = (_laid_on(rgb, alpha, policy.get(name)) for name in ("background", "other_background"))
+        found = other if _span(found) <= FLAT and _span(other) > _span(found) else found
+    if policy["version"] > 1 and getattr(image, "n_frames", 1) > 1 and image.format != "TIFF" and _span(found) <= FLAT:
+        unsupported("an animation whose first frame shows nothing")
     tags, turns = Image.Exif(), ("", *(Image.Transpose(n) for n in (0, 0, 3, 1, 5, 4, 6, 2)))
     try:
         tags.load(image.info.get("exif", b"") if image.format != "TIFF" else b"")  # Pillow turns TIFF by itself
         turn = tags.get(0x0112)
     except (ValueError, SyntaxError, TypeError, KeyError, EOFError):
         turn = 1
-    return np.asarray(rgb.transpose(turns[turn]) if isinstance(turn, int) and 2 <= turn <= 8 else rgb)
+    turned = isinstance(turn, int) and 2 <= turn <= 8
+    return np.asarray(Image.fromarray(found).transpose(turns[turn])) if turned else found
+
+
+def _laid_on(rgb: Image.Image, alpha: Image.Image, colour: Any) -> Array:
+    canvas = Image.new("RGB", rgb.size, tuple(colour or (0, 0, 0)))
+    canvas.paste(rgb, mask=alpha)
+    return np.asarray(canvas) if colour else np.zeros((1, 1, 3), np.uint8)
+
+
+def _span(pixels: Array) -> int:
+    return int((pixels.max((0, 1)).astype(int) - pixels.min((0, 1))).max())  # levels, in the channel with the most
 
 
 def _managed(image: Image.Image, profile: bytes | None) -> Image.Image | None:
@@ -321,7 +336,7 @@ class Gallery:
 
     def thresholds(self, number: int, stated: Any) -> Array:
         """(rows,) τ of every row of a channel: one for all, or each row's own, from its gap (docs/formats.md)."""
-        if stated["offset"] is None:
+        if stated["gaps"] is None:
             return np.full(len(self.live), stated["value"])
         file = self.index / "gaps" / f"{stated['gaps']}.bin"
         if not file.is_file():
@@ -333,7 +348,10 @@ class Gallery:
         ends = np.cumsum([rows for _, rows in known])
         parts = {name: values[end - rows : end] for (name, rows), end in zip(known, ends, strict=True)}
         gaps = [parts.get(s["id"], np.zeros(s["rows"])) for s in self.snapshot["segments"]]
-        reach = np.maximum(0.0, stated["offset"] + 0.5 * np.concatenate(gaps))
+        wide, share, offset = np.concatenate(gaps), stated["share"], stated["offset"]
+        reach = wide * share if share is not None else np.full(len(wide), math.inf)
+        reach = np.minimum(reach, offset + wide / 2) if offset is not None else reach
+        reach = np.maximum(0.0, reach)
         cosine = self.snapshot["channels"][number]["score"] == "cosine"
         return np.cos(np.minimum(reach, math.pi)) if cosine else reach
 
@@ -415,11 +433,7 @@ def conv_norm(kernel: Array, size: int = 16) -> float:
 
 
 class Network:
-    """An image on its way through layers, and what is proved of the way so far.
-
-    ``lipschitz``: the product of the layers' constants; ``error``: bound on ‖computed − exact‖ for any input in [0, 1];
-    ``size``: bound on the norm of the exact value.
-    """
+    """An image on its way through layers; product of their constants, bounds on ‖computed − exact‖ and on the norm."""
 
     def __init__(self, x: Array) -> None:
         self.x, self.lipschitz, self.error, self.size = x, 1.0, 0.0, math.sqrt(x.size)
@@ -458,10 +472,7 @@ class Network:
 
 
 def embed(gallery: Gallery, number: int, pixels: Array) -> tuple[Network, float, str]:
-    """The embedding of an image by a channel's model; ρ of the resize; digest of the model.
-
-    Every number of the model file is read here, and compared with the digest that names it.
-    """
+    """The embedding of an image by a channel's model; ρ of the resize; digest of all that the model is."""
     channel = gallery.snapshot["channels"][number]
     kind, _, blocks = channel["spec"].partition(":")
     if channel["model_file"] is None and kind == "block-means":
@@ -635,7 +646,7 @@ def compare(gallery: Gallery, p: Probe, own: list[Array]) -> list[Array]:
         live = gallery.live[at : at + len(every)]
         rows, items = every[live], gallery.items[at : at + len(every)][live]
         inside = np.zeros(len(rows)) if limits is None else p.signed(rows, limits[at : at + len(every)][live])
-        margin = inside if limits is None or p.threshold["offset"] is None else p.signed(rows, p.threshold["value"])
+        margin = inside if limits is None or p.threshold["gaps"] is None else p.signed(rows, p.threshold["value"])
         leads = np.array([p.leads(one, rows) for one in own]).reshape(-1, 2, len(rows))
         parts.append((items, inside / p.lipschitz, margin / p.lipschitz, leads[:, 0] / p.lipschitz, leads[:, 1]))
     return [np.concatenate([part[n] for part in parts], -1) for n in range(5)]

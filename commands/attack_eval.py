@@ -97,6 +97,10 @@ def attack_eval(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished audit of the same plan.")] = False,
     keep: KeepOption = "alarms",
+    proofs: Annotated[
+        int,
+        typer.Option(help="Keep the proofs of so many of the queries, unedited, beside the records.", min=0),
+    ] = 0,
     page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
@@ -109,10 +113,10 @@ def attack_eval(
     from ..evaluation.robustness.records import FORMAT
     from ..evaluation.robustness.thumbnails import thumbnails
     from ..evaluation.systems.lineup import check_words, first_index, open_lineup
-    from ..reports.attack_table import audit_json, print_audit
-    from ..reports.audit_page import write_audit_page
-    from ..reports.audit_rows import audit_rows
-    from ..reports.progress import ProgressBar, audit_progress
+    from ..reports.attack_table import audit_json, audit_rows, print_audit
+    from ..reports.audit_page import audit_page
+    from ..reports.pages import write
+    from ..reports.progress import ProgressBar
     from ..retrieval.engine import Engine
 
     if queries is not None and self_edits:
@@ -156,11 +160,17 @@ def attack_eval(
         )
         for name, count in lineup.holes().items():
             note(f"{name} does not hold {count} of the {engine.gallery.items} items")
-        with audit_progress() as progress:
+        with ProgressBar("attacking", "attacks") as progress:
             result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
     report = page or result.folder / "audit.html"
     records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
-    write_audit_page(report, result.summary, records, root=result.folder, thumbnail=pictures)
+    write(report, audit_page(result.summary, records, root=result.folder, thumbnail=pictures))
+    if proofs:
+        from ..retrieval.proofs import write_proofs
+
+        asked = list(dict.fromkeys(records["query"].to_pylist()))[:proofs]
+        kept = write_proofs(engine, asked, result.folder / "proofs")
+        note(f"{kept} proofs of {len(asked)} queries in {result.folder / 'proofs'}; check them with: retr verify-proof")
     if form in ("csv", "parquet"):
         say_all(audit_rows(audit_json(result)), form, print)
     else:

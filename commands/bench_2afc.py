@@ -62,8 +62,9 @@ def bench_2afc(
     from ..evaluation.two_afc.plan import parse_radii, plan_of
     from ..evaluation.two_afc.run import run_two_afc
     from ..evaluation.two_afc.summary import summarise_triplets
-    from ..reports.progress import audit_progress
-    from ..reports.two_afc_page import write_two_afc_page
+    from ..reports.pages import write
+    from ..reports.progress import ProgressBar
+    from ..reports.two_afc_page import two_afc_page
     from ..reports.two_afc_table import print_two_afc, two_afc_json, two_afc_rows
 
     given = {
@@ -90,10 +91,10 @@ def bench_2afc(
         "queries": loss_queries,
     }
     plan = plan_of(preset, given, levels)
-    with stoppable(f"what was done is in {out}: go on with --resume"), audit_progress() as progress:
+    with stoppable(f"what was done is in {out}: go on with --resume"), ProgressBar("attacking", "attacks") as progress:
         result = run_two_afc(plan, progress=progress)
     summary, report = summarise_triplets(result.records), page or result.folder / "2afc.html"
-    write_two_afc_page(report, summary, result.records)
+    write(report, two_afc_page(summary, result.records))
     note(f"page: {report}")
     if form == "json":
         say(two_afc_json(result, summary), form, print)

@@ -9,6 +9,7 @@ import typer
 
 from .options import (
     CORES,
+    REJECTED,
     DeviceOption,
     FormatOption,
     ModelsOption,
@@ -71,10 +72,13 @@ def bench_copies(
     """Find edited copies of your own images among distractors: recall, clean and certified, family by family."""
     from ..evaluation.copies.bench import run_copy_bench
     from ..evaluation.copies.plan import CopyPlan
+    from ..evaluation.copies.records import FORMAT
     from ..images.copy_edits import FAMILIES
     from ..indexer.options import DEFAULT_MODELS
-    from ..reports.copy_page import write_copy_page
-    from ..reports.copy_table import CopyProgress, copy_json, copy_rows, print_copies
+    from ..reports.copy_page import copy_page
+    from ..reports.copy_table import copy_json, copy_rows, print_copies
+    from ..reports.pages import write
+    from ..reports.progress import ProgressBar
 
     plan = CopyPlan(
         gallery=gallery,
@@ -99,10 +103,10 @@ def bench_copies(
         command=command_line(),
         resume=resume,
     )
-    with stoppable(f"what was done is in {output}: go on with --resume"), CopyProgress("copies", "images") as bar:
+    with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("copies", "images") as bar:
         result = run_copy_bench(plan, bar)
     report = page or result.records.with_name("copies.html")
-    write_copy_page(report, result.summary)
+    write(report, copy_page(result.summary, command=FORMAT.read(result.records).table["command"][0].as_py()))
     note(f"page: {report}")
     if form == "json":
         say(copy_json(result), form, print)
@@ -111,3 +115,5 @@ def bench_copies(
     if result.summary.refuted:
         note(f"{result.summary.refuted} claims refuted by brute force; see {result.records}")
         raise typer.Exit(1)
+    if result.absent:
+        raise typer.Exit(REJECTED)

@@ -52,9 +52,10 @@ def bench_knn(
     from ..evaluation.knn.plan import KnnPlan
     from ..evaluation.knn.summary import summarise_knn
     from ..evaluation.two_afc.plan import parse_radii
-    from ..reports.copy_table import CopyProgress
-    from ..reports.knn_page import write_knn_page
+    from ..reports.knn_page import knn_page
     from ..reports.knn_table import knn_json, knn_rows, print_knn
+    from ..reports.pages import write
+    from ..reports.progress import ProgressBar
 
     plan = KnnPlan(
         gallery=gallery,
@@ -77,10 +78,10 @@ def bench_knn(
         resume=resume,
         command=command_line(),
     )
-    with stoppable(f"what was done is in {output}: go on with --resume"), CopyProgress("k-NN", "images") as bar:
+    with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("k-NN", "images") as bar:
         result = run_knn(plan, bar)
     summary, report = summarise_knn(result), page or result.records.with_name("knn.html")
-    write_knn_page(report, result, summary)
+    write(report, knn_page(result, summary))
     note(f"page: {report}")
     if form == "json":
         say(knn_json(result, summary), form, print)

@@ -10,7 +10,7 @@ import typer
 from ..core.errors import UsageError
 from .inputs import corpus_paths
 from .options import REJECTED, FormatOption, IndexOption, ThresholdsOption, index_path, numbers_of
-from .output import say, stoppable
+from .output import note, say, stoppable
 
 app = typer.Typer()
 
@@ -33,24 +33,41 @@ def calibrate(
         str | None, typer.Option(help="Each channel's part of the false matches, e.g. 1,3 [default: equal parts].")
     ] = None,
     thresholds: ThresholdsOption = "local",
+    known_copies: Annotated[
+        Path | None,
+        typer.Option(help="CSV of pairs (image, copy_of, relation) that a person has looked at, as --review writes."),
+    ] = None,
+    review: Annotated[
+        Path | None, typer.Option(help="Write a page of the negatives that are near stored images, and a CSV, here.")
+    ] = None,
     form: FormatOption = "table",
 ) -> None:
-    """Set the copy threshold from images known to be absent, with a bound that holds for finitely many."""
+    """Set the copy threshold from images known to be absent, with a bound that holds for finitely many.
+
+    An index has thresholds without it; this fits them to your own images. Negatives that are all but certainly copies
+    of stored images are left out and listed. What was embedded is kept in the index for the next time.
+    """
     from dataclasses import asdict
 
     from ..reports.index_table import print_calibration
     from ..reports.progress import ProgressBar
     from ..retrieval.calibrate import calibrate as run
     from ..retrieval.calibrate import check_thresholds
+    from ..retrieval.known_pairs import read_known_pairs
 
     home, negatives = _places(places, index)
+    known = None if known_copies is None else read_known_pairs(known_copies)
     local, parts = check_thresholds(thresholds), numbers_of("--shares", shares) if shares is not None else None
     paths = corpus_paths(negatives, home)
     with stoppable("the index is as it was"), ProgressBar("calibrating", "images") as bar:
         bar.start(len(paths))
-        result = run(home, paths, fpr=fpr, shares=parts, local=local, advance=bar.advance)
+        result = run(home, paths, fpr=fpr, shares=parts, local=local, known=known, advance=bar.advance)
     found = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
     say({"schema": "retr.calibration/1", **asdict(result), "thresholds": found}, form, print_calibration)
+    if review is not None:
+        from ..reports.review_page import write_review
+
+        note(f"answer in {write_review(review, result)}, then: retr calibrate … --known-copies {review / 'pairs.csv'}")
     if result.refused:
         raise typer.Exit(REJECTED)
 

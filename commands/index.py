@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,10 @@ from .options import (
     REJECTED,
     DeviceOption,
     FormatOption,
+    IdOption,
     IsolateOption,
+    LabelFileOption,
+    LabelOption,
     ModelsOption,
     PretrainedOption,
     RowsOption,
@@ -21,6 +24,9 @@ from .options import (
     index_path,
 )
 from .output import note, say, stoppable
+
+if TYPE_CHECKING:
+    from ..indexer.options import IndexOptions
 
 app = typer.Typer()
 
@@ -34,7 +40,10 @@ def index(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
+        Path | None,
+        typer.Option(
+            "-o", "--output", "-i", "--index", help="The index folder [default: $RETR_INDEX, else ./retr-index]."
+        ),
     ] = None,
     model: ModelsOption = None,
     views: Annotated[
@@ -51,17 +60,19 @@ def index(
         bool, typer.Option("--prune-all", help="Forget them even if they are most of it, or the folder is empty.")
     ] = False,
     max_pixels: Annotated[int | None, typer.Option(help="Refuse larger images [default: the decode policy's].")] = None,
+    label: LabelOption = None,
+    labels: LabelFileOption = None,
+    id_from: IdOption = None,
     device: DeviceOption = "auto",
     isolate: IsolateOption = False,
     form: FormatOption = "table",
 ) -> None:
     """Index a corpus of images. Unchanged files of an earlier run are not embedded again."""
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
     from ..images.policy import DecodePolicy
-    from ..indexer.build import IndexOptions, build_index
-    from ..reports.index_table import print_run
-    from ..reports.progress import ProgressBar
+    from ..indexer.labels import parse_label
+    from ..indexer.options import IndexOptions
 
     policy = DecodePolicy() if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels)
     options = IndexOptions(
@@ -77,11 +88,27 @@ def index(
         prune=prune,
         prune_all=prune_all,
         device=device,
+        labels=tuple(map(parse_label, label or ())),
+        label_file=labels,
+        id_from=id_from,
         isolate=isolate,
     )
+    run_index([corpus], index_path(output), options, form)
+
+
+def run_index(sources: list[str], home: Path, options: IndexOptions, form: str) -> None:
+    """Run the pipeline, print its report, and say what was rejected."""
+    from dataclasses import asdict
+
+    from ..indexer.build import build_index
+    from ..reports.index_table import print_run
+    from ..reports.progress import ProgressBar
+
     with stoppable("what was done is kept: go on with --resume"), ProgressBar("indexing", "images") as bar:
-        report = build_index(corpus, index_path(output), options, bar)
+        report = build_index(sources if len(sources) > 1 else sources[0], home, options, bar)
     say({"schema": "retr.index-run/1", **asdict(report)}, form, print_run)
+    if report.strangers:
+        note(f"{report.strangers} files of {options.label_file} are not in the index; they have no labels")
     if report.rejected:
         place = shlex.quote(report.index)
         note(f"{report.rejected} of {report.seen} inputs were rejected; see them with: retr info {place} --rejects")

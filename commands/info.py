@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from ..core.errors import UsageError
-from .options import FormatOption, IndexOption, index_path
+from .options import FormatOption, IndexOption
 from .output import say, say_all
+from .places import one_index
 
 app = typer.Typer()
 
@@ -20,16 +21,21 @@ def info(
     index: IndexOption = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check every file against its SHA-256.")] = False,
     rejects: Annotated[bool, typer.Option("--rejects", help="List the refused inputs instead.")] = False,
+    presumed: Annotated[
+        bool, typer.Option("--presumed", help="List images that seem to be copies of one another instead.")
+    ] = False,
     form: FormatOption = "table",
 ) -> None:
     """Say what an index holds."""
-    from ..indexer.info import describe_index, list_rejects
-    from ..reports.index_table import print_info, print_rejects
+    from ..indexer.info import describe_index, list_presumed, list_rejects
+    from ..reports.index_table import print_info, print_presumed, print_rejects
 
-    if path is not None and index is not None:
-        raise UsageError(f"one index at a time, got {path} and {index}")
-    home = index_path(path or index)
-    if rejects:
+    home = one_index(path, index)
+    if rejects and presumed:
+        raise UsageError("one list at a time: --rejects or --presumed")
+    if presumed:
+        say_all(list_presumed(home), form, print_presumed)
+    elif rejects:
         say_all(list_rejects(home), form, print_rejects)
     else:
         say(describe_index(home, verify=verify), form, print_info)

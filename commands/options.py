@@ -32,6 +32,29 @@ def check_format(name: str) -> str:
 IndexOption = Annotated[
     Path | None, typer.Option("-i", "--index", help="The index folder [default: $RETR_INDEX, else ./retr-index].")
 ]
+IndexPlace = Annotated[Path | None, typer.Argument(metavar="INDEX", help="The index, unless -i names it.")]
+SnapshotOption = Annotated[
+    str | None, typer.Option("--snapshot", help="An earlier snapshot, by its id or how that begins.")
+]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="Only items with this label, path or id: bank=a,b  bank!=a  path~'*/2024/*'. Repeat for several.",
+    ),
+]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY=VALUE", help="A label for every image named; KEY= takes it away. Repeat."),
+]
+LabelFileOption = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="FILE.csv", help="Labels of images: a column path, and one for each key."),
+]
+IdOption = Annotated[
+    str | None, typer.Option("--id-from", help="Give each image an id of yours: name, stem or path (in the corpus).")
+]
 FormatOption = Annotated[
     str, typer.Option("--format", help="table, json, jsonl, csv or parquet.", callback=check_format)
 ]
@@ -49,7 +72,8 @@ RowsOption = Annotated[
     typer.Option("--rows", help="How rows are stored: float32, float16 or int8 [default: as the views ask]."),
 ]
 ThresholdsOption = Annotated[
-    str, typer.Option(help="local: one for each row, by how near the other items are; global: one for each channel.")
+    str,
+    typer.Option(help="local: one for each row, by how near unrelated pictures come; global: one for each channel."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 WorkersOption = Annotated[int, typer.Option("--workers", help="Decoding threads.")]

@@ -73,3 +73,28 @@ def _print(records: Any) -> None:
 
     for record in records:
         print(shown(f"{record['proof']}: {record['verdict']}" + (f": {record['why']}" if record["why"] else "")))
+
+
+@app.command(epilog="Example: retr explain proofs/4f5e…-first-place-8a….json --html proof.html")
+def explain(
+    proof: Annotated[Path, typer.Argument(metavar="PROOF", help="A file that retr query --proof has written.")],
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page to print, with the two pictures.")
+    ] = None,
+    index: IndexOption = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", help="The query's file [default: the path that the proof names].")
+    ] = None,
+) -> None:
+    """Say in plain sentences what a proof says and does not say. With -i it is also checked."""
+    from ..certificates.statement import read_proof
+    from ..certificates.verify_proof import verify
+    from ..core.names import shown
+    from ..reports.proof_words import sentences, write_proof_page
+
+    found = read_proof(proof)
+    verdict = None if index is None else ": ".join(filter(None, verify(proof, index, image)))
+    for sentence in [*sentences(found), *([] if verdict is None else [f"Checked now: {verdict}."])]:
+        print(shown(sentence))
+    if html is not None:
+        write_proof_page(html, found, image=image, verdict=verdict)

@@ -10,7 +10,16 @@ import typer
 
 from ..core.errors import CertificateWithheld, UsageError
 from .inputs import Input, image_inputs
-from .options import REJECTED, DeviceOption, FormatOption, IndexOption, IsolateOption, index_path
+from .options import (
+    REJECTED,
+    DeviceOption,
+    FormatOption,
+    IndexOption,
+    IsolateOption,
+    SnapshotOption,
+    WhereOption,
+    index_path,
+)
 from .output import note
 
 if TYPE_CHECKING:
@@ -58,6 +67,11 @@ def query(
     require_certificate: Annotated[
         bool, typer.Option("--require-certificate", help="Exit with 4 if any certificate is withheld.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of every match what unrelated picture its threshold is measured by.")
+    ] = False,
+    where: WhereOption = None,
+    snapshot: SnapshotOption = None,
     proof: Annotated[
         Path | None,
         typer.Option("--proof", help="Write a proof of each certified claim into this folder; implies --certify."),
@@ -82,7 +96,7 @@ def query(
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
     if sign_key is not None and proof is None:
         raise UsageError("--sign-key signs proofs, and needs --proof")
-    engine = Engine.open(home, device=device, threshold=threshold)
+    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)
@@ -90,7 +104,10 @@ def query(
         raise UsageError(f"--page shows one image with --against, got {len(inputs)} and {len(families)} families")
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
     with decoder(isolate, 1) as decode:
-        outcomes = _outcomes(engine, inputs, k=k, eps=budget, unit=unit_name, against=families, decode=decode)
+        outcomes = _outcomes(
+            engine, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
+        )
+        outcomes = outcomes if page is None else _paged(outcomes, page, engine, families)
         run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
@@ -121,6 +138,7 @@ def _outcomes(
     eps: float | None,
     unit: Unit,
     against: Sequence[AskedFamily],
+    explain: bool,
     decode: Decoder,
 ) -> Iterator[Outcome]:
     """One for each input, in order."""
@@ -129,7 +147,15 @@ def _outcomes(
 
     answered = answer_each(
         lambda paths: query_files(
-            engine, paths, k=k, certify=eps is not None, eps=eps, unit=unit, against=against, decode=decode
+            engine,
+            paths,
+            k=k,
+            certify=eps is not None,
+            eps=eps,
+            unit=unit,
+            against=against,
+            decode=decode,
+            explain=explain,
         ),
         [one.path for one in inputs if one.refused is None],
     )

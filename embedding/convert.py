@@ -9,8 +9,6 @@ is ``linear.1``. The same tensors stand again under ``module.model.base.1.…`` 
 from __future__ import annotations
 
 import math
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from torch import Tensor
 from ..core.errors import ModelError
 from ..core.files import sha256_file
 from ..core.types import Score
+from .checkpoint_file import read_checkpoint
 from .layers.sll_conv import QForm
 from .model_file import file_spec, save_model
 from .network import NetworkEmbedder
@@ -76,10 +75,7 @@ def _card(path: Path, architecture: SLLArchitecture, q: QForm) -> dict[str, Any]
 def _load(path: Path) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"{path} is {'a directory' if path.is_dir() else 'not there'}; give the authors' .pth file")
-    try:
-        content = _torch_load(path)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise ModelError(f"{path} is not a checkpoint of plain tensors: {_first_line(error)}") from None
+    content = read_checkpoint(path)
     state = content.get("model_state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict):
         raise ModelError(f"{path} is not a LipSim checkpoint: it holds no dict called model_state_dict")
@@ -90,13 +86,6 @@ def _load(path: Path) -> Mapping[str, Tensor]:
     if infinite:
         raise ModelError(f"{path}: {infinite[0]} holds numbers that are not finite")
     return state
-
-
-def _torch_load(path: Path) -> Any:
-    with warnings.catch_warnings():
-        # Of no use to a user: a file that torch's restricted reader cannot follow raises besides.
-        warnings.filterwarnings("ignore", message="Detected pickle protocol")
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _split(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -150,7 +139,3 @@ def _require_tensor(name: str, value: Tensor, shape: tuple[int, ...], path: Path
         raise ModelError(f"{path}: {name} has shape {tuple(value.shape)}, expected {shape}")
     if value.dtype != torch.float32:
         raise ModelError(f"{path}: {name} is {value.dtype}, expected float32")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

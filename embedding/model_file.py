@@ -85,9 +85,17 @@ def read_header(path: Path) -> dict[str, Any]:
     """
     header = _parse(Path(path))
     stated = header.pop("digest", None)
-    if stated != digest_json(header):
+    if stated != _digest_of(header):
         raise IntegrityError(f"{path}: the header differs from its digest; fetch or convert the model again")
     return {**header, "digest": stated}
+
+
+def _digest_of(header: Mapping[str, Any]) -> str | None:
+    """Its digest; None where it holds what no header can: numbers that are not finite, text that is no text."""
+    try:
+        return digest_json(header)
+    except (ValueError, RecursionError):
+        return None
 
 
 def load_model(path: Path, *, anew: bool = False) -> NetworkEmbedder:
@@ -195,7 +203,7 @@ def _parse(path: Path) -> dict[str, Any]:
 def _decode(path: Path, text: str | None) -> dict[str, Any]:
     try:
         header = json.loads(text) if text is not None else None
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelError(f"{path} has no {FORMAT} header; make model files with `retr models convert` or by training")
@@ -230,7 +238,11 @@ def _blueprint(path: Path, header: Mapping[str, Any]) -> Blueprint:
 
 
 def _build(path: Path, blueprint: Blueprint, tensors: Mapping[str, Tensor]) -> nn.Sequential:
-    network = FAMILIES[blueprint.family](blueprint.architecture)
+    _check_architecture(path, blueprint, len(tensors))
+    try:
+        network = FAMILIES[blueprint.family](blueprint.architecture)
+    except (RuntimeError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise ModelError(f"{path}: no network has such an architecture: {str(error).splitlines()[0][:160]}") from None
     if any(value.dtype != torch.float32 for value in tensors.values()):
         raise IntegrityError(f"{path}: weights must be float32")
     try:
@@ -238,6 +250,29 @@ def _build(path: Path, blueprint: Blueprint, tensors: Mapping[str, Tensor]) -> n
     except RuntimeError as error:
         raise IntegrityError(f"{path}: the tensors do not fit the architecture: {error}") from None
     return network
+
+
+MOST_SIDE = 8192
+"""Largest side of an input, and largest of any other number of an architecture, in a model file."""
+
+
+def _check_architecture(path: Path, blueprint: Blueprint, tensors: int) -> None:
+    """Refuse numbers out of proportion before anything is built of them: no more layers than the file has tensors."""
+    named = blueprint.architecture if isinstance(blueprint.architecture, Mapping) else {}
+    flat = [n for value in named.values() for n in (value if isinstance(value, list) else [value])]
+    numbers = [n for n in (*flat, *blueprint.input_size) if isinstance(n, int)]
+    layers = sum(n for name in ("depths", "convs", "denses") for n in _whole(named.get(name)))
+    if blueprint.input_size != (named.get("image"),) * 2:
+        raise ModelError(f"{path}: the input is {blueprint.input_size}, and the network's {named.get('image')} a side")
+    if max(numbers) > MOST_SIDE or layers > tensors:
+        raise ModelError(
+            f"{path}: an architecture of {layers} layers in {tensors} tensors, with numbers up to "
+            f"{max(numbers)}, of which {MOST_SIDE} is the largest allowed"
+        )
+
+
+def _whole(value: object) -> list[int]:
+    return [n for n in (value if isinstance(value, list) else [value]) if isinstance(n, int)]
 
 
 def _require_proof(path: Path, header: Mapping[str, Any], embedder: NetworkEmbedder) -> None:

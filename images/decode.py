@@ -5,7 +5,7 @@
 | `not-found` | read | nothing is at the path, or a link leads nowhere |
 | `vanished` | read | the file was there a moment before, and is gone |
 | `not-a-regular-file` | read | a directory, FIFO, socket or device; it is not opened |
-| `unreadable` | read | no permission, a loop of links, an impossible name, or an input/output error |
+| `unreadable` | read | no permission, a loop of links, an impossible name, an I/O error, or changed while being read |
 | `zero-byte` | identify | the file is empty |
 | `not-an-image` | identify | the first bytes begin no image format (text, HTML, PDF, archives, video, noise) |
 | `unsupported-format` | identify | an image in a format outside the policy (SVG, EPS, PSD, ICO, JPEG 2000, …) |
@@ -168,13 +168,15 @@ def read_image_file(path: Path, *, policy: DecodePolicy) -> bytes:
         # Between the two looks the file may have been swapped for a FIFO: without O_NONBLOCK, opening that would hang.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(descriptor, "rb") as handle:
-            size = _regular_size(os.fstat(descriptor))
+            before = os.fstat(descriptor)
+            size = _regular_size(before)
             _check_bytes(size, policy)
             data = handle.read(size + 1)
+            after = os.fstat(descriptor)
     except (OSError, ValueError) as error:
         raise _unread(error, size) from error
-    if len(data) > size:
-        raise ImageRejected(stage="read", reason="unreadable", detail="the file grew while it was read")
+    if len(data) != size or (after.st_size, after.st_mtime_ns) != (size, before.st_mtime_ns):
+        raise ImageRejected(stage="read", reason="unreadable", detail="the file was changed while it was read")
     return data
 
 

@@ -11,7 +11,7 @@ __all__ = ["Writer"]
 
 
 def __getattr__(name: str) -> Any:
-    """``Writer``, imported when it is asked for: it needs torch, and most of this room does not."""
+    """``Writer``, imported when it is asked for: it needs FAISS, and most of this room does not."""
     if name == "Writer":
         from .writer import Writer
 

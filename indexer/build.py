@@ -15,28 +15,50 @@ import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
 from ..core.parallel import in_order
+from ..core.progress import Progress
 from ..embedding.contract import Embedder
 from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
 from .embed import embed_batch
 from .forget import check_forgotten, files_gone
+from .gallery import open_gallery
+from .labels import Row, id_of, read_label_file
+from .lock import HOLDER
 from .models import open_model
-from .options import IndexOptions, IndexReport, Progress, check_options, choose_device, template
+from .options import IndexOptions, IndexReport, check_options, choose_device, template
 from .prepare import Prepared, Recipe, Refused, prepare
+from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current
-from .sources import Corpus, file_stamp, read_corpus, text_to_path
+from .sources import Corpus, file_stamp, read_corpora, text_to_path
 from .writer import Writer
 
-_OWN = frozenset({"CURRENT", "gaps", "lock", "models", "run.json", "segments", "snapshots", "staging"})
+_OWN = frozenset(
+    {
+        "CURRENT",
+        "declared",
+        "dismissed.parquet",
+        "gaps",
+        "labels",
+        HOLDER,
+        "lock",
+        "models",
+        "negatives",
+        "references",
+        "run.json",
+        "segments",
+        "snapshots",
+        "staging",
+    }
+)
 """What an index is made of; all but the first may be all there is after a kill."""
 
 
-def build_index(source: str, index: Path, options: IndexOptions, progress: Progress) -> IndexReport:
+def build_index(source: str | Sequence[str], index: Path, options: IndexOptions, progress: Progress) -> IndexReport:
     """Index a corpus into a new or an existing index.
 
     Args:
-        source: folder, list file or ``-`` (see ``sources.read_corpus``).
+        source: folder, list file or ``-`` (see ``sources.read_corpus``), or several of these.
         index: the index folder; made if absent.
         options: what to do.
         progress: told how far it is.
@@ -53,9 +75,10 @@ def build_index(source: str, index: Path, options: IndexOptions, progress: Progr
         raise UsageError(f"{index} is a file; the index is a folder")
     _require_room(index)
     base = template(read_current(index) if index.exists() else None, options)
-    corpus = read_corpus(source, exclude=index)
+    corpus = read_corpora([source] if isinstance(source, str) else source, exclude=index)
     if not corpus.seen and not options.prune_all:
-        raise UsageError(f"{source!r} lists no files: nothing to index, and nothing is forgotten. Is a disk missing?")
+        named = source if isinstance(source, str) else ", ".join(source)
+        raise UsageError(f"{named!r} lists no files: nothing to index, and nothing is forgotten. Is a disk missing?")
     embedders = tuple(open_model(index, channel, device=choose_device(options)) for channel in base.channels)
     writer = Writer(
         index,
@@ -104,7 +127,9 @@ class _Run:
         sizes = tuple({embedder.input_size for embedder in embedders})
         self.recipe = Recipe(policy, VIEW_SETS[writer.snapshot.views], sizes, decode)
         self.held = writer.held  # as the run finds it: commits on the way change nothing for files not looked at yet
+        self.unreadable: set[str] = set()
         self.gone = self._gone() if options.prune or options.prune_all else []
+        self.listed = [] if options.label_file is None else read_label_file(options.label_file)
 
     def go(self) -> IndexReport:
         began = time.perf_counter()
@@ -158,13 +183,18 @@ class _Run:
         for path, place in zip(self.corpus.paths, self.held.find(self.corpus.paths).tolist(), strict=True):
             if path in done:
                 continue
-            if place < 0 or file_stamp(text_to_path(path)) != (sizes[place], times[place]):
+            if place < 0 or self._touched(path, (sizes[place], times[place])):
                 todo[path] = place
             elif own[place]:
                 self._count_done(1)
             else:
                 self.report.skipped += 1
         return todo
+
+    def _touched(self, path: str, stamp: tuple[int, int]) -> bool:
+        """Whether a file must be read again: it was changed, or (where that matters) can no longer be read."""
+        file = text_to_path(path)
+        return file_stamp(file) != stamp or (self.options.prune and not os.access(file, os.R_OK))
 
     def _outcomes(self, todo: Iterable[str]) -> Iterator[list[Prepared | Refused]]:
         """Batches of files, decoded and resized in threads."""
@@ -186,17 +216,43 @@ class _Run:
         stored = self.writer.append(embedded, refused)
         self.report.indexed += stored.items
         self._count_rejects(stored.rejects)
+        self.unreadable.update(row["path"] for row in stored.rejects if row["error"] == "unreadable")
         self.report.seconds["embed"] += middle - began
         self.report.seconds["write"] += time.perf_counter() - middle
 
     def _finish(self) -> None:
         began = time.perf_counter()
-        self.writer.remove(paths=self.gone)
+        lost = self._lost()
+        self.writer.remove(paths=[*self.gone, *lost])
+        self.writer.label(told := self._told())
         self.report.snapshot = self.writer.commit().id
         self.report.rows, self.report.items = self.writer.held.rows, self.writer.held.items
-        self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped
+        self.report.presumed = self._presumed()
+        self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped + len(lost)
         self.report.pruned = len(self.gone)
+        self._count_labels(told)
         self.report.seconds["write"] += time.perf_counter() - began
+
+    def _lost(self) -> list[str]:
+        """Items whose files are there and cannot be read, where the rest is to be forgotten.
+
+        As with files that are gone, more than half of all are no faults of files: then all of them stay.
+        """
+        held = self.writer.held
+        lost = [path for path in held.table["path"].to_pylist() if path in self.unreadable] if self.unreadable else []
+        few = 2 * (len(lost) + len(self.gone)) <= held.table.num_rows
+        return lost if self.options.prune_all or (self.options.prune and few) else []
+
+    def _presumed(self) -> int:
+        gallery = open_gallery(self.writer.index, self.writer.snapshot, rows=False)
+        return len(presumed_copies(self.writer.index, gallery))
+
+    def _told(self) -> list[Row]:
+        """Labels of this run: what holds for all of its files, then what the file of labels says of each."""
+        source, pairs, root = self.options.id_from, self.options.labels, self.corpus.root
+        ids = [(path, "id", id_of(path, source, root)) for path in self.corpus.paths if source is not None]
+        fixed = [(path, key, value) for path in self.corpus.paths for key, value in pairs]
+        return [*ids, *fixed, *self.listed]
 
     # -- counting -------------------------------------------------------------------------------------------------
 
@@ -208,6 +264,12 @@ class _Run:
         for row in rejects:
             self.report.rejected += 1
             self.report.reasons[row["error"]] = self.report.reasons.get(row["error"], 0) + 1
+
+    def _count_labels(self, told: Sequence[Row]) -> None:
+        paths = list(dict.fromkeys(path for path, _, _ in told))
+        places = dict(zip(paths, self.writer.held.find(paths).tolist(), strict=True))
+        self.report.labelled = sum(place >= 0 for place in places.values())
+        self.report.strangers = len({path for path, _, _ in self.listed if places[path] < 0})
 
     def _time(self, outcomes: Sequence[Prepared | Refused]) -> None:
         self.report.seconds["decode"] += sum(o.decode_s for o in outcomes)

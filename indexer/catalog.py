@@ -91,9 +91,14 @@ def mark_duplicates(rows: Sequence[Mapping[str, Any]], known: Mapping[str, str])
     return marked
 
 
-def write_catalog(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write catalog rows (dicts with the fields of CatalogRow) as Parquet."""
-    pq.write_table(pa.Table.from_pylist([dict(r) for r in rows], schema=ROW_SCHEMA), path, compression="zstd")
+def catalog_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Catalog rows (dicts with the fields of CatalogRow) in columns."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=ROW_SCHEMA)
+
+
+def write_catalog(path: Path, rows: pa.Table) -> None:
+    """Write catalog rows as Parquet."""
+    pq.write_table(rows, path, compression="zstd")
 
 
 def write_rejects(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -125,11 +130,13 @@ def reject_key(row: Mapping[str, Any]) -> tuple[str, str, int | None]:
 
 def content_is_gone(reject: Mapping[str, Any]) -> bool:
     """Whether a reject tells that the file holds something else now than the image that was stored of it."""
-    return reject["stage"] != "read" and reject["error"] not in _KEEPS_CONTENT
+    if reject["stage"] == "read":
+        return reject["error"] == "not-a-regular-file"
+    return reject["error"] not in _KEEPS_CONTENT
 
 
 _KEEPS_CONTENT = frozenset({"needs-heif-extra", "out-of-memory"})
-"""They say nothing about the file, as those of stage ``read`` do not: what was stored of it stays."""
+"""They say nothing about the file, as others of stage ``read`` do not: what was stored of it stays."""
 
 
 def as_dict(row: CatalogRow | RejectRow) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
     usable = np.ones((len(files), len(names)), dtype=np.bool_)
     for rows, embedder in zip(per_channel, embedders, strict=True):
         finite &= np.isfinite(rows[:, 0]).all(axis=-1)
-        usable &= _usable(rows, embedder)
+        usable &= usable_rows(rows, embedder)
     blank = {
         place
         for place in np.flatnonzero(finite & ~usable[:, 0])
@@ -62,7 +62,7 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
         rows[sorted(blank), 0] = np.eye(1, rows.shape[-1])[0]  # any number serves: nothing is ever compared with it
     refused = [Refused(file.path, _why(file)) for file, fine in zip(files, finite, strict=True) if not fine]
     kept = [(files[i], BLANK if i in blank else names[v]) for i, v in np.argwhere(usable)]
-    vectors = [_stored(rows[usable], embedder) for rows, embedder in zip(per_channel, embedders, strict=True)]
+    vectors = [stored_rows(rows[usable], embedder) for rows, embedder in zip(per_channel, embedders, strict=True)]
     return Embedded(kept, vectors, refused)
 
 
@@ -78,7 +78,7 @@ def _look_again(
     if image is None:
         return False
     for rows, embedder in zip(per_channel, embedders, strict=True):
-        if not _usable(rows[place, :1], embedder)[0]:
+        if not usable_rows(rows[place, :1], embedder)[0]:
             found = direction(embedder, image.pixels)
             if found is None:
                 return False
@@ -105,7 +105,8 @@ AT_ONCE = 1024
 """Inputs per pass: many views of many files would need gigabytes for what is between the layers."""
 
 
-def _usable(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.bool_]:
+def usable_rows(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.bool_]:
+    """Which embeddings of (..., dim) can be compared with others."""
     finite = np.asarray(np.isfinite(rows).all(axis=-1))
     if embedder.score != "cosine":
         return finite
@@ -126,7 +127,8 @@ def _why(file: Prepared) -> ImageRejected:
     )
 
 
-def _stored(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.float32]:
+def stored_rows(rows: npt.NDArray[np.float64], embedder: Embedder) -> npt.NDArray[np.float32]:
+    """(n, dim) float32 as they are stored: unit rows for cosine."""
     if embedder.score == "cosine":
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return np.ascontiguousarray(rows, dtype=np.float32)

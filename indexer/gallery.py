@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from ..core.errors import IntegrityError
 from .catalog import ROW_SCHEMA, read_catalog
+from .declared import declared_of, item_digests
 from .integrity import ContentCheck, check_content
 from .items import Items
 from .row_codes import ROW_CODES
@@ -105,7 +106,8 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
     if not rows:
         _check_sizes(index, snapshot)
-    table = Items.of(catalog["pixels_sha256"], live)
+    declared = declared_of(index, snapshot)
+    table = replace(Items.of(item_digests(catalog["pixels_sha256"], declared), live), declared=declared)
     return Gallery(snapshot, catalog, stores, live, np.flatnonzero(blank), table, content)
 
 
@@ -149,3 +151,19 @@ def _named(catalog: pa.Table, snapshot: Snapshot, by_segment: Mapping[str, Seque
             found[start : start + segment.rows] = pc.is_in(ids, value_set=pa.array(named, pa.string())).to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
         start += segment.rows
     return found
+
+
+def restricted(gallery: Gallery, kept: npt.NDArray[np.bool_]) -> Gallery:
+    """The gallery of some rows alone: what is left out is not there for any search, bound or count.
+
+    Args:
+        gallery: an opened snapshot.
+        kept: (rows,) which rows stay; rows are numbered anew among them.
+    """
+    catalog = gallery.catalog.filter(pa.array(kept))
+    live = gallery.live[kept]
+    stores = tuple(store.only(kept) for store in gallery.stores)
+    digests = gallery.table.digests.filter(pa.array(kept))
+    table = replace(Items.of(digests, live), declared=gallery.table.declared)
+    blank = np.flatnonzero(np.isin(np.flatnonzero(kept), gallery.blank))
+    return replace(gallery, catalog=catalog, stores=stores, live=live, blank=blank, table=table)

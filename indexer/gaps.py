@@ -1,22 +1,32 @@
-"""Gaps: how far each stored row is from the nearest other item. Local thresholds are set by them.
+"""Gaps: how far each stored row is from the nearest unrelated picture. A row accepts queries within a share of its gap.
 
-A look-alike is a false match most often where the gallery itself is crowded: drawings, daisies, towns from the air. A
-row with many neighbours must therefore be nearer to a query than a row that stands alone. Half of a row's gap is where
-its nearest neighbour begins to be nearer than the row is.
+A look-alike is a false match most often where pictures of its kind lie close together: pages, forms, daisies, towns
+from the air. The gap says how close: it is the angle (for a Euclidean channel the distance) from a row to the nearest
+of
 
-Galleries hold some pictures twice, as files that differ. Items nearer than a quarter of the median gap count as one
-picture and not as neighbours: else both would accept next to nothing.
+* the vectors of a *reference set* (``indexer.reference``), pictures of many kinds that are nobody's; pages, forms and
+  screens (``indexer.sheets``) are no farther from them than two contents of one layout are from each other;
+* the unedited rows of the gallery's other items;
 
-Any number per row is sound: T4 and T5 hold for each row with its own threshold. So a gap need not be exact. It is taken
-from float32 products with at most ``REFERENCES`` unedited rows, and no row counts as farther from the others than 99 %
-of the gallery's items are: one lonely row would make every query look for matches very far out.
+and no larger than the set's ``farthest``: one lonely row would make every query look for matches very far out.
+
+Galleries hold pictures twice, as files that differ. Let a row's *reference gap* be what the reference set
+alone says. Another item is a **presumed copy**, and set aside, where in some channel some row of the item lies within
+``certain`` times the smaller of the two rows' reference gaps of the other's unedited row: nearer than unrelated
+pictures of that kind ever come. A vector of the set that an item lies within ``certain`` times of the vector's own
+distance to the next one is taken for the very picture, and set aside too.
+
+All of this speaks of pairs, and of constants. So a gap does not depend on the order in which pictures came, and what
+is left of it after some came or went is what measuring all of them again would give (``indexer.gap_update``).
+
+Any number per row is sound: T4 and T5 hold for each row with its own threshold.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -26,53 +36,54 @@ import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
 from ..core.files import canonical_json, sha256_bytes, sha256_file, write_atomically
-from .gallery import Gallery
-from .snapshot import SegmentInfo, Snapshot, gaps_file
-from .vectors import Float32, Ids, RowStore
+from .items import Keys
+from .snapshot import SegmentInfo, Snapshot, gaps_file, neighbours_file
+from .vectors import Float32, Ids
 
-REFERENCES = 65_536
-FARTHEST = 0.99
-"""Share of the gallery's items whose gap is not cut."""
-SAME = 0.25
-"""Part of the median gap within which another item is the same picture."""
-_SAMPLES = 2000
-"""Items that the median is taken of."""
 FORMAT = "retr.gaps/1"
-_SCHEMA = pa.schema([pa.field("segment", pa.string(), nullable=False), pa.field("gap", pa.float32(), nullable=False)])
-_BLOCK = 2**26
-"""Products held at a time."""
+KIND = "kind:"
+"""Before the name of a kind, where a vector of the reference set limits a row."""
+_OLD = pa.schema([pa.field("segment", pa.string(), nullable=False), pa.field("gap", pa.float32(), nullable=False)])
+_SCHEMA = pa.schema(
+    [
+        pa.field("segment", pa.string(), nullable=False),
+        pa.field("reference", pa.float32(), nullable=False),
+        pa.field("limit", pa.string(), nullable=False),
+        pa.field("presumed", pa.string(), nullable=False),
+    ]
+)
+_BASIS = b"retr.basis"
 
 
-def measure_gaps(gallery: Gallery, number: int, *, old: Mapping[str, Float32] | None = None) -> Float32:
-    """The gap of every row of a channel.
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What is known of the rows of a channel, in global row order.
 
-    Args:
-        gallery: an opened snapshot.
-        number: of the channel.
-        old: gaps by segment, as :func:`read_gaps` gives them, that are kept as they are.
-
-    Returns:
-        (rows,) angles in radians (cosine) or distances (Euclidean), ≥ 0; 0 for rows that are no longer part of the
-        gallery, and where there is no other item.
+    Attributes:
+        gap: (rows,) angles in radians (cosine) or distances (Euclidean); 0 for rows that are no part of the gallery.
+        reference: (rows,) reference gaps; −1 for rows that are no part of the gallery, or of which nothing is known.
+        limit: (rows,) ``S64``: what is nearest, the pixels' SHA-256 of an item or ``kind:`` and the kind of a
+            reference vector; empty where nothing is nearer than ``farthest``.
+        presumed: (rows,) ``S64``: of the items set aside as presumed copies of this row's, the one whose pixels'
+            SHA-256 is least; empty where there is none.
     """
-    store, groups = gallery.stores[number], gallery.groups
-    originals = gallery.originals()
-    references = _sample(originals, REFERENCES)
-    gaps = np.zeros(store.rows, dtype=np.float32)
-    new = groups >= 0
-    for start, segment in _starts(gallery.snapshot):
-        if old and segment.id in old:
-            new[start : start + segment.rows] = False
-            gaps[start : start + segment.rows] = old[segment.id]
-    pictures = _pictures(store, groups, originals, references)
-    for ids, near in _products(store, np.flatnonzero(new), references):
-        near[pictures[ids][:, None] == pictures[references][None]] = -np.inf
-        gaps[ids] = _distance(near.max(axis=1, initial=-np.inf), store)
-    if old:
-        limit = max((float(part.max(initial=0.0)) for part in old.values()), default=0.0)
-    else:
-        limit = float(np.quantile(gaps[originals], FARTHEST)) if len(originals) else 0.0
-    return np.minimum(gaps, np.float32(limit))
+
+    gap: Float32
+    reference: Float32
+    limit: Keys
+    presumed: Keys
+
+    @staticmethod
+    def unknown(rows: int) -> Gaps:
+        """Nothing is known of so many rows."""
+        return Gaps(np.zeros(rows, "f4"), np.full(rows, -1, "f4"), np.zeros(rows, "S64"), np.zeros(rows, "S64"))
+
+    def take(self, rows: npt.NDArray[np.bool_] | Ids) -> Gaps:
+        """Some of them."""
+        return Gaps(self.gap[rows], self.reference[rows], self.limit[rows], self.presumed[rows])
+
+    def __len__(self) -> int:
+        return len(self.gap)
 
 
 def write_gaps(index: Path, snapshot: Snapshot, gaps: Float32) -> str:
@@ -81,12 +92,45 @@ def write_gaps(index: Path, snapshot: Snapshot, gaps: Float32) -> str:
     Returns:
         The SHA-256 of the file, by which it is found again.
     """
-    head = {"format": FORMAT, "segments": [[segment.id, segment.rows] for _, segment in _starts(snapshot)]}
+    head = {"format": FORMAT, "segments": [[segment.id, segment.rows] for segment in snapshot.segments]}
     content = canonical_json(head) + b"\n" + gaps.astype("<f4").tobytes()
     digest = sha256_bytes(content)
     (index / "gaps").mkdir(exist_ok=True)
     write_atomically(index / "gaps" / f"{digest}.bin", content)
     return digest
+
+
+def write_neighbours(index: Path, snapshot: Snapshot, gaps: Gaps, *, basis: str) -> str:
+    """Write what gaps were measured by.
+
+    Args:
+        index: the index folder.
+        snapshot: whose rows they are of.
+        gaps: of one channel.
+        basis: what they were measured on (``gap_update.basis_of``).
+
+    Returns:
+        The SHA-256 of the file, by which it is found again.
+    """
+    names, sizes = [one.id for one in snapshot.segments], [one.rows for one in snapshot.segments]
+    columns = {
+        "segment": pa.array(np.repeat(np.array(names, dtype=object), sizes), pa.string()),
+        "reference": pa.array(gaps.reference, pa.float32()),
+        "limit": _text(gaps.limit),
+        "presumed": _text(gaps.presumed),
+    }
+    table = pa.table(columns, schema=_SCHEMA.with_metadata({_BASIS: basis.encode()}))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    digest = sha256_bytes(content)
+    (index / "gaps").mkdir(exist_ok=True)
+    write_atomically(neighbours_file(index, digest), content)
+    return digest
+
+
+def _text(keys: Keys) -> pa.Array:
+    return pa.array(keys.astype("U64").astype(object), pa.string())
 
 
 def read_gaps(index: Path, digest: str) -> dict[str, Float32]:
@@ -97,14 +141,51 @@ def read_gaps(index: Path, digest: str) -> dict[str, Float32]:
     """
     file = gaps_file(index, digest)
     try:
-        if sha256_file(file) != digest:
-            raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
+        _check(file, digest)
         found = _read_parquet(file) if file.suffix == ".parquet" else _read_plain(file.read_bytes())
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{file} cannot be read: {error}") from error
     if not all(np.isfinite(gaps).all() and (gaps >= 0).all() for gaps in found.values()):
         raise IntegrityError(f"{file} holds gaps that are no angles or distances")
     return found
+
+
+def read_neighbours(index: Path, gaps: str, digest: str) -> tuple[dict[str, Gaps], str]:
+    """All that is known, by segment, and what it was measured on.
+
+    Args:
+        index: the index folder.
+        gaps: SHA-256 of the file of gaps.
+        digest: of :func:`write_neighbours`.
+
+    Raises:
+        IntegrityError: as :func:`read_gaps`.
+    """
+    by_segment, file = read_gaps(index, gaps), neighbours_file(index, digest)
+    try:
+        _check(file, digest)
+        table = pq.read_table(file)
+        table = table.select(_SCHEMA.names).cast(_SCHEMA.with_metadata(table.schema.metadata))
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        raise IntegrityError(f"{file} cannot be read: {error}") from error
+    parts = [table["reference"].to_numpy(), _keys(table["limit"]), _keys(table["presumed"])]
+    found = {}
+    for name, places in _segments(table).items():
+        found[name] = Gaps(by_segment.get(name, np.zeros(0, "f4")), *(part[places] for part in parts))
+        if len(found[name].gap) != len(places):
+            raise IntegrityError(f"{file} speaks of other rows than the gaps that it is of")
+    return found, (table.schema.metadata or {}).get(_BASIS, b"").decode()
+
+
+def _check(file: Path, digest: str) -> None:
+    if sha256_file(file) != digest:
+        raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
+
+
+def _keys(column: pa.ChunkedArray) -> Keys:
+    coded = column.combine_chunks().dictionary_encode()
+    names = np.array(coded.dictionary.to_pylist(), dtype="S64")
+    return names[coded.indices.to_numpy()] if len(names) else np.zeros(0, dtype="S64")
 
 
 def _read_plain(content: bytes) -> dict[str, Float32]:
@@ -121,10 +202,15 @@ def _read_plain(content: bytes) -> dict[str, Float32]:
 
 def _read_parquet(file: Path) -> dict[str, Float32]:
     """As 0.1.0 wrote them."""
-    table = pq.read_table(file, schema=_SCHEMA)
-    gaps, names = table["gap"].to_numpy(), table["segment"].combine_chunks().dictionary_encode()
+    table = pq.read_table(file, schema=_OLD)
+    gaps = table["gap"].to_numpy()
+    return {name: gaps[places] for name, places in _segments(table).items()}
+
+
+def _segments(table: pa.Table) -> dict[str, Ids]:
+    names = table["segment"].combine_chunks().dictionary_encode()
     codes = names.indices.to_numpy()
-    return {name: gaps[codes == code] for code, name in enumerate(names.dictionary.to_pylist())}
+    return {name: np.flatnonzero(codes == code) for code, name in enumerate(names.dictionary.to_pylist())}
 
 
 def gaps_of(snapshot: Snapshot, by_segment: Mapping[str, Float32]) -> Float32:
@@ -133,13 +219,30 @@ def gaps_of(snapshot: Snapshot, by_segment: Mapping[str, Float32]) -> Float32:
     Raises:
         IntegrityError: a segment has another number of rows.
     """
-    parts = []
+    parts = [np.zeros(0, dtype=np.float32)]
     for _, segment in _starts(snapshot):
         part = by_segment.get(segment.id, np.zeros(segment.rows, dtype=np.float32))
-        if len(part) != segment.rows:
-            raise IntegrityError(f"segment {segment.id} has {segment.rows} rows, and gaps of {len(part)} are stored")
+        _check_rows(segment, len(part))
         parts.append(part)
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+    return np.concatenate(parts)
+
+
+def all_of(snapshot: Snapshot, by_segment: Mapping[str, Gaps]) -> Gaps:
+    """What is known of all rows in global row order; nothing of segments that came later.
+
+    Raises:
+        IntegrityError: as :func:`gaps_of`.
+    """
+    parts = [Gaps.unknown(0)]
+    for _, segment in _starts(snapshot):
+        parts.append(by_segment.get(segment.id, Gaps.unknown(segment.rows)))
+        _check_rows(segment, len(parts[-1]))
+    return Gaps(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(Gaps)))
+
+
+def _check_rows(segment: SegmentInfo, rows: int) -> None:
+    if rows != segment.rows:
+        raise IntegrityError(f"segment {segment.id} has {segment.rows} rows, and gaps of {rows} are stored")
 
 
 def _starts(snapshot: Snapshot) -> Iterator[tuple[int, SegmentInfo]]:
@@ -147,63 +250,3 @@ def _starts(snapshot: Snapshot) -> Iterator[tuple[int, SegmentInfo]]:
     for segment in snapshot.segments:
         yield start, segment
         start += segment.rows
-
-
-def _sample(originals: Ids, most: int) -> Ids:
-    if len(originals) <= most:
-        return originals
-    return np.sort(np.random.default_rng(0).choice(originals, most, replace=False))
-
-
-def _pictures(store: RowStore, groups: npt.NDArray[np.int64], originals: Ids, references: Ids) -> npt.NDArray[np.int64]:
-    """(rows,) number of the picture that each row shows: its item, or the first of several that are one picture."""
-    sample, best = _sample(originals, _SAMPLES), [np.zeros(0, dtype=np.float32)]
-    for ids, near in _products(store, sample, references):
-        near[groups[ids][:, None] == groups[references][None]] = -np.inf
-        best.append(_distance(near.max(axis=1, initial=-np.inf), store))
-    same = SAME * float(np.median(np.concatenate(best))) if len(sample) else 0.0
-    parents = np.arange(int(groups.max(initial=-1)) + 1)
-    if same > 0.0:
-        nearest = math.cos(same) if store.score == "cosine" else -(same**2)
-        for ids, near in _products(store, originals, references):
-            rows, columns = np.nonzero(near > np.float32(nearest))
-            pairs = np.stack([groups[ids[rows]], groups[references[columns]]], axis=1)
-            for one, other in np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0):
-                _join(parents, int(one), int(other))
-    for item in range(len(parents)):  # a parent is never the larger number
-        parents[item] = parents[parents[item]]
-    return np.where(groups >= 0, np.append(parents, -1)[groups], -1)
-
-
-def _join(parents: npt.NDArray[np.int64], one: int, other: int) -> None:
-    """Two items are one picture: the root with the smaller number becomes the other's parent."""
-    roots = []
-    for item in (one, other):
-        while parents[item] != item:
-            parents[item] = parents[parents[item]]
-            item = int(parents[item])
-        roots.append(item)
-    parents[max(roots)] = min(roots)
-
-
-def _products(store: RowStore, rows: Ids, references: Ids) -> Iterator[tuple[Ids, Float32]]:
-    """(rows, their inner products with the references or minus their squared distances), some at a time."""
-    others = store.take(references)
-    for ids in _blocks(rows, max(1, _BLOCK // max(1, len(references)))):
-        own = store.take(ids)
-        yield ids, own @ others.T if store.score == "cosine" else -_squares(own, others)
-
-
-def _distance(best: Float32, store: RowStore) -> Float32:
-    """Angles or distances of such numbers; 0 for −inf, where there is no other item."""
-    far = np.arccos(np.clip(best, -1.0, 1.0)) if store.score == "cosine" else np.sqrt(np.maximum(-best, 0.0))
-    return np.where(np.isfinite(best), far, 0.0).astype(np.float32)
-
-
-def _blocks(rows: Ids, size: int) -> Sequence[Ids]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def _squares(left: Float32, right: Float32) -> Float32:
-    """(m, n) squared distances."""
-    return (left**2).sum(1)[:, None] + (right**2).sum(1) - 2 * left @ right.T

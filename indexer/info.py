@@ -10,6 +10,7 @@ from .catalog import read_rejects
 from .gallery import open_gallery
 from .held import Held, read_held
 from .integrity import check_content
+from .presumed import presumed_copies
 from .snapshot import Snapshot, require_current
 
 
@@ -42,6 +43,7 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
         "policy_digest": snapshot.policy_digest,
         "bytes_per_item": _bytes_per_item(snapshot, held),
         "channels": [asdict(channel) for channel in snapshot.channels],
+        "presumed_copies": len(presumed_copies(index, gallery)),
         "content": str(checked or gallery.content),
         "verified": None if checked is None else f"{checked.files} files match their SHA-256",
     }
@@ -65,6 +67,16 @@ def current_rejects(index: Path, snapshot: Snapshot, held: Held) -> list[dict[st
 
 def _path(row: dict[str, Any]) -> str:
     return row["path"]
+
+
+def list_presumed(index: Path) -> list[dict[str, Any]]:
+    """Images of the index that are presumed to be copies of one another (``presumed.presumed_copies``).
+
+    Raises:
+        IndexStateError: there is no index.
+        IntegrityError: what it holds is damaged.
+    """
+    return presumed_copies(index, open_gallery(index, require_current(index), rows=False))
 
 
 def list_rejects(index: Path) -> list[dict[str, Any]]:

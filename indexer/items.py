@@ -6,7 +6,8 @@ answer. What needs one pass over all rows is made when it is first asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -34,10 +35,12 @@ class Items:
         digests: (rows,) the SHA-256 of each row's pixels, as hex digits.
         groups: (rows,) number of each row's item, counted in the order of their first live rows; −1 for rows that are
             no longer part of the gallery.
+        declared: pixels → the pixels that name their item, where these are others (``indexer.declared``).
     """
 
     digests: pa.ChunkedArray
     groups: Ids
+    declared: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(digests: pa.ChunkedArray, live: npt.NDArray[np.bool_]) -> Items:
@@ -105,8 +108,9 @@ class Items:
         return found
 
     def holds(self, digest: str) -> bool:
-        """Whether an item with these pixels is part of the gallery."""
-        return bool(self.numbers(np.array([digest], dtype=NO_KEYS.dtype))[0] >= 0)
+        """Whether an item with these pixels, or that was declared to be one with them, is part of the gallery."""
+        name = self.declared.get(digest, digest)
+        return bool(self.numbers(np.array([name], dtype=NO_KEYS.dtype))[0] >= 0)
 
     @cached_property
     def _sorted(self) -> tuple[npt.NDArray[np.uint64], Ids]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
 
 import torch
 
 from ..core.errors import UsageError
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_ROWS, VIEW_SETS
+from .labels import check_name
 from .models import describe_channel, told_apart
 from .row_codes import find_code
 from .snapshot import ChannelSpec, Snapshot
@@ -18,16 +19,6 @@ from .writer import SEGMENT_ROWS
 
 DEFAULT_MODELS = ("block-means", "retr_s")
 """Two channels: each finds copies that the other misses (THEORY T9)."""
-
-
-class Progress(Protocol):
-    """What the pipeline tells about how far it is."""
-
-    def start(self, total: int, done: int) -> None:
-        """``total`` files are there; ``done`` of them need no work."""
-
-    def advance(self, count: int) -> None:
-        """So many more files are finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +40,9 @@ class IndexOptions:
         resume: go on with an unfinished run.
         restart: drop an unfinished run.
         device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
+        labels: (key, value) that every file of the corpus gets, those that are unchanged too.
+        label_file: a CSV file of labels, see ``labels.read_label_file``.
+        id_from: what becomes the user's id of a file: a key of ``labels.NAMES``; None for none.
         isolate: decode in processes that can be killed (``images.isolated``), for files from strangers.
     """
 
@@ -65,6 +59,9 @@ class IndexOptions:
     resume: bool = False
     restart: bool = False
     device: str = "auto"
+    labels: tuple[tuple[str, str], ...] = ()
+    label_file: Path | None = None
+    id_from: str | None = None
     isolate: bool = False
 
 
@@ -79,6 +76,9 @@ class IndexReport:
         replaced: files whose older content was replaced.
         pruned: items forgotten because their file is gone.
         dropped: items forgotten because their file holds no acceptable image any more; it is among the rejected.
+        presumed: items that seem to be copies of others (``indexer.gaps``); ``retr info --presumed`` lists them.
+        labelled: files that the index holds and that this run told something of.
+        strangers: files that the file of labels names, and the index does not hold.
         notes: (path, what is wrong with it) of files that are indexed all the same; see ``images.decode.NOTES``.
         seconds: share of work by stage; decode and resize are summed over workers.
     """
@@ -93,8 +93,11 @@ class IndexReport:
     replaced: int = 0
     pruned: int = 0
     dropped: int = 0
+    labelled: int = 0
+    strangers: int = 0
     rows: int = 0
     items: int = 0
+    presumed: int = 0
     wall_s: float = 0.0
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)
@@ -118,6 +121,8 @@ def check_options(options: IndexOptions) -> None:
         raise UsageError(f"unknown view set {options.views!r}; choose {', '.join(VIEW_SETS)}")
     if options.rows is not None:
         find_code(options.rows)
+    if options.id_from is not None:
+        check_name(options.id_from)
 
 
 def choose_device(options: IndexOptions) -> str:

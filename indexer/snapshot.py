@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import IndexStateError, IntegrityError
+from ..core.errors import IndexStateError, IntegrityError, UsageError
 from ..core.files import canonical_json, digest_json, sync_directory, write_atomically
 from ..core.typed import check_types
 from ..core.types import Score
+from .lock import writing_now
 from .row_codes import ROW_CODES
 
 SCHEMA = "retr.index/1"
@@ -26,7 +27,9 @@ SCHEMA_TOLD = "retr.index/4"
 """As 3, and the user may have told something of the items: labels, and which are one. Written only where so."""
 SCHEMA_BLANK = "retr.index/5"
 """As 4, and some items have no direction: ``blank``. Written only where there are such."""
-_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK)
+SCHEMA_SHARE = "retr.index/6"
+"""As 5, and a threshold may be a share of each row's gap, by a reference set. Written only where one is."""
+_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +37,39 @@ class Threshold:
     """A verdict threshold and where it comes from.
 
     Attributes:
-        value: least cosine, or largest Euclidean distance, that counts as a copy.
-        source: ``leave-one-out`` (provisional, from the gallery itself) or ``calibrated`` (on negatives).
-        fpr: the false-match rate per query that was aimed at, of all channels together if calibrated.
-        samples: how many images it was set on.
-        upper95: for calibrated: 95 % Clopper-Pearson upper limit on the false-match rate of all channels together; else
-            None.
+        value: least cosine, or largest Euclidean distance, that counts as a copy. Of a local threshold, that of an
+            ordinary row: it only compares channels.
+        source: ``reference`` (the reference set alone), ``calibrated`` (on negatives too), ``leave-one-out`` (of an
+            index that an older version made, from the gallery's own neighbours) or ``given``.
+        fpr: the false-match rate per query that was aimed at, of all channels together; None where nobody measured
+            the model.
+        samples: how many images it was set on, or measured on.
+        upper95: 95 % Clopper-Pearson upper limit on the false-match rate of all channels together; None if unknown.
         stale: calibrated before the gallery last changed: the value still serves, its bound speaks of another gallery.
         offset: makes the threshold local: a row accepts up to this angle in radians, or distance, beyond half of its
-            gap (``indexer.gaps``). ``value`` then only compares channels. None: ``value`` serves for all rows.
-        gaps: SHA-256 of the file of gaps; None without an offset.
+            gap (``indexer.gaps``). None: no such limit.
+        gaps: SHA-256 of the file of gaps; None where no row has a threshold of its own.
+        share: makes the threshold local: a row accepts within this part of its gap. None: no such limit.
+        reference: SHA-256 of the reference set that the gaps were measured with; None without a share.
+        neighbours: SHA-256 of the file that says what each gap was measured by; None without a share.
     """
 
     value: float
     source: str
-    fpr: float
+    fpr: float | None
     samples: int
     upper95: float | None = None
     stale: bool = False
     offset: float | None = None
     gaps: str | None = None
+    share: float | None = None
+    reference: str | None = None
+    neighbours: str | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether every row has a threshold of its own."""
+        return self.gaps is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +182,24 @@ TOLD = ("labels", "declared")
 def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
+    thresholds = [channel.threshold for channel in channels if channel.threshold is not None]
+    if any(threshold.share is not None for threshold in thresholds):
+        return SCHEMA_SHARE
     if any(snapshot.blank.values()):
         return SCHEMA_BLANK
     if any(getattr(snapshot, name) is not None for name in TOLD):
         return SCHEMA_TOLD
-    if any(channel.threshold is not None and channel.threshold.offset is not None for channel in channels):
+    if any(threshold.local for threshold in thresholds):
         return SCHEMA_LOCAL
     return SCHEMA_CODED if any(channel.rows != "float32" for channel in channels) else SCHEMA
 
 
 def _plain_channel(channel: ChannelSpec) -> dict[str, Any]:
     body = asdict(channel)
-    if channel.threshold is not None and channel.threshold.offset is None:
-        del body["threshold"]["offset"], body["threshold"]["gaps"]
+    if channel.threshold is not None and channel.threshold.share is None:
+        del body["threshold"]["share"], body["threshold"]["reference"], body["threshold"]["neighbours"]
+        if not channel.threshold.local:
+            del body["threshold"]["offset"], body["threshold"]["gaps"]
     return {key: value for key, value in body.items() if (key, value) != ("rows", "float32")}
 
 
@@ -238,8 +259,14 @@ def _build_channel(data: Mapping[str, Any]) -> ChannelSpec:
     local = channel.threshold
     if local is not None:
         check_types(local)
-        _must((local.offset is None) == (local.gaps is None), "an offset without gaps, or gaps without", local.gaps)
-        _must(local.gaps is None or _DIGEST.fullmatch(local.gaps), "gaps", local.gaps)
+        limited = local.offset is not None or local.share is not None
+        _must(limited == local.local, "a part of the gaps without gaps, or gaps without", local.gaps)
+        for name in ("reference", "neighbours"):
+            _must((local.share is None) == (getattr(local, name) is None), "a share of the gaps with", name)
+        _must(local.share is None or 0.0 < local.share < 1.0, "a share of", local.share)
+        for name in ("gaps", "reference", "neighbours"):
+            digest = getattr(local, name)
+            _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
     return channel
 
 
@@ -313,9 +340,35 @@ def require_current(index: Path) -> Snapshot:
     snapshot = read_current(index)
     if snapshot is not None:
         return snapshot
+    writer = writing_now(index)
+    if writer is not None:
+        raise IndexStateError(f"{index} is being written for the first time by {writer}: nothing is committed yet")
     if (index / "staging").exists():
         raise IndexStateError(f"{index} holds an unfinished first run; finish it: retr index CORPUS --resume")
     raise IndexStateError(f"no index at {index}; make one with: retr index CORPUS -o {index}, or name it with -i")
+
+
+def find_snapshot(index: Path, name: str | None) -> Snapshot:
+    """The snapshot of an id, or of the digits that it alone begins with; the current one for None.
+
+    Raises:
+        IndexStateError: there is no index.
+        UsageError: no such snapshot, or several.
+        IntegrityError: it is damaged.
+    """
+    if name is None:
+        return require_current(index)
+    require_current(index)
+    found = [one for one in snapshot_ids(index) if one.startswith(name)] if name else []
+    if len(found) != 1:
+        held = "no snapshot" if not found else f"{len(found)} snapshots"
+        raise UsageError(f"{index} holds {held} of id {name!r}; list them with: retr snapshots")
+    return read_snapshot(index, found[0])
+
+
+def snapshot_ids(index: Path) -> list[str]:
+    """Ids of all snapshots that are there, in no order that means anything."""
+    return sorted(file.stem for file in (index / "snapshots").glob("*.json") if _ID.fullmatch(file.stem))
 
 
 def commit(index: Path, snapshot: Snapshot) -> Snapshot:
@@ -343,9 +396,11 @@ def stored_files(index: Path, snapshot: Snapshot) -> Iterator[tuple[Path, str]]:
     for segment in snapshot.segments:
         for name, digest in segment.files.items():
             yield index / "segments" / segment.id / name, digest
-    named = {channel.threshold.gaps for channel in snapshot.channels if channel.threshold is not None}
-    for digest in sorted(named - {None}, key=str):
-        yield gaps_file(index, str(digest)), str(digest)
+    for place in (gaps_file, neighbours_file):
+        kind = place.__name__.removesuffix("_file")
+        named = {getattr(channel.threshold, kind) for channel in snapshot.channels if channel.threshold is not None}
+        for digest in sorted(named - {None}, key=str):
+            yield place(index, str(digest)), str(digest)
     for name in TOLD:
         digest = getattr(snapshot, name)
         if digest is not None:
@@ -361,3 +416,8 @@ def gaps_file(index: Path, digest: str) -> Path:
 def told_file(index: Path, kind: str, digest: str) -> Path:
     """Where a table of ``TOLD`` is."""
     return index / kind / f"{digest}.parquet"
+
+
+def neighbours_file(index: Path, digest: str) -> Path:
+    """Where the file is that says what gaps were measured by."""
+    return index / "gaps" / f"{digest}.neighbours.parquet"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ..core.errors import ImageRejected, IntegrityError, UsageError
 from ..images.decode import DecodedImage, decode, read_image_file
+from ..images.identify import identify
 from ..images.isolated import Decoder
 from ..images.names import is_image_name
 from ..images.policy import DecodePolicy
@@ -106,9 +107,29 @@ def read_corpus(source: str, *, exclude: Path) -> Corpus:
         return _from_folder(path, exclude)
     if not os.path.exists(path):
         raise UsageError(f"no such corpus: {source!r}; give a folder, a file that lists paths, or - for standard input")
+    if is_image(path):
+        return Corpus(root=None, paths=(path_to_text(os.path.abspath(path)),))
     if not os.path.isfile(path):
         raise UsageError(f"{source!r} is neither a folder nor a file that lists paths")
     return _from_list(path.read_bytes(), path.resolve().parent, repr(source))
+
+
+def read_corpora(sources: Sequence[str], *, exclude: Path) -> Corpus:
+    """Several corpora as one; of one alone it is :func:`read_corpus`.
+
+    Raises:
+        UsageError: as there, or standard input is named twice.
+    """
+    if sources.count("-") > 1:
+        raise UsageError("standard input can be read once, and - is named twice")
+    corpora = [read_corpus(source, exclude=exclude) for source in sources]
+    if len(corpora) == 1:
+        return corpora[0]
+    listed = [path for corpus in corpora for path in corpus.paths]
+    unique = tuple(dict.fromkeys(listed))
+    failed = dict(pair for corpus in corpora for pair in corpus.unlistable)
+    repeated = len(listed) - len(unique) + sum(corpus.repeated for corpus in corpora)
+    return Corpus(None, unique, repeated, tuple(failed.items()))
 
 
 def list_entries(source: str | Path, *, exclude: Path) -> tuple[Entry, ...]:
@@ -135,6 +156,18 @@ def _entries_of(name: str) -> list[Entry]:
     if is_shard(path):
         return sorted(shard_entries(path), key=lambda entry: entry.name)
     return [Entry(name, *(file_stamp(path) or (0, 0)))]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file begins as an image of a known format does."""
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(1 << 16)
+        return identify(head) != "BMP" or head[6:10] == bytes(4)  # a list may begin with BM
+    except (OSError, ValueError, ImageRejected):
+        return False
 
 
 def is_shard(path: Path) -> bool:
@@ -261,3 +294,23 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return info.st_size, info.st_mtime_ns
+
+
+def is_there(text: str) -> bool:
+    """Whether the file of an item is still there, readable or not."""
+    try:
+        os.stat(text_to_path(text))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        pass
+    return True
+
+
+def load_named(text: str, policy: DecodePolicy) -> DecodedImage:
+    """The image that a catalog names, as it is now.
+
+    Raises:
+        ImageRejected: as ``images.decode``.
+    """
+    return Entry(text, *(file_stamp(text_to_path(text)) or (0, 0))).load(policy)

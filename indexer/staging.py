@@ -14,17 +14,19 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from ..core.errors import UsageError
 from ..core.files import canonical_json, digest_json, sha256_file, sync_directory, sync_file, write_atomically
-from .catalog import write_catalog, write_rejects
+from .catalog import catalog_table, write_catalog, write_rejects
 from .row_codes import ROW_CODES, RowCode
 from .row_keys import FILE, row_keys
 from .snapshot import SegmentInfo
@@ -199,7 +201,9 @@ def _cut(path: Path, length: int) -> None:
             handle.truncate(length)
 
 
-def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]], *, place: int) -> SegmentInfo:
+def seal(
+    staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]], *, place: int, taken: Collection[str] = ()
+) -> SegmentInfo:
     """Turn the staging folder's content into an immutable segment, named by its content and its place.
 
     The staging folder stays until the snapshot that names the segment is committed, so a kill in between repeats this
@@ -211,26 +215,62 @@ def seal(staging: Staging, index: Path, rows: Sequence[Mapping[str, Any]], *, pl
         rows: its catalog rows with ``duplicate_of`` filled.
         place: how many segments the snapshot holds before it. Without it, content that comes back after a change would
             take the name, and so the tombstones, of the segment that held it before.
+        taken: names that the snapshot has already; a later place is counted where it must be.
     """
     staging.close()
+    temporary = sealing_folder(index)
+    for path in _paths(staging):
+        _link(path, temporary / path.name)
+    return seal_folder(temporary, index, rows, staging.rejects, place=place, taken=taken)
+
+
+def sealing_folder(index: Path) -> Path:
+    """An empty folder for the files of rows of a segment in the making."""
     temporary = index / "segments" / ".sealing"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    for path in _paths(staging):
-        _link(path, temporary / path.name)
-    write_catalog(temporary / "catalog.parquet", rows)
-    write_rejects(temporary / "rejects.parquet", staging.rejects)
-    (temporary / FILE).write_bytes(row_keys(rows))
+    return temporary
+
+
+def seal_folder(
+    temporary: Path,
+    index: Path,
+    rows: Sequence[Mapping[str, Any]] | pa.Table,
+    rejects: Sequence[Mapping[str, Any]],
+    *,
+    place: int,
+    taken: Collection[str] = (),
+) -> SegmentInfo:
+    """Make a segment of a folder that holds its files of rows; arguments as for :func:`seal`."""
+    catalog = rows if isinstance(rows, pa.Table) else catalog_table(rows)
+    write_catalog(temporary / "catalog.parquet", catalog)
+    write_rejects(temporary / "rejects.parquet", rejects)
+    (temporary / FILE).write_bytes(row_keys(catalog.select(["id", "pixels_sha256"]).to_pylist()))
     digests = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
     for file in temporary.iterdir():
         sync_file(file)
     sync_directory(temporary)
-    name = digest_json({"files": digests, "place": place})[:16]
-    final = index / "segments" / name
+    names = (digest_json({"files": digests, "place": number})[:16] for number in count(place))
+    name = next(name for name in names if name not in taken)
+    _move(temporary, index / "segments" / name, digests)
+    return SegmentInfo(name, catalog.num_rows, len(catalog["id"].unique()), len(rejects), digests)
+
+
+def _move(temporary: Path, final: Path, digests: Mapping[str, str]) -> None:
+    """Give a sealed folder its name; one that is there with the same content, perhaps in use, is left alone."""
+    if _holds(final, digests):
+        shutil.rmtree(temporary)
+        return
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     sync_directory(final.parent)
-    return SegmentInfo(name, len(rows), staging.items, len(staging.rejects), digests)
+
+
+def _holds(folder: Path, digests: Mapping[str, str]) -> bool:
+    try:
+        return all(sha256_file(folder / name) == digest for name, digest in digests.items())
+    except OSError:
+        return False
 
 
 def _link(source: Path, target: Path) -> None:

@@ -1,87 +1,137 @@
-"""The provisional threshold: what the gallery's own nearest neighbours say, before anyone shows known negatives."""
+"""The thresholds that an index has as it comes: each row accepts within a share of its gap (``indexer.gaps``)."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from ..core.cosine import cosine
+from ..core.errors import IntegrityError
 from .gallery import Gallery, open_gallery
-from .gaps import measure_gaps, read_gaps, write_gaps
+from .gap_update import basis_of, measure_gaps
+from .gaps import Gaps, all_of, read_neighbours, write_gaps, write_neighbours
+from .reference import SUFFIX, Reference, read_reference, shipped_reference, write_reference
 from .snapshot import ChannelSpec, Snapshot, Threshold
-from .vectors import RowStore
 
-FPR = 0.01
-SAMPLES = 2000
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The gaps of a snapshot's rows, written beside them.
+
+    Attributes:
+        references: per channel, what they were measured with.
+        gaps: per channel; digests: of their files, and of what they were measured by.
+    """
+
+    references: tuple[Reference, ...]
+    gaps: tuple[Gaps, ...]
+    digests: tuple[tuple[str, str], ...]
 
 
 def renew_thresholds(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
-    """The channels of a snapshot whose rows have changed, with thresholds from the gallery itself.
+    """The channels of a snapshot whose rows have changed, with thresholds that suit the rows.
 
-    A calibrated one stays, marked as older than the rows; where it is local, new rows get their gaps.
+    A calibrated offset stays, marked as older than the rows; so does one calibrated threshold for all rows.
     """
-    gallery = open_gallery(index, snapshot)
-    return tuple(_with_threshold(index, gallery, number) for number in range(len(snapshot.channels)))
+    measured = measure(index, open_gallery(index, snapshot))
+    rate = stated_rate(measured.references)
+    parts = zip(snapshot.channels, measured.references, measured.digests, strict=True)
+    return tuple(replace(channel, threshold=_renewed(channel, *part, rate)) for channel, *part in parts)
 
 
-def _with_threshold(index: Path, gallery: Gallery, number: int) -> ChannelSpec:
-    channel = gallery.snapshot.channels[number]
-    if channel.threshold is not None and channel.threshold.source == "calibrated":
-        threshold = replace(channel.threshold, stale=True)
-        if threshold.gaps is not None:  # rows that are new have none yet
-            gaps = measure_gaps(gallery, number, old=read_gaps(index, threshold.gaps))
-            threshold = replace(threshold, gaps=write_gaps(index, gallery.snapshot, gaps))
-        return replace(channel, threshold=threshold)
-    return replace(channel, threshold=leave_one_out(gallery.stores[number], gallery.groups, gallery.originals()))
+def measure(index: Path, gallery: Gallery) -> Measured:
+    """Measure the gaps of all rows; what the snapshot's thresholds name already is brought up to date."""
+    snapshot = gallery.snapshot
+    references = tuple(reference_of(index, channel) for channel in snapshot.channels)
+    basis = basis_of(gallery, references)
+    gaps = measure_gaps(gallery, references, _known(index, snapshot, basis))
+    digests = tuple(
+        (write_gaps(index, snapshot, own.gap), write_neighbours(index, snapshot, own, basis=basis)) for own in gaps
+    )
+    return Measured(references, gaps, digests)
 
 
-def leave_one_out(store: RowStore, groups: npt.NDArray[np.int64], originals: npt.NDArray[np.int64]) -> Threshold | None:
-    """Set a threshold so that at most 1 % of gallery items would match another item.
+def reference_of(index: Path, channel: ChannelSpec) -> Reference:
+    """The reference set for a channel: the package's, or one of drawn pictures that the index keeps.
 
-    Each of up to 2,000 sampled items is searched against all rows that are not its own; the threshold lies just
-    beyond the ⌈(1 − 0.01)(n + 1)⌉-th of those n best scores (the worst of them where n < 99). It assumes that the
-    gallery's items are not copies of one another and that queries look like the gallery: hence *provisional*.
+    Raises:
+        IntegrityError: it is damaged.
+    """
+    shipped = shipped_reference(channel.model_digest)
+    if shipped is not None:
+        return shipped
+    # They need torch, and to take an item out of an index does not.
+    from .drawn import drawn_reference
+    from .models import open_model
+
+    file = index / "references" / f"{channel.model_digest[:16]}{SUFFIX}"
+    if not file.is_file():
+        file.parent.mkdir(exist_ok=True)
+        write_reference(file, drawn_reference(open_model(index, channel)))
+    found = read_reference(file)
+    if found.model_digest != channel.model_digest:
+        raise IntegrityError(f"{file} holds the reference set of another model; remove it, and it is made again")
+    return found
+
+
+def by_reference(
+    reference: Reference, files: tuple[str, str], rate: Threshold | None = None, *, offset: float | None = None
+) -> Threshold:
+    """The threshold of a channel whose rows accept within the set's share of their gaps, and within an offset.
 
     Args:
-        store: a channel's rows.
-        groups: (rows,) item number of each row, −1 for tombstoned rows.
-        originals: global numbers of the rows that hold the unedited view of a live item.
-
-    Returns:
-        The threshold, or None where fewer than two items are there to compare.
+        reference: the set.
+        files: SHA-256 of the file of gaps, and of what they were measured by.
+        rate: where the threshold's source, samples and limits are from; None for :func:`stated_rate` of nothing.
+        offset: see :class:`snapshot.Threshold`.
     """
-    sample = _sample(originals)
-    chunks = np.array_split(sample, max(1, math.ceil(len(sample) / 256)))
-    best = [score for chunk in chunks for score in _best_others(store, groups, chunk)]
-    if len(best) < 2:
-        return None
-    ranked = np.sort(np.asarray(best)) if store.score == "cosine" else -np.sort(-np.asarray(best))
-    place = min(len(ranked), math.ceil((1 - FPR) * (len(ranked) + 1)))
-    edge = float(ranked[place - 1])
-    value = math.nextafter(edge, math.inf) if store.score == "cosine" else math.nextafter(edge, -math.inf)
-    if store.score == "cosine":
-        value = min(value, 1.0)  # float32 products of near-duplicates may exceed 1, which no cosine does
-    return Threshold(value=max(value, 0.0), source="leave-one-out", fpr=FPR, samples=len(best))
+    given = rate or stated_rate(())
+    reach = reference.share * reference.typical
+    if offset is not None:
+        reach = max(0.0, min(reach, offset + 0.5 * reference.typical))
+    value = float(cosine(np.array([min(reach, math.pi)]))[0]) if reference.score == "cosine" else reach
+    return replace(
+        given,
+        value=value,
+        offset=offset,
+        gaps=files[0],
+        share=reference.share,
+        reference=reference.digest,
+        neighbours=files[1],
+    )
 
 
-def _sample(originals: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    if len(originals) <= SAMPLES:
-        return originals
-    return np.sort(np.random.default_rng(0).choice(originals, SAMPLES, replace=False))
+def stated_rate(references: Sequence[Reference]) -> Threshold:
+    """What is known of false matches by the shares alone: what was measured, if it was measured for every channel."""
+    rates = [reference.rate for reference in references]
+    known = [rate for rate in rates if rate is not None]
+    if not known or len(known) < len(rates):
+        return Threshold(0.0, "reference", None, 0)
+    worst = max(known, key=lambda rate: rate.upper95)
+    return Threshold(0.0, "reference", worst.fpr, worst.samples, worst.upper95)
 
 
-def _best_others(store: RowStore, groups: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> list[float]:
-    """For each row the best score of another item's row; rows without any other item are left out."""
-    left, count, best = rows, 64, []
-    while len(left):
-        scores, ids = store.nearest(store.take(left), count)
-        other = (groups[ids] != groups[left][:, None]) & (groups[ids] >= 0)
-        found = other.any(axis=1)
-        first = other.argmax(axis=1)
-        best.extend(scores[found, first[found]].tolist())
-        left = left[~found] if count < store.rows else left[:0]
-        count *= 8
-    return best if store.score == "cosine" else [math.sqrt(max(score, 0.0)) for score in best]
+def _renewed(channel: ChannelSpec, reference: Reference, files: tuple[str, str], rate: Threshold) -> Threshold:
+    held = channel.threshold
+    if held is None or held.source != "calibrated":
+        return by_reference(reference, files, rate)
+    stale = replace(held, stale=True)
+    return by_reference(reference, files, stale, offset=held.offset) if held.local else stale
+
+
+def _known(index: Path, snapshot: Snapshot, basis: str) -> list[Gaps] | None:
+    """What the thresholds of the channels know of the rows, if all of it was measured on this basis."""
+    found = []
+    for channel in snapshot.channels:
+        threshold = channel.threshold
+        if threshold is None or threshold.gaps is None or threshold.neighbours is None:
+            return None
+        by_segment, measured_on = read_neighbours(index, threshold.gaps, threshold.neighbours)
+        if measured_on != basis:
+            return None
+        found.append(all_of(snapshot, by_segment))
+    return found

@@ -18,6 +18,8 @@ from .row_codes import ROW_CODES, RowCode, decode
 
 Float32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+_LONG_RUN = 1024
+"""Rows in a row, on average, that are worth a search of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,23 @@ class RowStore:
             if inside.any():
                 out[inside] = part[ids[inside] - start]
         return out
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> RowStore:
+        """Some of the rows, numbered anew: long runs of them as they lie, memory-mapped or not, others copied.
+
+        Args:
+            kept: (rows,) which stay.
+        """
+        parts: list[Float32] = []
+        for part, start, stop in zip(self.parts, self.starts, self.starts[1:], strict=False):
+            ids = np.flatnonzero(kept[start:stop])
+            runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1) if len(ids) else []
+            if len(runs) * _LONG_RUN <= len(ids):
+                parts += [part[run[0] : run[-1] + 1] for run in runs]
+            else:
+                parts.append(part[ids])
+        starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(int)
+        return RowStore(tuple(parts), tuple(starts.tolist()), self.dim, self.score)
 
     def nearest(self, queries: Float32, count: int, *, gpu: bool = False) -> tuple[Float32, Ids]:
         """FAISS flat search over every row.

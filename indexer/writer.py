@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -16,16 +16,18 @@ from ..core.errors import IndexStateError, UsageError
 from ..core.files import canonical_json, write_atomically
 from . import staging as stage
 from .catalog import BLANK, as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
-from .embed import Embedded
-from .gaps import write_gaps
-from .held import Places, read_held
+from .compact import compacted
+from .declared import as_table
+from .held import Held, Places, read_held
 from .integrity import check_content
+from .labels import Row, labels_of, write_labels, write_told
 from .lock import writer_lock
-from .models import keep_model
-from .prepare import Refused
 from .snapshot import SegmentInfo, Snapshot, Threshold, commit, read_current, read_snapshot, require_current
 from .thresholds import renew_thresholds
-from .vectors import Float32
+
+if TYPE_CHECKING:  # they need torch, and to remove an item or to compact an index does not
+    from .embed import Embedded
+    from .prepare import Refused
 
 SEGMENT_ROWS = 65_536
 """Rows after which a segment is sealed and a new one begun."""
@@ -115,7 +117,7 @@ class Writer:
         self._committed = current is not None
         if current is None:
             assert self._create is not None, "require_current has found a snapshot"
-            current = replace(self._create, channels=tuple(keep_model(self.index, c) for c in self._create.channels))
+            current = self._begun_empty(self._create)
         else:
             check_content(self.index, current)
         self.snapshot = current
@@ -123,6 +125,12 @@ class Writer:
         self._known_rejects = {reject_key(row) for segment in current.segments for row in self._rejects_of(segment)}
         self._removed: set[int] = set()  # places of ``held``, until the next commit
         self._bad: set[str] = set()  # paths whose stored content is no longer there, until the next commit
+        self._told: list[Row] = []  # labels to be set, until the next commit
+
+    def _begun_empty(self, create: Snapshot) -> Snapshot:
+        from .models import keep_model
+
+        return replace(create, channels=tuple(keep_model(self.index, channel) for channel in create.channels))
 
     def _rejects_of(self, segment: SegmentInfo) -> list[dict[str, Any]]:
         folder = self.index / "segments" / segment.id
@@ -253,13 +261,18 @@ class Writer:
         self._removed.update(places.tolist())
         return len(self._removed) - before
 
+    def label(self, rows: Iterable[Row]) -> None:
+        """Set labels (path, key, value) with the next commit, of files that the index holds then; "" takes one away."""
+        self._told.extend(rows)
+
     def commit(self) -> Snapshot:
         """Make all that was appended and removed part of the index; the run is finished.
 
         Returns:
             The new snapshot; the old one where nothing has changed.
         """
-        self._store()
+        self._store(self._told)
+        self._told = []
         self._mark.unlink(missing_ok=True)
         self._begun, self._base = False, self._parent
         return self.snapshot
@@ -281,9 +294,18 @@ class Writer:
         self.snapshot = commit(self.index, replace(self.snapshot, channels=channels, parent=on, created=""))
         return self.snapshot
 
-    def keep_gaps(self, gaps: Float32) -> str:
-        """Store the gaps of a channel's rows for a threshold that will name them; returns their SHA-256."""
-        return write_gaps(self.index, self.snapshot, gaps)
+    def declare(self, declared: Mapping[str, str]) -> Snapshot:
+        """Commit which pictures are one item: pixels → the pixels that name it; an empty map withdraws all.
+
+        Raises:
+            IndexStateError: something is waiting for a commit.
+        """
+        self._check_idle()
+        digest = write_told(self.index, "declared", as_table(declared))
+        if digest != self.snapshot.declared:
+            grown = replace(self.snapshot, declared=digest, parent=self.snapshot.id, created="")
+            self.snapshot = commit(self.index, replace(grown, channels=renew_thresholds(self.index, grown)))
+        return self.snapshot
 
     def restore(self, name: str) -> Snapshot:
         """Make an earlier snapshot the current one again.
@@ -297,42 +319,70 @@ class Writer:
         self._read()
         return self.snapshot
 
+    def compact(self) -> Snapshot:
+        """Commit the same live rows in as few segments as they need; the old snapshot where that is what it has.
+
+        Raises:
+            IndexStateError: something is waiting for a commit.
+        """
+        self._check_idle()
+        merged = compacted(self.index, self.snapshot, self.held, segment_rows=self._segment_rows)
+        if merged is not self.snapshot:
+            commit(self.index, merged)
+            self._read()
+        return self.snapshot
+
     def _check_idle(self) -> None:
-        if self._staging is not None or self._removed:
-            raise IndexStateError("commit what was appended and removed first")
+        if self._staging is not None or self._removed or self._told:
+            raise IndexStateError("commit what was appended, removed and labelled first")
 
     # -- commits --------------------------------------------------------------------------------------------------
 
-    def _store(self) -> None:
+    def _store(self, told: Sequence[Row] = ()) -> None:
         rows, rejects = self.staged
         replaced = self.held.located({row["path"] for row in rows})
         dropped = np.setdiff1d(self.held.located(self._bad), replaced)
         gone = np.union1d(np.union1d(replaced, dropped), np.fromiter(self._removed, np.int64)).astype(np.int64)
-        if rows or rejects or len(gone) or not self._committed:
-            self._replace_snapshot(gone)
+        if rows or rejects or len(gone) or told or not self._committed:
+            self._replace_snapshot(gone, told)
         self._staging = None
         stage.discard(self._folder)
         self.replaced, self.dropped = self.replaced + len(replaced), self.dropped + len(dropped)
         self._removed, self._bad = set(), set()
 
-    def _replace_snapshot(self, gone: Places) -> None:
+    def _replace_snapshot(self, gone: Places, told: Sequence[Row]) -> None:
         tombstones, blank = self._tombstones(gone), self._still_blank(gone)
         segments, left = self.snapshot.segments, self.held.without(gone)
         staging = self._staging
         if staging is not None and (staging.rows or staging.rejects):
             known = left.first_by_pixels({row["pixels_sha256"] for row in staging.rows})
             rows = mark_duplicates(staging.rows, known)
-            segments = (*segments, stage.seal(staging, self.index, rows, place=len(segments)))
+            taken = {segment.id for segment in segments}
+            sealed = stage.seal(staging, self.index, rows, place=len(segments), taken=taken)
+            segments = (*segments, sealed)
             left = left.plus(rows, segments[-1].id)
             new = tuple(sorted({str(row["id"]) for row in rows if row["view"] == BLANK}))
             tombstones[segments[-1].id] = blank[segments[-1].id] = new
-        grown = replace(
-            self.snapshot, segments=segments, tombstones=tombstones, blank=blank, parent=self._parent, created=""
-        )
-        self.snapshot = commit(self.index, replace(grown, channels=renew_thresholds(self.index, grown)))
+        labels = self._labels(left, told)
+        grown = replace(self.snapshot, segments=segments, tombstones=tombstones, blank=blank, labels=labels)
+        if grown.as_json() == self.snapshot.as_json() and self._committed:
+            return  # all labels were there
+        grown = replace(grown, parent=self._parent, created="")
+        if len(gone) or segments != self.snapshot.segments or not self._committed:
+            grown = replace(grown, channels=renew_thresholds(self.index, grown))
+        self.snapshot = commit(self.index, grown)
         self._committed, self.held = True, left
         if staging is not None:
             self._known_rejects.update(map(reject_key, staging.rejects))
+
+    def _labels(self, left: Held, told: Sequence[Row]) -> str | None:
+        """The labels of the next snapshot: with what was told of items that it holds, without removed items."""
+        if not told and (not self._removed or self.snapshot.labels is None):
+            return self.snapshot.labels
+        removed = self.held.table["path"].take(np.fromiter(self._removed, np.int64)).to_pylist()
+        places = left.find([path for path, _, _ in told]).tolist()
+        known = [row for row, place in zip(told, places, strict=True) if place >= 0]
+        return write_labels(self.index, labels_of(self.index, self.snapshot).without(removed).with_rows(known))
 
     def _tombstones(self, gone: Places) -> dict[str, tuple[str, ...]]:
         merged = {segment: set(ids) for segment, ids in self.snapshot.tombstones.items()}

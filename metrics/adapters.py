@@ -38,12 +38,8 @@ PYTHON_FACTS = Facts(
     name="python",
     title="python:MODULE.ATTRIBUTE",
     source="a function of yours: (ref, img) float32 (b, 3, h, w) in [0, 1] → b distances, lower = closer",
-    differentiable=True,
     lowest=float("-inf"),
-    highest=float("inf"),
     zero_at_identity=False,
-    smallest_side=1,
-    input_size=None,
     licence="its own",
     weights="its own",
 )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..core.errors import ModelError, UsageError
+from ..embedding.checkpoint_file import read_checkpoint
 
 
 def require_file(text: str, *, form: str) -> Path:
@@ -40,12 +39,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ModelError: where the file is neither, or holds no tensors by name.
     """
     try:
-        content: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        content: Any = load_file(path) if path.suffix == ".safetensors" else read_checkpoint(path)
+    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise ModelError(f"{path} is not a file of weights that can be read safely: {reason}") from None
     for key in ("state_dict", "model", "params"):

@@ -21,9 +21,9 @@ Features = Callable[[Tensor], Tensor]
 """(b, 3, h, w) in [0, 1] → (b, d): the distance of two images is ‖features(ref) − features(img)‖²."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of a metric before anything is loaded.
+    """What is known of a metric before anything is loaded; left out: a distance ≥ 0 without a bound, with gradients.
 
     Attributes:
         name: what people write, for example ``lpips-alex``.
@@ -42,12 +42,12 @@ class Facts:
     name: str
     title: str
     source: str
-    differentiable: bool
-    lowest: float
-    highest: float
-    zero_at_identity: bool
-    smallest_side: int
-    input_size: tuple[int, int] | None
+    differentiable: bool = True
+    lowest: float = 0.0
+    highest: float = math.inf
+    zero_at_identity: bool = True
+    smallest_side: int = 1
+    input_size: tuple[int, int] | None = None
     licence: str
     weights: str
 

@@ -29,12 +29,8 @@ FACTS = Facts(
         "Sampat, Wang, Gupta, Bovik & Markey 2009; 1 − CW-SSIM of the luma (Rec. 601) at level 4 of a complex "
         "steerable pyramid with 8 orientations (a lower level below 64 px), window 7, centre-weighted"
     ),
-    differentiable=True,
-    lowest=0.0,
     highest=1.0,
-    zero_at_identity=True,
     smallest_side=SMALLEST_BAND,
-    input_size=None,
     licence="Apache-2.0 (retr)",
     weights="none",
 )

@@ -35,12 +35,7 @@ FACTS = Facts(
         "Kettunen, Härkönen & Lehtinen 2019 (arXiv 1906.03973): LPIPS averaged over fixed random transformations; "
         "e-lpips[:TRUNK[:DRAWS[:SEED]]], by default e-lpips:vgg:32:0 (the paper averages 200 draws)"
     ),
-    differentiable=True,
-    lowest=0.0,
-    highest=float("inf"),
-    zero_at_identity=True,
     smallest_side=32,
-    input_size=None,
     licence=f"BSD-2-Clause (lpips); {LICENCE}",
     weights="as LPIPS on the same trunk",
 )

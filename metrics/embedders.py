@@ -19,12 +19,6 @@ FACTS = Facts(
     name="retr",
     title="retr:MODEL",
     source="cosine score: 1 − cos ∠(f(ref), f(img)); Euclidean score: ‖f(ref) − f(img)‖; resized as for an index",
-    differentiable=True,
-    lowest=0.0,
-    highest=float("inf"),
-    zero_at_identity=True,
-    smallest_side=1,
-    input_size=None,
     licence="the model's",
     weights="as `retr models list` says for MODEL",
 )

@@ -14,12 +14,8 @@ FACTS = Facts(
         "Zhang, Zhang, Mou & Zhang 2011; 1 − FSIMc as piq computes it: images are first averaged down so that "
         "their shorter side is about 256 px, as in the authors' script; nothing is averaged under 384 px"
     ),
-    differentiable=True,
-    lowest=0.0,
     highest=1.0,
-    zero_at_identity=True,
     smallest_side=16,
-    input_size=None,
     licence="Apache-2.0 (piq)",
     weights="none",
 )

@@ -18,12 +18,9 @@ FACTS = Facts(
     name="pieapp",
     title="PieAPP",
     source=f"Prashnani, Cai, Mostofi & Sen 2018 (arXiv 1806.02067); patches of 64 px every {STRIDE} px (sparse)",
-    differentiable=True,
     lowest=float("-inf"),
-    highest=float("inf"),
     zero_at_identity=False,
     smallest_side=64,
-    input_size=None,
     licence="Apache-2.0 (piq); weights: their authors', whose repository states no licence",
     weights=f"{WEIGHTS} (250 MB), fetched by piq once and kept in torch's hub folder",
 )

@@ -11,12 +11,7 @@ FACTS = Facts(
     name="l2",
     title="ℓ2",
     source="root of the mean squared difference of all values: ‖ref − img‖₂ / √(3·h·w)",
-    differentiable=True,
-    lowest=0.0,
     highest=1.0,
-    zero_at_identity=True,
-    smallest_side=1,
-    input_size=None,
     licence="Apache-2.0 (retr)",
     weights="none",
 )

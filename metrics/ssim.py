@@ -22,12 +22,8 @@ SSIM_FACTS = Facts(
     name="ssim",
     title="SSIM",
     source="Wang, Bovik, Sheikh & Simoncelli 2004; 1 − SSIM, mean of R, G, B, no downsampling",
-    differentiable=True,
-    lowest=0.0,
     highest=2.0,
-    zero_at_identity=True,
     smallest_side=WINDOW,
-    input_size=None,
     licence="Apache-2.0 (retr)",
     weights="none",
 )
@@ -39,12 +35,8 @@ MS_SSIM_FACTS = Facts(
         "Wang, Simoncelli & Bovik 2003; 1 − MS-SSIM; of the five scales those whose image holds a window "
         "(three at 64 px, five from 176 px), their exponents scaled to sum 1"
     ),
-    differentiable=True,
-    lowest=0.0,
     highest=1.0,
-    zero_at_identity=True,
     smallest_side=WINDOW,
-    input_size=None,
     licence="Apache-2.0 (retr)",
     weights="none",
 )

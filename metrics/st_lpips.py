@@ -39,12 +39,7 @@ def facts(trunk: Trunk) -> Facts:
         name=f"st-lpips-{trunk}",
         title=f"ST-LPIPS ({TITLES[trunk]})",
         source="Ghildyal & Liu 2022 (arXiv 2207.13686), weights vST0.0",
-        differentiable=True,
-        lowest=0.0,
-        highest=float("inf"),
-        zero_at_identity=True,
         smallest_side=SMALLEST[trunk],
-        input_size=None,
         licence="weights: BSD-2-Clause by their authors; their wheel also carries CC BY-NC-SA 4.0 code, not used here",
         weights=f"inside the wheel of stlpips-pytorch: pip install 'retr[{EXTRA}]'",
     )

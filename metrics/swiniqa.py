@@ -34,12 +34,8 @@ FACTS = Facts(
         "Liu, Li, Peng, Yu & Chen 2022 (arXiv 2205.04264), the score of one image against its reference; mean over "
         f"crops of {SIDE} px, smaller images enlarged"
     ),
-    differentiable=True,
-    lowest=0.0,
     highest=1.0,
     zero_at_identity=False,
-    smallest_side=1,
-    input_size=None,
     licence="Apache-2.0 (retr); the file: its authors', whose repository states no licence",
     weights="a file: the authors' test_weights.pt",
 )

@@ -26,12 +26,9 @@ FACTS = Facts(
         "Bosse, Maniry, Müller, Wiegand & Samek 2018 (arXiv 1612.01697), weighted average over all whole 32 px "
         f"patches; minus the predicted quality, or with {ERROR_SUFFIX} the predicted error"
     ),
-    differentiable=True,
     lowest=float("-inf"),
-    highest=float("inf"),
     zero_at_identity=False,
     smallest_side=PATCH,
-    input_size=None,
     licence="Apache-2.0 (retr); the file: its authors'",
     weights=f"a file: wadiqam-fr:FILE, or wadiqam-fr:FILE{ERROR_SUFFIX}",
 )

@@ -23,12 +23,8 @@ FACTS = Facts(
     name="watson-dft",
     title="Watson-DFT",
     source="Czolbe, Krause, Cox & Igel 2020 (arXiv 2006.15057), Watson-DFT for colour, blocks of 8 from the corner",
-    differentiable=True,
-    lowest=0.0,
-    highest=float("inf"),
     zero_at_identity=False,
     smallest_side=BLOCK,
-    input_size=None,
     licence="Apache-2.0 (retr); the file: its authors'",
     weights="a file: the authors' rgb_watson_fft_trial0.pth",
 )

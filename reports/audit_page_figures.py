@@ -7,18 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.rounded import radius_text
-from ..core.statistics import Share
-from ..evaluation.robustness.columns import Columns, ball_order
+from ..core.statistics import Quantiles, Share
+from ..evaluation.robustness.columns import Columns, Floats, ball_order
 from ..evaluation.robustness.curves import Axis, Curve
 from ..evaluation.robustness.shifts import ShiftLine
 from ..evaluation.robustness.summary_lines import BudgetLine, Rates, Summary
 from ..evaluation.robustness.tightness import Promise, broken_promises
-from .audit_words import PROMISES, largest_shifts, level, moved, part_of_bound, ratio
+from .audit_names import PROMISES, largest_shifts, level, moved, part_of_bound, ratio
 from .kinds import ends, percent
 from .pages import Figure
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
+from .words import words
 
-AXIS_NAMES: dict[Axis, str] = {"rmse": "size of the change, RMSE in levels of 255", "l2": "size of the change, ℓ2"}
+_AXES = words("audit")["axes"]
 _QUESTIONS: dict[Promise, str] = {"top1": "recall@1", "verdict": "accuracy of the verdict"}
 _BEYOND = 1.15
 """How far a chart goes on after the largest budget."""
@@ -61,7 +62,7 @@ def accuracy_figure(summary: Summary, curve: Curve, *, axis: Axis, x_max: float)
         points=points,
         reach=curve.reach,
         x_max=x_max,
-        axis=AXIS_NAMES[axis],
+        axis=_AXES[axis],
         label=label,
     )
     return Figure(curve.system, chart, _at_largest(lines, curve))
@@ -132,32 +133,42 @@ def tightness_figures(summary: Summary, table: Columns) -> list[Figure]:
 
 def shift_figures(summary: Summary, table: Columns) -> list[Figure]:
     """How far attacks on the embedding moved it at the largest budget: as a share of its bound where there is one."""
-    moved = table.where((table["goal"] == "embedding") & (table["medium"] == "float"))
+    here = table.where((table["goal"] == "embedding") & (table["medium"] == "float"))
     return [
-        _shift_figure(line, moved.where((moved["system"] == line.system) & (moved["budget"] == line.budget)))
+        _shift_figure(line, here.where((here["system"] == line.system) & (here["budget"] == line.budget)))
         for line in largest_shifts(summary)
     ]
 
 
 def _shift_figure(line: ShiftLine, here: Columns) -> Figure:
     title = f"{line.system}, {level(line.budget, line.unit)}"
-    label = f"{title}: shift of the embedding"
-    how = f"Median shift {moved(line.shift)}, over {line.shift.count} images."
-    if line.used is None:
-        shift = here["embedding_shift"]
-        end = max(1.05 * line.shift.most, 1e-9)
-        chart = histogram_chart(
-            shift[np.isfinite(shift)], x_max=end, axis="‖f(x+δ) − f(x)‖", label=label, kind="attacked"
-        )
+    return shift_figure(title, line.shift, line.used, here["embedding_shift"], here["embedding_limit"])
+
+
+def shift_figure(title: str, shift: Quantiles, used: Quantiles | None, moved_by: Floats, limits: Floats) -> Figure:
+    """How far one attack moved embeddings: as a share of its bound where there is one (LipSim's histogram).
+
+    Args:
+        title: above the chart.
+        shift: quantiles of what is drawn.
+        used: quantiles of the share of the bound; None without one.
+        moved_by: (n,) distances; not a number where there is none.
+        limits: (n,) what the bound allows.
+    """
+    how = f"Median shift {moved(shift)}, over {shift.count} images."
+    if used is None:
+        label, far = f"{title}: shift of the embedding", moved_by[np.isfinite(moved_by)]
+        end = max(1.05 * shift.most, 1e-9)
+        chart = histogram_chart(far, x_max=end, axis="‖f(x+δ) − f(x)‖", label=label, kind="attacked")
         return Figure(title, chart, how)
-    used = here["embedding_shift"] / here["embedding_limit"]
+    bounded = np.isfinite(moved_by) & np.isfinite(limits) & (limits > 0)
     chart = histogram_chart(
-        used[np.isfinite(used)],
+        moved_by[bounded] / limits[bounded],
         x_max=1.2,
         axis="share of L·‖δ‖ used",
-        label=label,
+        label=f"{title}: share of its bound by which the embedding was moved",
         kind="attacked",
-        marks=[Mark(1.0, "")],
+        marks=[Mark(1.0, "bound")],
         limit=1.0,
     )
-    return Figure(title, chart, f"Of the bound: {part_of_bound(line.used)}. {how}")
+    return Figure(title, chart, f"Of the bound: {part_of_bound(used)}. {how}")

@@ -10,20 +10,15 @@ from typing import Any
 import pyarrow as pa
 
 from ..core.rounded import nearest_text, radius_text
+from .audit_names import broken, level, source_name
 from .audit_page_images import difference, picture, read_picture, thumbnail_picture
-from .audit_words import broken, level, source_name
+from .words import words
 
 Record = Mapping[str, Any]
 Thumbnail = Callable[[str, str], bytes | None]
 
 _MOST_CARDS = 12
-_GOALS = {
-    "evasion": "lose the first place",
-    "rank10": "leave the first ten",
-    "verdict": "turn the verdict",
-    "collision": "bring a chosen item first",
-    "embedding": "move the embedding",
-}
+_GOALS = words("audit")["goals"]
 
 
 @dataclass(frozen=True)

@@ -1,59 +1,29 @@
-"""Terminal tables, JSON and rows of a copy benchmark, from its summary alone."""
+"""The tables of a copy benchmark, each built once; its terminal, JSON and rows: from its summary alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, upper_text
-from ..evaluation.copies.summary import CopySummary, NegativeLine, Scores, SystemLine
-from .kinds import COUNT, NAME, PERCENT, WRAPPED, measured, percent
-from .progress import ProgressBar
+from ..core.rounded import budget_text, nearest_text, percent_text
+from ..core.statistics import Share
+from ..evaluation.copies.summary import CopySummary, Scores, SystemLine
+from .attack_table import say_skipped
+from .kinds import COUNT, NAME, PERCENT, RATE, SHARE, WRAPPED, measured
 from .table import Column, Table
-from .terminal import drawn, say
+from .terminal import say, show
+from .words import words
+
+if TYPE_CHECKING:
+    from ..evaluation.copies.bench import CopyResult
+
+_TITLES = words("copies")["titles"]
 
 
-class Result(Protocol):
-    """What is printed; ``evaluation.copies.bench.CopyResult`` is one."""
-
-    @property
-    def run(self) -> str:
-        """Id of the run."""
-        ...
-
-    @property
-    def records(self) -> Path:
-        """The Parquet file."""
-        ...
-
-    @property
-    def index(self) -> Path:
-        """The folder of the index."""
-        ...
-
-    @property
-    def summary(self) -> CopySummary:
-        """The numbers."""
-        ...
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Wall time by stage."""
-        ...
-
-
-class CopyProgress(ProgressBar):
-    """One bar, one stretch of work after another."""
-
-    def phase(self, title: str, total: int) -> None:
-        """A new stretch begins; a total of 0 is one that is not known."""
-        self.bar.reset(self.task, total=total or None, description=title)
-
-
-def copy_json(result: Result) -> dict[str, Any]:
+def copy_json(result: CopyResult) -> dict[str, Any]:
     """The benchmark as ``retr.copies/1``."""
     return {
         "schema": "retr.copies/1",
@@ -64,12 +34,12 @@ def copy_json(result: Result) -> dict[str, Any]:
     }
 
 
-def copy_rows(result: Result) -> list[dict[str, Any]]:
+def copy_rows(result: CopyResult) -> list[dict[str, Any]]:
     """One flat row per system and family, then its mean and its worst."""
     return [row for line in result.summary.systems for row in _flat_rows(result, line)]
 
 
-def _flat_rows(result: Result, line: SystemLine) -> Iterator[dict[str, Any]]:
+def _flat_rows(result: CopyResult, line: SystemLine) -> Iterator[dict[str, Any]]:
     epsilons = result.summary.epsilons
     named = [(f.family, f.queries, f.scores) for f in line.families]
     total = sum(f.queries for f in line.families)
@@ -93,25 +63,23 @@ def _columns(name: str, epsilons: Sequence[float], values: Sequence[float] | Non
     return {f"{name}_{budget_text(e)}": None if values is None else values[place] for place, e in enumerate(epsilons)}
 
 
-def print_copies(result: Result, console: Console | None = None) -> None:
+def print_copies(result: CopyResult, console: Console | None = None) -> None:
     """The first system by family, all systems by their means, what the negatives say, and where the records are."""
     out, summary = console or Console(), result.summary
-    main = summary.systems[0]
-    say(out, _head(summary, main))
-    for table in _tables(summary, main):
-        out.print(drawn(table))
-    for line in summary.systems:
-        if line.negatives is not None:
-            say(out, _negative_text(line, line.negatives, summary.epsilons))
-    say(out, _check_text(summary))
-    for reason, number in sorted(summary.skipped.items(), key=lambda pair: -pair[1]):
-        say(out, f"left out: {number} × {reason}")
+    say(out, _head(summary))
+    for table in copy_tables(summary):
+        show(out, table)
+    checked, refuted = sum(line.checked for line in summary.systems), summary.refuted
+    text = f"recomputed by brute force: {checked} answers, {refuted} claims refuted"
+    say(out, (text, "red" if refuted else "green"))
+    say_skipped(out, summary.skipped)
     stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in result.seconds.items())
     say(out, f"records: {result.records}  ({stages})", on_one_line=True)
 
 
-def _head(summary: CopySummary, line: SystemLine) -> str:
-    stored, plan = line.stored, summary.plan
+def _head(summary: CopySummary) -> str:
+    line, plan = summary.systems[0], summary.plan
+    stored = line.stored
     queries = sum(family.queries for family in line.families)
     return (
         f"run {summary.run}: {queries} queries in {len(line.families)} families over {stored['items']} gallery items; "
@@ -120,11 +88,23 @@ def _head(summary: CopySummary, line: SystemLine) -> str:
     )
 
 
-def _tables(summary: CopySummary, main: SystemLine) -> Iterator[Table]:
-    yield first_place_table(main, summary.epsilons)
-    if main.mean.verdict is not None:
-        yield verdict_table(main, summary)
-    yield system_table(summary)
+def copy_tables(summary: CopySummary) -> list[Table]:
+    """The first system by family, all systems by their means, and the negatives."""
+    found = [*family_tables(summary), system_table(summary), negative_table(summary)]
+    return [table for table in found if table.rows]
+
+
+def family_tables(summary: CopySummary) -> Iterator[Table]:
+    """Recall@1 of the first system by family, and recall of its verdict where it gives one."""
+    line, sizes = summary.systems[0], list(map(budget_text, summary.epsilons))
+    family, ladder = Column("family", NAME), [Column(size, PERCENT, ladder=True) for size in sizes]
+    columns = (family, Column("n", COUNT, spare=True), Column("clean", PERCENT), *ladder, Column("µAP", PERCENT))
+    rows = ((name, queries, one.recall, *one.certified, one.uap) for name, queries, one in _scores(line))
+    yield Table(columns, tuple(rows), _TITLES["first_place"])
+    if line.mean.verdict is not None:
+        rows = ((name, one.verdict, *(one.verdict_certified or [""] * len(sizes))) for name, _, one in _scores(line))
+        title = _TITLES["verdict"].format(fpr=budget_text(summary.plan["fpr"]))
+        yield Table((family, Column("clean", PERCENT), *ladder), tuple(rows), title)
 
 
 def _scores(line: SystemLine) -> Iterator[tuple[str, int | str, Scores]]:
@@ -136,63 +116,54 @@ def _scores(line: SystemLine) -> Iterator[tuple[str, int | str, Scores]]:
     yield "worst", "", line.worst
 
 
-def _percents(*heads: str) -> list[Column]:
-    return [Column(head, PERCENT) for head in heads]
-
-
-def first_place_table(line: SystemLine, epsilons: Sequence[float]) -> Table:
-    """Recall@1 by family."""
-    columns = (Column("family", NAME), Column("n", COUNT), *_percents("clean", *map(budget_text, epsilons), "µAP"))
-    rows = ((name, queries, one.recall, *one.certified, one.uap) for name, queries, one in _scores(line))
-    title = "The true item is first, %: clean, and certified at RMSE (* moves content)"
-    return Table(columns, tuple(rows), title)
-
-
-def verdict_table(line: SystemLine, summary: CopySummary) -> Table:
-    """Recall of the verdict by family."""
-    columns = (Column("family", NAME), *_percents("clean", *map(budget_text, summary.epsilons)))
-    rows = (
-        (name, one.verdict, *(one.verdict_certified or ("",) * len(summary.epsilons))) for name, _, one in _scores(line)
-    )
-    title = f"The verdict names the true item, %, at {budget_text(summary.plan['fpr'])} false matches per query"
-    return Table(columns, tuple(rows), title)
-
-
 def system_table(summary: CopySummary) -> Table:
     """Means of all systems at two budgets."""
-    low, high = _near(summary.epsilons, 1.0), _near(summary.epsilons, 3.0)
-    names = [budget_text(summary.epsilons[place]) for place in (low, high)]
-    columns = (Column("system", NAME), Column("B/item", measured(decimals=0)), *_percents("clean", *names, "µAP"),
-               *_percents("verdict", names[0]), Column("worst", WRAPPED))  # fmt: skip
-    rows = []
-    for line in summary.systems:
-        mean = line.mean
-        certified = [mean.certified[place] if line.certified else None for place in (low, high)]
-        proved = mean.verdict_certified[low] if line.certified and mean.verdict_certified else None
-        worst = f"{percent_text(line.worst.recall)} {line.worst_families[0]}"
-        cells = (mean.recall, *certified, mean.uap, mean.verdict, proved, worst)
-        rows.append((line.system, line.stored["bytes_per_item"], *cells))
-    return Table(columns, tuple(rows), "Means over families, %, system by system (certified at the RMSE given)")
+    low, high = near(summary.epsilons, 1.0), near(summary.epsilons, 3.0)
+
+    def proved(place: int) -> Any:
+        return lambda line: line.mean.certified[place] if line.certified else None
+
+    def verdict(line: SystemLine) -> float | None:
+        found = line.mean.verdict_certified
+        return found[low] if line.certified and found else None
+
+    columns = (
+        Column("system", NAME, attrgetter("system")),
+        Column("B/item", measured(decimals=0), lambda line: line.stored["bytes_per_item"]),
+        Column("clean", PERCENT, attrgetter("mean.recall"), "first"),
+        *(Column(budget_text(summary.epsilons[place]), PERCENT, proved(place), "first") for place in (low, high)),
+        Column("µAP", PERCENT, attrgetter("mean.uap"), "first"),
+        Column("clean", PERCENT, attrgetter("mean.verdict"), "verdict"),
+        Column(budget_text(summary.epsilons[low]), PERCENT, verdict, "verdict"),
+        Column("worst", WRAPPED, lambda line: f"{percent_text(line.worst.recall)} {line.worst_families[0]}"),
+    )
+    return Table.of(columns, summary.systems, title=_TITLES["systems"])
 
 
-def _near(epsilons: Sequence[float], wanted: float) -> int:
+def near(epsilons: Sequence[float], wanted: float) -> int:
+    """The place of the size that is nearest to one."""
     return min(range(len(epsilons)), key=lambda place: abs(epsilons[place] - wanted))
 
 
-def _negative_text(system: SystemLine, line: NegativeLine, epsilons: Sequence[float]) -> str:
-    low, high = (100 * end for end in line.interval)
-    ends = f"{lower_text(low, decimals=2)} to {upper_text(high, decimals=2)}"
-    text = f"negatives, {system.system}: {line.false_matches} of {line.queries} taken for copies "
-    text += f"(95 % interval {ends} %)"
-    if not system.certified:
-        return text
-    proved = ", ".join(
-        f"{percent(value)} at RMSE {budget_text(e)}" for e, value in zip(epsilons, line.certified, strict=True)
+def negative_table(summary: CopySummary) -> Table:
+    """Negatives of every system that gives verdicts."""
+
+    def rejected(place: int) -> Any:
+        return lambda line: line.negatives.certified[place] if line.certified else None
+
+    over = "rejected and certified"
+    columns = (
+        Column("system", NAME, attrgetter("system")),
+        Column("negatives", COUNT, attrgetter("negatives.queries")),
+        Column("taken for copies", COUNT, attrgetter("negatives.false_matches")),
+        Column("share", RATE, _false_matches),
+        *(Column(budget_text(e), SHARE, rejected(at), over, ladder=True) for at, e in enumerate(summary.epsilons)),
     )
-    return f"{text}; rejection certified for {proved}"
+    lines = [line for line in summary.systems if line.negatives is not None]
+    return Table.of(columns, lines, title=_TITLES["negatives"])
 
 
-def _check_text(summary: CopySummary) -> tuple[str, str]:
-    checked, refuted = sum(line.checked for line in summary.systems), summary.refuted
-    text = f"recomputed by brute force: {checked} answers, {refuted} claims refuted"
-    return text, "red" if refuted else "green"
+def _false_matches(line: SystemLine) -> Share:
+    own = line.negatives
+    assert own is not None, "only systems with verdicts have negatives"
+    return Share(own.false_matches / own.queries, *own.interval, own.false_matches, own.queries)

@@ -11,7 +11,7 @@ from rich.console import Console
 from ..datasets.catalogue import DataInfo
 from .kinds import NAME
 from .table import Column, Table
-from .terminal import drawn
+from .terminal import show
 
 _SECTIONS = (
     ("How it lies on disk", "layout"),
@@ -28,7 +28,7 @@ def print_data_list(rows: Sequence[Mapping[str, Any]]) -> None:
         Column("what it is", NAME, itemgetter("title")),
         Column("splits", NAME, lambda row: ", ".join(row["splits"])),
     )
-    Console().print(drawn(Table.of(columns, rows), whole=False))
+    show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_data_info(info: DataInfo) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 
 from ..core.names import shown
-from ..core.rounded import budget_text, nearest_text, upper_text
+from ..core.rounded import budget_text, nearest_text, percent_text, upper_text
 from ..images.decode import NOTES
 from .kinds import NAME, counted
 from .table import Column, Table
-from .terminal import drawn, facts
+from .terminal import facts, show
 
 _FACTS = ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "verified")
 
@@ -31,7 +31,11 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "recovered", f"{report['recovered']} of them from before the interruption"
     if report["replaced"] or report["pruned"] or report["dropped"]:
         yield "forgotten", ", ".join(_forgotten(report))
+    if report["labelled"]:
+        yield "labelled", counted(report["labelled"], "file")
     yield "gallery", f"{counted(report['items'], 'item')} in {counted(report['rows'], 'row')}"
+    if report["presumed"]:
+        yield "presumed copies", f"{counted(report['presumed'], 'item')} {_SEEM}; list them: retr info --presumed"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
@@ -40,6 +44,9 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for note, count in Counter(note for _, note in report["notes"]).items():
         first = next(path for path, one in report["notes"] if one == note)
         yield "noted", f"{count} × {note}, such as {shown(first)}: {NOTES[note]}"
+
+
+_SEEM = "seem to be copies of one another, and count as one picture for the thresholds"
 
 
 def _forgotten(report: Mapping[str, Any]) -> Iterator[str]:
@@ -65,6 +72,8 @@ def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in _FACTS:
         if info.get(key) is not None:
             yield key.replace("_", " "), str(info[key])
+    if info["presumed_copies"]:
+        yield "presumed copies", f"{counted(info['presumed_copies'], 'item')} (retr info --presumed lists them)"
     yield "decode policy", info["policy_digest"][:16]
     for channel in info["channels"]:
         proof = (
@@ -79,27 +88,49 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
         return "none (the gallery is too small; see retr calibrate)"
     if threshold["source"] == "leave-one-out":
         return (
-            f"{threshold['value']:.4f}, provisional: from the gallery's own nearest neighbours "
-            f"({threshold['samples']} items, {100 * threshold['fpr']:g} %); see retr calibrate"
+            f"{nearest_text(threshold['value'], decimals=4)}, from the gallery's own nearest neighbours "
+            f"({threshold['samples']} items, {percent_text(threshold['fpr'], decimals=2)} %), as an older version "
+            "set it; the next run of retr index renews it"
         )
     if threshold["stale"]:
-        return f"{_kind(threshold)}, calibrated before the gallery last changed: calibrate again"
+        return f"{limit_words(threshold)}, calibrated before the gallery last changed: calibrate again"
+    return f"{limit_words(threshold)}; {_rate(threshold)}"
+
+
+def _rate(threshold: Mapping[str, Any]) -> str:
+    if threshold["upper95"] is None:
+        return "false-match rate not measured for this model: retr calibrate does"
+    on = f"{threshold['samples']} {'negatives' if threshold['source'] == 'calibrated' else 'absent pictures'}"
+    kind = "calibrated" if threshold["source"] == "calibrated" else "measured"
     return (
-        f"{_kind(threshold)}, calibrated on {threshold['samples']} negatives for a false-match rate of "
-        f"{budget_text(threshold['fpr'])} (95 % upper limit {upper_text(threshold['upper95'], digits=2)})"
+        f"{kind} on {on} for a false-match rate of {budget_text(threshold['fpr'])} "
+        f"(95 % upper limit {upper_text(threshold['upper95'], digits=2)})"
     )
 
 
-def _kind(threshold: Mapping[str, Any]) -> str:
-    if threshold.get("offset") is None:
-        return f"{threshold['value']:.4f}"
-    return f"local: {threshold['offset']:+.4f} and half of each row's gap"
+_NEXT = "its nearest unrelated neighbour"
+
+
+def limit_words(threshold: Mapping[str, Any]) -> str:
+    """What a threshold asks of a query, in words."""
+    words = []
+    if threshold.get("share") is not None:
+        words.append(f"nearer than {budget_text(threshold['share'])} of the way to {_NEXT}")
+    if threshold.get("offset") is not None:
+        words.append(f"within {threshold['offset']:+.4f} and half of the way to {'it' if words else _NEXT}")
+    return ", and ".join(words) or nearest_text(threshold["value"], decimals=4)
 
 
 def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:
     """The refused inputs of an index."""
     columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "stage", "error", "detail", "bytes"))
-    Console().print(drawn(Table.of(columns, rows), whole=False))
+    show(Console(), Table.of(columns, rows), whole=False)
+
+
+def print_presumed(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Images that seem to be copies of one another."""
+    columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "copy_of", "id", "copy_of_id"))
+    show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_calibration(result: Mapping[str, Any]) -> None:
@@ -111,5 +142,15 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "negatives", f"{result['negatives']} used, {result['refused']} refused"
     for path in result["present"]:
         yield "left out", f"{path}: the gallery holds these very pixels"
+    for path in result["known"]:
+        yield "left out", f"{path}: listed as a copy"
+    for path in result["in_reference"]:
+        yield "left out", f"{path}: a picture of the reference set"
+    for pair in result["pairs"]:
+        if pair["relation"] == "presumed":
+            yield "presumed copy", f"{pair['negative']} of {pair['stored']}, left out"
+    counted_pairs = sum(pair["relation"] == "counted" for pair in result["pairs"])
+    if counted_pairs:
+        yield "near", f"{counted(counted_pairs, 'negative')} near a stored image, counted; see --review"
     for channel in result["thresholds"]:
         yield channel["channel"], _threshold(channel)

@@ -54,9 +54,9 @@ def radius(*, decimals: int | None = None, digits: int = 4) -> Kind:
     return Kind(lambda x: radius_text(x, decimals=decimals, digits=digits))
 
 
-def upper(*, digits: int = 4) -> Kind:
-    """A proved upper bound, rounded up."""
-    return Kind(lambda x: upper_text(x, digits=digits))
+def upper(*, decimals: int) -> Kind:
+    """A proved upper bound, or how much of one was used, rounded up."""
+    return Kind(lambda x: upper_text(x, decimals=decimals))
 
 
 def lower(*, decimals: int) -> Kind:
@@ -81,8 +81,8 @@ NAMED = Kind(NAME.write, words=True, look="named")
 WRAPPED = Kind(NAME.write, words=True, look="wrap")
 """A name that may be long, of a file."""
 DIGEST = Kind(NAME.write, words=True, look="mono wrap")
-LINES = Kind(lines, words=True)
-"""Words one below the other."""
+LINES = Kind(lines, words=True, look="wrap")
+"""Words one below the other, which may be long."""
 MARKUP = Kind(lambda markup: markup, words=True)
 """A small drawing, on pages alone."""
 

@@ -3,45 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ..core.files import write_atomically
 from ..core.rounded import radius_text
 from ..core.units import Radius, rmse_of
 from ..evaluation.knn.bench import KnnResult
 from ..evaluation.knn.summary import BudgetLine, KnnSummary
 from .kinds import bounds, count, ends, percent
 from .knn_table import budget_table, clean_table, remarks
-from .pages import Figure, Key, page
+from .pages import Figure, Key, page, plan_facts, when
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
+from .words import words
 
-_AXIS = "size of the change, RMSE in levels of 255"
+_CHARTS = words("knn")["charts"]
 _BEYOND = 1.15
 """How far a chart goes on after the largest budget."""
 
 
-def write_knn_page(path: Path, result: KnnResult, summary: KnnSummary) -> None:
-    """Write the page of a benchmark; it needs no other file, no network and no script.
+def knn_page(result: KnnResult, summary: KnnSummary) -> str:
+    """The page as text; it needs no other file, no network and no script.
 
     Args:
-        path: the HTML file, replaced in one step.
         result: a finished benchmark.
         summary: its numbers.
     """
-    write_atomically(path, knn_page(result, summary).encode())
-
-
-def knn_page(result: KnnResult, summary: KnnSummary) -> str:
-    """The page as text; see :func:`write_knn_page`."""
     plan = result.plan
     return page(
         "knn.html.j2",
         model=result.model,
-        when=result.model,
+        when=when(result.records.parent.name) or result.model,
         counted=[
+            result.model,
             f"{count(summary.queries)} queries",
             f"{count(sum(result.gallery.values()))} images of {count(len(result.gallery))} labels",
             f"k = {plan.k}",
@@ -53,17 +47,16 @@ def knn_page(result: KnnResult, summary: KnnSummary) -> str:
         figures=list(_figures(result, summary)),
         budgets=budget_table(summary, plan.k),
         remarks=list(remarks(summary, plan.k, result.rejected)),
+        command=plan.command or "–",
         run_facts=_facts(result),
     )
 
 
 def _facts(result: KnnResult) -> list[tuple[str, str]]:
     plan = result.plan
-    facts = [("model", result.model), ("digest", result.digest), ("gallery", str(plan.gallery))]
-    facts += [] if plan.queries is None else [("queries", str(plan.queries))]
-    facts += [("seed", str(plan.seed)), ("side", str(plan.side or "as they are"))]
-    facts += [("attack", f"apgd-l2, {plan.steps} steps, {plan.restarts} starts")] if plan.attack else []
-    return facts
+    attack = f"apgd-l2, {plan.steps} steps, {plan.restarts} starts" if plan.attack else None
+    facts = {"run": result.records.parent.name, "model": result.model, "gallery": plan.gallery, "queries": plan.queries}
+    return plan_facts(facts | {"seed": plan.seed, "side": plan.side, "attack": attack, "digest": result.digest})
 
 
 def _keys(summary: KnnSummary, k: int) -> Iterator[Key]:
@@ -90,7 +83,7 @@ def _figures(result: KnnResult, summary: KnnSummary) -> Iterator[Figure]:
     if result.certified and summary.median_rmse is not None:
         end = max(1.05 * float(radii[-1]), 1e-9)
         marks = [Mark(at, str(line.budget)) for line, at in places[-1:] if at < end]
-        spread = histogram_chart(radii, x_max=end, axis="certified radius, RMSE in levels of 255",
+        spread = histogram_chart(radii, x_max=end, axis=_CHARTS["radii"],
                                  label="certified radii of right votes", marks=marks, write=radius_text)  # fmt: skip
         yield Figure("Certified radii", spread, f"Median {radius_text(summary.median_rmse, decimals=2)}.")
 
@@ -125,7 +118,7 @@ def _votes(
         points=points,
         reach=largest if result.plan.attack else 0.0,
         x_max=_BEYOND * max(largest, 1e-9),
-        axis=_AXIS,
+        axis=_CHARTS["axis"],
         label=f"{result.model}: right votes against the size of the change; clean {percent(clean)}",
     )
     return Figure("Right votes", drawn, f"Clean {percent(clean)} of {of} queries.")

@@ -10,15 +10,18 @@ from typing import Any
 
 from rich.console import Console
 
-from ..core.rounded import lower_text, radius_text, upper_text
+from ..core.rounded import radius_text
 from ..core.statistics import Share
 from ..core.units import Radius
 from ..datasets.rows import RejectedRow
 from ..evaluation.knn.bench import KnnResult, KnnRow
 from ..evaluation.knn.summary import BudgetLine, KnnSummary
-from .kinds import COUNT, NAME, PERCENT
+from .kinds import COUNT, NAME, PERCENT, WORD, ends
 from .table import Column, Row, Table
-from .terminal import drawn, say
+from .terminal import say, show
+from .words import words
+
+_TITLES = words("knn")["titles"]
 
 
 def knn_json(result: KnnResult, summary: KnnSummary) -> dict[str, Any]:
@@ -58,14 +61,14 @@ def knn_rows(result: KnnResult) -> Iterator[dict[str, Any]]:
     return (_row(result, row) for row in result.rows)
 
 
-def print_knn(result: KnnResult, summary: KnnSummary) -> None:
-    """To standard output."""
-    out, plan = Console(), result.plan
+def print_knn(result: KnnResult, summary: KnnSummary, console: Console | None = None) -> None:
+    """What a benchmark found; to standard output by default."""
+    out, plan = console or Console(), result.plan
     stored = sum(result.gallery.values())
     what = f"{summary.queries} queries, {stored} images of {len(result.gallery)} labels, k = {plan.k}"
     say(out, f"{result.model}: {what}")
-    out.print(drawn(clean_table(summary, plan.k)))
-    out.print(drawn(budget_table(summary, plan.k)))
+    show(out, clean_table(summary, plan.k))
+    show(out, budget_table(summary, plan.k))
     for text in remarks(summary, plan.k, result.rejected):
         say(out, text)
     if plan.attack:
@@ -74,20 +77,13 @@ def print_knn(result: KnnResult, summary: KnnSummary) -> None:
 
 def clean_table(summary: KnnSummary, k: int) -> Table:
     """Before any attack."""
-    named = {
-        f"the vote of {k} finds the label": summary.accuracy,
-        f"its winner has more than half of {k}": summary.majority,
-        "recall@1 of the label": summary.recall_first,
-        f"recall@{k} of the label": summary.recall_among,
-    }
-    rows: list[Row] = [(name, found.value, _ends(found)) for name, found in named.items()]
-    rows.append(("mean average precision", summary.mean_average_precision, ""))
-    columns = (Column("", NAME), Column("share", PERCENT), Column("95 % interval", PERCENT))
-    return Table(columns, tuple(rows), "As they are, % of queries")
-
-
-def _ends(share: Share) -> str:
-    return f"{lower_text(100 * share.low, decimals=1)} to {upper_text(100 * share.high, decimals=1)}"
+    rows: list[Row] = []
+    for name, told in words("knn")["clean"].items():
+        found = getattr(summary, name)
+        share = isinstance(found, Share)
+        rows.append((told.format(k=k), found.value if share else found, ends(found) if share else ""))
+    columns = (Column("of queries", NAME), Column("share", PERCENT), Column("95 % interval", WORD))
+    return Table(columns, tuple(rows), _TITLES["clean"])
 
 
 def budget_table(summary: KnnSummary, k: int) -> Table:
@@ -100,8 +96,7 @@ def budget_table(summary: KnnSummary, k: int) -> Table:
         Column(f"@{k} proved", PERCENT, attrgetter("among.value")),
         Column("alarms", COUNT, lambda line: None if line.attacked is None else line.alarms),
     )
-    title = "Right, % of queries, within a change of this size: proved, and under attack"
-    return Table.of(columns, summary.lines, title=title)
+    return Table.of(columns, summary.lines, title=_TITLES["budgets"])
 
 
 def remarks(summary: KnnSummary, k: int, rejected: Sequence[RejectedRow]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from ..core.rounded import budget_text
 from .kinds import NAME
 from .table import Column, Table
-from .terminal import drawn, say
+from .terminal import say, show
 
 
 def print_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -29,7 +29,7 @@ def print_metrics(rows: Sequence[Mapping[str, Any]]) -> None:
         Column("needs", NAME, lambda row: f"({wanted.index(row['needs']) + 1})" if row["needs"] else ""),
     )
     console = Console()
-    console.print(drawn(Table.of(columns, rows), whole=False))
+    show(console, Table.of(columns, rows), whole=False)
     for number, needs in enumerate(wanted, 1):
         say(console, f"({number}) {needs}", on_one_line=True)
 

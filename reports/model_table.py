@@ -11,7 +11,7 @@ from rich.console import Console
 from ..core.rounded import upper_text
 from .kinds import NAME
 from .table import Column, Row, Rule, Table
-from .terminal import drawn, facts, say
+from .terminal import facts, say, show
 
 
 def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -24,7 +24,7 @@ def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
         Column("dim", NAME, lambda row: row["dim"] or "its own"),
         Column("score", NAME, lambda row: row["score"] or "its own"),
     )
-    Console().print(drawn(Table.of(columns, rows), whole=False))
+    show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_model(model: Mapping[str, Any]) -> None:
@@ -70,7 +70,7 @@ def print_proof(model: Mapping[str, Any]) -> None:
     rows += [Rule(), ("total", "product", _value(total), _slack(total), "")]
     columns = tuple(Column(head, NAME) for head in ("layer", "kind", "bound", "slack", "method"))
     console = Console()
-    console.print(drawn(Table(columns, tuple(rows), f"{model['name']}  {model['digest'][:16]}"), whole=False))
+    show(console, Table(columns, tuple(rows), f"{model['name']}  {model['digest'][:16]}"), whole=False)
     for number, method in enumerate(methods, 1):
         say(console, f"({number}) {method}")
     for name, bound in model["rounding"].items():

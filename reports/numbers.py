@@ -6,10 +6,8 @@ from ..core.rounded import psnr_text, radius_text
 from ..core.units import Radius
 
 
-def radius_lines(radius: Radius | None) -> str:
+def radius_lines(radius: Radius) -> str:
     """Three lines for a cell of a table, RMSE first: it does not depend on the resolution."""
-    if radius is None:
-        return "–"
     psnr = "no change" if radius.psnr is None else f"{psnr_text(radius.psnr)} dB"
     return f"{radius_text(radius.rmse, decimals=2)} RMSE\n{radius_text(radius.l2)} ℓ2\n{psnr}"
 

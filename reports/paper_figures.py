@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..core.rounded import nearest_text
 from ..evaluation.two_afc.summary_lines import AttackLine, CertifiedLine, TripletSummary
 
 LIPSIM = "retr:lipsim"
@@ -141,7 +142,9 @@ def _is(metric: str, figure: PaperFigure) -> bool:
 def _certificates(figure: PaperFigure, line: CertifiedLine, epsilons: Sequence[float]) -> Iterator[Beside]:
     for eps, score in zip(epsilons, line.scores, strict=True):
         if _same(eps, figure.at):
-            yield Beside(figure, line.data, line.title, f"certified, published form, {255 * eps:g}/255", score)
+            yield Beside(
+                figure, line.data, line.title, f"certified, published form, {nearest_text(255 * eps)}/255", score
+            )
 
 
 def _attacked(figure: PaperFigure, line: AttackLine) -> Iterator[Beside]:

@@ -1,10 +1,11 @@
-"""Progress on standard error, with rate and time left; silent where standard error is no terminal."""
+"""Progress on standard error: a bar with rate and time left on a terminal, elsewhere a line a minute."""
 
 from __future__ import annotations
 
 import sys
+from threading import Event, Thread
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from ..core.names import shown
+
+EVERY = 60.0
+"""Seconds between lines where there is no terminal; what ends sooner says nothing."""
 
 
 class _Rate(ProgressColumn):
@@ -22,15 +26,21 @@ class _Rate(ProgressColumn):
         self.unit = unit
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.0f} {self.unit}/s" if speed and speed >= 10 else f"{speed or 0:.1f} {self.unit}/s")
+        return Text(_rate(task, self.unit))
 
 
 class ProgressBar:
-    """A bar that any long job may advance; use as a context manager."""
+    """Progress of any long job, see ``core.progress.Progress``; use as a context manager.
 
-    def __init__(self, title: str, unit: str) -> None:
-        self.title = title
+    Args:
+        title: what is done.
+        unit: what is counted.
+        every: seconds between lines where standard error is no terminal.
+    """
+
+    def __init__(self, title: str, unit: str, *, every: float = EVERY) -> None:
+        self.title, self.unit, self.every = title, unit, every
+        self.lines = not sys.stderr.isatty()
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -38,62 +48,54 @@ class ProgressBar:
             _Rate(unit),
             TimeRemainingColumn(),
             console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
+            disable=self.lines,
         )
+        self._over = Event()
 
     def __enter__(self) -> Self:
         self.bar.start()
         self.task = self.bar.add_task(escape(shown(self.title)), total=None)
+        self._over.clear()
+        if self.lines:
+            self._teller = Thread(target=self._tell, name="progress", daemon=True)
+            self._teller.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
+        if self.lines:
+            self._teller.join()
         self.bar.stop()
 
     def start(self, total: int, done: int = 0) -> None:
-        """``total`` units are there; ``done`` of them need no work."""
-        self.bar.update(self.task, total=total, completed=done)
+        """``total`` units are there, 0 where nobody knows; ``done`` of them need no work."""
+        before, words = self.task, escape(shown(self.title))
+        self.task = self.bar.add_task(words, total=total or None, completed=done)  # a total cannot be unset
+        self.bar.remove_task(before)
 
     def advance(self, count: int = 1) -> None:
         """So many more are finished."""
         self.bar.advance(self.task, count)
 
-
-class AuditProgress(ProgressBar):
-    """The bar of an audit: called with how far it is, and what it is doing."""
-
-    def __call__(self, state: AuditState) -> None:
-        """Show a new state."""
-        alarms = f", [red]{state.alarms} alarms[/red]" if state.alarms else ""
-        doing = f"{escape(shown(state.doing))}{alarms}"
-        self.bar.update(self.task, total=state.total, completed=state.done, description=doing)
-
-
-class AuditState(Protocol):
-    """What an audit tells of itself."""
-
-    @property
-    def done(self) -> int:
-        """Attacks finished."""
-        ...
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        ...
-
-    @property
-    def doing(self) -> str:
+    def doing(self, text: str) -> None:
         """What runs now."""
-        ...
+        self.title = text
+        self.bar.update(self.task, description=escape(shown(text)))
 
-    @property
-    def alarms(self) -> int:
-        """Soundness alarms so far."""
-        ...
+    def _tell(self) -> None:
+        while not self._over.wait(self.every):
+            for task in self.bar.tasks[-1:]:
+                print(f"retr: {shown(self._line(task))}", file=sys.stderr, flush=True)
+
+    def _line(self, task: Task) -> str:
+        done = f"{task.completed:.0f}" if task.total is None else f"{task.completed:.0f} of {task.total:.0f}"
+        left = task.time_remaining
+        end = "" if left is None or not left else f", about {max(1, round(left / 60))} min left"
+        return f"{self.title}: {done} {self.unit}, {_rate(task, self.unit)}{end}"
 
 
-def audit_progress() -> AuditProgress:
-    """A bar that counts attacks on single images."""
-    return AuditProgress("attacking", "attacks")
+def _rate(task: Task, unit: str) -> str:
+    speed = task.finished_speed or task.speed
+    return f"{speed:.0f} {unit}/s" if speed and speed >= 10 else f"{speed or 0:.1f} {unit}/s"

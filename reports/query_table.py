@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from ..core.errors import ImageRejected
 from ..core.names import shown
-from ..core.rounded import upper_text
+from ..core.rounded import nearest_text, upper_text
 from ..core.units import Radius
 from ..indexer.sources import text_to_path
 from ..retrieval.answer import Answer, Match
 from ..retrieval.answering import NOT_ASKED, PIXELS
+from .index_table import limit_words
+from .kinds import COUNT, LINES, counted, measured
 from .numbers import radius_inline, radius_lines
 from .ranges_table import print_ranges
+from .table import Column, Kind, Table
+from .terminal import say, show
 
 SAME_PIXELS = "whose pixels are the same"
 NOT_PROVED = "by the threshold alone; how far it holds is proved with --certify"
@@ -34,14 +37,15 @@ def print_answer(answer: Answer, query: str, console: Console | None = None, *, 
         asked: the budget in words, exactly as it was given.
     """
     out = console or Console()
-    out.print(escape(shown(query)), style="bold", highlight=False, soft_wrap=True)
-    out.print(escape(f"verdict: {verdict_words(answer, asked)}"), highlight=False, soft_wrap=True)
+    say(out, (query, "bold"), on_one_line=True)
+    say(out, f"verdict: {verdict_words(answer, asked)}", on_one_line=True)
     if answer.matches:
-        out.print(_matches(answer))
+        table = match_table(answer)
+        show(out, table, lines=len(table.columns) > 3)
     if answer.against is not None:
         print_ranges(answer.against, out, asked=asked)
     for line in lines(answer):
-        out.print(escape(shown(line)), highlight=False, soft_wrap=True)
+        say(out, line, on_one_line=True)
 
 
 def print_refusal(why: ImageRejected, query: str, console: Console | None = None) -> None:
@@ -53,8 +57,8 @@ def print_refusal(why: ImageRejected, query: str, console: Console | None = None
         console: where to print; standard output by default.
     """
     out = console or Console()
-    out.print(escape(shown(query)), style="bold", highlight=False, soft_wrap=True)
-    out.print(escape(shown(f"no answer: {why}")), highlight=False, soft_wrap=True)
+    say(out, (query, "bold"), on_one_line=True)
+    say(out, f"no answer: {why}", on_one_line=True)
 
 
 def verdict_words(answer: Answer, asked: str | None = None) -> str:
@@ -109,9 +113,33 @@ def lines(answer: Answer) -> Iterator[str]:
         yield certificate
     if answer.withheld not in (None, NOT_ASKED):
         yield f"certificate withheld: {answer.withheld}"
+    yield from _explanations(answer)
     for threshold in answer.thresholds:
         yield _threshold(threshold)
     yield f"query: {answer.width}×{answer.height} pixels; model {answer.model}; snapshot {answer.snapshot}"
+
+
+def _explanations(answer: Answer) -> Iterator[str]:
+    """One line for each match that is explained."""
+    for match in answer.matches:
+        said = None if match.explained is None else match.explained.as_json()
+        if said is None:
+            continue
+        part = 0.0 if said["part"] is None else said["part"]
+        near = f"{nearest_text(part, decimals=3)} of the way to its nearest unrelated neighbour"
+        distance, within = (nearest_text(said[name], decimals=4) for name in ("distance", "within"))
+        how = f"{said['channel']}; distance {distance}, accepted within {within}"
+        yield f"why {match.rank}: {near}, {_neighbour(said['neighbour'])} ({how})"
+
+
+def _neighbour(said: Mapping[str, Any] | None) -> str:
+    if said is None:
+        return "which is farther than any picture is taken to be"
+    if said["kind"] is not None:
+        return f"a {said['kind']} of the reference set"
+    if said["path"] is None:
+        return "an image that was not asked about"
+    return f"{_short(said['path'])} {said['id']}"
 
 
 def _score(answer: Answer) -> str:
@@ -122,31 +150,27 @@ def _score(answer: Answer) -> str:
     return "score: cosine of the angle between the embeddings; 1 is the same"
 
 
-def _matches(answer: Answer) -> Table:
-    columns = {
-        "stays first": any(match.top1 is not None for match in answer.matches),
-        f"in top {answer.k}": any(match.topk is not None for match in answer.matches),
-        "copy of it": any(match.copy is not None for match in answer.matches),
-    }
-    used = [name for name, some in columns.items() if some]
-    table = Table(show_lines=bool(used))
-    table.add_column("#", justify="right")
-    table.add_column("image", overflow="fold", min_width=17)
-    table.add_column("score", justify="right")
-    for name in used:
-        table.add_column(name, justify="right")
-    for match in answer.matches:
-        radii = dict(zip(columns, (match.top1, match.topk, match.copy), strict=True))
-        cells = [str(match.rank), escape(_name(match)), f"{match.score:.4f}"]
-        table.add_row(*cells, *(radius_lines(radii[name]) for name in used))
-    return table
+_RADIUS = Kind(radius_lines)
 
 
-def _name(match: Match) -> str:
-    view = "" if match.view == "original" else f" ({match.view})"
-    more = len(match.duplicates)
-    same = f"\n= {more} more file{'s' if more > 1 else ''} with these pixels" if more else ""
-    return f"{_short(match.path)}{view}\n{match.id}{same}"
+def match_table(answer: Answer) -> Table:
+    """The matches with their radii in three units; a column for every promise that any of them has."""
+    promises = {"stays first": "top1", f"in top {answer.k}": "topk", "copy of it": "copy"}
+    columns = [
+        Column("#", COUNT, attrgetter("rank")),
+        Column("image", LINES, _name),
+        Column("score", measured(decimals=4), attrgetter("score")),
+    ]
+    for head, name in promises.items():
+        if any(getattr(match, name) is not None for match in answer.matches):
+            columns.append(Column(head, _RADIUS, attrgetter(name)))
+    return Table.of(columns, answer.matches)
+
+
+def _name(match: Match) -> list[str]:
+    name = [f"{_short(match.path)}{'' if match.view == 'original' else f' ({match.view})'}", match.id]
+    more = counted(len(match.duplicates), "more file")
+    return [*name, f"= {more} with these pixels"] if match.duplicates else name
 
 
 def _short(path: str) -> str:
@@ -165,23 +189,26 @@ def _certificate(answer: Answer) -> str | None:
     limit = "" if proof.limited_by is None else f", limited by {proof.limited_by}"
     network, resize = (upper_text(bound.value, digits=6) for bound in (proof.network, proof.resize))
     return (
-        f"certificate: {kind}, {proof.rows_scanned} of {proof.rows_total} rows; Lipschitz ≤ {network} "
+        f"certificate: {kind}, {proof.rows_scanned} of {proof.rows_total} rows{_where(answer)}; Lipschitz ≤ {network} "
         f"(network) × {resize} (resize); slack {upper_text(proof.slack, digits=2)} px{limit}"
     )
+
+
+def _where(answer: Answer) -> str:
+    return f" where {' and '.join(answer.where)}" if answer.where else ""
 
 
 def _threshold(threshold: Mapping[str, Any]) -> str:
     name, value = threshold["channel"], threshold["value"]
     if value is None:
         return f"threshold of {name}: none"
-    number = f"{value:.4f}"
-    if threshold.get("offset") is not None:
-        number = f"local, {threshold['offset']:+.4f} and half of each row's gap"
-    text = f"threshold of {name}: {number} ({threshold['source']})"
-    if threshold.get("provisional"):
-        return text + ", provisional: set from the gallery's own nearest neighbours; see retr calibrate"
+    text = f"threshold of {name}: {limit_words(threshold)} ({threshold['source']})"
+    if threshold["source"] == "leave-one-out":
+        return text + ": an older version set it; the next run of retr index renews it"
     if threshold.get("stale"):
         return text + ", before the gallery last changed: its false-match bound no longer holds; see retr calibrate"
     if threshold.get("upper95") is not None:
         return text + f", false-match rate at most {upper_text(threshold['upper95'], digits=2)} (95 %)"
+    if threshold["source"] == "reference":
+        return text + ", false-match rate not measured for this model; see retr calibrate"
     return text

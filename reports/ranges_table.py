@@ -11,7 +11,7 @@ from ..core.rounded import budget_text, lower_text, upper_text
 from ..retrieval.ranges.result import FamilyProof, RangeProof, Reach
 from .kinds import COUNT, NAME, SECONDS, percent
 from .table import Column, Table
-from .terminal import drawn, say
+from .terminal import say, show
 
 COLUMNS = (
     Column("edits", NAME, lambda one: one.asked),
@@ -31,7 +31,7 @@ def print_ranges(proof: RangeProof, out: Console, *, asked: str | None) -> None:
         out: where to print.
         asked: the budget in words, as it was given.
     """
-    out.print(drawn(Table.of(COLUMNS, proof.families)))
+    show(out, Table.of(COLUMNS, proof.families))
     for line in lines(proof, asked):
         say(out, line, on_one_line=True)
 

@@ -34,25 +34,25 @@ class Point:
 def accuracy_chart(
     *,
     clean: float,
-    attacked: Callable[[float], float],
     certified: Callable[[float], float] | None,
-    points: Sequence[Point],
-    reach: float,
     x_max: float,
     axis: str,
     label: str,
+    attacked: Callable[[float], float] = lambda _: 0.0,
+    points: Sequence[Point] = (),
+    reach: float = 0.0,
 ) -> Html:
     """Accuracy against the size of the change: what is proved, what attacks left, and what there was before.
 
     Args:
         clean: before any attack.
-        attacked: share left within a distance; drawn as far as ``reach``.
         certified: share proved within a distance; None without certificates.
-        points: what was counted at the budgets.
-        reach: the largest change that was tried.
         x_max: end of the x axis.
         axis: name of the x axis.
         label: the chart in words.
+        attacked: share left within a distance; drawn as far as ``reach``.
+        points: what was counted at the budgets.
+        reach: the largest change that was tried; 0 where nothing was.
     """
     frame = Frame(x_max)
     top = [(frame.x(0.0), frame.y(clean)), (frame.x(x_max), frame.y(clean))]

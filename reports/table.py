@@ -62,16 +62,20 @@ class Column:
     """One column.
 
     Attributes:
-        head: its heading; a line break counts on terminals alone.
+        head: its heading; a terminal breaks it between words.
         kind: of its cells.
         value: what it shows of a line, see :meth:`Table.of`.
         over: a heading above it and its neighbours of the same one.
+        spare: left out first where a terminal has no room for all.
+        ladder: one of several sizes: where room still lacks, some are shown, evenly spread, the last among them.
     """
 
     head: str
     kind: Kind
     value: Callable[[Any], Any] = lambda line: line
     over: str = ""
+    spare: bool = False
+    ladder: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ..core.rounded import nearest_text
 from .progress import ProgressBar
-from .terminal import facts
+from .terminal import facts, say
 
 
 class TrainProgress:
@@ -42,11 +42,11 @@ class TrainProgress:
     def evaluated(self, step: int, metrics: Mapping[str, float | None]) -> None:
         """One line above the bar."""
         if self._console.is_terminal:
-            self._steps.bar.print(f"step {step}: {_figures(metrics)}")
+            say(self._steps.bar.console, f"step {step}: {_figures(metrics)}")
 
     def note(self, text: str) -> None:
         """A remark, above the bar."""
-        self._console.print(f"retr: {text}") if not self._console.is_terminal else self._steps.bar.print(text)
+        say(self._steps.bar.console, text if self._console.is_terminal else f"retr: {text}", on_one_line=True)
 
 
 def print_training(report: Mapping[str, Any]) -> None:

@@ -4,55 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..core.files import write_atomically
 from ..evaluation.shared.records import Records
 from ..evaluation.two_afc.findings import findings, learned
 from ..evaluation.two_afc.summary_curves import score_curves
-from ..evaluation.two_afc.summary_lines import AttackLine, TripletSummary
+from ..evaluation.two_afc.summary_lines import TripletSummary
 from ..evaluation.two_afc.summary_rows import Rows
-from .audit_page import when
-from .kinds import count, percent
-from .pages import Figure, Key, page
+from .kinds import count, counted, percent
+from .pages import Figure, Key, page, when
 from .paper_figures import beside
 from .table import Table
-from .two_afc_page_charts import Spot, score_figure, shift_figure, spots_chart, spots_kinds
-from .two_afc_page_tables import (
+from .two_afc_page_charts import Spot, moved_figure, score_figure, spots_chart, spots_kinds
+from .two_afc_records import alarm_table, cost_table, run_facts
+from .two_afc_series import pgd, size, transfers, white_box
+from .two_afc_tables import (
     agreement_table,
-    alarm_table,
+    answer,
     certified_table,
-    cost_table,
     group_table,
+    left_out,
     matrix,
+    of,
     papers_table,
-    run_facts,
+    sample,
     series_table,
-    transfers_table,
+    shift_table,
+    transfer_table,
 )
-from .two_afc_table import left_out
-from .two_afc_words import of, sample, size, transfers, white_box
+from .words import words
 
+_CHARTS = words("two_afc")["charts"]
 _KINDS = {"holds": "holds", "does not hold": "fails", "not enough data": "unsure"}
 
 
-def write_two_afc_page(path: Path, summary: TripletSummary, records: Records) -> None:
-    """Write the page of a benchmark; it needs no other file, no network and no script.
+def two_afc_page(summary: TripletSummary, records: Records) -> str:
+    """The page as text; it needs no other file, no network and no script.
 
     Args:
-        path: the HTML file, replaced in one step.
         summary: of these records.
         records: of one run.
     """
-    write_atomically(path, two_afc_page(summary, records).encode())
-
-
-def two_afc_page(summary: TripletSummary, records: Records) -> str:
-    """The page as text; see :func:`write_two_afc_page`."""
     rows, facts = Rows.of(records.table), records.facts
     proved = {(line.data, line.metric) for line in summary.certified}
     chosen = [curve for curve in score_curves(rows) if (curve.data, curve.metric) in proved]
-    pairs = beside(summary, facts)
     return page(
         "two_afc.html.j2",
         run=summary.run,
@@ -65,8 +59,8 @@ def two_afc_page(summary: TripletSummary, records: Records) -> str:
         findings=_findings(summary),
         parts=[_part(summary, data) for data in summary.data],
         score_figures=[score_figure(summary, curve) for curve in chosen],
-        shift_figures=[shift_figure(line, rows) for line in summary.shifts],
-        papers=papers_table(pairs) if pairs else None,
+        shift_figures=[moved_figure(line, rows) for line in summary.shifts],
+        papers=papers_table(beside(summary, facts)),
         command=str(facts.get("command") or "–"),
         run_facts=run_facts(facts),
         cost=cost_table(summary, facts),
@@ -78,7 +72,7 @@ def _counted(summary: TripletSummary) -> list[str]:
     metrics = len({line.metric for line in summary.metrics})
     return [
         *(f"{data}: {sample(summary, data)}" for data in summary.data),
-        f"{metrics} {'metric' if metrics == 1 else 'metrics'}",
+        counted(metrics, "metric"),
         f"{count(sum(line.images for line in summary.metrics))} adversarial images judged",
     ]
 
@@ -103,7 +97,7 @@ def _keys(summary: TripletSummary) -> Iterator[Key]:
     first = summary.data[0]
     best = max(of(summary, first), key=lambda line: line.score)
     yield Key(percent(best.score), (f"highest 2AFC score: {best.title}",))
-    own = [line for line in _pgd(summary, first) if line.metric == best.metric]
+    own = [line for line in pgd(summary, first) if line.metric == best.metric]
     if own:
         text = f"of the samples it had right flipped by {own[0].setting}"
         yield Key(percent(own[0].agree.flipped.value), (text,), "broken")
@@ -112,13 +106,6 @@ def _keys(summary: TripletSummary) -> Iterator[Key]:
         line = max(proved, key=lambda one: one.scores[0])
         text = f"highest certified score at ℓ2 {size(summary.epsilons[0])}, the reference moves: {line.title}"
         yield Key(percent(line.scores[0]), (text,), "proved")
-
-
-def _pgd(summary: TripletSummary, data: str) -> list[AttackLine]:
-    """The lines of the PGD setting that most metrics were given."""
-    series = [one for one in white_box(summary, data, "flip") if one.lines[0].attack == "pgd-linf"]
-    chosen = max(series, key=lambda one: len(one.metrics), default=None)
-    return chosen.at(chosen.settings[-1]) if chosen else []
 
 
 @dataclass(frozen=True)
@@ -140,18 +127,20 @@ class Part:
 
     Attributes:
         named: whether its name is needed.
+        answer: which metric agrees, which falls, what is proved.
     """
 
     name: str
     named: bool
+    answer: list[str]
     agreement: Table
     spots: Spots | None
-    groups: Table | None
-    matrix: Table | None
+    groups: Table
     attacks: list[Table]
     transfers: list[Table]
     reverse: list[Table]
-    certified: Table | None
+    certified: Table
+    shifts: Table
 
 
 def _part(summary: TripletSummary, data: str) -> Part:
@@ -159,19 +148,20 @@ def _part(summary: TripletSummary, data: str) -> Part:
     return Part(
         name=data,
         named=len(summary.data) > 1,
+        answer=list(answer(summary, data)),
         agreement=agreement_table(summary, data),
         spots=_spots(summary, data),
         groups=group_table(summary, data),
-        matrix=matrix(flips) if flips else None,
-        attacks=[series_table(one) for one in flips],
-        transfers=[transfers_table(one) for one in transfers(summary, data)],
+        attacks=[matrix(flips), *map(series_table, flips)] if flips else [],
+        transfers=[transfer_table(one) for one in transfers(summary, data)],
         reverse=[series_table(one) for one in white_box(summary, data, "reverse")],
-        certified=certified_table(summary, data) if any(one.data == data for one in summary.certified) else None,
+        certified=certified_table(summary, data),
+        shifts=shift_table(summary, data),
     )
 
 
 def _spots(summary: TripletSummary, data: str) -> Spots | None:
-    lines = {line.metric: line for line in _pgd(summary, data) if line.agree.samples}
+    lines = {line.metric: line for line in pgd(summary, data) if line.agree.samples}
     spots = [
         Spot(line.title, _kind(line.metric, certified=line.certified), line.accuracy.value,
              lines[line.metric].agree.flipped.value)
@@ -180,8 +170,8 @@ def _spots(summary: TripletSummary, data: str) -> Spots | None:
     if len(spots) < 2:
         return None
     setting = next(iter(lines.values())).setting
-    drawn = spots_chart(spots, label=f"Agreement with people against the share flipped by {setting}")
-    figure = Figure(f"Share flipped by {setting}, against agreement", drawn, "Low and to the right is better.")
+    drawn = spots_chart(spots, label=_CHARTS["spots_label"].format(setting=setting))
+    figure = Figure(_CHARTS["spots"].format(setting=setting), drawn, "Low and to the right is better.")
     return Spots(figure, spots_kinds(spot.kind for spot in spots), [spot.title for spot in spots])
 
 

@@ -11,15 +11,16 @@ from ..core.statistics import wilson
 from ..evaluation.two_afc.summary_curves import ScoreCurve
 from ..evaluation.two_afc.summary_lines import ShiftLine, TripletSummary
 from ..evaluation.two_afc.summary_rows import Rows
-from .audit_words import moved, part_of_bound
+from .audit_page_figures import shift_figure
 from .html_tags import Html, tag
 from .kinds import percent
 from .pages import Figure
 from .svg import Frame, chart, x_axis, y_axis
-from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
-from .two_afc_words import FORM_NAMES, MOVE_NAMES, size
+from .svg_charts import Point, accuracy_chart
+from .two_afc_series import FORM_NAMES, MOVE_NAMES, size
+from .words import words
 
-AXIS = "size of the change, ℓ2 (values run from 0 to 1)"
+_CHARTS = words("two_afc")["charts"]
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _RADIUS = 7.0
 _LEAST = 1.25
@@ -52,7 +53,7 @@ def spots_chart(spots: Sequence[Spot], *, label: str) -> Html:
         grid,
         y_axis(frame, lambda v: f"{100 * v:g} %", _TICKS),
         [_disc(frame, number, spot) for number, spot in enumerate(spots, 1)],
-        x_axis(frame, "agreement with people before any attack", at=()),
+        x_axis(frame, _CHARTS["spots_axis"], at=()),
         [
             tag("text", f"{100 * v:g} %", x=frame.x(v), y=frame.floor + 14, class_="tick", text_anchor="middle")
             for v in _TICKS
@@ -62,16 +63,15 @@ def spots_chart(spots: Sequence[Spot], *, label: str) -> Html:
 
 def _disc(frame: Frame, number: int, spot: Spot) -> Html:
     x, y = frame.x(spot.agrees), frame.y(spot.flipped)
-    words = f"{number}: {spot.title}, agrees {percent(spot.agrees)}, flipped {percent(spot.flipped)}"
-    circle = tag("circle", tag("title", words), cx=x, cy=y, r=_RADIUS, class_=f"disc {spot.kind}")
+    said = f"{number}: {spot.title}, agrees {percent(spot.agrees)}, flipped {percent(spot.flipped)}"
+    circle = tag("circle", tag("title", said), cx=x, cy=y, r=_RADIUS, class_=f"disc {spot.kind}")
     return tag("g", circle, tag("text", str(number), x=x, y=y + 3.2, class_="inside", text_anchor="middle"))
 
 
 def spots_kinds(kinds: Iterable[str]) -> list[tuple[str, str]]:
     """What the colours of the dots mean: classes and words."""
-    words = {"hand": "hand-made metric", "learned": "learned metric", "dotproved": "metric with a proof"}
     found = {"dotproved" if kind == "proved" else kind for kind in kinds}
-    return [(kind, text) for kind, text in words.items() if kind in found]
+    return [(kind, _CHARTS[kind]) for kind in ("hand", "learned", "dotproved") if kind in found]
 
 
 def score_figure(summary: TripletSummary, curve: ScoreCurve) -> Figure:
@@ -92,7 +92,7 @@ def score_figure(summary: TripletSummary, curve: ScoreCurve) -> Figure:
         points=points,
         reach=curve.reach,
         x_max=_end(summary, curve),
-        axis=AXIS,
+        axis=_CHARTS["axis"],
         label=f"{curve.title}, {MOVE_NAMES[curve.moves]}: 2AFC score against the size of the change",
     )
     return Figure(f"{curve.title}, {MOVE_NAMES[curve.moves]}", drawn, _caption(summary, curve))
@@ -115,27 +115,11 @@ def _caption(summary: TripletSummary, curve: ScoreCurve) -> str:
     return f"Natural {percent(curve.score)}. At {size(eps)}: {proved}{left}{whole}."
 
 
-def shift_figure(line: ShiftLine, rows: Rows) -> Figure:
-    """How far one attack moved the embedding: as a share of its bound where there is one (LipSim's histogram)."""
+def moved_figure(line: ShiftLine, rows: Rows) -> Figure:
+    """How far one attack moved the embedding of one metric."""
     here = rows.where(_places(rows, line))
-    shift, limit = here["shift"], here["shift_limit"]
     title = f"{line.title}{'' if line.eps is None else f', ε {size(line.eps)}'}"
-    how = f"Median shift {moved(line.shift)}, {line.shift.count} images."
-    if line.used is None:
-        end = max(1.05 * line.shift.most, 1e-9)
-        drawn = histogram_chart(shift, x_max=end, axis="‖f(x+δ) − f(x)‖", label=f"{title}: shift", kind="attacked")
-        return Figure(title, drawn, how)
-    bounded = np.isfinite(limit) & (limit > 0)
-    drawn = histogram_chart(
-        shift[bounded] / limit[bounded],
-        x_max=1.2,
-        axis="share of L·‖δ‖ used",
-        label=f"{title}: share of its bound by which the embedding was moved",
-        kind="attacked",
-        marks=[Mark(1.0, "bound")],
-        limit=1.0,
-    )
-    return Figure(title, drawn, f"Of the bound: {part_of_bound(line.used)}. {how}")
+    return shift_figure(title, line.shift, line.used, here["shift"], here["shift_limit"])
 
 
 def _places(rows: Rows, line: ShiftLine) -> np.ndarray:

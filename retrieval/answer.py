@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..certificates.proof import Certificate
 from ..core.units import Radius
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from .ranking import Ranking
 
 VerdictName = Literal["copy", "not-a-copy", "undecided", "uncertified"]
+
+
+class Explained(Protocol):
+    """What ``explain.Explanation`` is to an answer."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As part of a match."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,7 @@ class Match:
         copy: the verdict "copy of this item" holds inside this radius; None where that is not the verdict.
         accepted: whether the query, as it is, is a copy of this item; None without a threshold.
         duplicates: paths of the other files with the same pixels.
+        explained: why it is a copy or not, where that was asked for and every row has a threshold of its own.
     """
 
     rank: int
@@ -49,10 +58,12 @@ class Match:
     copy: Radius | None = None
     accepted: bool | None = None
     duplicates: tuple[str, ...] = ()
+    explained: Explained | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The match as in the ``retr.query/1`` schema."""
         radii = {name: _radius(getattr(self, name)) for name in ("top1", "topk", "copy")}
+        explained = {} if self.explained is None else {"explained": self.explained.as_json()}
         return {
             "rank": self.rank,
             "id": self.id,
@@ -64,6 +75,7 @@ class Match:
             **radii,
             "accepted": self.accepted,
             "duplicates": list(self.duplicates),
+            **explained,
         }
 
 
@@ -91,6 +103,7 @@ class Answer:
         thresholds: per channel, its value and where it comes from.
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
+        where: conditions that left the gallery which was asked: ranks, verdict and certificate speak of its rows alone.
         basis: what the certificate was made of; None without one.
         against: what is proved of edited versions of the query (THEORY T12); None where it was not asked for.
     """
@@ -110,6 +123,7 @@ class Answer:
     thresholds: tuple[dict[str, Any], ...] = ()
     certificate: Certificate | None = None
     withheld: str | None = None
+    where: tuple[str, ...] = ()
     against: RangeProof | None = None
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     basis: Basis | None = field(default=None, compare=False, repr=False)
@@ -134,6 +148,7 @@ class Answer:
             "copy": _radius(self.copy),
             "not_a_copy": _radius(self.not_a_copy),
             "k": self.k,
+            "where": list(self.where),
             "matches": [match.as_json() for match in self.matches],
             "thresholds": list(self.thresholds),
             "certificate": self.certificate.as_json() if self.certificate else None,

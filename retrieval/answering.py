@@ -14,6 +14,7 @@ from ..core.units import Radius
 from ..indexer.gallery import Gallery
 from ..indexer.snapshot import Threshold
 from ..indexer.sources import file_stamp, text_to_path
+from ..indexer.where import Condition
 from .answer import Answer, Basis, Match, VerdictName
 from .channel import Channel
 from .probe import Query
@@ -35,6 +36,7 @@ class Answering:
         certify: whether radii were.
         eps: ℓ2 budget of the verdict; None for the verdict on the query as it is.
         asked: the budget in the words it was asked in.
+        where: conditions that the gallery's rows fulfil.
     """
 
     gallery: Gallery
@@ -44,6 +46,7 @@ class Answering:
     certify: bool = False
     eps: float | None = None
     asked: str | None = None
+    where: tuple[Condition, ...] = ()
 
     def refuse(self, why: str, *, same: Sequence[Mapping[str, object]] = ()) -> Answer:
         """The answer to a query that cannot be compared at all.
@@ -113,6 +116,7 @@ class Answering:
             k=self.k,
             matches=(),
             thresholds=tuple(_describe(channel.name, channel.threshold) for channel in self.channels),
+            where=tuple(map(str, self.where)),
         )
 
     def _withheld(self, ranking: Ranking) -> str:
@@ -226,15 +230,14 @@ def _point_verdict(ranking: Ranking) -> str | None:
 def _describe(name: str, threshold: Threshold | None) -> dict[str, Any]:
     if threshold is None:
         return {"channel": name, "value": None, "source": "none"}
-    fpr = None if math.isnan(threshold.fpr) else threshold.fpr
     return {
         "channel": name,
         "value": threshold.value,
         "offset": threshold.offset,
         "source": threshold.source,
-        "fpr": fpr,
+        "share": threshold.share,
+        "fpr": threshold.fpr,
         "samples": threshold.samples,
         "upper95": threshold.upper95,
-        "provisional": threshold.source == "leave-one-out",
         "stale": threshold.stale,
     }

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import ImageRejected, IndexStateError, UsageError
-from ..images.decode import DecodedImage, load
-from ..indexer.gaps import measure_gaps
+from ..core.errors import IndexStateError, UsageError
+from ..core.types import Score
 from ..indexer.snapshot import Threshold
-from ..indexer.vectors import Float32
+from ..indexer.thresholds import Measured, by_reference, measure
+from ..indexer.vectors import Ids
 from ..indexer.writer import Writer
 from .channel import Float64, Pixels
-from .conformal import set_offsets, set_thresholds
+from .conformal import check_enough, set_offsets, set_thresholds
 from .engine import Engine
 from .index_source import IndexSource
-from .nearness import best_levels, best_scores
-from .probe import embed
+from .known_pairs import KnownPairs
+from .near_pairs import PRESUMED, NearPair, judge, near_rows
+from .nearness import best_scores
+from .negatives import Negatives, embed_negative, read_negatives
+from .probe import Probe
+from .survey import in_reference, levels, searched
 
 THRESHOLDS = ("local", "global")
 """One threshold for each row, or one for each channel."""
@@ -43,8 +47,10 @@ class Calibration:
     Attributes:
         snapshot: id of the snapshot that holds the thresholds now.
         negatives: images used; refused: images that could not be decoded; present: images left out because the
-            gallery holds the same pixels.
+            gallery holds the same pixels; known: because they are listed as copies; in_reference: because they are
+            pictures of a reference set.
         thresholds: per channel.
+        pairs: negatives that are near a row, nearest first. Those presumed to be copies of it were left out.
     """
 
     snapshot: str
@@ -52,6 +58,9 @@ class Calibration:
     refused: int
     present: tuple[str, ...]
     thresholds: tuple[tuple[str, Threshold], ...]
+    known: tuple[str, ...] = ()
+    in_reference: tuple[str, ...] = ()
+    pairs: tuple[NearPair, ...] = ()
 
 
 def calibrate(
@@ -61,6 +70,7 @@ def calibrate(
     fpr: float,
     shares: Sequence[float] | None = None,
     local: bool = True,
+    known: KnownPairs | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Calibration:
     """Set every channel's threshold so that a new image that is absent matches with probability at most ``fpr``.
@@ -68,20 +78,23 @@ def calibrate(
     A match is one in any channel (THEORY T9): the thresholds are set together (``conformal.set_thresholds``, where the
     theorem stands). Distribution-free, for n negatives and a future one that are exchangeable: it is accepted with
     probability at most ``fpr``, on average over draws of the negatives. For independent draws ``upper95`` bounds the
-    rate of these very thresholds, with 95 % confidence. Neither says anything about queries of another kind.
+    rate of these very thresholds, with 95 % confidence. Neither says anything about queries of another kind, nor of
+    images that would be set aside as presumed copies: whoever doubts that those are copies looks at ``pairs``.
 
     Args:
         index: the index folder.
         paths: image files known to have no copy in the gallery.
         fpr: false-match rate per query that is aimed at, in (0, 1).
         shares: per channel, its part of the false matches; None for equal parts.
-        local: give every row a threshold of its own, by how near the gallery's other items are (``indexer.gaps``);
+        local: give every row a threshold of its own, by how near unrelated pictures come (``indexer.gaps``);
             False for one threshold per channel.
+        known: what people say of pairs.
         advance: called after each image.
 
     Raises:
-        UsageError: fpr or shares out of range, too few negatives to say anything about so small a rate, or a negative
-            that no threshold can tell from a stored row.
+        UsageError: fpr or shares out of range, too few negatives to say anything about so small a rate (said before
+            any is embedded, where their number alone says so), or a negative that no threshold can tell from a stored
+            row.
         IndexStateError: no index, an empty one, or an unfinished run in it.
     """
     if not 0.0 < fpr < 1.0:
@@ -90,95 +103,122 @@ def calibrate(
         engine = Engine.open(index)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
-        near = Nearness.of(engine, local=local)
-        refused, present = _look_at(near, engine, paths, advance)
+        check_enough(len(paths), fpr, len(engine.channels))  # before any of them is embedded
+        read = read_negatives(engine, paths, advance)
+        near = Nearness(engine, local=local, known=known)
+        near.take(read)
         try:
-            found = near.thresholds(writer, fpr=fpr, shares=shares)
+            found = near.thresholds(fpr=fpr, shares=shares)
         except UsageError as why:
-            raise UsageError(f"{why}{_left_out(refused, len(present))}") from None
+            raise UsageError(f"{why}{near.left_out()}") from None
         done = writer.set_thresholds(found, on=engine.gallery.snapshot.id)
-    named = tuple((channel.name, threshold) for channel, threshold in zip(engine.channels, found, strict=True))
-    return Calibration(done.id, near.count, refused, tuple(present), named)
+    return replace(near.report(found), snapshot=done.id)
 
 
 class Nearness:
-    """How near negatives come to an index, channel by channel, and the thresholds that they set.
+    """Negatives, how near they come to an index, and the thresholds that they set.
 
     Args:
         engine: the opened index.
-        gaps: per channel, of ``indexer.gaps``; None for one threshold per channel.
+        local: give every row a threshold of its own.
+        known: what people say of pairs.
     """
 
-    def __init__(self, engine: Engine, gaps: Sequence[Float32] | None) -> None:
-        self._engine, self._gaps = engine, gaps
-        self._source = IndexSource(engine.channels, engine.gallery.table)
-        self._scores: list[Float64] = []
-        self._levels: list[Float64] = []
-
-    @staticmethod
-    def of(engine: Engine, *, local: bool) -> Nearness:
-        """Of an index, with the gaps of its rows measured where thresholds are to be local."""
-        numbers = range(len(engine.channels))
-        return Nearness(engine, [measure_gaps(engine.gallery, number) for number in numbers] if local else None)
-
-    @property
-    def count(self) -> int:
-        """Negatives so far."""
-        return sum(len(batch) for batch in self._scores)
+    def __init__(self, engine: Engine, *, local: bool, known: KnownPairs | None = None) -> None:
+        self._engine, self._known = engine, known or KnownPairs()
+        self._measured = measure(engine.path, engine.gallery) if local else None
+        self._read = self._used = Negatives()
+        self._left: dict[str, tuple[str, ...]] = {}
+        self._pairs: tuple[NearPair, ...] = ()
 
     def see(self, images: Sequence[Pixels]) -> None:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
-        queries = [embed(self._engine.channels, pixels).probes for pixels in images]
-        by_channel = list(zip(*queries, strict=True))
-        self._scores.append(np.stack([best_scores(self._source, probes) for probes in by_channel], axis=1))
-        if self._gaps is not None:
-            pairs = zip(by_channel, self._gaps, strict=True)
-            self._levels.append(np.stack([best_levels(self._source, gaps, probes) for probes, gaps in pairs], axis=1))
+        for pixels in images:
+            self._read.names.append("")
+            self._read.images.append(embed_negative(self._engine.channels, pixels))
 
-    def thresholds(self, writer: Writer, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
-        """One for each channel; ``writer``, of this index, stores the gaps that they need.
+    def take(self, read: Negatives) -> None:
+        """Look at these negatives."""
+        self._read = read
+
+    def thresholds(self, *, fpr: float, shares: Sequence[float] | None = None) -> tuple[Threshold, ...]:
+        """One for each channel.
 
         Raises:
             UsageError: as :func:`calibrate`.
         """
-        channels = self._engine.channels
-        scores = np.concatenate(self._scores) if self._scores else np.empty((0, len(channels)))
-        found = set_thresholds(scores, cosine=[c.score == "cosine" for c in channels], fpr=fpr, shares=shares)
-        if self._gaps is None:
-            return found
-        offsets = set_offsets(np.concatenate(self._levels), found, shares=shares)
-        return tuple(
-            replace(threshold, offset=offset, gaps=writer.keep_gaps(gaps))
-            for threshold, offset, gaps in zip(found, offsets, self._gaps, strict=True)
+        stored = self._engine.gallery.catalog["path"].to_pylist() if self._known.copies else []
+        self._used = self._read
+        self._leave_out("known", np.array(self._known.copies_of(self._read.names, stored), dtype=np.int64))
+        if self._measured is None:
+            return self._global(fpr, shares)
+        return self._local(self._measured, fpr, shares)
+
+    def report(self, found: Sequence[Threshold]) -> Calibration:
+        """What is to be said of it; the snapshot is not known here."""
+        return Calibration(
+            snapshot="",
+            negatives=len(self._used.images),
+            refused=len(self._read.refused),
+            present=tuple(self._read.present),
+            thresholds=tuple((c.name, threshold) for c, threshold in zip(self._engine.channels, found, strict=True)),
+            known=self._left["known"],
+            in_reference=self._left.get("in_reference", ()),
+            pairs=self._pairs,
         )
 
+    def left_out(self) -> str:
+        """Why fewer negatives count than were given."""
+        parts = {
+            "hold no acceptable image": self._read.refused,
+            "have their very pixels in the index": self._read.present,
+            "are listed as copies": self._left.get("known", ()),
+            "are pictures of the reference set": self._left.get("in_reference", ()),
+            "are presumed copies": [pair for pair in self._pairs if pair.relation == PRESUMED],
+        }
+        said = " and ".join(f"{len(those)} {why}" for why, those in parts.items() if those)
+        return f" (left out: {said})" if said else ""
 
-def _look_at(
-    near: Nearness, engine: Engine, paths: Sequence[str], advance: Callable[[], None]
-) -> tuple[int, list[str]]:
-    """How many files were refused, and which were left out because their pixels are stored."""
-    refused, present = 0, []
-    for path in paths:
-        image = _load(engine, path)
-        if image is None:
-            refused += 1
-        elif engine.gallery.table.holds(image.pixels_sha256):
-            present.append(path)
-        else:
-            near.see([image.pixels])
-        advance()
-    return refused, present
+    def _leave_out(self, why: str, numbers: Ids) -> None:
+        self._left[why] = tuple(self._used.names[n] for n in numbers)
+        if len(numbers):
+            self._used = self._used.keep(np.setdiff1d(np.arange(len(self._used.images)), numbers))
+
+    def _zs(self) -> list[Float64]:
+        parts = enumerate(self._engine.channels)
+        return [searched(self._used.zs(number, channel.store.dim), channel) for number, channel in parts]
+
+    def _local(self, measured: Measured, fpr: float, shares: Sequence[float] | None) -> tuple[Threshold, ...]:
+        # Pictures that the gaps were measured to are no negatives: each lies as far from every row as its gap says.
+        parts = zip(measured.references, self._zs(), strict=True)
+        self._leave_out("in_reference", np.unique(np.concatenate([in_reference(*part) for part in parts])))
+        near = near_rows(self._engine, measured, self._zs())
+        judged = judge(self._engine, measured, near, self._used.names, self._known)
+        self._pairs, self._used = judged.pairs, self._used.keep(judged.kept)
+        found = levels(judged.counted, [own.gap for own in measured.gaps], len(judged.kept))
+        offsets, limit = set_offsets(found, fpr=fpr, shares=shares)
+        rate = Threshold(0.0, "calibrated", fpr, len(judged.kept), limit)
+        return tuple(
+            by_reference(reference, digest, rate, offset=offset)
+            for reference, digest, offset in zip(measured.references, measured.digests, offsets, strict=True)
+        )
+
+    def _global(self, fpr: float, shares: Sequence[float] | None) -> tuple[Threshold, ...]:
+        channels = self._engine.channels
+        source = IndexSource(channels, self._engine.gallery.table)
+        scores = np.empty((len(self._used.images), len(channels)))
+        for number, channel in enumerate(channels):
+            probes = [_probe(number, z, channel.score) for z in self._used.zs(number, channel.store.dim)]
+            parts = [best_scores(source, probes[at : at + _AT_ONCE]) for at in range(0, len(probes), _AT_ONCE)]
+            scores[:, number] = np.concatenate([np.zeros(0), *parts])
+        return set_thresholds(scores, cosine=[c.score == "cosine" for c in channels], fpr=fpr, shares=shares)
 
 
-def _left_out(refused: int, present: int) -> str:
-    """Why fewer negatives count than were given."""
-    parts = {"hold no acceptable image": refused, "have their very pixels in the index": present}
-    said = " and ".join(f"{number} {why}" for why, number in parts.items() if number)
-    return f" (left out: {said})" if said else ""
+_AT_ONCE = 512
+"""Negatives of one float32 search."""
 
 
-def _load(engine: Engine, path: str) -> DecodedImage | None:
-    try:
-        return load(Path(path), policy=engine.policy)
-    except ImageRejected:
-        return None
+def _probe(number: int, z: Float64, score: Score) -> Probe:
+    """An embedding that only asks what is near; zeros stand for what the channel refuses."""
+    refused = "no direction" if score == "cosine" and not z.any() else None
+    return Probe(number, "original", z, score, None, local=False, bounds=None, refused=refused)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,15 +12,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..certificates.shortlist import TF32_UNIT, stored_row_tolerance
+from ..certificates.shortlist import TF32_UNIT
 from ..core.cosine import cosine
-from ..core.errors import IntegrityError
-from ..core.numerics import UNIT32, gamma, norm, round_down, round_up
+from ..core.numerics import UNIT32, gamma, norm, round_up
 from ..core.types import Score, UpperBound
 from ..embedding.contract import Embedder
 from ..images.quiet import quiet
 from ..images.resize import Resize, resize_operator
 from ..indexer.blank import flat_limit, forward_error
+from ..indexer.row_lengths import row_norms
 from ..indexer.snapshot import Threshold
 from ..indexer.vectors import Float32, Ids, RowStore
 
@@ -101,22 +101,21 @@ class Channel:
     @property
     def is_local(self) -> bool:
         """Whether every row has a threshold of its own."""
-        return self.threshold is not None and self.threshold.offset is not None
+        return self.threshold is not None and self.threshold.local
 
     def limits(self, ids: Ids) -> Float64:
         """(m,) what the verdict compares these rows' values with: the channel's threshold, or each row's own."""
         assert self.threshold is not None, "a verdict needs a threshold"
         if not self.is_local:
             return np.full(len(ids), self.threshold.value)
-        reach = self._reach(ids)
+        reach = self.reach(ids)
         return cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
 
-    def _reach(self, ids: Ids | slice) -> Float64:
+    def reach(self, ids: Ids) -> Float64:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
         assert self.threshold is not None
-        assert self.threshold.offset is not None
         assert self.gaps is not None, "a local threshold needs gaps"
-        return np.maximum(0.0, self.threshold.offset + 0.5 * self.gaps[ids].astype(np.float64))
+        return reach_of_gaps(self.threshold, self.gaps[ids])
 
     @cached_property
     def widest(self) -> float:
@@ -127,7 +126,7 @@ class Channel:
             return self.threshold.value
         if not len(live):
             return 1.0 if self.score == "cosine" else 0.0
-        reach = self._reach(live)
+        reach = self.reach(live)
         # Cosines fall as angles grow, but for rounding between angles that are all but equal.
         farthest = self.limits(live[reach >= reach.max() * (1.0 - 1e-12)])
         return float(farthest.min() if self.score == "cosine" else farthest.max())
@@ -205,40 +204,19 @@ class Channel:
         return round_up(top * round_up(1.0 + gamma(self.store.dim + 2)))
 
 
+def reach_of_gaps(threshold: Threshold, gaps: Float32) -> Float64:
+    """(m,) angle or distance up to which rows with these gaps accept: within each limit that the threshold sets."""
+    wide = gaps.astype(np.float64)
+    reach = np.full(len(wide), math.inf)
+    if threshold.share is not None:
+        reach = np.minimum(reach, threshold.share * wide)
+    if threshold.offset is not None:
+        reach = np.minimum(reach, threshold.offset + 0.5 * wide)
+    return np.maximum(0.0, reach)
+
+
 def _resized(resize: Resize, x: Tensor) -> Tensor:
     """(1, 3, H, W) of float64, or of levels, in float64."""
     if x.dtype != torch.uint8:
         return resize.apply(x)
     return resize.apply_levels(x[0].permute(1, 2, 0).numpy(), torch.float64)[None]
-
-
-def row_norms(store: RowStore) -> Iterator[tuple[int, Float64]]:
-    """(number of the first row, norms) for some thousand rows at a time; relative error at most γ_{d+2}.
-
-    Squares of float32 numbers are exact in float64, whatever the order of summation.
-    """
-    for part, start in zip(store.parts, store.starts, strict=False):
-        for first in range(0, len(part), 4096):
-            piece = part[first : first + 4096].astype(np.float64)
-            yield start + first, np.sqrt(np.einsum("ij,ij->i", piece, piece))
-
-
-def check_rows(store: RowStore, name: str) -> None:
-    """Refuse rows that a shortlist proves nothing about: not of unit length (cosine), or not finite.
-
-    The floor under what a float32 search did not return takes unit rows for granted (THEORY §6). One pass over every
-    row: 20 ms for 20,000 rows of 768 numbers.
-
-    Raises:
-        IntegrityError: naming the first such row.
-    """
-    dim = store.dim
-    allowed = round_down(stored_row_tolerance(dim) - gamma(dim + 4)) if store.score == "cosine" else np.inf
-    for first, lengths in row_norms(store):
-        wrong = ~np.isfinite(lengths) | (np.abs(lengths - 1.0) > allowed)
-        if wrong.any():
-            place = int(wrong.argmax())
-            raise IntegrityError(
-                f"row {first + place} of {name} has length {lengths[place]:.9g}, which no index of retr holds: "
-                "its files are damaged or foreign; check them with: retr info --verify"
-            )

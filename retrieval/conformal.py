@@ -16,9 +16,14 @@ channel, it is strictly nearer than that channel's edge. Then, whatever the scor
 Tied scores are cut in the order of the negatives; a strict edge then accepts no more than the theorem's blocks hold.
 With one channel this is split conformal prediction: the edge is the ⌈(1 − α)(n + 1)⌉-th smallest score.
 
-A *local* threshold accepts where some row is nearer than an offset and half of the row's own gap. Its score is the
-least offset that would accept, over all rows: one number per image and channel, of which the theorem holds as well, for
-the gaps are those of the gallery alone.
+A *local* threshold accepts where some row is nearer than a share of its own gap, and nearer than an offset and half of
+it. Its score is the least offset that would accept, over all rows whose share does: one number per image and channel,
+of which the theorem holds as well, for the gaps and the share are what they are without these negatives. **Gaps that
+were measured to the negatives themselves are not**: each of them is then as far from every row as the row's gap says,
+and a new image need not be.
+
+Where a channel's edge is at infinity its share alone refuses all the negatives that are left: it needs no offset, and
+is cut no more.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import UsageError
+from ..core.rounded import budget_text
 from ..indexer.snapshot import Threshold
 
 Float64 = npt.NDArray[np.float64]
@@ -66,9 +72,7 @@ def set_thresholds(
     """
     n, channels = scores.shape
     parts = _check_shares(shares, channels)
-    cuts = math.floor(Fraction(str(fpr)) * (n + 1))  # of the decimal number that was written, not of its float64
-    if cuts < channels:
-        raise UsageError(_too_few(n, fpr, channels))
+    cuts = check_enough(n, fpr, channels)
     near = np.where(np.asarray(cosine), scores, -scores)
     edges, limit = cut(near, cuts, parts), upper95(cuts - 1, n)
     values = [_beyond(near[:, k], edge, cosine[k]) for k, edge in enumerate(edges)]
@@ -76,36 +80,53 @@ def set_thresholds(
 
 
 def set_offsets(
-    levels: Float64, thresholds: Sequence[Threshold], *, shares: Sequence[float] | None = None
-) -> tuple[float, ...]:
-    """Offsets of local thresholds, for the false-match rate that the thresholds were set for.
+    levels: Float64, *, fpr: float, shares: Sequence[float] | None = None
+) -> tuple[tuple[float | None, ...], float]:
+    """Offsets of local thresholds, for the false-match rate α of the union of their channels.
 
     Args:
-        levels: (n, c) least offset that would accept each negative (``nearness.best_levels``); smaller is nearer.
-        thresholds: of :func:`set_thresholds` on the same negatives.
-        shares: as there.
+        levels: (n, c) least offset that would accept each negative (``survey.levels``); smaller is nearer, inf where
+            none would.
+        fpr: α.
+        shares: as for :func:`set_thresholds`.
 
     Returns:
-        Per channel, angles in radians or distances.
+        Per channel, an angle in radians or a distance, or None where the share alone is enough; and the 95 % limit.
 
     Raises:
-        UsageError: a negative is a stored row itself, next to all of them are flat to a channel, or bad shares.
+        UsageError: too few negatives, a negative that is a stored row itself, or bad shares.
     """
     n, channels = levels.shape
-    cuts = math.floor(Fraction(str(thresholds[0].fpr)) * (n + 1))
-    edges = cut(-levels, cuts, _check_shares(shares, channels))
+    parts = _check_shares(shares, channels)
+    cuts = check_enough(n, fpr, channels)
+    edges = cut(-levels, cuts, parts)
     if math.inf in edges:
         raise UsageError(_stored(int(np.isneginf(levels).any(axis=1).sum()), n))
-    if -math.inf in edges:
-        raise UsageError(f"nearly all of {n} negatives are flat to a channel, and set no threshold; give others")
-    return tuple(-edge - _SLACK for edge in edges)
+    return tuple(None if edge == -math.inf else -edge - _SLACK for edge in edges), upper95(cuts - 1, n)
+
+
+def needed(fpr: float, channels: int) -> int:
+    """How many negatives a false-match rate needs at least."""
+    return math.ceil(channels / Fraction(str(fpr))) - 1
+
+
+def check_enough(n: int, fpr: float, channels: int) -> int:
+    """M, how many of n negatives are cut: ⌊α(n + 1)⌋ of the decimal number that was written, not of its float64.
+
+    Raises:
+        UsageError: fewer than one for each channel.
+    """
+    cuts = math.floor(Fraction(str(fpr)) * (n + 1))
+    if cuts < channels:
+        raise UsageError(_too_few(n, fpr, channels))
+    return cuts
 
 
 def cut(near: Float64, cuts: int, shares: Sequence[float]) -> list[float]:
     """The edges after so many cuts.
 
     Args:
-        near: (n, c), larger is nearer.
+        near: (n, c), larger is nearer; a channel whose edge is −inf is cut no more.
         cuts: between c and n.
         shares: per channel, > 0.
     """
@@ -113,7 +134,10 @@ def cut(near: Float64, cuts: int, shares: Sequence[float]) -> list[float]:
     gone = np.zeros(len(near), dtype=np.bool_)
     levels, edges = [0] * near.shape[1], [math.inf] * near.shape[1]
     for _ in range(cuts):
-        channel = min(range(near.shape[1]), key=lambda k: levels[k] / shares[k])
+        going = [k for k in range(near.shape[1]) if edges[k] > -math.inf]
+        if not going:
+            break
+        channel = min(going, key=lambda k: levels[k] / shares[k])
         while gone[order[levels[channel], channel]]:
             levels[channel] += 1
         first = order[levels[channel], channel]
@@ -127,7 +151,7 @@ def _check_shares(shares: Sequence[float] | None, channels: int) -> Sequence[flo
     if shares is None:
         return [1.0] * channels
     if len(shares) != channels or not all(math.isfinite(share) and share > 0 for share in shares):
-        text = ", ".join(f"{share:g}" for share in shares)
+        text = ", ".join(map(budget_text, shares))
         raise UsageError(f"shares are one number above 0 for each of the {channels} channels, got {text or 'none'}")
     return shares
 
@@ -145,9 +169,9 @@ def _stored(found: int, n: int) -> str:
 
 
 def _too_few(n: int, fpr: float, channels: int) -> str:
-    needed = math.ceil(channels / Fraction(str(fpr))) - 1
     where = f" of {channels} channels" if channels > 1 else ""
-    message = f"{n} negatives cannot support a false-match rate of {fpr:g}{where}: at least {needed} are needed"
+    least = f"at least {needed(fpr, channels)} are needed"
+    message = f"{n} negatives cannot support a false-match rate of {budget_text(fpr)}{where}: {least}"
     possible = Context(prec=2, rounding=ROUND_CEILING).divide(Decimal(channels), Decimal(n + 1))
     return message + (f"; give more, or ask for a rate of {possible:f} or more" if possible < 1 else "; give more")
 

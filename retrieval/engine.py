@@ -16,14 +16,18 @@ from ..certificates.verdicts import check_threshold
 from ..core.errors import UsageError
 from ..images.decode import pixels_digest
 from ..images.policy import DecodePolicy
-from ..indexer.gallery import Gallery, open_gallery
+from ..indexer.gallery import Gallery, open_gallery, restricted
 from ..indexer.gaps import gaps_of, read_gaps
+from ..indexer.labels import labels_of
 from ..indexer.models import open_model
-from ..indexer.snapshot import Threshold, require_current
-from ..indexer.vectors import choose_gpu
+from ..indexer.row_lengths import check_rows
+from ..indexer.snapshot import Threshold, find_snapshot
+from ..indexer.vectors import Ids, choose_gpu
+from ..indexer.where import Condition, parse_condition, rows_where
 from .answer import Answer
 from .answering import Answering, model_name, why_uncertified
-from .channel import ORIGINAL, Channel, Pixels, QueryView, check_rows
+from .channel import ORIGINAL, Channel, Pixels, QueryView
+from .explain import Explainer
 from .index_source import IndexSource
 from .probe import Query, as_levels, embed
 from .settle import settle_all
@@ -41,6 +45,8 @@ class Engine:
         policy: how query images are decoded.
         parts: sources that hold the rows between them, numbered as in the catalog; empty for the opened index itself.
         views: of the query, each of which every row is compared with (THEORY T10); several need thresholds.
+        where: conditions that the gallery's rows fulfil: it holds no others.
+        rows: numbers of its rows in the snapshot; None for all.
     """
 
     path: Path
@@ -49,28 +55,59 @@ class Engine:
     policy: DecodePolicy
     parts: tuple[Source, ...] = ()
     views: tuple[QueryView, ...] = (ORIGINAL,)
+    where: tuple[Condition, ...] = ()
+    rows: Ids | None = None
 
     @staticmethod
-    def open(path: Path, *, device: str = "auto", threshold: float | None = None) -> Engine:
+    def open(
+        path: Path,
+        *,
+        device: str = "auto",
+        threshold: float | None = None,
+        snapshot: str | None = None,
+        where: Sequence[str] = (),
+    ) -> Engine:
         """Open an index folder.
 
         Args:
             path: the folder.
             device: where the float32 search runs: auto, cpu or cuda. Certified embedding is float64 on the CPU.
             threshold: replaces the stored threshold of a single-channel index.
+            snapshot: id of an earlier snapshot, or how it begins; None for the current one.
+            where: conditions (``indexer.where``): what does not fulfil all of them is no part of the gallery, so that
+                ranks, radii and the rows that a certificate counts are those of the rest. Each row keeps its threshold.
 
         Raises:
             IndexStateError: there is no index.
             IntegrityError: damaged files, or a model that is not the one the index was built with.
             UsageError: an unknown device, a threshold for an index of several channels, or one out of range.
         """
-        snapshot = require_current(path)
-        if threshold is not None and len(snapshot.channels) != 1:
+        conditions = tuple(map(parse_condition, where))
+        opened = find_snapshot(path, snapshot)
+        if threshold is not None and len(opened.channels) != 1:
             raise UsageError("a threshold is one number, and this index has several channels: calibrate it instead")
-        gallery = open_gallery(path, snapshot)
+        gallery = open_gallery(path, opened)
         gpu = choose_gpu(device)
         channels = tuple(_open_channel(path, gallery, number, gpu, threshold) for number in range(len(gallery.stores)))
-        return Engine(path, gallery, channels, DecodePolicy.from_json(dict(snapshot.policy)))
+        engine = Engine(path, gallery, channels, DecodePolicy.from_json(dict(opened.policy)))
+        return engine.only(conditions) if conditions else engine
+
+    def only(self, conditions: Sequence[Condition]) -> Engine:
+        """The engine of the rows for which all conditions hold."""
+        assert not self.parts, "parts hold rows of their own"
+        labels = labels_of(self.path, self.gallery.snapshot)
+        known = self.gallery.live.copy()
+        known[self.gallery.blank] = True  # found by their pixels
+        kept = rows_where(self.gallery.catalog, labels, conditions) & known
+        gallery = restricted(self.gallery, kept)
+        channels = tuple(
+            replace(
+                channel, store=store, groups=gallery.groups, gaps=None if channel.gaps is None else channel.gaps[kept]
+            )
+            for channel, store in zip(self.channels, gallery.stores, strict=True)
+        )
+        rows = np.flatnonzero(kept) if self.rows is None else self.rows[kept]
+        return replace(self, gallery=gallery, channels=channels, where=(*self.where, *conditions), rows=rows)
 
     @property
     def snapshot(self) -> str:
@@ -86,6 +123,11 @@ class Engine:
     def sources(self) -> tuple[Source, ...]:
         """What answers probes."""
         return self.parts or (IndexSource(self.channels, self.gallery.table),)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What says why."""
+        return Explainer(self.path, self.gallery, self.channels, self.rows)
 
     def answer(
         self,
@@ -118,8 +160,12 @@ class Engine:
         certify: bool = False,
         eps_l2: Sequence[float | None] | None = None,
         asked: str | None = None,
+        explain: bool = False,
     ) -> list[Answer]:
-        """Answer several queries with one float32 search; the answers are those of :meth:`answer`, one by one."""
+        """Answer several queries with one float32 search; the answers are those of :meth:`answer`, one by one.
+
+        With ``explain`` every match says what its threshold is measured by.
+        """
         _check_k(k)
         for pixels in images:
             _check_pixels(pixels)
@@ -129,10 +175,13 @@ class Engine:
         queries = [embed(self.channels, pixels, self.views) for pixels in images]
         share = (time.perf_counter() - began) / max(1, len(images))
         jobs = [
-            Answering(self.gallery, self.channels, query, k, certify, eps, asked)
+            Answering(self.gallery, self.channels, query, k, certify, eps, asked, self.where)
             for query, eps in zip(queries, budgets, strict=True)
         ]
         answers = self._search(jobs, images, k, certify=certify)
+        if explain:
+            pairs = zip(answers, queries, strict=True)
+            answers = [self.explainer.explained(answer, query) for answer, query in pairs]
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
 
@@ -152,7 +201,10 @@ class Engine:
 
     def _why_refused(self, query: Query) -> str | None:
         """Why a query cannot be compared at all, or None."""
-        return "the gallery is empty" if self.gallery.items == 0 else query.refused
+        if self.gallery.items:
+            return query.refused
+        asked = " and ".join(map(str, self.where))
+        return f"the gallery holds nothing where {asked}" if asked else "the gallery is empty"
 
     def why_uncertified(self) -> str | None:
         """Why this index can certify nothing, or None."""
@@ -169,7 +221,7 @@ def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshol
         check_threshold(spec.score, threshold)
     embedder = open_model(path, spec)
     check_rows(gallery.stores[number], spec.name)
-    chosen = spec.threshold if threshold is None else Threshold(threshold, "given", math.nan, 0)
+    chosen = spec.threshold if threshold is None else Threshold(threshold, "given", None, 0)
     gaps = None if chosen is None or chosen.gaps is None else gaps_of(gallery.snapshot, read_gaps(path, chosen.gaps))
     return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu, gaps)
 

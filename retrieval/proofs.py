@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,13 +34,13 @@ from ..certificates.verdicts import signed_distances
 from ..core.errors import UsageError
 from ..core.files import digest_json
 from ..core.units import Radius
-from ..indexer.sources import path_to_text
+from ..indexer.sources import path_to_text, text_to_path
 from ..indexer.vectors import Ids
 from .answer import Answer, Basis, Match
 from .channel import Channel
 from .engine import Engine
 from .probe import Probe
-from .query import Outcome
+from .query import Outcome, query_files
 
 BLOCK = 4096
 """Rows looked at together for the one that is nearest to accepting."""
@@ -76,12 +77,19 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject) -> list[ProofObj
         subject: the query.
 
     Raises:
-        UsageError: the answer has no certificate, or its query has views that no proof can name.
+        UsageError: the answer has no certificate, its query has views, or its gallery items, that no proof can name.
     """
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     if any(probe.view != "original" for probe in answer.basis.query.probes):
         raise UsageError("proofs speak of the query itself, and this engine looks at views of it")
+    if engine.where:
+        raise UsageError("proofs speak of every row of a snapshot, and this gallery is a part of one (--where)")
+    if engine.gallery.snapshot.declared is not None:
+        raise UsageError(
+            "proofs take an item for what has the same pixels, and here others were declared one item: ask an "
+            "earlier one (--snapshot), or take it back (retr dupes --withdraw)"
+        )
     return list(_Prover(engine, answer, answer.basis, subject).proofs())
 
 
@@ -92,6 +100,19 @@ def proofs_of_outcome(engine: Engine, outcome: Outcome) -> list[ProofObject]:
         return []
     path = path_to_text(os.path.abspath(outcome.path))
     return proofs_of(engine, answer, Subject(path, image.bytes_sha256, image.pixels_sha256))
+
+
+def write_proofs(engine: Engine, names: Sequence[str], folder: Path, *, k: int = 10) -> int:
+    """Ask an index about files, and write the proofs of all that is certified; returns how many.
+
+    Args:
+        engine: an open index.
+        names: query files, as records name them; what is no acceptable image has no proofs.
+        folder: for the proofs.
+        k: how many matches are asked for.
+    """
+    outcomes = query_files(engine, [str(text_to_path(name)) for name in names], k=k, certify=True)
+    return len([one.write(folder) for outcome in outcomes for one in proofs_of_outcome(engine, outcome)])
 
 
 @dataclass(frozen=True)
@@ -255,7 +276,7 @@ class _Prover:
         network = channel.embedder.lipschitz
         assert network is not None, "a certified answer has proved constants"
         threshold = channel.threshold
-        names = ("value", "source", "offset", "gaps")
+        names = ("value", "source", "offset", "share", "gaps")
         return {
             "name": spec.name,
             "model_digest": spec.model_digest,

@@ -46,6 +46,7 @@ def query_files(
     unit: Unit = "rmse",
     against: Sequence[AskedFamily] = (),
     batch_size: int = 16,
+    explain: bool = False,
     decode: Decoder = decode,
 ) -> Iterator[Outcome]:
     """Answer query files in order; a bad file is reported and the rest goes on.
@@ -59,6 +60,7 @@ def query_files(
         unit: l2 (pixels), rmse (8-bit levels) or psnr (dB).
         against: families of edits of which the answer is proved too, with ``eps`` on top, which they need.
         batch_size: queries per float32 search; fewer where the images are large.
+        explain: say of every match what its threshold is measured by.
         decode: how files become pixels; ``images.isolated`` for files from strangers.
     """
     if against and eps is None:
@@ -69,7 +71,8 @@ def query_files(
         asked = [None if eps is None else Radius.asked(eps, unit, image.pixels.size) for image in images]
         budgets = [None if one is None else one.l2 for one in asked]
         pixels = [image.pixels for image in images]
-        found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=asked_words(eps, unit))
+        words = asked_words(eps, unit)
+        found = engine.answer_many(pixels, k=k, certify=certify, eps_l2=budgets, asked=words, explain=explain)
         answers = (_as_asked(answer, one) for answer, one in zip(found, asked, strict=True))
         for path, image in batch:
             if isinstance(image, ImageRejected):

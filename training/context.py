@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .data import Progress
+from ..core.progress import Progress
 from .plan import TrainPlan
 
 

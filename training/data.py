@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from PIL import Image
 from ..core.errors import ImageRejected, UsageError
 from ..core.files import canonical_json, sync_directory, write_atomically
 from ..core.parallel import in_order
+from ..core.progress import Progress
 from ..images.decode import decode
 from ..images.policy import DecodePolicy
 from .sources import Container, count_images, list_containers, read_images, sources_digest
@@ -30,18 +31,6 @@ from .sources import Container, count_images, list_containers, read_images, sour
 FORMAT = "retr.images/1"
 _AHEAD = 16
 """Images read ahead of the decoders, for each of them."""
-
-
-class Progress(Protocol):
-    """Who is told how far the decoding is."""
-
-    def start(self, total: int, done: int) -> None:
-        """So many images are there."""
-        ...
-
-    def advance(self, count: int) -> None:
-        """So many more are decoded."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,9 +24,10 @@ from torch.nn import functional
 
 from ..core.errors import UsageError
 from ..core.files import digest_json, sync_directory
+from ..core.progress import Progress
 from ..embedding.contract import Embedder
 from ..embedding.registry import load_embedder
-from .data import ImageStore, Progress
+from .data import ImageStore
 
 BLOCK = 32
 """Images that the teacher sees at once."""

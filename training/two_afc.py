@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import UsageError
+from ..core.progress import Progress
 from ..core.units import to_l2
 from ..datasets.layouts import load_triplets
 from ..datasets.nights import MIN_VOTES
@@ -20,7 +21,6 @@ from ..datasets.specs import AUTO, read_spec
 from ..datasets.synthetic import LAYOUT as SYNTHETIC
 from ..embedding.model_file import save_model
 from .context import RunContext
-from .data import Progress
 from .epochs import Epochs
 from .starts import load_start, read_start
 from .students import Student, named, parse_student

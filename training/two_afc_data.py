@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from ..core.errors import UsageError
 from ..core.files import sha256_bytes
+from ..core.progress import Progress
 from ..datasets.triplets import TripletSet
-from .data import ImageStore, Progress, open_store
+from .data import ImageStore, open_store
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from ..core.errors import UsageError
 from ..core.files import digest_json, sync_directory
+from ..core.progress import Progress
 from ..datasets.pixels import LazyTriplets, resized
 from ..datasets.rows import RowError
 from ..datasets.synthetic import SMALLEST_SIDE, count_possible, synthetic
-from .data import Progress
 from .two_afc_data import TripletPixels
 
 SPLITS = ("train", "val")

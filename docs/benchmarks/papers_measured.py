@@ -31,7 +31,7 @@ from retr.reports.kinds import COUNT, NAME, PERCENT, WORD
 from retr.reports.kinds import measured as measurement
 from retr.reports.markdown import markdown
 from retr.reports.table import Column, Kind, Row, Table
-from retr.reports.two_afc_words import (
+from retr.reports.two_afc_series import (
     FORM_NAMES,
     MOVE_NAMES,
     PAPER_EPS,

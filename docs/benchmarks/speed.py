@@ -21,20 +21,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from retr.core.progress import Silent
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.sources import read_corpus
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import query_files
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def start(self, total: int, done: int) -> None:
-        """Nothing to show."""
-
-    def advance(self, count: int) -> None:
-        """Nothing to show."""
 
 
 def index(corpus: Path, path: Path, workers: int = 2) -> dict[str, object]:

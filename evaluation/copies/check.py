@@ -14,9 +14,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ...attacks.media import Bytes, as_pixels
+from ...core.units import Radius
+from ...retrieval.answer import Answer
 from ...retrieval.channel import Channel, Float64
 from ...retrieval.engine import Engine
-from ..systems.copy_system import Found, Pixels, as_query
 
 _TOLERANCE = 1e-6
 _ABSOLUTE = 1e-6
@@ -24,21 +26,21 @@ _ABSOLUTE = 1e-6
 _ROWS = 8192
 
 
-def claims_hold(engine: Engine, pixels: Pixels, found: Found, item: int) -> bool:
+def claims_hold(engine: Engine, pixels: Bytes, answer: Answer, verdict: Radius | None) -> bool:
     """Whether the first item and its radii are at most what a scan of every row allows.
 
     Args:
         engine: what answered.
         pixels: (H, W, 3) uint8, the query.
-        found: its answer, with radii.
-        item: number of the first item in the gallery.
+        answer: to it, with a match.
+        verdict: radius of its verdict; None where it has none.
     """
-    scan = Scan(engine, as_query(pixels))
-    if found.top1 is not None and not below(found.top1.l2, scan.rank(item, 1)):
+    first, scan = answer.matches[0], Scan(engine, as_pixels(pixels))
+    if first.top1 is not None and not below(first.top1.l2, scan.rank(first.group, 1)):
         return False
-    if found.verdict is None or found.accepted is None:
+    if verdict is None:
         return True
-    return below(found.verdict.l2, scan.inside(item) if found.accepted else -scan.inside())
+    return below(verdict.l2, scan.inside(first.group) if answer.point_verdict == "copy" else -scan.inside())
 
 
 def below(claimed: float, bound: float) -> bool:

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 from ...core.errors import IntegrityError
 from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.parallel import in_order
+from ...core.progress import Progress, begin, say
 from ...images.policy import DecodePolicy
 from ...images.views import VIEW_SETS
 from ...indexer.build import IndexOptions, build_index
@@ -31,16 +31,6 @@ from .plan import CopyPlan
 
 MARK = "benchmark.json"
 """Written last: an index without it is unfinished and made anew."""
-
-
-class Phases(Protocol):
-    """What a benchmark tells about how far it is."""
-
-    def phase(self, title: str, total: int) -> None:
-        """A new stretch of work begins."""
-
-    def advance(self, count: int = 1) -> None:
-        """So many more are finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ class BenchIndex:
 
 
 def open_index(
-    plan: CopyPlan, models: tuple[str, ...], gallery: Sequence[Entry], distractors: Sequence[Entry], progress: Phases
+    plan: CopyPlan, models: tuple[str, ...], gallery: Sequence[Entry], distractors: Sequence[Entry], progress: Progress
 ) -> BenchIndex:
     """The index of a plan with these models: an earlier one where everything agrees, else a new one.
 
@@ -80,7 +70,7 @@ def open_index(
         return replace(_read_mark(path), reused=True)
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _build(path, plan, models, gallery, distractors, progress)
+    return _build(path, plan, models, distractors, progress)
 
 
 def _key(
@@ -103,9 +93,8 @@ def _build(
     path: Path,
     plan: CopyPlan,
     models: tuple[str, ...],
-    gallery: Sequence[Entry],
     distractors: Sequence[Entry],
-    progress: Phases,
+    progress: Progress,
 ) -> BenchIndex:
     options = IndexOptions(
         models=models,
@@ -116,11 +105,11 @@ def _build(
         device=plan.device,
         segment_rows=SEGMENT_ROWS,
     )
-    progress.phase("indexing the gallery", len(gallery))
-    report = build_index(plan.gallery, path, options, _Indexing(progress))
+    say(progress, "indexing the gallery")
+    report = build_index(plan.gallery, path, options, progress)
     rejected = report.rejected
     if distractors:
-        progress.phase("indexing distractors", len(distractors))
+        begin(progress, "indexing distractors", len(distractors))
         rejected += append_entries(path, distractors, plan, progress)
     body = {"snapshot": require_current(path).id, "gallery_rows": report.rows, "rejected": rejected}
     write_atomically(path / MARK, canonical_json({"schema": "retr.copy-index/1", **body}))
@@ -135,21 +124,7 @@ def _read_mark(path: Path) -> BenchIndex:
         raise IntegrityError(f"{path / MARK} cannot be read ({error}); remove {path}, it is made anew") from error
 
 
-class _Indexing:
-    """What ``build_index`` tells, passed on."""
-
-    def __init__(self, progress: Phases) -> None:
-        self.progress = progress
-
-    def start(self, total: int, done: int) -> None:
-        """The phase has begun already."""
-
-    def advance(self, count: int) -> None:
-        """So many more files are finished."""
-        self.progress.advance(count)
-
-
-def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progress: Phases) -> int:
+def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progress: Progress) -> int:
     """Store more images as one segment, with the plan's distractor views; returns how many were refused.
 
     What the index holds already stays as it is.

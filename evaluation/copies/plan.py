@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import UsageError
+from ...core.rounded import budget_text
 from ...images.copy_edits import FAMILIES, find_family
 from ...images.views import VIEW_ROWS, VIEW_SETS
 from ...indexer.options import DEFAULT_MODELS
 from ...indexer.row_codes import find_code
 from ...retrieval.calibrate import check_thresholds
+from ..shared.plans import check_counts, check_sizes, check_words
 from ..systems.baselines import HASHES
 
 DEFAULT_EPSILONS = (0.5, 1.0, 2.0, 3.0, 5.0)
@@ -116,26 +117,19 @@ class CopyPlan:
 
 
 def _check_numbers(plan: CopyPlan) -> None:
-    budgets = plan.epsilons
-    if not budgets or not all(math.isfinite(e) and e > 0 for e in budgets):
-        raise UsageError(f"epsilons takes numbers above 0, got {', '.join(map(str, budgets)) or 'none'}")
-    if list(budgets) != sorted(set(budgets)):
-        raise UsageError(f"epsilons must rise, each once, got {', '.join(f'{e:g}' for e in budgets)}")
-    if plan.queries is not None and plan.queries < 1:
-        raise UsageError(f"queries must be at least 1, or None for all, got {plan.queries}")
+    check_sizes("epsilons", plan.epsilons)
+    if list(plan.epsilons) != sorted(plan.epsilons):
+        raise UsageError(f"epsilons must rise, got {', '.join(map(budget_text, plan.epsilons))}")
     if not 0.0 < plan.fpr < 1.0:
         raise UsageError(f"fpr must lie between 0 and 1, got {plan.fpr}")
-    for name in ("workers", "batch_size"):
-        if getattr(plan, name) < 1:
-            raise UsageError(f"{name} must be at least 1, got {getattr(plan, name)}")
-    if plan.seed < 0:
-        raise UsageError(f"seed must be at least 0, got {plan.seed}")
+    check_counts(queries=plan.queries, workers=plan.workers, batch_size=plan.batch_size)
+    check_counts(0, seed=plan.seed)
 
 
 def _check_names(plan: CopyPlan) -> None:
-    for parameter, names in (("families", plan.families), ("models", plan.models)):
-        if not names or len(set(names)) < len(names):
-            raise UsageError(f"{parameter} needs one name or more, each once, got {', '.join(names) or 'none'}")
+    check_words("families", plan.families, some=True)
+    check_words("models", plan.models, some=True)
+    check_words("baselines", plan.baselines)
     for name in plan.families:
         find_family(name)
     if plan.views not in VIEW_SETS:
@@ -145,8 +139,6 @@ def _check_names(plan: CopyPlan) -> None:
     if plan.stored_distractor_views not in VIEW_SETS:
         choices = ", ".join([*VIEW_SETS, "same"])
         raise UsageError(f"unknown view set {plan.distractor_views!r} for distractors; choose {choices}")
-    if len(set(plan.baselines)) < len(plan.baselines):
-        raise UsageError(f"a baseline is named twice: {', '.join(plan.baselines)}")
     if len(plan.models) == 1 and plan.models[0] in plan.baselines:
         raise UsageError(f"{plan.models[0]} is the model itself; leave it out of the baselines")
 

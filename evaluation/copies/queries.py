@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...attacks.media import Bytes
 from ...core.errors import ImageRejected
 from ...core.files import digest_json
 from ...core.parallel import in_order
@@ -16,7 +17,6 @@ from ...images.copy_edits import FAMILIES, edited
 from ...images.policy import DecodePolicy
 from ...indexer.sources import Entry
 from ..shared.images import halves
-from ..systems.copy_system import Pixels
 from .plan import CopyPlan
 from .records import NEGATIVE
 
@@ -47,7 +47,7 @@ class Query:
     item: str
     family: str
     parameters: dict[str, Any]
-    pixels: Pixels
+    pixels: Bytes
 
     @property
     def negative(self) -> bool:

@@ -16,18 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from ...core.statistics import wilson
+from ..shared.frame import Bools, Floats, Frame
+from ..shared.lines import Line, col
 from ..shared.records import Records
 from .records import NEGATIVE
-
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,58 +44,160 @@ class Scores:
     verdict_certified: tuple[float, ...] | None
 
 
-@dataclass(frozen=True)
-class FamilyLine:
-    """One family of edits."""
+class Rows(Frame):
+    """Records of one system, or of some of its queries."""
 
-    family: str
-    geometric: bool
-    queries: int
-    scores: Scores
+    @property
+    def found(self) -> Bools:
+        """The true item is first."""
+        return self["rank"] == 1
 
+    @property
+    def accepted(self) -> Bools | None:
+        """The thresholds' verdict; None where any query has none."""
+        given = self["accepted"].astype(np.float64)
+        return None if np.isnan(given).any() else given == 1
 
-@dataclass(frozen=True)
-class NegativeLine:
-    """Negatives: how many were accepted, and what is proved of the rejected ones.
+    @property
+    def confidence(self) -> Floats:
+        """Of the first item; −∞ without one."""
+        return np.nan_to_num(self["confidence"], nan=-math.inf)
 
-    Attributes:
-        queries: measured ones (those that set the threshold are not among them).
-        false_matches: accepted ones; interval: 95 % Wilson interval of their share.
-        rejected: share; certified: at each ε.
-    """
-
-    queries: int
-    false_matches: int
-    interval: tuple[float, float]
-    rejected: float
-    certified: tuple[float, ...]
+    def proved(self, flags: Bools, of: str, epsilons: Sequence[float]) -> tuple[float, ...]:
+        """Share of the queries with a flag whose certificate reaches each ε."""
+        radii = np.nan_to_num(self[f"rmse_{of}"], nan=-1.0)
+        return tuple(float((flags & (radii >= eps)).mean()) for eps in epsilons)
 
 
 @dataclass(frozen=True)
-class SystemLine:
-    """One system.
+class OfSystem:
+    """The records of one system, what it stores, and the ε that certified shares are stated at."""
 
-    Attributes:
-        certified: whether its answers carry radii.
-        mean, worst: over families; interval: 95 % Wilson interval of the mean recall, queries taken as independent.
-        worst_families: names, lowest first: by recall, and by certified recall at the ε nearest to 1.
-        stored: what its index holds: items, rows, bytes per gallery item, thresholds.
-        seconds: median per query.
-        checked, refuted: answers recomputed by brute force, and those whose claims were larger.
-    """
-
-    system: str
-    certified: bool
-    families: tuple[FamilyLine, ...]
-    mean: Scores
-    worst: Scores
-    interval: tuple[float, float]
-    worst_families: tuple[str, str]
-    negatives: NegativeLine | None
+    rows: Rows
     stored: Mapping[str, Any]
-    seconds: float
-    checked: int
-    refuted: int
+    epsilons: tuple[float, ...]
+
+    @cached_property
+    def negatives(self) -> Rows:
+        """Queries that are copies of nothing."""
+        return self.rows.where(self.rows["edit"] == NEGATIVE)
+
+    @cached_property
+    def families(self) -> tuple[FamilyLine, ...]:
+        """A line for each family, in order of first appearance."""
+        copies = self.rows.where(self.rows["edit"] != NEGATIVE)
+        return tuple(FamilyLine.of(OfFamily(own, self)) for own in copies.groups("edit"))
+
+    @cached_property
+    def mean(self) -> Scores:
+        """Over families."""
+        return _over([line.scores for line in self.families], np.mean)
+
+    @cached_property
+    def checked(self) -> Floats:
+        """Whether the claims of each answer that was recomputed hold."""
+        found = self.rows["checked"].astype(np.float64)
+        return found[~np.isnan(found)]
+
+    @cached_property
+    def matches(self) -> int:
+        """Negatives that were accepted."""
+        accepted = self.negatives.accepted
+        assert accepted is not None, "only systems with verdicts say so"
+        return int(accepted.sum())
+
+    def rejected(self) -> tuple[float, ...]:
+        """Share of the negatives that are rejected, and proved to be so at each ε."""
+        accepted = self.negatives.accepted
+        assert accepted is not None, "only systems with verdicts say so"
+        return self.negatives.proved(~accepted, "verdict", self.epsilons)
+
+    def worst(self) -> tuple[str, str]:
+        """The lowest families by recall, and by certified recall at the ε nearest to 1."""
+        near = min(range(len(self.epsilons)), key=lambda place: abs(math.log(self.epsilons[place])))
+        return (
+            min(self.families, key=lambda line: line.scores.recall).family,
+            min(self.families, key=lambda line: line.scores.certified[near]).family,
+        )
+
+    def of_negatives(self) -> NegativeLine | None:
+        """What is said of the negatives; None without any, or without verdicts."""
+        return None if not len(self.negatives) or self.rows.accepted is None else NegativeLine.of(self)
+
+
+@dataclass(frozen=True)
+class OfFamily:
+    """The queries of one family, within a system's."""
+
+    rows: Rows
+    system: OfSystem
+
+    def scores(self) -> Scores:
+        """See the module's table."""
+        rows, negatives, epsilons, found = self.rows, self.system.negatives, self.system.epsilons, self.rows.found
+        accepted = None if self.system.rows.accepted is None else rows.accepted
+        copies = None if accepted is None else found & accepted
+        uap = None
+        if len(negatives):
+            confidence = np.concatenate([rows.confidence, negatives.confidence])
+            correct = np.concatenate([found, np.zeros(len(negatives), dtype=np.bool_)])
+            uap = average_precision(correct, confidence, len(rows))
+        return Scores(
+            recall=float(found.mean()),
+            certified=rows.proved(found, "top1", epsilons),
+            uap=uap,
+            verdict=None if copies is None else float(copies.mean()),
+            verdict_certified=None if copies is None else rows.proved(copies, "verdict", epsilons),
+        )
+
+
+@dataclass(frozen=True)
+class FamilyLine(Line):
+    """One family of edits; of :class:`OfFamily`."""
+
+    family: str = col(lambda own: own.rows.first("edit"), "its name")
+    geometric: bool = col(lambda own: bool(own.rows.first("geometric")), "whether it moves content")
+    queries: int = col(lambda own: len(own.rows), "of it")
+    scores: Scores = col(OfFamily.scores, "see the module's table", "share", "down")
+
+
+@dataclass(frozen=True)
+class NegativeLine(Line):
+    """Negatives: how many were accepted, and what is proved of the rejected ones; of :class:`OfSystem`."""
+
+    queries: int = col(lambda own: len(own.negatives), "measured ones; those that set the threshold are not among them")
+    false_matches: int = col(lambda own: own.matches, "accepted ones")
+    interval: tuple[float, float] = col(
+        lambda own: wilson(own.matches / len(own.negatives), len(own.negatives)),
+        "95 % Wilson interval of their share",
+        "share",
+    )
+    rejected: float = col(lambda own: 1.0 - own.matches / len(own.negatives), "of them", "share")
+    certified: tuple[float, ...] = col(OfSystem.rejected, "rejected, and proved to be so at each ε", "share", "down")
+
+
+@dataclass(frozen=True)
+class SystemLine(Line):
+    """One system; of :class:`OfSystem`."""
+
+    system: str = col(lambda own: str(own.stored["system"]), "its name")
+    certified: bool = col(
+        lambda own: bool((own.rows["withheld"] == np.asarray(None)).any()), "whether its answers carry radii"
+    )
+    families: tuple[FamilyLine, ...] = col(lambda own: own.families, "a line each")
+    mean: Scores = col(lambda own: own.mean, "over families", "share")
+    worst: Scores = col(lambda own: _over([line.scores for line in own.families], np.min), "over families", "share")
+    interval: tuple[float, float] = col(
+        lambda own: wilson(own.mean.recall, sum(line.queries for line in own.families)),
+        "95 % Wilson interval of the mean recall, queries taken as independent",
+        "share",
+    )
+    worst_families: tuple[str, str] = col(OfSystem.worst, "lowest by recall, and by certified recall at the ε near 1")
+    negatives: NegativeLine | None = col(OfSystem.of_negatives, "None without any, or without verdicts")
+    stored: Mapping[str, Any] = col(lambda own: own.stored, "its index: items, rows, bytes per item, thresholds")
+    seconds: float = col(lambda own: float(np.median(own.rows["seconds"])), "median per query", "s")
+    checked: int = col(lambda own: len(own.checked), "answers recomputed by brute force")
+    refuted: int = col(lambda own: len(own.checked) - int(own.checked.sum()), "those whose claims were larger")
 
 
 @dataclass(frozen=True)
@@ -123,105 +223,14 @@ class CopySummary:
 
 def summarise(records: Records) -> CopySummary:
     """Compute every number of a benchmark from its records."""
-    plan = records.facts["plan"]
+    plan, rows = records.facts["plan"], Rows.of(records.table)
     epsilons = tuple(float(e) for e in plan["epsilons"])
-    models = np.asarray(records.table["system"].to_pylist())
-    systems = [
-        _system(records.table.filter(pa.array(models == stored["system"])), stored, epsilons)
+    systems = tuple(
+        SystemLine.of(OfSystem(rows.where(rows["system"] == stored["system"]), stored, epsilons))
         for stored in records.facts["systems"]
-    ]
-    run = records.table["run"][0].as_py()
-    return CopySummary(run, plan, epsilons, tuple(systems), records.facts["skipped"], records.facts["negatives"])
-
-
-def _system(table: pa.Table, stored: Mapping[str, Any], epsilons: Sequence[float]) -> SystemLine:
-    family = np.asarray(table["edit"].to_pylist())
-    rows = _Rows.of(table)
-    names = list(dict.fromkeys(f for f in family.tolist() if f != NEGATIVE))
-    negative = family == NEGATIVE
-    lines = tuple(_family(rows, f, family == f, negative, epsilons) for f in names)
-    mean = _over([line.scores for line in lines], np.mean)
-    near = min(range(len(epsilons)), key=lambda place: abs(math.log(epsilons[place])))
-    checked = [value for value in table["checked"].to_pylist() if value is not None]
-    return SystemLine(
-        system=str(stored["system"]),
-        certified=any(value is None for value in table["withheld"].to_pylist()),
-        families=lines,
-        mean=mean,
-        worst=_over([line.scores for line in lines], np.min),
-        interval=wilson(mean.recall, sum(line.queries for line in lines)),
-        worst_families=(
-            min(lines, key=lambda line: line.scores.recall).family,
-            min(lines, key=lambda line: line.scores.certified[near]).family,
-        ),
-        negatives=_negatives(rows, negative, epsilons) if negative.any() else None,
-        stored=stored,
-        seconds=float(np.median(_floats(table, "seconds"))),
-        checked=len(checked),
-        refuted=len(checked) - sum(checked),
     )
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The columns that the numbers need; radii are −1 where there is none."""
-
-    found: Bools
-    geometric: Bools
-    accepted: Bools | None
-    confidence: Floats
-    top1: Floats
-    verdict: Floats
-
-    @staticmethod
-    def of(table: pa.Table) -> _Rows:
-        accepted = table["accepted"].to_pylist()
-        return _Rows(
-            found=np.asarray([rank == 1 for rank in table["rank"].to_pylist()], dtype=np.bool_),
-            geometric=np.asarray(table["geometric"].to_pylist(), dtype=np.bool_),
-            accepted=None if None in accepted else np.asarray(accepted, dtype=np.bool_),
-            confidence=_floats(table, "confidence", absent=-math.inf),
-            top1=_floats(table, "rmse_top1", absent=-1.0),
-            verdict=_floats(table, "rmse_verdict", absent=-1.0),
-        )
-
-
-def _floats(table: pa.Table, name: str, *, absent: float = math.nan) -> Floats:
-    return np.asarray([absent if value is None else value for value in table[name].to_pylist()], dtype=np.float64)
-
-
-def _family(rows: _Rows, name: str, mine: Bools, negative: Bools, epsilons: Sequence[float]) -> FamilyLine:
-    found = rows.found[mine]
-    copies = None if rows.accepted is None else found & rows.accepted[mine]
-    proved = [float((copies & (rows.verdict[mine] >= e)).mean()) for e in epsilons] if copies is not None else None
-    uap = None
-    if negative.any():
-        confidence = np.concatenate([rows.confidence[mine], rows.confidence[negative]])
-        uap = average_precision(
-            np.concatenate([found, np.zeros(int(negative.sum()), dtype=np.bool_)]), confidence, len(found)
-        )
-    scores = Scores(
-        recall=float(found.mean()),
-        certified=tuple(float((found & (rows.top1[mine] >= e)).mean()) for e in epsilons),
-        uap=uap,
-        verdict=None if copies is None else float(copies.mean()),
-        verdict_certified=None if proved is None else tuple(proved),
-    )
-    return FamilyLine(name, bool(rows.geometric[mine][0]), len(found), scores)
-
-
-def _negatives(rows: _Rows, negative: Bools, epsilons: Sequence[float]) -> NegativeLine | None:
-    if rows.accepted is None:
-        return None
-    accepted, count = rows.accepted[negative], int(negative.sum())
-    matches = int(accepted.sum())
-    return NegativeLine(
-        queries=count,
-        false_matches=matches,
-        interval=wilson(matches / count, count),
-        rejected=1.0 - matches / count,
-        certified=tuple(float((~accepted & (rows.verdict[negative] >= e)).mean()) for e in epsilons),
-    )
+    run = str(rows.first("run"))
+    return CopySummary(run, plan, epsilons, systems, records.facts["skipped"], records.facts["negatives"])
 
 
 def _over(lines: Sequence[Scores], reduce: Any) -> Scores:

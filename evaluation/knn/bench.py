@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import torch
 
-from ...attacks.harness import Effort, Outcome, Subject, run_attack
+from ...attacks.harness import Effort, Outcome, Subject
 from ...attacks.media import Bytes, Pixels
 from ...attacks.registry import ATTACKS
 from ...core.files import digest_json
+from ...core.progress import Progress, begin
 from ...datasets.labelled import LabelledImage, LabelledSet
 from ...datasets.rows import RejectedRow
 from ...embedding.contract import Embedder
@@ -25,25 +23,16 @@ from ...embedding.registry import load_embedder
 from ...images.policy import DecodePolicy
 from ...retrieval.channel import QueryEmbedding
 from ...retrieval.probe import bounds_of
+from ..shared.attacking import attacked, seed_of, sizes_of
 from ..shared.provenance import describe_run
 from ..shared.run_folder import RunFolder, open_run
 from .gallery import LabelledGallery, embed_gallery, open_labelled
 from .label_retrieval import NOTHING, retrieve
 from .plan import ATTACK, Budget, KnnPlan
 from .records import FORMAT
-from .rows import SIZES, Attacked, KnnRow, records_of, rows_of
+from .rows import Attacked, KnnRow, records_of, rows_of
 from .search import Neighbours, neighbours, vote_radius
 from .target import VoteTarget
-
-
-class Phases(Protocol):
-    """What a benchmark tells about how far it is."""
-
-    def phase(self, title: str, total: int) -> None:
-        """A new stretch of work begins."""
-
-    def advance(self, count: int = 1) -> None:
-        """So many more are finished."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +61,7 @@ class KnnResult:
     seconds: dict[str, float]
 
 
-def run_knn(plan: KnnPlan, progress: Phases) -> KnnResult:
+def run_knn(plan: KnnPlan, progress: Progress) -> KnnResult:
     """Embed the gallery, ask the queries, certify, and attack where asked to; or what is left of that.
 
     Raises:
@@ -85,7 +74,7 @@ def run_knn(plan: KnnPlan, progress: Phases) -> KnnResult:
     place = open_run(FORMAT, plan=plan.as_json(), command=plan.command, out=None, home=plan.out, resume=plan.resume)
     embedder = load_embedder(plan.model)
     began = time.perf_counter()
-    progress.phase("gallery", len(stored.rows))
+    begin(progress, "gallery", len(stored.rows))
     gallery = embed_gallery(embedder, stored, side=plan.side, workers=plan.workers, advance=progress.advance)
     embedded = time.perf_counter()
     place.begin({"model": _describe(embedder, gallery), "queries": digest_json([row.name for row in asking.rows])})
@@ -145,14 +134,13 @@ def _ask(
     place: RunFolder,
     embedder: Embedder,
     seconds: float,
-    progress: Phases,
+    progress: Progress,
 ) -> None:
     """Ask the queries that no part holds, a part for each batch, and write the records."""
     described = {"model": embedder.name, "model_digest": embedder.digest, "snapshot": ""}
     described["policy_digest"] = DecodePolicy().digest
     told = describe_run(described, run=place.run, command=place.command, seed=plan.seed).columns()
-    progress.phase("queries", len(asking.rows))
-    progress.advance(min(place.done * plan.batch, len(asking.rows)))
+    begin(progress, "queries", len(asking.rows), min(place.done * plan.batch, len(asking.rows)))
     for start in range(place.done * plan.batch, len(asking.rows), plan.batch):
         began = time.perf_counter()
         names = {row.name for row in asking.rows[start : start + plan.batch]}
@@ -198,17 +186,17 @@ def _look(gallery: LabelledGallery, pixels: Pixels) -> tuple[QueryEmbedding, Nei
     return embedded, None if refused else neighbours(gallery, embedded.z)
 
 
-def _finish(plan: KnnPlan, gallery: LabelledGallery, queries: Sequence[_Query], progress: Phases) -> list[KnnRow]:
+def _finish(plan: KnnPlan, gallery: LabelledGallery, queries: Sequence[_Query], progress: Progress) -> list[KnnRow]:
     """The rows of some queries in order, attacked in batches of one shape where the plan asks for it."""
-    attacked: dict[str, tuple[Attacked, ...]] = {}
+    tried: dict[str, tuple[Attacked, ...]] = {}
     shapes: dict[tuple[int, ...], list[_Query]] = defaultdict(list)
     for query in queries:
         if plan.attack and query.row.correct:
             shapes[query.pixels.shape].append(query)
     for group in shapes.values():
-        attacked |= _attack(plan, gallery, group)
+        tried |= _attack(plan, gallery, group)
     progress.advance(len(queries))
-    return [replace(query.row, attacked=attacked.get(query.row.name, ())) for query in queries]
+    return [replace(query.row, attacked=tried.get(query.row.name, ())) for query in queries]
 
 
 @dataclass(frozen=True)
@@ -249,28 +237,18 @@ def _attempt(
         Subject(
             pixels=query.pixels,
             eps=budget.l2(query.pixels.size, inside=True),
-            seed=int(digest_json(["knn", plan.seed, query.row.name, str(budget)])[:8], 16),
+            seed=seed_of("knn", plan.seed, query.row.name, str(budget), digits=8),
             stem=f"{place:04d}",
         )
         for place, query in enumerate(queries)
     ]
-    with _folder() as folder:
-        return run_attack(
-            ATTACKS[ATTACK],
-            VoteTarget(gallery, labels, plan.k),
-            subjects,
-            lambda images: [_verdict(plan, gallery, image) for image in images],
-            effort=Effort(steps=plan.steps, restarts=plan.restarts),
-            folder=folder,
-            policy=DecodePolicy(),
-            dtype=torch.float32,
-        )
+    effort, target = Effort(steps=plan.steps, restarts=plan.restarts), VoteTarget(gallery, labels, plan.k)
 
+    def judge(images: Sequence[Pixels]) -> list[_Verdict]:
+        return [_verdict(plan, gallery, image) for image in images]
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="retr-knn-") as folder:
-        yield Path(folder)
+    with attacked(ATTACKS[ATTACK], target, subjects, judge, effort=effort, policy=DecodePolicy()) as (outcomes, _):
+        return outcomes
 
 
 def _verdict(plan: KnnPlan, gallery: LabelledGallery, image: Pixels) -> _Verdict:
@@ -285,8 +263,9 @@ def _judged(row: KnnRow, budget: Budget, outcome: Outcome[_Verdict]) -> Attacked
     """What the saved images did, each held against the certificates that cover its measured norm."""
     wins = [trial.distance.l2 for trial in outcome.trials if trial.verdict.predicted != row.predicted]
     names = [name for trial in outcome.trials for name in _alarms(row, trial.verdict, trial.distance.l2)]
-    measured = {name: getattr(outcome.trials[0].distance, name) for name in SIZES}
-    measured |= {name: getattr(outcome, name) for name in ("seconds", "forwards", "gradients")}
+    measured = sizes_of(outcome.trials[0].distance) | {
+        name: getattr(outcome, name) for name in ("seconds", "forwards", "gradients")
+    }
     return Attacked(budget, bool(wins), min(wins, default=None), tuple(dict.fromkeys(names)), measured)
 
 

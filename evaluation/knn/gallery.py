@@ -22,8 +22,9 @@ from ...images.edits import Pixels
 from ...images.policy import DecodePolicy
 from ...images.resize import resize_operator
 from ...indexer.embed import FLAT, forward
+from ...indexer.row_lengths import check_rows
 from ...indexer.vectors import Float32, RowStore
-from ...retrieval.channel import Channel, Float64, check_rows
+from ...retrieval.channel import Channel, Float64
 
 _BATCH = 32
 _T = TypeVar("_T")

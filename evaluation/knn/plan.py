@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ...core.errors import UsageError
 from ...core.rounded import budget_text
 from ...core.units import to_l2
 from ...datasets.labelled import LabelledSet, load_labelled, same_labels, split_labelled
+from ..shared.plans import check_counts, check_sizes, plain
 
 BudgetUnit = Literal["rmse", "l2"]
 
@@ -91,26 +90,14 @@ class KnnPlan:
     command: str = ""
 
     def __post_init__(self) -> None:
-        counts = {
-            "k": self.k,
-            "batch": self.batch,
-            "workers": self.workers,
-            "limit": 1 if self.limit is None else self.limit,
-        }
-        counts |= {"steps": self.steps, "restarts": self.restarts}
-        for name, value in counts.items():
-            if value < 1:
-                raise UsageError(f"{name} must be at least 1, got {value}")
+        check_counts(k=self.k, batch=self.batch, workers=self.workers, limit=self.limit)
+        check_counts(steps=self.steps, restarts=self.restarts)
         for name, levels in (("rmse", self.rmse), ("l2", self.l2)):
-            if not all(math.isfinite(level) and level > 0 for level in levels):
-                raise UsageError(f"{name} takes finite sizes above 0, got {', '.join(f'{x:g}' for x in levels)}")
+            check_sizes(name, tuple(dict.fromkeys(levels)), some=False)
 
     def as_json(self) -> dict[str, Any]:
         """All that the records depend on, in plain values."""
-        left_out = ("out", "resume", "command", "workers")
-        values = {name: value for name, value in asdict(self).items() if name not in left_out}
-        places = {"gallery": str(self.gallery), "queries": None if self.queries is None else str(self.queries)}
-        return {**values, **places}
+        return plain(self, "out", "resume", "command", "workers")
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

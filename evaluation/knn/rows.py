@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..shared.attacking import SIZES
 from ..shared.records import CLEAN, NO_ATTACK, Row
 from .label_retrieval import Retrieved
 from .plan import ATTACK, Budget, KnnPlan
 
-SIZES = ("l2", "linf", "rmse", "psnr", "changed_001", "changed_01", "changed_03")
 MEASURED = (*SIZES, "seconds", "forwards", "gradients")
 
 

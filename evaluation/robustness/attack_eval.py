@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.files import digest_json
+from ...core.progress import Progress, Silent
 from ...retrieval.engine import Engine
 from ..shared.attacking import worker_threads
 from ..shared.run_folder import RunFolder
 from ..systems.index_system import Entrant
 from ..systems.lineup import Lineup, check_lineup, lone
-from .audit_run import OUT_OF_TIME, AuditRun, Progress, open_folder
+from .audit_run import OUT_OF_TIME, AuditRun, open_folder
 from .cases import Skipped, Source, find_sources
 from .plan import AuditPlan
 from .records import FORMAT
 from .summary import Summary, summarise
 
-__all__ = ["OUT_OF_TIME", "AuditResult", "Progress", "run_attack_eval"]
+__all__ = ["OUT_OF_TIME", "AuditResult", "run_attack_eval"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class AuditResult:
         folder: where the records are, and what the paths of images in them are relative to.
         records: the Parquet file.
         summary: computed from the records alone.
-        skipped: reason → how many inputs were left out.
+        skipped: reason → how many inputs, or systems that cannot be had here, were left out.
         skipped_paths: each of them with its reason.
         seconds: wall time, of all sittings.
     """
@@ -51,7 +52,7 @@ def run_attack_eval(
     *,
     lineup: Lineup | None = None,
     place: RunFolder | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> AuditResult:
     """Run an audit, or what is left of it.
 
@@ -64,7 +65,7 @@ def run_attack_eval(
         plan: what to do.
         lineup: the systems to attack; None for this index alone.
         place: the audit's folder; None to open the one that the plan names.
-        progress: called after every batch of attacks.
+        progress: told of every batch of attacks.
 
     Raises:
         UsageError: there is nothing to audit, or the plan asks for what a system cannot give.
@@ -78,7 +79,8 @@ def run_attack_eval(
     place.begin({"systems": [_facts(entrant) for entrant in lineup.all], "queries": _digest(sources)})
     if not place.finished:
         with worker_threads() as pool:
-            AuditRun(engine, plan, lineup, place, progress=progress).run(sources, tuple(skipped.paths), pool)
+            sitting = AuditRun(engine, plan, lineup, place, progress=progress or Silent())
+            sitting.run(sources, (*lineup.left_out, *skipped.paths), pool)
     records = FORMAT.read(place.records)
     left_out = tuple((path, reason) for path, reason in records.facts["skipped"])
     reasons = dict(Counter(reason for _, reason in left_out))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from ...attacks.media import as_pixels
 from ...core.errors import UsageError
+from ...core.progress import Progress, say, with_alarms
+from ...core.rounded import budget_text
 from ...retrieval.answer import Answer
 from ...retrieval.engine import Engine
 from ..shared.attacking import by_shape
@@ -46,23 +48,6 @@ _ANSWERED_AT_ONCE = 4
 
 _SEEN = ("image", "clean_image", "medium", "l2", "rmse", "goal", "attack", "clean_first", "success", "system", "source")
 _SEEN_TOO = ("best_loss", "sees")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an audit is, in attacks on single images.
-
-    Attributes:
-        done: attacks finished, or known not to be needed.
-        total: all of them.
-        doing: what runs now, in a few words.
-        alarms: soundness alarms so far.
-    """
-
-    done: int
-    total: int
-    doing: str
-    alarms: int
 
 
 Skips = tuple[tuple[str, str], ...]
@@ -122,7 +107,7 @@ class AuditRun:
         lineup: Lineup,
         place: RunFolder,
         *,
-        progress: Callable[[Progress], None],
+        progress: Progress,
     ) -> None:
         self._engine, self._plan, self._lineup, self._place = engine, plan, lineup, place
         systems = [entrant.system for entrant in lineup.all]
@@ -136,7 +121,6 @@ class AuditRun:
         self._reached = reached(place)
         self._began = time.perf_counter() - self._reached.seconds
         self._progress = progress
-        self._total = 0
         self._longest = 0.0  # chunk so far, in seconds
 
     def run(self, sources: Sequence[Source], left_out: Skips, pool: Executor) -> None:
@@ -150,7 +134,8 @@ class AuditRun:
         Raises:
             UsageError: nothing could be audited.
         """
-        self._total = len(sources) * len(self._plan.chosen_edits) * self._per_case
+        total = len(sources) * len(self._plan.chosen_edits) * self._per_case
+        self._progress.start(total, self._reached.done)
         self._take_up()
         for cases, last, skipped in self._chunks(sources):
             began = time.perf_counter()
@@ -259,13 +244,14 @@ class AuditRun:
     def _doing(self, same: Sequence[Task], entrant: Entrant, *, transfer: bool) -> str:
         alone = len(self._lineup.all) == 1
         where = "" if alone else f" {'from' if transfer else 'on'} {entrant.system.name}"
-        levels = ", ".join(dict.fromkeys(f"{task.level:g}" for task in same))
+        levels = ", ".join(dict.fromkeys(budget_text(task.level) for task in same))
         return f"{same[0].attack.name} at {levels} {self._plan.level_unit}{where}"
 
     def _advance(self, count: int, doing: str, alarms: int = 0) -> None:
         done, found = self._reached.done + count, self._reached.alarms + alarms
         self._reached = replace(self._reached, done=done, alarms=found)
-        self._progress(Progress(done, self._total, doing, found))
+        say(self._progress, with_alarms(doing, found))
+        self._progress.advance(count)
 
 
 def _without(table: pa.Table, shown: set[str]) -> pa.Table:

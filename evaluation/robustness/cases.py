@@ -11,11 +11,11 @@ import numpy as np
 
 from ...attacks.media import Bytes
 from ...core.errors import ImageRejected, UsageError
-from ...core.files import digest_json
 from ...images.decode import DecodedImage, load
 from ...images.edits import EDITS
 from ...indexer.sources import text_to_path
 from ...retrieval.engine import Engine
+from ..shared.attacking import seed_of
 from ..shared.truth import Groups, truth_from_csv, truth_from_stems
 from .plan import AuditPlan
 
@@ -104,7 +104,7 @@ def iter_cases(engine: Engine, plan: AuditPlan, source: Source, skipped: Skipped
 
 def case_seed(seed: int, path: str, edit: str) -> int:
     """A seed per case, the same whatever else is audited."""
-    return int(digest_json([seed, path, edit])[:15], 16)
+    return seed_of(seed, path, edit)
 
 
 def _given_queries(engine: Engine, plan: AuditPlan, skipped: Skipped) -> list[Source]:

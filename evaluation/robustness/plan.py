@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...attacks.harness import Effort
 from ...attacks.registry import find_attack
 from ...core.errors import UsageError
 from ...core.units import Unit, to_l2
 from ...images.edits import EDITS
+from ..shared.plans import Keep, check_counts, check_keep, check_sizes, plain
 from ..systems.retrieval_losses import GOALS, Goal
-
-Keep = Literal["none", "alarms", "all"]
 
 NO_EDIT = "identity"
 DEFAULT_EDITS = ("jpeg", "brightness", "text", "crop")
@@ -119,27 +117,15 @@ class AuditPlan:
 
     def as_json(self) -> dict[str, Any]:
         """All that a query's records depend on, in plain values: what a resumed run must agree in."""
-        values = asdict(self)
-        for name in ("out", "seconds", "command", "resume"):
-            del values[name]
-        return {**values, "truth": None if self.truth is None else str(self.truth), "edits": self.chosen_edits}
+        return {**plain(self, "out", "seconds", "command", "resume"), "edits": self.chosen_edits}
 
 
 def _check_amounts(plan: AuditPlan) -> None:
-    levels = plan.levels
-    if not levels or not all(math.isfinite(level) and level > 0 for level in levels):
-        raise UsageError(f"budgets must be numbers above 0, got {', '.join(map(str, levels)) or 'none'}")
-    if len(set(levels)) != len(levels):
-        raise UsageError("a budget is given twice")
-    if plan.sample is not None and plan.sample < 1:
-        raise UsageError(f"sample must be at least 1, got {plan.sample}")
+    check_sizes("budgets", plan.levels)
+    check_counts(sample=plan.sample, batch_size=plan.batch_size)
+    check_counts(0, seed=plan.seed, gallery=plan.gallery)
     if plan.seconds is not None and not plan.seconds > 0:
         raise UsageError(f"a time limit must be above 0 seconds, got {plan.seconds}")
-    if plan.seed < 0 or plan.batch_size < 1 or plan.gallery < 0:
-        raise UsageError(
-            "the seed must be ≥ 0, the batch size ≥ 1 and the gallery ≥ 0, "
-            f"got {plan.seed}, {plan.batch_size} and {plan.gallery}"
-        )
     _ = plan.effort  # checks itself
 
 
@@ -154,7 +140,6 @@ def _check_names(plan: AuditPlan) -> None:
     for goal in plan.goals:
         if goal not in GOALS:
             raise UsageError(f"no goal is called {goal!r}; choose from {', '.join(GOALS)}")
-    if plan.keep not in ("none", "alarms", "all"):
-        raise UsageError(f"keep takes none, alarms or all, got {plan.keep!r}")
+    check_keep(plan.keep)
     if plan.truth is not None and plan.self_edits:
         raise UsageError("truth speaks of query files, and none are given")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ...attacks.registry import ATTACKS
 from ...core.errors import UsageError
 from ...images.edits import EDITS
+from ..shared.plans import said, with_preset
 from ..systems.retrieval_losses import GOALS, TOP
 from .plan import DEFAULT_SECONDS, AuditPlan
 
@@ -53,9 +54,8 @@ def plan_of(preset: Preset, given: Mapping[str, Any], *, items: int) -> AuditPla
     Raises:
         UsageError: as the plan's own checks.
     """
-    said = {name: value for name, value in given.items() if value not in (None, ())}
-    fields = {**PRESETS[preset], **said}
-    if preset == "usual" and "seconds" not in fields and not {"queries", "sample"} & said.keys():
+    fields, asked = with_preset(PRESETS, preset, given), said(given)
+    if preset == "usual" and "seconds" not in fields and not {"queries", "sample"} & asked.keys():
         fields["seconds"] = DEFAULT_SECONDS
     fields["seconds"] = fields.get("seconds") or None  # 0: no limit
     if fields.get("sample") == 0:
@@ -64,7 +64,7 @@ def plan_of(preset: Preset, given: Mapping[str, Any], *, items: int) -> AuditPla
     for name, every in (("edits", tuple(EDITS)), ("attacks", tuple(ATTACKS)), ("goals", goals)):
         if ALL in fields.get(name, ()):
             fields[name] = every
-    if preset != "usual" and "edits" not in said and fields.get("queries"):
+    if preset != "usual" and "edits" not in asked and fields.get("queries"):
         del fields["edits"]  # queries of one's own are taken as they are
     return AuditPlan(**fields)
 

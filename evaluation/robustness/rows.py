@@ -6,17 +6,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from ...attacks.harness import Effort, Outcome, Trial
-from ...attacks.media import Medium, as_pixels
+from ...attacks.media import as_pixels
 from ...core.files import sha256_bytes
 from ...core.units import Radius
 from ...retrieval.answer import Answer
 from ...retrieval.channel import QueryEmbedding
+from ..shared.attacking import sizes_of
 from ..shared.embedding_shift import Shift, shift_of
 from ..shared.provenance import Provenance
+from ..shared.records import NO_ATTACK
 from ..shared.truth import Groups
 from ..systems.index_system import Entrant, embed
 from ..systems.retrieval_losses import TOP, Goal
@@ -105,13 +106,7 @@ class Recorder:
             **self._query(prepared),
             **_run(run),
             "medium": trial.medium,
-            "l2": distance.l2,
-            "linf": distance.linf,
-            "rmse": distance.rmse,
-            "psnr": distance.psnr,
-            "changed_001": distance.changed_001,
-            "changed_01": distance.changed_01,
-            "changed_03": distance.changed_03,
+            **sizes_of(distance),
             "at_edge": distance.at_edge,
             **_attacked(prepared, answer),
             **_moved(shift),
@@ -189,17 +184,12 @@ def _moved(shift: Shift | None) -> dict[str, float | None]:
 
 
 def _no_attack() -> dict[str, Any]:
-    medium: Medium = "float"
-    amounts = ("budget", "eps", "l2", "linf", "rmse", "changed_001", "changed_01", "changed_03", "at_edge")
-    numbers = dict.fromkeys(amounts, 0.0)
-    counts = dict.fromkeys(("steps", "restarts", "forwards", "gradients"), 0)
-    flags = dict.fromkeys(
-        ("minimal", "within_top1", "within_top10", "within_verdict", "claimed", "success", "alarm"), False
-    )
-    words = {"goal": "clean", "attack": "clean", "sees": "none", "norm": "none", "unit": "l2", "medium": medium}
-    losses = ("first_loss", "best_loss", "zero_gradients", "restart", "weak", "embedding_shift", "embedding_limit")
-    absent = dict.fromkeys((*losses, "psnr", "source", "alarm_kind", "image", "clean_image"), None)
-    return {**numbers, **counts, **flags, **words, **absent}
+    """What a query as it is has in the columns of attacks."""
+    numbers = dict.fromkeys(("budget", "at_edge"), 0.0)
+    flags = dict.fromkeys(("minimal", "within_top1", "within_top10", "within_verdict", "claimed", "success"), False)
+    losses = ("first_loss", "best_loss", "zero_gradients", "restart", "embedding_shift", "embedding_limit")
+    absent = dict.fromkeys((*losses, "alarm_kind", "clean_image"), None)
+    return {**NO_ATTACK, **numbers, **flags, **absent, "restarts": 0, "sees": "none", "unit": "l2"}
 
 
 def _finite(value: float) -> float | None:
@@ -213,8 +203,3 @@ def _first_id(answer: Answer) -> str | None:
 
 def _l2(radius: Radius | None) -> float | None:
     return None if radius is None else radius.l2
-
-
-def relative_to(path: Path, folder: Path) -> str:
-    """A path inside a folder as it is written in records."""
-    return path.relative_to(folder).as_posix()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...attacks.registry import ATTACKS, Attack
+from ...core.rounded import budget_text
 from ..systems.index_system import EngineSystem, System
 from ..systems.retrieval_losses import Goal
 from .plan import AuditPlan
@@ -24,7 +25,7 @@ class Task:
     level: float
 
     def __str__(self) -> str:
-        return f"{self.attack.name} at {self.level:g}"
+        return f"{self.attack.name} at {budget_text(self.level)}"
 
 
 def tasks(plan: AuditPlan, system: System) -> tuple[Task, ...]:

@@ -7,32 +7,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.statistics import Quantiles, quantiles_of
+from ...core.statistics import Quantiles
+from ..shared.embedding_shift import shift_quantiles, used_quantiles
+from ..shared.lines import Line, col, word
 from .columns import Columns
 
 
 @dataclass(frozen=True)
-class ShiftLine:
-    """Attacks on the embedding of one system at one budget, by the float images.
+class ShiftLine(Line):
+    """Attacks on the embedding of one system at one budget, by the float images; of these."""
 
-    Attributes:
-        shift: quantiles of ‖f(x+δ) − f(x)‖.
-        used: quantiles of the share of L·‖δ‖ that this is; None without a proved L. Above 1 it would be an alarm.
-    """
-
-    system: str
-    budget: float
-    unit: str
-    shift: Quantiles
-    used: Quantiles | None
+    system: str = word("system", "its name")
+    budget: float = col(lambda rows: float(rows.first("budget")), "as asked for, in unit")
+    unit: str = word("unit", "rmse, l2, psnr or radius")
+    shift: Quantiles = col(lambda rows: shift_quantiles(rows["embedding_shift"]), "quantiles of ‖f(x+δ) − f(x)‖")
+    used: Quantiles | None = col(
+        lambda rows: used_quantiles(rows["embedding_shift"], rows["embedding_limit"]),
+        "quantiles of the share of L·‖δ‖ that this is; None without a proved L. Above 1 it would be an alarm",
+        "share",
+        "up",
+    )
 
 
 def shift_lines(table: Columns) -> Iterator[ShiftLine]:
     """One line per system and budget at which an embedding was attacked."""
     moved = table.where((table["goal"] == "embedding") & (table["medium"] == "float"))
     for group in moved.where(~np.isnan(moved["embedding_shift"])).groups("system", "budget"):
-        shift = quantiles_of(group["embedding_shift"])
-        assert shift is not None, "groups are not empty"
-        limited = group.where(group["embedding_limit"] > 0)
-        used = quantiles_of(limited["embedding_shift"] / limited["embedding_limit"])
-        yield ShiftLine(str(group.first("system")), float(group.first("budget")), group.first("unit"), shift, used)
+        yield ShiftLine.of(group)

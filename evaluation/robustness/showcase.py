@@ -11,9 +11,10 @@ from typing import Any
 
 from PIL import Image
 
-from ..shared.attacking import keep
+from ...core.rounded import budget_text
+from ..shared.attacking import is_kept, keep
+from ..shared.plans import Keep
 from .cases import Case
-from .plan import Keep
 
 IMAGES = "images"
 """Folder of what ``--keep`` asks for."""
@@ -55,7 +56,7 @@ def keep_shots(shots: Sequence[Shot], folder: Path, work: Path, *, kept: Keep, g
     left: list[Shot] = []
     for _, group in groupby(shots, key=_attack_of):
         same = list(group)
-        if kept == "all" or (kept == "alarms" and any(shot.record["alarm"] for shot in same)):
+        if is_kept(kept, alarm=any(shot.record["alarm"] for shot in same)):
             for shot in same:
                 _save(shot, folder, IMAGES, work)
         else:
@@ -77,7 +78,7 @@ def _save(shot: Shot, folder: Path, place: str, work: Path) -> None:
     record, stem = shot.record, shot.case.stem
     (folder / place).mkdir(exist_ok=True)
     made_on = [word(shot.attacked)] if record["source"] is None else [word(shot.attacked), "on", word(record["system"])]
-    words = [stem, *made_on, record["goal"], record["attack"], f"{record['budget']:g}", record["unit"]]
+    words = [stem, *made_on, record["goal"], record["attack"], budget_text(record["budget"]), record["unit"]]
     keep(shot.file, folder / place / f"{'-'.join(words)}{shot.file.suffix}", work)
     record["image"] = f"{place}/{'-'.join(words)}{shot.file.suffix}"
     query = folder / place / f"{stem}-clean.png"

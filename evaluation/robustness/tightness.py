@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ...core.statistics import Quantiles, quantiles_of
+from ..shared.lines import Line, col
 from .columns import Bools, Columns, Floats
 
 Promise = Literal["top1", "verdict"]
@@ -20,40 +21,20 @@ BOXED = 0.01
 
 
 @dataclass(frozen=True)
-class TightnessLine:
-    """Certified radius ÷ smallest change that broke the answer, query by query. From 1 on it would be an alarm.
-
-    Attributes:
-        promise: which certificate.
-        queries: queries with a radius above 0 that were attacked.
-        ratios: over those of them where some attack broke the answer; None if none did. For the others the ratio is
-            not known, only that this audit found nothing.
-        free: the ratios of queries whose smallest breaking image has at most ``BOXED`` of its values at 0 or 1: only
-            the map from pixels to embeddings can hold the attack back.
-        boxed: those of the others: the attack wanted to leave [0, 1] there, perhaps, and had to go farther elsewhere.
-        finders: attack → on how many queries its image was the smallest, most often first.
-    """
-
-    system: str
-    promise: Promise
-    queries: int
-    ratios: Quantiles | None
-    free: Quantiles | None
-    boxed: Quantiles | None
-    finders: dict[str, int]
-
-
-@dataclass(frozen=True)
 class Broken:
     """Queries with a certificate that were attacked, and the smallest change found that breaks the answer of each.
 
     Attributes:
+        system: its name.
+        promise: which certificate.
         radius: (n,) certified l2 radius, > 0.
         smallest: (n,) l2 norm of that change; inf where none was found.
         finder: (n,) the attack that found it; None where none was found.
         at_edge: (n,) share of its values that are 0 or 1; 0 where none was found.
     """
 
+    system: str
+    promise: Promise
     radius: Floats
     smallest: Floats
     finder: np.ndarray
@@ -71,23 +52,41 @@ class Broken:
         return self.at_edge[np.isfinite(self.smallest)] > BOXED
 
 
+def _finders(broken: Broken) -> dict[str, int]:
+    return dict(Counter(str(name) for name in broken.finder if name is not None).most_common())
+
+
+@dataclass(frozen=True)
+class TightnessLine(Line):
+    """Certified radius ÷ smallest change that broke the answer, query by query; of :class:`Broken`.
+
+    From 1 on it would be an alarm. For queries where no attack broke the answer the ratio is not known, only that this
+    audit found nothing. At the pixel box the attack wanted to leave [0, 1], perhaps, and had to go farther elsewhere;
+    away from it only the map from pixels to embeddings can hold the attack back.
+    """
+
+    system: str = col(lambda broken: broken.system, "its name")
+    promise: Promise = col(lambda broken: broken.promise, "which certificate")
+    queries: int = col(lambda broken: len(broken.radius), "those with a radius above 0 that were attacked")
+    ratios: Quantiles | None = col(
+        lambda broken: quantiles_of(broken.ratios), "where some attack broke the answer", "share", "down"
+    )
+    free: Quantiles | None = col(
+        lambda broken: quantiles_of(broken.ratios[~broken.boxed]),
+        "those whose smallest breaking image has at most ``BOXED`` of its values at 0 or 1",
+        "share",
+        "down",
+    )
+    boxed: Quantiles | None = col(
+        lambda broken: quantiles_of(broken.ratios[broken.boxed]), "the others", "share", "down"
+    )
+    finders: dict[str, int] = col(_finders, "attack → on how many its image was the smallest, most often first")
+
+
 def tightness_lines(table: Columns) -> Iterator[TightnessLine]:
     """One line per system and certificate that was attacked."""
-    for system in table.groups("system"):
-        for promise in PROMISES:
-            broken = broken_promises(system, promise)
-            if len(broken.radius):
-                finders = Counter(str(name) for name in broken.finder if name is not None)
-                ratios, boxed = broken.ratios, broken.boxed
-                yield TightnessLine(
-                    system=str(system.first("system")),
-                    promise=promise,
-                    queries=len(broken.radius),
-                    ratios=quantiles_of(ratios),
-                    free=quantiles_of(ratios[~boxed]),
-                    boxed=quantiles_of(ratios[boxed]),
-                    finders=dict(finders.most_common()),
-                )
+    found = (broken_promises(system, promise) for system in table.groups("system") for promise in PROMISES)
+    return (TightnessLine.of(broken) for broken in found if len(broken.radius))
 
 
 def broken_promises(system: Columns, promise: Promise) -> Broken:
@@ -105,7 +104,8 @@ def broken_promises(system: Columns, promise: Promise) -> Broken:
     place = first[np.searchsorted(cases, clean["case"][hit])]
     smallest[hit], finder[hit] = wins["l2"][place], wins["attack"][place]
     at_edge[hit] = wins["at_edge"][place]
-    return Broken(clean.radius(f"radius_{promise}"), smallest, finder, at_edge)
+    name = str(system.first("system"))
+    return Broken(name, promise, clean.radius(f"radius_{promise}"), smallest, finder, at_edge)
 
 
 def _breaks(trials: Columns, promise: Promise) -> Bools:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-import torch
-
-from ...attacks.harness import Effort, Outcome, Subject, run_attack
+from ...attacks.harness import Effort, Outcome, Subject
 from ...attacks.media import Medium, Pixels
 from ...attacks.registry import Attack
 from ...attacks.target import Sees, Target
 from ...images.policy import DecodePolicy
+from ..shared.attacking import attacked
 from ..systems.index_system import EngineSystem, System, embed
 from ..systems.retrieval_losses import TOP, Goal
 from ..systems.retrieval_target import Aim, ManyGoals, RetrievalTarget
@@ -88,17 +87,15 @@ class Trials:
             return []
         effort = self._effort(tasks[0], batch[0].entrant.system, transfer=judges is not None)
         views = [batch] if judges is None else judges
-        with tempfile.TemporaryDirectory(dir=self.folder / WORK) as work:
-            outcomes = self._attack(
-                tasks[0].attack, attempts, [view[0].entrant.system for view in views], effort, Path(work)
-            )
+        with self._attacked(tasks[0].attack, attempts, [view[0].entrant.system for view in views], effort) as found:
+            outcomes, work = found
             shots = [
                 shot
                 for one, outcome in zip(attempts, outcomes, strict=True)
                 for number, view in enumerate(views)
                 for shot in self._shots(one, effort, outcome, view[one.place], number)
             ]
-            keep_shots(shots, self.folder, Path(work), kept=self.plan.keep, gallery=self.plan.gallery > 0)
+            keep_shots(shots, self.folder, work, kept=self.plan.keep, gallery=self.plan.gallery > 0)
         return [shot.record for shot in shots]
 
     def _attempt(self, place: int, prepared: Prepared, task: Task) -> _Attempt | None:
@@ -113,38 +110,36 @@ class Trials:
         """An attack made for others, or to move an embedding without a limit to break, goes on to its end."""
         return replace(self.plan.effort, stop_on_success=not (transfer or endless(task.goal, system)))
 
-    def _attack(
-        self, attack: Attack, attempts: Sequence[_Attempt], judges: Sequence[System], effort: Effort, work: Path
-    ) -> list[Outcome[Judgements]]:
+    def _attacked(
+        self, attack: Attack, attempts: Sequence[_Attempt], judges: Sequence[System], effort: Effort
+    ) -> AbstractContextManager[tuple[list[Outcome[Judgements]], Path]]:
         system = attempts[0].prepared.entrant.system
         goals: list[Goal] = [one.task.goal for one in attempts]
-        return run_attack(
+        return attacked(
             attack,
             _target(system, attempts, sees=attack.sees),
             [one.subject(number) for number, one in enumerate(attempts)],
             lambda images: _judge(images, judges, [goal for goal in goals for _ in get_args(Medium)]),
             effort=effort,
-            folder=work,
             policy=self.policy,
             device=system.device if isinstance(system, EngineSystem) else "cpu",
-            # Attacks may be approximate; measuring and judging are float64.
-            dtype=torch.float32,
+            parent=self.folder / WORK,
         )
 
     def _shots(
         self, one: _Attempt, effort: Effort, outcome: Outcome[Judgements], judge: Prepared, number: int
     ) -> Iterable[Shot]:
         """The records of one attack by one judge, float first; none where the judge has nothing to lose."""
-        task, attacked, system = one.task, one.prepared.entrant.system, judge.entrant.system
+        task, made_on, system = one.task, one.prepared.entrant.system, judge.entrant.system
         aim = aim_of(judge, task, one.eps, one.chosen)
         if aim is None:
             return
         before = judge.embedded if task.goal == "embedding" else ()
-        source = None if system is attacked else attacked.name
+        source = None if system is made_on else made_on.name
         run = Run(task, aim, self.plan.level_unit, effort, outcome, source, before)
         for trial in outcome.trials:
             record = self.recorder.trial(judge, run, trial, trial.verdict[number])
-            yield Shot(record, judge.case, attacked.name, trial.path)
+            yield Shot(record, judge.case, made_on.name, trial.path)
 
 
 def _target(system: System, attempts: Sequence[_Attempt], *, sees: Sees) -> Target:

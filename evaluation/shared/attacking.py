@@ -1,18 +1,30 @@
-"""How every audit attacks: a thread for each attack, batches of one shape, saved images kept where asked."""
+"""How every audit attacks: a thread each, batches of one shape, judged on what was saved, kept where asked."""
 
 from __future__ import annotations
 
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
-from ...core.files import sync_file
+from ...attacks.harness import Effort, Outcome, Subject, run_attack
+from ...attacks.media import Distance, Pixels
+from ...attacks.registry import Attack
+from ...attacks.target import Target
+from ...core.files import digest_json, sync_file
+from ...images.policy import DecodePolicy
+from .plans import Keep
+
+V = TypeVar("V")
+SIZES = ("l2", "linf", "rmse", "psnr", "changed_001", "changed_01", "changed_03")
+"""How far a saved image is, in the columns that every audit records."""
 
 _MOST_WORKERS = 8
 VALUES_PER_BATCH = 3_000_000
@@ -50,6 +62,52 @@ def by_shape(shapes: Sequence[tuple[int, ...]], *, most: int | None = None, each
     for shape, same in places.items():
         fit = max(1, min(most or len(same), VALUES_PER_BATCH // (each * math.prod(shape))))
         yield from (same[start : start + fit] for start in range(0, len(same), fit))
+
+
+@contextmanager
+def attacked(
+    attack: Attack,
+    target: Target,
+    subjects: Sequence[Subject],
+    judge: Callable[[Sequence[Pixels]], Sequence[V]],
+    *,
+    effort: Effort,
+    policy: DecodePolicy,
+    device: str = "cpu",
+    parent: Path | None = None,
+) -> Iterator[tuple[list[Outcome[V]], Path]]:
+    """Attack images of one shape; the outcomes, judged on the saved images, and the folder that these lie in.
+
+    Args:
+        attack: from the registry.
+        target: the loss that it raises.
+        subjects: what is attacked.
+        judge: what a system says of saved images; see ``attacks.harness.run_attack``.
+        effort: how hard it tries.
+        policy: how saved images are decoded.
+        device: where attacks compute.
+        parent: where the folder is made, which is gone afterwards; None for a temporary place.
+    """
+    with tempfile.TemporaryDirectory(prefix="retr-", dir=parent) as name:
+        work = Path(name)
+        # Attacks may be approximate; measuring is float64, and so is judging wherever a proof speaks.
+        told = {"effort": effort, "folder": work, "policy": policy, "device": device, "dtype": torch.float32}
+        yield run_attack(attack, target, subjects, judge, **told), work
+
+
+def sizes_of(distance: Distance) -> dict[str, Any]:
+    """The columns :data:`SIZES` of a record."""
+    return {name: getattr(distance, name) for name in SIZES}
+
+
+def seed_of(*about: Any, digits: int = 15) -> int:
+    """A seed for everything random in one attack: the same whatever else is attacked."""
+    return int(digest_json(list(about))[:digits], 16)
+
+
+def is_kept(keep: Keep, *, alarm: bool) -> bool:
+    """Whether a saved image is to be kept."""
+    return keep == "all" or (keep == "alarms" and alarm)
 
 
 def keep(file: Path, target: Path, work: Path) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ...core.numerics import dot_gamma, norm, round_down, round_up
+from ...core.statistics import Quantiles, quantiles_of
 from ...retrieval.channel import QueryEmbedding
 
 
@@ -45,3 +49,16 @@ def _shift(before: QueryEmbedding, after: QueryEmbedding, l2: float) -> Shift:
     limit = round_up(constant.value * l2)
     allowed = round_up(limit + round_up(before.forward_error + after.forward_error))
     return Shift(max(moved, 0.0), limit, moved > allowed)
+
+
+def shift_quantiles(moved: npt.NDArray[np.float64]) -> Quantiles:
+    """How far embeddings moved, over the images of a group, which has some."""
+    found = quantiles_of(moved)
+    assert found is not None, "groups are not empty"
+    return found
+
+
+def used_quantiles(moved: npt.NDArray[np.float64], limit: npt.NDArray[np.float64]) -> Quantiles | None:
+    """The shares of their limits that these are; None where nothing has one."""
+    limited = limit > 0  # NaN for an embedder without a proved constant
+    return quantiles_of(moved[limited] / limit[limited])

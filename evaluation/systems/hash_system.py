@@ -1,32 +1,33 @@
-"""Perceptual hashes as systems of an audit: over an index's items, nearest by Hamming distance, no certificates.
+"""Perceptual hashes as systems: nearest by Hamming distance, one threshold, no certificates.
 
-Every item's file is decoded as the index decoded it and hashed by the library. A query is rounded to 8 bits
+In an audit every item's file is decoded as the index decoded it and hashed by the library. A query is rounded to 8 bits
 (:func:`.hash_target.to_levels`) and compared with every row; ties go to the lower item number. It is a copy where some
 item is within the threshold: 31 of 256 bits for pdq, which is what Meta recommends, and 10 of 64 for phash and dhash,
-which is what people use, unless another is given. PDQ's measure of quality is left out: a flat image has a hash like
-any other.
+which is what people use, unless another is given or set on negatives. PDQ's measure of quality is left out: a flat
+image has a hash like any other.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from importlib.metadata import version
 
 import numpy as np
 
-from ...attacks.media import Pixels
+from ...attacks.media import Bytes, Pixels
 from ...attacks.target import Sees
 from ...core.errors import ImageRejected, UsageError
 from ...core.files import digest_json, sha256_bytes
-from ...core.parallel import in_order
-from ...images.decode import load
+from ...core.rounded import budget_text
 from ...images.policy import DecodePolicy
-from ...indexer.sources import text_to_path
+from ...indexer.sources import Entry
 from ...retrieval.answer import Answer, Match
-from .baselines import HASHES, Words, check_hash, pack, why_uncertified
+from .baselines import HASHES, Words, check_hash, hash_images, why_uncertified
 from .hash_target import Hashed, HashTarget, Ints, to_levels
 from .index_system import Item, Kind
 from .retrieval_target import Aim, Goal
@@ -81,14 +82,15 @@ def read_spec(spec: str) -> HashSpec:
 
 
 @dataclass(frozen=True, eq=False)
-class AuditedHash:
-    """A hash over the items of an index; see :class:`.systems.System`.
+class HashSystem:
+    """A hash over some items; see :class:`.index_system.System`.
 
     Attributes:
         spec: which hash, and its threshold.
         gallery: the items' hashes.
         catalog: the items, each at the place of its number.
         policy: how their files were decoded.
+        samples: negatives that its threshold was set on; 0 for none.
         kind: ``hash``.
         certified: False.
     """
@@ -97,24 +99,56 @@ class AuditedHash:
     gallery: Hashed
     catalog: tuple[Item, ...]
     policy: DecodePolicy
+    samples: int = 0
     kind: Kind = "hash"
     certified: bool = False
 
     @property
+    def calibrated(self) -> bool:
+        """See :class:`.index_system.Calibrated`."""
+        return self.samples > 0
+
+    @property
+    def threshold(self) -> int:
+        """The largest distance that counts as a copy; −1 for none."""
+        return self.gallery.threshold
+
+    @property
     def name(self) -> str:
-        """See :class:`.systems.System`."""
+        """See :class:`.index_system.System`."""
         return self.spec.text
 
     def items(self) -> Sequence[str]:
-        """See :class:`.systems.System`."""
+        """See :class:`.index_system.System`."""
         return self._ids
+
+    def pixels_of(self, item: int) -> str:
+        """See :class:`.index_system.Calibrated`."""
+        return self.catalog[item].pixels_sha256
+
+    def calibrate(self, negatives: Iterable[Sequence[Bytes]], *, fpr: float) -> HashSystem:
+        """The largest distance below the one that split conformal prediction allows (``retrieval.calibrate``).
+
+        Raises:
+            UsageError: too few negatives.
+        """
+        nearest = np.sort([self._distances(image).min() for batch in negatives for image in batch])
+        n = len(nearest)
+        beyond = n - math.ceil((1 - Fraction(str(fpr))) * (n + 1))
+        if beyond < 0:
+            rate = budget_text(fpr)
+            raise UsageError(f"{n} negatives cannot support a false-match rate of {rate}; give more, or raise fpr")
+        return replace(self, gallery=replace(self.gallery, threshold=int(nearest[beyond]) - 1), samples=n)
+
+    def _distances(self, image: Bytes) -> Ints:
+        return self.gallery.distances(self.gallery.bits_of(image))
 
     @cached_property
     def _ids(self) -> tuple[str, ...]:
         return tuple(item.id for item in self.catalog)
 
     def answer_many(self, images: Sequence[Pixels], *, k: int, certify: bool = False) -> list[Answer]:
-        """See :class:`.systems.System`; certificates are withheld whether asked for or not.
+        """See :class:`.index_system.System`; certificates are withheld whether asked for or not.
 
         Raises:
             UsageError: bad k or pixels.
@@ -125,7 +159,7 @@ class AuditedHash:
         return [self._answer(pixels, k) for pixels in images]
 
     def target(self, aims: Sequence[Aim], goal: Goal, *, sees: Sees) -> HashTarget:
-        """See :class:`.systems.System`: the margin in pixels with a gradient, or in bits without.
+        """See :class:`.index_system.System`: the margin in pixels with a gradient, or in bits without.
 
         Raises:
             UsageError: a goal that a hash cannot be attacked for.
@@ -133,7 +167,7 @@ class AuditedHash:
         return HashTarget(self.gallery, aims, goal, gradient=sees == "gradient")
 
     def describe(self) -> dict[str, str]:
-        """See :class:`.systems.System`; also the hash's package and the threshold."""
+        """See :class:`.index_system.System`; also the hash's package and the threshold."""
         package = self.gallery.hash.package
         installed = version(package)
         return {
@@ -142,7 +176,7 @@ class AuditedHash:
             "snapshot": self._snapshot,
             "policy_digest": self.policy.digest,
             "package": f"{package} {installed}",
-            "threshold": f"{self.spec.threshold} of {self.gallery.hash.bits} bits",
+            "threshold": f"{self.threshold} of {self.gallery.hash.bits} bits",
         }
 
     @cached_property
@@ -156,8 +190,8 @@ class AuditedHash:
         bits = self.gallery.bits_of(to_levels(pixels))
         hashed = time.perf_counter()
         distances = self.gallery.distances(bits)
-        # Stable: among equals the lower item number comes first.
-        order = np.argsort(distances, kind="stable")[:k]
+        # Among equals the lower item number comes first; for one match there is no need to sort.
+        order = np.argsort(distances, kind="stable")[:k] if k > 1 else [distances.argmin()]
         why = why_uncertified(self.spec.hash)
         return Answer(
             width=pixels.shape[1],
@@ -166,7 +200,7 @@ class AuditedHash:
             snapshot=self._snapshot,
             verdict="uncertified",
             verdict_because=why,
-            point_verdict="copy" if distances.min() <= self.spec.threshold else "not-a-copy",
+            point_verdict="copy" if distances.min() <= self.threshold else "not-a-copy",
             k=k,
             matches=tuple(self._match(rank, int(item), distances) for rank, item in enumerate(order, start=1)),
             thresholds=(self._threshold(),),
@@ -188,8 +222,8 @@ class AuditedHash:
         )
 
     def _threshold(self) -> dict[str, object]:
-        source = "given" if self.spec.given else "usual"
-        return {"channel": self.spec.hash, "value": float(self.spec.threshold), "source": source}
+        source = "calibrated" if self.calibrated else "given" if self.spec.given else "usual"
+        return {"channel": self.spec.hash, "value": float(self.threshold), "source": source}
 
 
 def open_hash(
@@ -199,7 +233,7 @@ def open_hash(
     policy: DecodePolicy,
     workers: int = 1,
     advance: Callable[[], None] = lambda: None,
-) -> AuditedHash:
+) -> HashSystem:
     """Hash the files of an index's items.
 
     Args:
@@ -219,24 +253,21 @@ def open_hash(
     if not items:
         raise UsageError(f"{spec} needs a gallery, and the index is empty")
 
-    def one(item: Item) -> Words | str:
-        try:
-            image = load(text_to_path(item.path), policy=policy)
-        except ImageRejected as rejected:
-            return f"{item.path}: {rejected.reason}"
-        if image.pixels_sha256 != item.pixels_sha256:
-            return f"{item.path}: changed since it was indexed"
-        return pack(chosen.apply(image.pixels))
-
+    entries = [Entry(item.path, 0, 0) for item in items]
     rows: list[Words] = []
     bad: list[str] = []
-    for found in in_order(one, items, workers=workers):
-        advance()
-        bad.append(found) if isinstance(found, str) else rows.append(found)
+    found = hash_images(chosen, entries, policy, workers=workers, advance=advance)
+    for item, one in zip(items, found, strict=True):
+        if isinstance(one, ImageRejected):
+            bad.append(f"{item.path}: {one.reason}")
+        elif one[1] != item.pixels_sha256:
+            bad.append(f"{item.path}: changed since it was indexed")
+        else:
+            rows.append(one[0])
     if bad:
         more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         raise UsageError(f"{spec} cannot hash {len(bad)} of {len(items)} items: {'; '.join(bad[:_SHOWN])}{more}")
-    return AuditedHash(wanted, Hashed(chosen, np.stack(rows), wanted.threshold), tuple(items), policy)
+    return HashSystem(wanted, Hashed(chosen, np.stack(rows), wanted.threshold), tuple(items), policy)
 
 
 def _check(pixels: Pixels) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 
-from ...attacks.media import Pixels
+from ...attacks.media import Bytes, Pixels, as_pixels
 from ...attacks.target import Sees, Target
+from ...indexer.gaps import gaps_of, read_gaps
+from ...indexer.snapshot import Threshold
+from ...indexer.writer import Writer
 from ...retrieval.answer import Answer
+from ...retrieval.calibrate import Nearness
 from ...retrieval.channel import Channel, QueryEmbedding
 from ...retrieval.engine import Engine
 from ..shared.provenance import describe_engine
@@ -65,6 +70,46 @@ class System(Protocol):
         ...
 
 
+class Calibrated(System, Protocol):
+    """A system whose thresholds can be set on images that are known to be absent."""
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether they were; if not, its verdicts say nothing."""
+        ...
+
+    def pixels_of(self, item: int) -> str:
+        """SHA-256 of the pixels of an item, by its number."""
+        ...
+
+    def calibrate(self, negatives: Iterable[Sequence[Bytes]], *, fpr: float) -> Calibrated:
+        """Itself with thresholds for a false-match rate, from batches of (H, W, 3) images known to be absent.
+
+        Raises:
+            UsageError: too few negatives for so small a rate.
+        """
+        ...
+
+
+class Queries(Sequence[Pixels]):
+    """Many 8-bit images, each made float64 when it is looked at: eight times the memory is needed for one at a time."""
+
+    def __init__(self, images: Sequence[Bytes]) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @overload
+    def __getitem__(self, place: int) -> Pixels: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Pixels]: ...
+
+    def __getitem__(self, place: int | slice) -> Pixels | Sequence[Pixels]:
+        return Queries(self.images[place]) if isinstance(place, slice) else as_pixels(self.images[place])
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One item of an index: what other systems are to hold too.
@@ -91,16 +136,20 @@ def gallery_items(engine: Engine) -> tuple[Item, ...]:
 
 @dataclass(frozen=True)
 class EngineSystem:
-    """An index, answered by the exact engine.
+    """An index, answered by the exact engine: float64 decides, radii are proved.
 
     Attributes:
         device: where attacks run; answers are float64 on the CPU.
+        calibrated: whether its thresholds were set by :meth:`calibrate`; if not, they serve only to rank channels.
+        local: whether that gives every row a threshold of its own.
     """
 
     name: str
     engine: Engine
     kind: Kind = "index"
     device: str = "cpu"
+    calibrated: bool = False
+    local: bool = True
 
     @property
     def certified(self) -> bool:
@@ -139,6 +188,52 @@ class EngineSystem:
     def describe(self) -> dict[str, str]:
         """See :class:`System`."""
         return describe_engine(self.engine)
+
+    def pixels_of(self, item: int) -> str:
+        """See :class:`Calibrated`."""
+        return self.engine.gallery.table.keys(np.array([item]))[0].decode()
+
+    def calibrate(self, negatives: Iterable[Sequence[Bytes]], *, fpr: float) -> EngineSystem:
+        """As ``retrieval.calibrate``: thresholds set together, for the false-match rate of the union (THEORY T9).
+
+        The thresholds are committed to the index as a new snapshot.
+
+        Raises:
+            UsageError: too few negatives for so small a rate, or a negative that no threshold tells from a stored row.
+        """
+        near = Nearness(self.engine, local=self.local)
+        for batch in negatives:
+            near.see(Queries(batch))
+        found = near.thresholds(fpr=fpr)
+        with Writer(self.engine.path) as writer:
+            return self._with(found, writer)
+
+    def stored_thresholds(self) -> list[dict[str, Any]]:
+        """The channels' thresholds as JSON."""
+        return [asdict(channel.threshold) for channel in self.engine.channels if channel.threshold is not None]
+
+    def with_stored(self, thresholds: Sequence[dict[str, Any]]) -> EngineSystem:
+        """Itself with thresholds of :meth:`stored_thresholds`."""
+        with Writer(self.engine.path) as writer:
+            return self._with([Threshold(**one) for one in thresholds], writer)
+
+    def _with(self, thresholds: Sequence[Threshold], writer: Writer) -> EngineSystem:
+        """The same index, opened with these thresholds, which become its own."""
+        engine, snapshot = self.engine, self.engine.gallery.snapshot
+        done = writer.set_thresholds(thresholds, on=snapshot.id)
+        gaps = [None if t.gaps is None else gaps_of(snapshot, read_gaps(engine.path, t.gaps)) for t in thresholds]
+        parts = zip(engine.channels, thresholds, gaps, strict=True)
+        opened = tuple(replace(channel, threshold=threshold, gaps=own) for channel, threshold, own in parts)
+        engine = replace(engine, gallery=replace(engine.gallery, snapshot=done), channels=opened)
+        return replace(self, engine=engine, calibrated=True)
+
+
+def open_at(path: Path, snapshot: str, *, device: str) -> EngineSystem:
+    """Open an index, named after its models, at a snapshot: thresholds of earlier runs are put aside."""
+    with Writer(path) as writer:
+        writer.restore(snapshot)
+    engine = Engine.open(path, device=device)
+    return EngineSystem(engine.model, engine)
 
 
 def embed(system: System, pixels: Pixels) -> tuple[QueryEmbedding, ...]:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import torch
 
-from ...core.errors import RetrError, UsageError
+from ...core.errors import ModelError, RetrError, UsageError
 from ...core.files import write_atomically
+from ...core.progress import Progress
 from ...indexer.build import build_index
 from ...indexer.options import IndexOptions
-from ...indexer.options import Progress as IndexProgress
 from ...indexer.sources import text_to_path
 from ...retrieval.engine import Engine
 from ..robustness.plan import AuditPlan
@@ -31,7 +31,7 @@ from .hash_system import is_hash, open_hash
 from .index_system import EngineSystem, Entrant, System, enter, gallery_items
 from .retrieval_losses import TOP
 
-Watch = Callable[[str], AbstractContextManager[IndexProgress]]
+Watch = Callable[[str], AbstractContextManager[Progress]]
 """Shows the progress of a piece of work with this title."""
 
 _FOLDER = "systems"
@@ -44,10 +44,12 @@ class Lineup:
     Attributes:
         entrants: attacked directly, each by itself.
         transfer: attacks are also made on this one and judged by the others; None for no transfers.
+        left_out: (name, why) of systems whose package or weights are missing here.
     """
 
     entrants: tuple[Entrant, ...]
     transfer: Entrant | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def all(self) -> tuple[Entrant, ...]:
@@ -88,6 +90,9 @@ def open_lineup(
 ) -> Lineup:
     """Open systems by name; embedders and hashes are indexed first.
 
+    A system whose package or weights are missing here is left out, with the reason; one that does not exist, or where
+    transfers are made, ends the run.
+
     Args:
         words: as in ``--systems``; none for the base alone.
         base: the opened first index.
@@ -98,15 +103,25 @@ def open_lineup(
 
     Raises:
         UsageError: a word that names nothing, or a system twice.
-        ModelError, WeightsUnavailable, IndexStateError, IntegrityError: as the system's own opening raises.
+        ModelError: not one can be opened, or not the one that transfers are made on.
+        IndexStateError, IntegrityError: as the system's own opening raises.
     """
     named = list(words) or [str(base.path)]
     every = [*named, *([transfer_from] if transfer_from is not None and transfer_from not in named else [])]
     _check_words(every)
     opener = _Opener(base, folder, device, watch)
-    opened = {name: enter(opener.open(name), base) for name in every}
+    opened: dict[str, Entrant] = {}
+    missing: dict[str, str] = {}
+    for name in every:
+        try:
+            opened[name] = enter(opener.open(name), base)
+        except ModelError as error:
+            if name == transfer_from or _is_index(name) or len(missing) == len(named) - 1:
+                raise
+            missing[name] = str(error)
     _check_names([entrant.system for entrant in opened.values()])
-    return Lineup(tuple(opened[name] for name in named), None if transfer_from is None else opened[transfer_from])
+    entrants = tuple(opened[name] for name in named if name in opened)
+    return Lineup(entrants, None if transfer_from is None else opened[transfer_from], tuple(missing.items()))
 
 
 @dataclass(frozen=True)

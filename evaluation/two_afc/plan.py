@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from ...attacks.media import Medium
 from ...core.errors import UsageError
+from ..shared.plans import Keep, check_counts, check_keep, check_sizes, check_words, plain, said, with_preset
 from .data import Choice
 from .settings import MOVES, TRANSFERS, Levels, Moves, Setting, settings_of
 
-Keep = Literal["none", "alarms", "all"]
 NO_SOURCE = "none"
 CERTIFIED_LEVELS = (36 / 255, 72 / 255, 108 / 255)
 """LipSim's budgets, ℓ2."""
@@ -109,10 +108,7 @@ class TwoAFCPlan:
 
     def as_json(self) -> dict[str, Any]:
         """All that records depend on, in plain values: what a resumed run must agree in."""
-        values = asdict(self)
-        for name in ("out", "resume", "command", "device"):
-            del values[name]
-        return values
+        return plain(self, "out", "resume", "command", "device")
 
 
 def plan_of(preset: str, given: Mapping[str, Any], levels: Mapping[str, Any]) -> TwoAFCPlan:
@@ -127,20 +123,17 @@ def plan_of(preset: str, given: Mapping[str, Any], levels: Mapping[str, Any]) ->
     Raises:
         UsageError: for an unknown preset, for a source with nothing to transfer, or as the plan's own checks.
     """
-    if preset not in PRESETS:
-        raise UsageError(f"unknown preset {preset!r}; choose {', '.join(PRESETS)}")
-    fields = {"attacks": (), "levels": Levels(), "transfers": (), "transfer_from": None, **PRESETS[preset]}
+    asked = said(given)
+    fields = {"attacks": (), "levels": Levels(), "transfers": (), "transfer_from": None}
+    fields |= with_preset(PRESETS, preset, given)
     transfers, usual = fields.pop("transfers"), fields.pop("levels")
-    said = {name: value for name, value in given.items() if value not in (None, ())}
-    fields.update(said)
     if fields["transfer_from"] == NO_SOURCE:
         fields["transfer_from"] = None
-    if fields["transfer_from"] and "attacks" not in said:
+    if fields["transfer_from"] and "attacks" not in asked:
         fields["attacks"] = (*fields["attacks"], *transfers)
-    if said.get("transfer_from", NO_SOURCE) != NO_SOURCE and not {"all", *TRANSFERS} & set(fields["attacks"]):
+    if asked.get("transfer_from", NO_SOURCE) != NO_SOURCE and not {"all", *TRANSFERS} & set(fields["attacks"]):
         raise UsageError(f"nothing is transferred: name one of {', '.join(TRANSFERS)} among the attacks")
-    numbers = {name: value for name, value in levels.items() if value not in (None, ())}
-    return TwoAFCPlan(**fields, levels=Levels(**{**asdict(usual), **numbers}))
+    return TwoAFCPlan(**fields, levels=Levels(**{**asdict(usual), **said(levels)}))
 
 
 def parse_radii(option: str, text: str | None) -> tuple[float, ...]:
@@ -161,19 +154,11 @@ def parse_radii(option: str, text: str | None) -> tuple[float, ...]:
 
 
 def _check_words(plan: TwoAFCPlan) -> None:
-    if not plan.data or not plan.metrics:
-        raise UsageError("a 2AFC benchmark needs at least one data set and one metric")
-    for kind, words in (("data", plan.data), ("metrics", plan.metrics)):
-        if len(set(words)) != len(words):
-            raise UsageError(f"{kind} name {next(word for word in words if words.count(word) > 1)} twice")
-    for words, known, name in (
-        (plan.moves, MOVES, "moves"),
-        ((plan.medium,), ("float", "png"), "medium"),
-        ((plan.keep,), ("none", "alarms", "all"), "keep"),
-    ):
-        for word in words:
-            if word not in known:
-                raise UsageError(f"{name} takes {', '.join(known)}, got {word!r}")
+    check_words("data", plan.data, some=True)
+    check_words("metrics", plan.metrics, some=True)
+    check_words("moves", plan.moves, MOVES)
+    check_words("medium", (plan.medium,), get_args(Medium))
+    check_keep(plan.keep)
     transfers = [word for word in plan.attacks if word in TRANSFERS]
     if transfers and not plan.transfer_from:
         raise UsageError(f"{', '.join(transfers)}: made on which metric? Name it: transfer_from")
@@ -183,12 +168,10 @@ def _check_words(plan: TwoAFCPlan) -> None:
 def _check_numbers(plan: TwoAFCPlan) -> None:
     levels = plan.levels
     for name, radii in (("l2", levels.l2), ("linf", levels.linf), ("certified", plan.certified)):
-        if not radii or len(set(radii)) != len(radii) or not all(math.isfinite(r) and r > 0 for r in radii):
-            raise UsageError(f"{name} takes different numbers above 0, got {', '.join(map(str, radii)) or 'none'}")
-    if min(levels.steps, levels.restarts, levels.queries, levels.radii, levels.bends, plan.batch_size) < 1:
-        raise UsageError(f"steps, starts, queries and the batch size must be at least 1, got {levels}")
-    if plan.choice.seed < 0:
-        raise UsageError(f"the seed must be at least 0, got {plan.choice.seed}")
+        check_sizes(name, radii)
+    check_counts(steps=levels.steps, restarts=levels.restarts, queries=levels.queries, radii=levels.radii)
+    check_counts(bends=levels.bends, batch_size=plan.batch_size)
+    check_counts(0, seed=plan.choice.seed)
 
 
 def tasks_of(settings: tuple[Setting, ...], plan: TwoAFCPlan) -> Iterator[tuple[Setting, Moves]]:

@@ -13,6 +13,7 @@ from ...attacks.harness import Outcome
 from ...attacks.media import Distance, Pixels, measure
 from ...core.files import sha256_bytes
 from ...datasets.triplets import Triplet
+from ..shared.attacking import sizes_of
 from ..shared.provenance import Provenance
 from ..shared.records import NO_ATTACK, Row
 from .metric import Array, System
@@ -158,11 +159,10 @@ def attack_row(
         source: the metric it was made on, if another; its cost counts there.
     """
     chosen, own = judged[shown], source is None
-    distance = {name: getattr(chosen.distance, name) for name in _SIZES}
     return {
         **_NO_ATTACK,
         **view.base(place),
-        **distance,
+        **sizes_of(chosen.distance),
         "attack": setting.attack.name,
         "setting": setting.label,
         "goal": setting.goal,
@@ -195,9 +195,6 @@ def largest_change(clean: Bytes, changed: Pixels, *, images: int) -> Distance:
     psnr = [one.psnr for one in each if one.psnr is not None]
     largest = {field.name: max(getattr(one, field.name) or 0 for one in each) for field in fields(Distance)}
     return Distance(**{**largest, "psnr": min(psnr) if psnr else None})
-
-
-_SIZES = ("l2", "linf", "rmse", "psnr", "changed_001", "changed_01", "changed_03")
 
 
 def _smallest(setting: Setting, distance: Distance) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...core.errors import ModelError, RetrError, UsageError
+from ...core.progress import Progress, Silent, say, with_alarms
 from ...datasets.pixels import LazyTriplets
 from ...datasets.rows import RejectedRow
 from ...datasets.triplets import Triplet
@@ -34,23 +35,6 @@ from .trials import IMAGES, Trials
 Bytes = npt.NDArray[np.uint8]
 Pieces = list[tuple[str, LazyTriplets]]
 """Triplets that are taken on together, each with its data set."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a benchmark is, in triplets under one attack.
-
-    Attributes:
-        done: finished.
-        total: all of them.
-        doing: what runs now, in a few words.
-        alarms: so far.
-    """
-
-    done: int
-    total: int
-    doing: str
-    alarms: int
 
 
 @dataclass(frozen=True)
@@ -76,12 +60,12 @@ class TwoAFCResult:
     seconds: float
 
 
-def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lambda _: None) -> TwoAFCResult:
+def run_two_afc(plan: TwoAFCPlan, *, progress: Progress | None = None) -> TwoAFCResult:
     """Run a benchmark, or what is left of it.
 
     Args:
         plan: what to do.
-        progress: called after every batch of attacks.
+        progress: told of every batch of attacks.
 
     Raises:
         UsageError: there is nothing to judge, a metric cannot take the images, or the folder is in use.
@@ -114,7 +98,7 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Callable[[Progress], None] = lamb
         pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
         try:
             with worker_threads() as pool:
-                _Sitting(plan, Trials(plan, policy), judges, tasks, told, place, progress).run(pieces, pool)
+                _Sitting(plan, Trials(plan, policy), judges, tasks, told, place, progress or Silent()).run(pieces, pool)
         except RetrError:
             if not place.done:
                 place.abandon()
@@ -154,22 +138,21 @@ class _Sitting:
         tasks: Sequence[Task],
         told: Mapping[str, Provenance],
         place: RunFolder,
-        progress: Callable[[Progress], None],
+        progress: Progress,
     ) -> None:
         self._plan, self._trials, self._judges, self._tasks = plan, trials, judges, tasks
         self._told, self._place, self._progress = told, place, progress
-        self._done, self._total = 0, 0
         self._alarms = sum(row["alarm"] for row in place.rows(["alarm"]))
 
     def run(self, pieces: Pieces, pool: Executor) -> None:
         """Attack the triplets that no part holds."""
         each = len(self._judges) + len(self._tasks)
-        self._total = each * sum(len(piece) for _, piece in pieces)
-        self._advance(each * sum(len(piece) for _, piece in pieces[: self._place.done]), "reading triplets")
+        counts = [each * len(piece) for _, piece in pieces]
+        self._progress.start(sum(counts), sum(counts[: self._place.done]))
         for name, piece in pieces[self._place.done :]:
             began = time.perf_counter()
             kept, rejects = _read(piece)
-            self._advance(each * len(rejects), "reading triplets", 0)
+            self._advance(each * len(rejects), "reading triplets")
             rows = [row for group in _batches(kept) for row in self._judge(name, group, pool)]
             mark = {"rejects": [[name, str(row)] for row in rejects], "seconds": time.perf_counter() - began}
             self._place.add(rows, mark)
@@ -198,8 +181,9 @@ class _Sitting:
             yield from rows
 
     def _advance(self, count: int, doing: str, alarms: int = 0) -> None:
-        self._done, self._alarms = self._done + count, self._alarms + alarms
-        self._progress(Progress(self._done, self._total, doing, self._alarms))
+        self._alarms += alarms
+        say(self._progress, with_alarms(doing, self._alarms))
+        self._progress.advance(count)
 
 
 def view_of(system: System, name: str, triplets: Sequence[Triplet[Bytes]], seed: int, told: Provenance) -> View:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..shared.frame import Floats
-from .summary_lines import Form
+from .scores import Form
 from .summary_rows import Rows
 
 COVERED_BY: dict[str, Form] = {"reference": "sound", "preferred": "all", "other": "all", "all": "all"}

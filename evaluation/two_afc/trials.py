@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ...attacks.harness import Outcome, Subject, run_attack
+from ...attacks.harness import Outcome, Subject
 from ...attacks.media import Pixels
 from ...core.files import digest_json
 from ...images.policy import DecodePolicy
-from ..shared.attacking import keep
+from ..shared.attacking import attacked, is_kept, keep, seed_of
 from ..shared.records import Row
 from .metric import Array, System
 from .plan import TwoAFCPlan
@@ -56,15 +55,14 @@ class Trials:
         chosen = [place for place in range(len(view.triplets)) if _suits(setting, moves, view, place)]
         if not chosen:
             return []
-        attacked = Attacked(tuple(view.triplets[place] for place in chosen), view.order[chosen] > 0)
-        with tempfile.TemporaryDirectory(prefix="retr-2afc-") as work:
-            sizes = [_eps(setting, moves, view, place) for place in chosen]
-            outcomes = self._attack(setting, moves, view, attacked, sizes, Path(work))
-            rows = []
+        prey = Attacked(tuple(view.triplets[place] for place in chosen), view.order[chosen] > 0)
+        sizes = [_eps(setting, moves, view, place) for place in chosen]
+        rows = []
+        with self._attack(setting, moves, view, prey, sizes) as (outcomes, _):
             for judge in (view, *judges):
-                found = self._judged(judge, attacked, moves, outcomes, chosen)
+                found = self._judged(judge, prey, moves, outcomes, chosen)
                 if setting.goal == "embedding":
-                    found = _shifted(judge.system, attacked, outcomes, found)
+                    found = _shifted(judge.system, prey, outcomes, found)
                 for number, (place, outcome) in enumerate(zip(chosen, outcomes, strict=True)):
                     if judge.order[place] != view.order[place]:
                         continue
@@ -80,34 +78,29 @@ class Trials:
         return ("float", "png").index(self.plan.medium)
 
     def _attack(
-        self, setting: Setting, moves: Moves, view: View, attacked: Attacked, sizes: Sequence[float], work: Path
-    ) -> list[Outcome[Pixels]]:
+        self, setting: Setting, moves: Moves, view: View, prey: Attacked, sizes: Sequence[float]
+    ) -> AbstractContextManager[tuple[list[Outcome[Pixels]], Path]]:
         subjects = [
-            Subject(
-                attacked.moved(place, moves), eps, self._seed(view, triplet.name, setting, moves), stem=f"{place:04d}"
-            )
-            for place, (triplet, eps) in enumerate(zip(attacked.triplets, sizes, strict=True))
+            Subject(prey.moved(place, moves), eps, self._seed(view, triplet.name, setting, moves), stem=f"{place:04d}")
+            for place, (triplet, eps) in enumerate(zip(prey.triplets, sizes, strict=True))
         ]
-        return run_attack(
+        return attacked(
             setting.attack,
-            target_of(view.system, setting, moves, attacked),
+            target_of(view.system, setting, moves, prey),
             subjects,
             list,  # the images themselves: they are judged together with those that did not move
             effort=replace(setting.effort, stop_on_success=not setting.endless),
-            folder=work,
             policy=self.policy,
             device=view.system.device,
-            # Attacks may be approximate; measuring is float64, and so is judging wherever the metric is.
-            dtype=torch.float32,
         )
 
     def _seed(self, view: View, triplet: str, setting: Setting, moves: Moves) -> int:
-        return int(digest_json(["2afc", self.plan.choice.seed, view.data, triplet, setting.label, moves])[:12], 16)
+        return seed_of("2afc", self.plan.choice.seed, view.data, triplet, setting.label, moves, digits=12)
 
     def _judged(
         self,
         judge: View,
-        attacked: Attacked,
+        prey: Attacked,
         moves: Moves,
         outcomes: Sequence[Outcome[Pixels]],
         chosen: Sequence[int],
@@ -116,13 +109,11 @@ class Trials:
         found = []
         for medium in range(_MEDIA):
             trials = [outcome.trials[medium] for outcome in outcomes]
-            near, far = _distances(judge, attacked, moves, [trial.verdict for trial in trials], chosen)
-            right = attacked.near_is_right
+            near, far = _distances(judge, prey, moves, [trial.verdict for trial in trials], chosen)
+            right = prey.near_is_right
             lefts, rights = np.where(right, far, near), np.where(right, near, far)
             changes = [
-                trial.distance
-                if moves != "all"
-                else largest_change(attacked.moved(place, moves), trial.verdict, images=3)
+                trial.distance if moves != "all" else largest_change(prey.moved(place, moves), trial.verdict, images=3)
                 for place, trial in enumerate(trials)
             ]
             found.append([Judged(*one) for one in zip(changes, lefts.tolist(), rights.tolist(), strict=True)])
@@ -130,7 +121,7 @@ class Trials:
 
     def _kept(self, row: Row, outcome: Outcome[Any]) -> Row:
         """The record, with the saved image where it shall be kept."""
-        if self.plan.keep == "none" or (self.plan.keep == "alarms" and not row["alarm"]):
+        if not is_kept(self.plan.keep, alarm=row["alarm"]):
             return row
         file = outcome.trials[self._shown].path
         names = [row[name] for name in ("system", "data", "query", "setting", "moves", "source")]
@@ -152,12 +143,12 @@ def _suits(setting: Setting, moves: Moves, view: View, place: int) -> bool:
 
 
 def _distances(
-    judge: View, attacked: Attacked, moves: Moves, images: Sequence[Pixels], chosen: Sequence[int]
+    judge: View, prey: Attacked, moves: Moves, images: Sequence[Pixels], chosen: Sequence[int]
 ) -> tuple[Array, Array]:
     """(b,) twice: distances of the candidate that was nearer, and of the other one; unmoved pairs are as they were."""
-    right = attacked.near_is_right
+    right = prey.near_is_right
     clean = judge.left[list(chosen)], judge.right[list(chosen)]
-    parts = [attacked.part(number) for number in range(3)]
+    parts = [prey.part(number) for number in range(3)]
     moved = planes(images)
     if moves == "all":
         parts = list(moved.chunk(3, dim=2))
@@ -173,11 +164,11 @@ def _distances(
 
 
 def _shifted(
-    system: System, attacked: Attacked, outcomes: Sequence[Outcome[Pixels]], found: Sequence[tuple[Judged, Judged]]
+    system: System, prey: Attacked, outcomes: Sequence[Outcome[Pixels]], found: Sequence[tuple[Judged, Judged]]
 ) -> list[tuple[Judged, Judged]]:
     """The same, and how far the references' embeddings moved."""
     assert system.embedder is not None, "only embedders have an embedding that moves"
-    clean = [one.reference / 255.0 for one in attacked.triplets]
+    clean = [one.reference / 255.0 for one in prey.triplets]
     both = []
     for medium in range(_MEDIA):
         changed = [outcome.trials[medium].verdict for outcome in outcomes]

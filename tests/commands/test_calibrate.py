@@ -19,7 +19,6 @@ def test_calibrate_then_query(retr, corpus, tmp_path):
     used = retr("query", corpus / "03.png", "-i", folder, "--format", "json").only
     assert used["snapshot"] == done.json["snapshot"]
     assert used["thresholds"][0]["value"] == threshold["value"]
-    assert used["thresholds"][0]["provisional"] is False
     assert "calibrated" in retr("info", folder).out.decode()
     (tmp_path / "absent" / "bad.png").write_bytes(b"")
     assert retr("calibrate", folder, tmp_path / "absent", "--fpr", 0.1).code == 3

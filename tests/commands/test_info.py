@@ -29,5 +29,5 @@ def test_the_index_is_named_by_place_or_by_option(retr, index, tmp_path, monkeyp
 def test_csv_has_no_json_in_its_cells(retr, index):
     [row] = retr("info", index, "--format", "csv").rows
     assert row["channels.0.name"] == "block-means:4"
-    assert row["channels.0.threshold.source"] == "leave-one-out"
+    assert row["channels.0.threshold.source"] == "reference"
     assert not [cell for cell in row.values() if cell[:1] in ("{", "[")]

@@ -37,7 +37,24 @@ def test_the_budget_decides_the_verdict(retr, corpus, index):
 
 def test_every_answer_says_what_its_threshold_is(retr, corpus, index):
     [threshold] = retr("query", corpus / "03.png", "-i", index, "--format", "json").only["thresholds"]
-    assert (threshold["source"], threshold["provisional"]) == ("leave-one-out", True)
+    assert (threshold["source"], threshold["share"], threshold["offset"]) == ("reference", 0.5, None)
+
+
+def test_a_match_is_explained_on_request(retr, corpus, index):
+    arguments = ("query", corpus / "03.png", "-i", index, "-k", 2)
+    first, second = retr(*arguments, "--explain", "--format", "json").only["matches"]
+    assert first["explained"]["distance"] == pytest.approx(0.0, abs=1e-5)
+    assert first["explained"]["within"] == pytest.approx(0.5 * first["explained"]["gap"])
+    assert second["explained"]["part"] > 0.5
+    neighbours = [match["explained"]["neighbour"] for match in (first, second)]
+    assert all(one["kind"] or one["path"] for one in neighbours)
+    said = " ".join(retr(*arguments, "--explain").out.decode().split())
+    assert "why 1: " in said
+    assert said.count("of the way to its nearest unrelated neighbour, ") >= 2
+    assert "nearer than 0.5 of the way to its nearest unrelated neighbour (reference)" in said
+    assert "explained" not in retr(*arguments, "--format", "json").only["matches"][0]
+    [row, _] = retr(*arguments, "--explain", "--format", "csv").rows
+    assert float(row["match.explained.gap"]) == pytest.approx(first["explained"]["gap"])
 
 
 def test_an_uncertified_model_answers_and_a_required_certificate_exits_with_4(retr, corpus, uncertified):

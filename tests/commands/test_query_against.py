@@ -73,3 +73,10 @@ def test_the_public_surface(corpus, index):
         opened.query(corpus / "03.png", against="gamma", unit="psnr")
     with pytest.raises(UsageError, match="between the levels"):
         opened.query(np.full((8, 8, 3), 0.3), against="gamma")
+
+
+def test_a_page_for_people(retr, corpus, index, tmp_path):
+    done = retr("query", corpus / "03.png", "-i", index, "--against", "jpeg:90..95", "--page", tmp_path / "e.html")
+    assert done.code == 0
+    assert "<!doctype html>" in (tmp_path / "e.html").read_text()
+    one_line(retr("query", corpus / "03.png", "-i", index, "--page", tmp_path / "f.html"), 2)

@@ -10,7 +10,7 @@ import pytest
 
 import retr
 from retr.evaluation.copies import summary as copy_summary
-from retr.evaluation.copies.bench import CHECKS
+from retr.evaluation.copies.asking import CHECKS
 from retr.evaluation.systems import baselines
 from retr.images import copy_edits
 

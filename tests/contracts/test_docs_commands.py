@@ -25,7 +25,7 @@ import retr
 
 ROOT = Path(retr.__file__).parent
 README = "README.md"
-DOCUMENTS = ("docs/guide.md", README, "docs/tour.md")
+DOCUMENTS = ("docs/guide.md", README, "docs/tour.md", "docs/proofs.md")
 COLD = Path(sys.executable).parent
 COUNT = 24
 COMMAND = re.compile(r"(^|[|&;(]\s*)retr\s")

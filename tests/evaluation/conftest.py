@@ -7,16 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import Quiet
 from PIL import Image
 
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.engine import Engine
-
-
-class Silent:
-    def start(self, total: int, done: int) -> None: ...
-
-    def advance(self, count: int) -> None: ...
 
 
 def draw(seed: int, size: tuple[int, int] = (40, 32)) -> Image.Image:
@@ -36,7 +31,7 @@ def make_index(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[
         corpus.mkdir()
         for seed in range(count):
             draw(seed).save(corpus / f"{seed:03d}.png")
-        build_index(str(corpus), home / "index", IndexOptions(workers=1, **options), Silent())  # type: ignore[arg-type]
+        build_index(str(corpus), home / "index", IndexOptions(workers=1, **options), Quiet())  # type: ignore[arg-type]
         return Engine.open(home / "index", device="cpu"), corpus
 
     return make

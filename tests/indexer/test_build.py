@@ -102,7 +102,7 @@ def test_content_that_comes_back_is_live_again(tmp_path):
         assert (report.indexed, report.rows, report.items) == (1, 1, 1)
     names = [segment.id for segment in require_current(tmp_path / "index").segments]
     assert len(set(names)) == 3
-    assert check_content(tmp_path / "index", require_current(tmp_path / "index"), everything=True).read == 12
+    assert check_content(tmp_path / "index", require_current(tmp_path / "index"), everything=True).read == 14
 
 
 def test_new_files_are_added_and_gone_files_stay_until_pruned(corpus, tmp_path):
@@ -186,7 +186,7 @@ def test_a_corpus_that_lists_nothing_is_refused_unless_that_is_meant(tmp_path):
     assert not (tmp_path / "index").exists()
     report = run(tmp_path / "none", tmp_path / "index", prune_all=True)
     assert (report.seen, report.rows, report.items) == (0, 0, 0)
-    assert require_current(tmp_path / "index").channels[0].threshold is None
+    assert require_current(tmp_path / "index").channels[0].threshold.source == "reference"
 
 
 def test_the_index_inside_its_corpus_is_not_indexed(corpus):

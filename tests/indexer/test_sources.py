@@ -15,7 +15,7 @@ import pytest
 
 from retr.core.errors import IntegrityError, UsageError
 from retr.images.policy import DecodePolicy
-from retr.indexer.sources import list_entries, path_to_text, read_corpus, shard_entries, text_to_path
+from retr.indexer.sources import list_entries, path_to_text, read_corpora, read_corpus, shard_entries, text_to_path
 from retr.training.sources import list_containers, read_images
 
 NOWHERE = Path("/nowhere")
@@ -63,10 +63,22 @@ def test_standard_input_may_be_separated_by_nul(tree, monkeypatch):
     assert read_corpus("-", exclude=NOWHERE).paths == (str(tree / "a.png"), str(tree / "new\nline.jpg"))
 
 
-def test_an_image_is_no_list(tree):
+def test_an_image_is_a_corpus_of_one_and_no_list(tree):
     (tree / "one.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
-    with pytest.raises(UsageError, match="not a list"):
-        read_corpus(str(tree / "one.jpg"), exclude=NOWHERE)
+    assert read_corpus(str(tree / "one.jpg"), exclude=NOWHERE).paths == (str(tree / "one.jpg"),)
+
+
+def test_a_list_may_begin_as_a_bitmap_does(tree):
+    (tree / "list").write_text("BMW/one.jpg\n")
+    assert read_corpus(str(tree / "list"), exclude=NOWHERE).paths == (str(tree / "BMW/one.jpg"),)
+
+
+def test_several_corpora_are_one(tree):
+    found = read_corpora([str(tree / "deep"), str(tree / "a.png"), str(tree)], exclude=NOWHERE)
+    assert names(found) == ["c.gif", "a.png", "b.jpg", "readme.txt"]
+    assert (found.root, found.repeated, found.seen) == (None, 1, 5)
+    with pytest.raises(UsageError, match="named twice"):
+        read_corpora(["-", "-"], exclude=NOWHERE)
 
 
 def test_names_that_are_not_utf8_survive_as_uris(tree):

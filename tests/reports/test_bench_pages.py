@@ -8,16 +8,22 @@ from pathlib import Path
 import made_reports
 from read_page import Page
 
+from retr.evaluation.copies.summary import CopySummary
 from retr.evaluation.knn.summary import summarise_knn
-from retr.reports.copy_page import copy_page, write_copy_page
-from retr.reports.knn_page import knn_page, write_knn_page
+from retr.reports.copy_page import copy_page
+from retr.reports.knn_page import knn_page
+from retr.reports.pages import write
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;\x1b[31m.jpg"
 
 
+def copied(summary: CopySummary) -> str:
+    return copy_page(summary, command="retr bench-copies ./photos")
+
+
 def test_the_copy_page_is_whole_and_says_what_the_summary_says() -> None:
     summary = made_reports.Copies(0.87654).summary
-    found = Page(copy_page(summary))
+    found = Page(copied(summary))
     found.asks_nothing_of_the_world()
     assert "No claim refuted. 400 answers were recomputed" in found.text
     for words in (
@@ -43,11 +49,11 @@ def test_a_copy_benchmark_without_verdicts_and_one_with_refuted_claims() -> None
         replace(line, negatives=None, checked=0, mean=replace(line.mean, verdict=None, verdict_certified=None))
         for line in summary.systems
     ]
-    found = Page(copy_page(replace(summary, systems=tuple(bare)))).text
+    found = Page(copied(replace(summary, systems=tuple(bare)))).text
     assert "No answer was recomputed by brute force." in found
     assert "What is no copy" not in found
     wrong = replace(summary, systems=(replace(summary.systems[0], refuted=2),))
-    found = Page(copy_page(wrong)).text
+    found = Page(copied(wrong)).text
     assert "2 claims refuted Of 200 answers recomputed by brute force, 2 claimed more" in found
 
 
@@ -90,9 +96,7 @@ def test_alarms_of_a_knn_benchmark_come_first() -> None:
 def test_hostile_names_are_only_words() -> None:
     summary = made_reports.Copies().summary
     systems = tuple(replace(line, system=HOSTILE) for line in summary.systems)
-    copies = copy_page(
-        replace(summary, systems=systems, skipped={HOSTILE: 1}, plan={**summary.plan, "gallery": HOSTILE})
-    )
+    copies = copied(replace(summary, systems=systems, skipped={HOSTILE: 1}, plan={**summary.plan, "gallery": HOSTILE}))
     result = replace(made_reports.knn(), model=HOSTILE)
     for text in (copies, knn_page(result, summarise_knn(result))):
         assert "<script" not in text
@@ -100,10 +104,8 @@ def test_hostile_names_are_only_words() -> None:
         assert "script" not in Page(text).tags
 
 
-def test_they_are_written_in_one_step(tmp_path: Path) -> None:
-    summary, result = made_reports.Copies().summary, made_reports.knn()
-    write_copy_page(tmp_path / "copies.html", summary)
-    write_knn_page(tmp_path / "knn.html", result, summarise_knn(result))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["copies.html", "knn.html"]
-    assert (tmp_path / "copies.html").read_text() == copy_page(summary)
-    assert (tmp_path / "knn.html").read_text() == knn_page(result, summarise_knn(result))
+def test_a_page_is_written_in_one_step(tmp_path: Path) -> None:
+    write(tmp_path / "page.html", "new")
+    write(tmp_path / "page.html", "newer")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert (tmp_path / "page.html").read_text() == "newer"

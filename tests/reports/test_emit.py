@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retr.reports.audit_rows import audit_rows
+from retr.reports.attack_table import audit_rows
 from retr.reports.emit import emit, flatten, to_json
 
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | st.text()

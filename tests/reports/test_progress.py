@@ -1,26 +1,50 @@
-"""Progress shows names that it did not choose."""
+"""Progress shows names that it did not choose, and is seen without a terminal."""
 
 import io
-from dataclasses import dataclass
+import time
 
+import pytest
 from rich.console import Console
 
-from retr.reports.progress import AuditProgress
-
-
-@dataclass(frozen=True)
-class State:
-    done: int
-    total: int
-    doing: str
-    alarms: int
+from retr.core.progress import Silent, begin, say
+from retr.reports.progress import ProgressBar
 
 
 def test_a_name_is_neither_markup_nor_obeyed():
-    bar = AuditProgress("[b]\x1b", "attacks")
+    bar = ProgressBar("[b]\x1b", "attacks")
     bar.bar.live.console, bar.bar.disable = Console(file=io.StringIO(), width=120), True
     with bar:
         assert bar.bar.tasks[0].description == r"\[b]\x1b"
-        bar(State(1, 2, "pgd on [/red]a\x1b[31m.png", 3))
-        assert bar.bar.tasks[0].description == r"pgd on \[/red]a\x1b[31m.png, [red]3 alarms[/red]"
+        bar.doing("pgd on [/red]a\x1b[31m.png, 3 alarms")
+        assert bar.bar.tasks[0].description == r"pgd on \[/red]a\x1b[31m.png, 3 alarms"
         bar.bar.get_renderable()
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]):
+    with ProgressBar("attacking", "attacks", every=0.05) as bar:
+        begin(bar, "apgd-l2 at 1 rmse\x1b, 1 alarm", total=40, done=10)
+        bar.advance(2)
+        time.sleep(0.3)
+    time.sleep(0.1)
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 <= len(lines) <= 6
+    assert lines[-1].startswith(r"retr: apgd-l2 at 1 rmse\x1b, 1 alarm: 12 of 40 attacks, ")
+
+
+def test_a_stretch_of_unknown_length_has_no_total(capsys: pytest.CaptureFixture[str]):
+    with ProgressBar("copies", "images", every=0.05) as bar:
+        begin(bar, "indexing", total=40)
+        begin(bar, "reading negatives", total=0)
+        time.sleep(0.2)
+    assert "retr: reading negatives: 0 images, 0.0 images/s" in capsys.readouterr().err.splitlines()
+
+
+def test_what_ends_within_a_minute_says_nothing(capsys: pytest.CaptureFixture[str]):
+    with ProgressBar("indexing", "images") as bar:
+        bar.start(0)
+        bar.advance(5)
+    assert capsys.readouterr().err == ""
+
+
+def test_who_does_not_listen_is_not_told():
+    say(Silent(), "anything")

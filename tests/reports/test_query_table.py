@@ -38,9 +38,7 @@ def answer(**changes):
         "certificate": Certificate(
             20, 20, UpperBound(1.0, "isometry"), UpperBound(0.25, "exact norm"), 1e-10, limited_by="id2"
         ),
-        "thresholds": (
-            {"channel": "block-means", "value": 0.9, "source": "leave-one-out", "upper95": None, "provisional": True},
-        ),
+        "thresholds": ({"channel": "block-means", "value": 0.9, "source": "leave-one-out", "upper95": None},),
     }
     return Answer(**(given | changes))
 
@@ -69,7 +67,7 @@ def test_a_certified_answer_shows_radii_in_three_units_certificate_and_threshold
         assert part in text
     assert "certificate: exact, 20 of 20 rows; Lipschitz ≤ 1 (network) × 0.25 (resize); slack 1.1e-10 px" in text
     assert "limited by id2" in text
-    assert "threshold of block-means: 0.9000 (leave-one-out), provisional" in text
+    assert "threshold of block-means: 0.9000 (leave-one-out): an older version set it" in text
     assert "query: 100×80 pixels; model block-means; snapshot s1" in text
     assert "withheld" not in text
 
@@ -165,8 +163,8 @@ def test_nothing_matched():
 
 
 def test_thresholds_of_every_source():
-    calibrated = {"channel": "a", "value": 0.8, "source": "calibrated", "upper95": 0.0031, "provisional": False}
-    given = {"channel": "b", "value": 0.7, "source": "given", "upper95": None, "provisional": False}
+    calibrated = {"channel": "a", "value": 0.8, "source": "calibrated", "upper95": 0.0031}
+    given = {"channel": "b", "value": 0.7, "source": "given", "upper95": None}
     text = printed(answer(thresholds=(calibrated, given, {"channel": "c", "value": None, "source": "none"})))
     assert "threshold of a: 0.8000 (calibrated), false-match rate at most 0.0031 (95 %)" in text
     old = printed(answer(thresholds=({**calibrated, "stale": True},)))
@@ -178,5 +176,23 @@ def test_thresholds_of_every_source():
 
 def test_a_local_threshold_is_named():
     local = {"channel": "a", "value": 0.8, "offset": 0.05, "source": "calibrated", "upper95": 0.0031}
-    text = printed(answer(thresholds=(local,))).replace("\n", " ")
-    assert "threshold of a: local, +0.0500 and half of each row's gap (calibrated), false-match rate" in text
+    text = " ".join(printed(answer(thresholds=(local,))).split())
+    assert "threshold of a: within +0.0500 and half of the way to its nearest unrelated neighbour (calibrated)" in text
+    text = printed(answer(thresholds=({**local, "share": 0.62},))).replace("\n", " ")
+    assert "nearer than 0.62 of the way to its nearest unrelated neighbour, and within +0.0500" in text
+    bare = {"channel": "a", "value": 0.8, "share": 0.62, "offset": None, "source": "reference", "upper95": None}
+    assert "rate not measured for this model" in printed(answer(thresholds=(bare,))).replace("\n", " ")
+
+
+def test_a_name_is_no_emoji_and_no_markup():
+    odd = Match(1, 1, ":dog:", "/c/:dog:[red]x.png", "original", 0.9, 0.1, "x", accepted=True)
+    text = printed(answer(matches=(odd,), model=":cat:"), ":bear:[b].png")
+    assert text.splitlines()[0] == ":bear:[b].png"
+    assert text.count(":dog:[red]x.png") == 1
+    assert "model :cat:" in text
+    stream = io.StringIO()
+    print_refusal(
+        ImageRejected(stage="decode", reason="truncated", detail=":pig:"), ":fox:", Console(file=stream, width=120)
+    )
+    assert ":fox:" in stream.getvalue()
+    assert ":pig:" in stream.getvalue()

@@ -150,15 +150,21 @@ def test_a_calibrated_threshold_is_used_by_the_next_query_and_survives_indexing(
     engine = Engine.open(index)
     assert engine.channels[0].threshold == threshold
     scores = sorted(best_score(engine, load(Path(path), policy=engine.policy)) for path in paths)
-    assert threshold.value == np.nextafter(scores[18], 1)  # ⌈0.9·21⌉ = 19
+    verdicts = [outcome.answer.point_verdict for outcome in query_files(engine, paths) if outcome.answer]
+    assert verdicts.count("copy") <= 1
+    assert (threshold.source, threshold.samples, threshold.upper95) == ("calibrated", 20, upper95(1, 20))
+    for_all = calibrate(index, paths, fpr=0.1, local=False).thresholds[0][1]
+    assert for_all.value == np.nextafter(scores[18], 1)  # ⌈0.9·21⌉ = 19
+    engine = Engine.open(index)
     verdicts = [outcome.answer.point_verdict for outcome in query_files(engine, paths) if outcome.answer]
     assert (verdicts.count("copy"), verdicts.count("not-a-copy")) == (1, 19)
+    calibrate(index, paths, fpr=0.1)
     draw(corpus / "new.png", 500)
     build_index(str(corpus), index, IndexOptions(), Quiet())
     # It still serves, but its bound was for the gallery without the new image.
     now = Engine.open(index).channels[0].threshold
     assert now is not None
-    assert now == replace(threshold, stale=True, gaps=now.gaps)
+    assert now == replace(threshold, stale=True, gaps=now.gaps, neighbours=now.neighbours)
     assert describe_index(index)["channels"][0]["threshold"]["stale"]
 
 

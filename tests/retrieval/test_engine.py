@@ -18,10 +18,10 @@ from retr.core.files import canonical_json
 from retr.core.units import Radius
 from retr.images.decode import load
 from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.row_lengths import check_rows
 from retr.indexer.snapshot import commit, require_current
 from retr.indexer.vectors import open_rows
 from retr.retrieval.answer import Answer
-from retr.retrieval.channel import check_rows
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import to_float
 
@@ -53,7 +53,6 @@ def corpus(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def engine(corpus) -> Engine:
     build(corpus, corpus.parent / "index")
-    # the provisional threshold would be 1: 02 and 02-near are all but the same
     return Engine.open(corpus.parent / "index", threshold=0.95)
 
 

@@ -16,30 +16,34 @@ from retr.certificates.verdicts import signed_distances, verdict_radii
 from retr.core.errors import IntegrityError, UsageError
 from retr.core.types import UpperBound
 from retr.indexer.build import IndexOptions, build_index
-from retr.indexer.gallery import open_gallery
-from retr.indexer.gaps import FARTHEST, SAME, gaps_file, measure_gaps
-from retr.indexer.info import describe_index
-from retr.indexer.snapshot import SCHEMA_LOCAL, Threshold, require_current
+from retr.indexer.info import describe_index, list_presumed
+from retr.indexer.snapshot import SCHEMA_LOCAL, SCHEMA_SHARE, gaps_file, require_current
 from retr.retrieval.calibrate import calibrate
-from retr.retrieval.conformal import set_offsets
+from retr.retrieval.conformal import set_offsets, upper95
 from retr.retrieval.engine import Engine
-from retr.retrieval.nearness import best_levels
 from retr.retrieval.query import query_files
+from retr.retrieval.survey import levels, searched, within
 from retr.retrieval.verdict import hidden_nothing
 
 ITEMS, VIEWS = 60, 3
 ROWS = ITEMS * VIEWS
 
 
-def local(channel, offset: float, seed: int):
+def local(channel, offset: float | None, seed: int, share: float | None = None):
     """The channel with a threshold of its own for every row: some wide, some narrow, some that accept nothing."""
     gaps = np.random.default_rng(seed).uniform(0.0, 1.4, ROWS).astype(np.float32)
-    return replace(channel, threshold=replace(channel.threshold, offset=offset, gaps="0" * 64), gaps=gaps)
+    named = {"gaps": "0" * 64} | dict.fromkeys(("reference", "neighbours"), None if share is None else "1" * 64)
+    return replace(channel, threshold=replace(channel.threshold, offset=offset, share=share, **named), gaps=gaps)
 
 
 def reach(channel) -> np.ndarray:
     """(rows,) angle or distance up to which each row accepts, by its definition."""
-    return np.maximum(channel.threshold.offset + channel.gaps.astype(np.float64) / 2, 0.0)
+    wide, limits = channel.gaps.astype(np.float64), []
+    if channel.threshold.offset is not None:
+        limits.append(channel.threshold.offset + wide / 2)
+    if channel.threshold.share is not None:
+        limits.append(channel.threshold.share * wide)
+    return np.maximum(np.min(limits, axis=0), 0.0)
 
 
 def at_most(claimed: float | None, exact: float) -> bool:
@@ -59,15 +63,23 @@ def inside(z: np.ndarray, channel) -> np.ndarray:
     return np.where(channel.groups >= 0, found, -np.inf)
 
 
-@pytest.fixture
-def two(make_channel):
+RULES = {
+    "offset": ((-0.2, None), (-0.1, None)),
+    "both": ((-0.2, 0.35), (-0.1, 0.4)),
+    "share": ((None, 0.3), (None, 0.4)),
+}
+
+
+@pytest.fixture(params=RULES)
+def two(make_channel, request):
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(ITEMS), VIEWS)
     groups[6:9] = -1
     base = rng.standard_normal((ITEMS, 6)).repeat(VIEWS, 0)
     first = make_channel(base + 0.3 * rng.standard_normal(base.shape), groups=groups, threshold=0.9, parts=2)
     other = make_channel(rng.standard_normal((ROWS, 4)), "euclidean", groups=groups, threshold=0.5)
-    return local(first, -0.2, 1), local(other, -0.1, 2)
+    (first_offset, first_share), (other_offset, other_share) = RULES[request.param]
+    return local(first, first_offset, 1, first_share), local(other, other_offset, 2, other_share)
 
 
 def queries(channel, seed: int = 3) -> list[np.ndarray]:
@@ -161,7 +173,8 @@ def test_few_rows_are_looked_at_for_the_radius_of_nothing_alone(two, monkeypatch
 
 
 def test_items_are_ranked_as_without_local_thresholds(two):
-    global_ones = [replace(c, threshold=replace(c.threshold, offset=None, gaps=None), gaps=None) for c in two]
+    none = dict.fromkeys(("offset", "gaps", "share", "reference", "neighbours"))
+    global_ones = [replace(c, threshold=replace(c.threshold, **none), gaps=None) for c in two]
     for zs in zip(*map(queries, two), strict=True):
         here, there = (rank(channels, zs, 3, first=4) for channels in (two, global_ones))
         assert [item.key for item in here.items] == [item.key for item in there.items]
@@ -187,29 +200,48 @@ def test_radii_with_a_threshold_per_row_are_those_of_each_threshold(score):
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_level_is_the_least_offset_that_accepts(two, number, monkeypatch):
-    monkeypatch.setattr("retr.retrieval.nearness.SHORTLIST", 2)
-    channel, zs = two[number], queries(two[number])
-    probes = [plain.probe(channel, z) for z in zs]
-    for z, level in zip(zs, best_levels(plain.source_of([channel]), channel.gaps, probes), strict=True):
-        if np.isneginf(level):
-            assert inside(z, replace(channel, threshold=replace(channel.threshold, offset=-9.0))).max() >= -1e-7
+    monkeypatch.setattr("retr.retrieval.survey._ROWS", 50)
+    monkeypatch.setattr("retr.retrieval.survey._QUERIES", 7)
+    share = 0.8
+    channel = replace(two[number], threshold=replace(two[number].threshold, share=share))
+    zs, live = queries(channel), np.flatnonzero(channel.groups >= 0)
+    wide = share * channel.gaps.astype(np.float64)
+    pairs = within(channel, searched(np.stack(zs), channel), wide)
+    found, refused = levels([pairs], [channel.gaps], len(zs))[:, 0], 0
+    assert set(pairs.rows.tolist()) <= set(live.tolist())
+    for z, level in zip(zs, found, strict=True):
+        alone = replace(channel, threshold=replace(channel.threshold, offset=None))
+        if np.isinf(level):
+            assert (inside(z, alone).max() >= -1e-7) == (level < 0)
+            refused += level > 0
             continue
         for shift, accepts in ((-1e-6, False), (1e-6, True)):
             moved = replace(channel, threshold=replace(channel.threshold, offset=float(level) + shift))
             assert (inside(z, moved).max() >= 0) == accepts
+    assert 0 < refused < len(zs)
 
 
 def test_offsets_keep_the_rate_and_refuse_stored_rows():
     rng = np.random.default_rng(0)
-    levels = rng.uniform(-0.2, 0.9, (199, 2))
-    thresholds = (Threshold(0.5, "calibrated", 0.05, 199),) * 2
-    offsets = set_offsets(levels, thresholds)
-    assert 8 <= (levels <= np.asarray(offsets)).any(axis=1).sum() <= 9  # ⌊0.05·200⌋ = 10 are cut, the edges excluded
-    levels[5, 1] = -np.inf
+    found = rng.uniform(-0.2, 0.9, (199, 2))
+    offsets, limit = set_offsets(found, fpr=0.05)
+    assert 8 <= (found <= np.asarray(offsets)).any(axis=1).sum() <= 9  # ⌊0.05·200⌋ = 10 are cut, the edges excluded
+    assert limit == upper95(9, 199)
+    found[5, 1] = -np.inf
     with pytest.raises(UsageError, match="1 of 199 negatives cannot be told"):
-        set_offsets(levels, (Threshold(0.5, "calibrated", 0.01, 199),) * 2)
-    with pytest.raises(UsageError, match="nearly all of 199 negatives are flat"):
-        set_offsets(np.full((199, 1), np.inf), thresholds[:1])
+        set_offsets(found, fpr=0.01)
+    with pytest.raises(UsageError, match="at least 199 are needed"):
+        set_offsets(found[:100], fpr=0.01)
+
+
+def test_a_channel_whose_share_refuses_what_is_left_needs_no_offset():
+    far = np.full((199, 2), np.inf)
+    assert set_offsets(far, fpr=0.05) == ((None, None), upper95(9, 199))
+    far[:30, 1] = np.linspace(0.1, 0.4, 30)
+    (first, other), _ = set_offsets(far, fpr=0.05)
+    assert first is None
+    assert other is not None
+    assert (far[:, 1] <= other).sum() == 8  # one cut shows that the first channel needs none, nine are left
 
 
 # -- on an index ------------------------------------------------------------------------------------------------------
@@ -237,35 +269,27 @@ def index(corpus, tmp_path) -> Path:
     return path
 
 
-def test_gaps_are_those_of_a_scan(index):
-    gallery = open_gallery(index, require_current(index))
-    for number, store in enumerate(gallery.stores):
-        rows, originals = store.take(np.arange(store.rows)).astype(np.float64), gallery.originals()
-        angles = np.arccos(np.clip(rows @ rows[originals].T, -1, 1))
-        angles[gallery.groups[:, None] == gallery.groups[originals]] = np.inf
-        limit = np.quantile(angles.min(1)[originals], FARTHEST)
-        assert angles.min() > SAME * np.median(angles.min(1)[originals])
-        assert measure_gaps(gallery, number) == pytest.approx(np.minimum(angles.min(1), limit), abs=1e-3)
-
-
-def test_the_same_picture_in_another_file_is_no_neighbour(corpus, index, tmp_path):
-    before = open_gallery(index, require_current(index))
-    old = [measure_gaps(before, number) for number in range(2)]
+def test_the_same_picture_in_another_file_is_no_neighbour(corpus, index):
+    before = [channel.gaps for channel in Engine.open(index).channels]
     pixels = np.asarray(Image.open(corpus / "3.png")).astype(np.int16)
     Image.fromarray(np.clip(pixels + 2, 0, 255).astype(np.uint8)).save(corpus / "brighter.png")
     build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
-    gallery = open_gallery(index, require_current(index))
-    for number in range(2):
-        gaps = measure_gaps(gallery, number)
-        assert gaps[: len(old[number])] == pytest.approx(old[number], abs=0.05)
-        assert gaps[len(old[number]) :].min() > 0.5 * float(np.median(old[number]))
+    for old, channel in zip(before, Engine.open(index).channels, strict=True):
+        assert channel.gaps[: len(old)] == pytest.approx(old, abs=0.05)
+        assert channel.gaps[len(old) :].min() > 0.3 * float(np.median(old))
+    assert describe_index(index)["presumed_copies"] == 2
+    pairs = {(Path(pair["path"]).name, Path(pair["copy_of"]).name) for pair in list_presumed(index)}
+    assert pairs in (
+        {("3.png", "brighter.png"), ("brighter.png", "3.png")},
+        {("again.png", "brighter.png"), ("brighter.png", "again.png")},
+    )
 
 
 def test_calibration_is_local_unless_told_otherwise(index, tmp_path):
     paths = absent(tmp_path / "absent", 39)
     found = calibrate(index, paths, fpr=0.1)
     snapshot = require_current(index)
-    assert snapshot.as_json()["schema"] == SCHEMA_LOCAL
+    assert snapshot.as_json()["schema"] == SCHEMA_SHARE
     assert [channel.threshold for channel in snapshot.channels] == [threshold for _, threshold in found.thresholds]
     engine = Engine.open(index)
     assert all(channel.is_local for channel in engine.channels)
@@ -275,30 +299,28 @@ def test_calibration_is_local_unless_told_otherwise(index, tmp_path):
     for answer in answers:
         assert answer.matches[0].accepted in (True, False)
         assert (answer.copy is not None) == (answer.point_verdict == "copy")
-        assert answer.thresholds[0]["offset"] is not None
+        assert answer.thresholds[0]["share"] == 0.5
     before = snapshot.id
     calibrate(index, paths, fpr=0.1, local=False)
     plain = require_current(index)
     assert plain.parent == before
-    assert plain.as_json()["schema"] != SCHEMA_LOCAL
-    assert "offset" not in plain.as_json()["channels"][0]["threshold"]
-    assert [c.threshold and c.threshold.value for c in plain.channels] == [t.value for _, t in found.thresholds]
+    assert plain.as_json()["schema"] not in (SCHEMA_SHARE, SCHEMA_LOCAL)
+    assert not {"offset", "share"} & set(plain.as_json()["channels"][0]["threshold"])
+    answers = [outcome.answer for outcome in query_files(Engine.open(index), paths) if outcome.answer]
+    assert sum(answer.point_verdict == "copy" for answer in answers) <= 3
 
 
-def test_images_that_are_added_later_get_gaps_and_the_others_keep_theirs(corpus, index, tmp_path):
+def test_images_that_are_added_later_get_gaps_and_can_only_lower_those_of_others(corpus, index, tmp_path):
     calibrate(index, absent(tmp_path / "absent", 39), fpr=0.1)
     before = Engine.open(index).channels[0]
     draw(corpus / "new.png", 500)
     build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
     after = Engine.open(index).channels[0]
-    assert after.threshold is not None
     assert after.threshold.stale
-    assert before.gaps is not None
-    assert after.gaps is not None
-    assert after.gaps[: len(before.gaps)].tolist() == before.gaps.tolist()
-    assert len(after.gaps) > len(before.gaps)
+    assert after.threshold.offset == before.threshold.offset
+    assert (after.gaps[: len(before.gaps)] <= before.gaps).all()
+    assert (after.gaps[: len(before.gaps)] < before.gaps).any()
     assert (after.gaps[len(before.gaps) :] > 0).all()
-    assert after.gaps.max() <= before.gaps.max()
 
 
 def test_a_damaged_file_of_gaps_is_refused(index, tmp_path):

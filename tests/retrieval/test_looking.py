@@ -12,10 +12,9 @@ import pytest
 from retr.certificates.channels import half_leads
 from retr.core.types import UpperBound
 from retr.retrieval.candidates import Candidates, hidden_margins
-from retr.retrieval.decide import GROWTH, decide
+from retr.retrieval.decide import decide
 from retr.retrieval.decide_several import decide_several
 from retr.retrieval.looking import distances_to_look
-from retr.retrieval.nearness import _decide_level
 from retr.retrieval.probe import Bounds
 from retr.retrieval.settle import propose, settle
 
@@ -125,51 +124,3 @@ def test_the_radius_for_people_is_that_of_the_items_best_row():
         assert found.top1 is not None
         assert found.top1 < exact.top1 - 0.015
     assert checked > 3
-
-
-# -- nearness ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("score", ["cosine", "euclidean"])
-def test_a_level_needs_rows_as_near_as_the_largest_gap_allows(score):
-    """No row lies nearer than the level and half of the largest gap: an angle for cosine, whose chord is asked for."""
-    rng = np.random.default_rng(2)
-    channel = plain.make_channel(rng.standard_normal((50, 5)), score, threshold=0.5)
-    gaps = rng.uniform(0.0, 0.3, 50).astype(np.float32)
-    z = channel.rows64(np.array([7]))[0] + 0.1 * rng.standard_normal(5)
-    seen = plain.look(channel, z, 50)
-    rows = channel.rows64(np.arange(50))
-    if score == "cosine":
-        far = np.arccos(np.clip(rows @ z / np.linalg.norm(z), -1, 1))
-    else:
-        far = np.linalg.norm(rows - z, axis=1)
-    level = float((far - 0.5 * gaps).min())
-    reach = level + 0.5 * float(gaps.max())
-    need = 2 * math.sin(reach / 2) if score == "cosine" else reach
-    need = math.sqrt(need**2 + 1e-12) if score == "cosine" else need * (1 + 1e-12)
-    for unseen, asked in (
-        (need * (1 + 1e-6), None),
-        (need * (1 - 1e-6), GROWTH * need * (1 - 1e-6)),
-        (need / 2, need),
-        (0.0, need),
-    ):
-        found = _decide_level(gaps, [replace(seen, unseen=unseen)], growth=GROWTH)
-        assert found.value == pytest.approx(level, abs=1e-9)
-        assert [ask.within[0] for ask in found.needs] == ([] if asked is None else [pytest.approx(asked, rel=1e-9)])
-        assert all(ask.probe is seen.probe and ask.most is None for ask in found.needs)
-
-
-@pytest.mark.parametrize("score", ["cosine", "euclidean"])
-def test_a_level_below_nothing_takes_a_step_and_one_beyond_all_angles_takes_everything(score):
-    channel = plain.make_channel(np.eye(4), score, threshold=0.5)
-    seen = plain.look(channel, np.eye(4)[0], 4)
-    close = _decide_level(np.zeros(4, np.float32), [replace(seen, unseen=0.0)], growth=GROWTH)
-    assert close.value == -math.inf
-    assert [ask.within for ask in close.needs] == [(1e-3,)]
-    far = np.full(4, 9.0, np.float32)
-    found = _decide_level(far, [replace(seen, unseen=0.5, listed=seen.listed.take(np.array([1])))], growth=GROWTH)
-    level = (math.pi / 2 if score == "cosine" else math.sqrt(2)) - 4.5
-    assert found.value == pytest.approx(level)
-    [ask] = found.needs
-    reach = level + 4.5
-    assert ask.within[0] == pytest.approx(2 * math.sin(reach / 2) if score == "cosine" else reach)

@@ -11,11 +11,47 @@ from PIL import Image
 class Quiet:
     """Progress that nobody watches."""
 
-    def start(self, total: int, done: int) -> None:
+    def start(self, total: int, done: int = 0) -> None:
         self.total, self.done = total, done
 
-    def advance(self, count: int) -> None:
+    def advance(self, count: int = 1) -> None:
         self.done += count
+
+
+class Killed(BaseException):
+    """Ends a run from within, as a signal would."""
+
+
+class Watcher(Quiet):
+    """Progress that remembers what it was told, and may end the run after so many units of what counts.
+
+    Args:
+        units: after how many it raises :class:`Killed`; None for never.
+        of: how the words for what counts begin.
+
+    Attributes:
+        counted: units that counted.
+        before: units of the last stretch that needed no work.
+    """
+
+    def __init__(self, units: int | None = None, of: str = "") -> None:
+        self.units, self.of = units, of
+        self.said: list[str] = []
+        self.counted = 0
+
+    def start(self, total: int, done: int = 0) -> None:
+        super().start(total, done)
+        self.before = done
+
+    def doing(self, text: str) -> None:
+        self.said.append(text)
+
+    def advance(self, count: int = 1) -> None:
+        super().advance(count)
+        if count and "".join(self.said[-1:]).startswith(self.of):
+            self.counted += count
+            if self.units is not None and self.counted >= self.units:
+                raise Killed
 
 
 def draw(path: Path, seed: int) -> Path:

@@ -53,7 +53,6 @@ def answer(
                 "value": 0.91236,
                 "source": "calibrated",
                 "upper95": UPPER95,
-                "provisional": False,
             },
         ),
     }

@@ -31,7 +31,6 @@ from retr.images.decode import load
 from retr.images.policy import DecodePolicy
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.snapshot import Threshold
-from retr.indexer.thresholds import leave_one_out
 from retr.indexer.vectors import RowStore
 from retr.retrieval.channel import Channel
 from retr.retrieval.engine import Engine
@@ -106,7 +105,7 @@ def embedded_by(engine: Engine, embedder: Embedder, *, threshold: float | None =
     Args:
         engine: an index of one channel without views.
         embedder: certified or not.
-        threshold: None for the provisional one that an index gets.
+        threshold: None for :func:`beyond_neighbours`.
     """
     gallery = engine.gallery
     empty = RowStore((), (0,), embedder.dim, embedder.score)
@@ -124,8 +123,18 @@ def with_rows(engine: Engine, channel: Channel, threshold: float | None = None) 
     """An engine that searches this channel alone."""
     gallery = replace(engine.gallery, stores=(channel.store,))
     given = None if threshold is None else Threshold(threshold, "given", float("nan"), 0)
-    chosen = given or leave_one_out(channel.store, gallery.groups, gallery.originals())
+    chosen = given or beyond_neighbours(channel)
     return replace(engine, gallery=gallery, channels=(replace(channel, threshold=chosen),))
+
+
+def beyond_neighbours(channel: Channel) -> Threshold:
+    """One for all rows, just beyond the two rows that are nearest to each other."""
+    rows = channel.rows64(np.arange(channel.store.rows))
+    if channel.score == "cosine":
+        near = float(np.max(rows @ rows.T - 4.0 * np.eye(len(rows))))
+        return Threshold(min(1.0, float(np.nextafter(near, 2.0))), "given", None, len(rows))
+    apart = np.linalg.norm(rows[:, None] - rows[None], axis=2) + 1e9 * np.eye(len(rows))
+    return Threshold(float(np.nextafter(apart.min(), 0.0)), "given", None, len(rows))
 
 
 @dataclass(frozen=True)

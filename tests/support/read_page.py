@@ -9,7 +9,10 @@ VOID = {"br", "hr", "img", "link", "meta"}
 
 
 class Page(HTMLParser):
-    """Every element with its text; fails where one is not closed in order, or carries a handler of events."""
+    """Every element with its text; fails where one is not closed in order, or carries a handler of events.
+
+    ``rows`` are those of its tables, without what stands small beside a number.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -17,6 +20,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.addresses: list[str | None] = []
         self.words: list[str] = []
+        self.rows: list[list[str]] = []
         self.scopes = 0
         self.source = text
         self.feed(text)
@@ -30,6 +34,10 @@ class Page(HTMLParser):
         self.scopes += tag == "th" and any(name == "scope" for name, _ in attrs)
         if tag == "svg":
             assert any(name == "aria-label" and value for name, value in attrs)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
         if tag not in VOID:
             self.open.append(tag)
 
@@ -37,8 +45,11 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        data = data.replace("\u00a0", " ")
         if self.open and self.open[-1] not in ("style", "title"):
-            self.words.append(data.replace("\u00a0", " "))
+            self.words.append(data)
+        if "td" in self.open or "th" in self.open:
+            self.rows[-1][-1] += data if self.open[-1] != "small" else ""
 
     @property
     def text(self) -> str:

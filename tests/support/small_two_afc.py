@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from retr.core.progress import Progress
 from retr.datasets.triplets import Triplet
 from retr.evaluation.two_afc.data import Choice, open_data
 from retr.evaluation.two_afc.plan import TwoAFCPlan
@@ -35,7 +36,7 @@ def small_triplets(photos: Path) -> tuple[Triplet[Any], ...]:
 
 
 def small_run(
-    photos: Path, folder: Callable[[str], Path], progress: Callable[[Any], None] = lambda _: None, **told: Any
+    photos: Path, folder: Callable[[str], Path], progress: Progress | None = None, **told: Any
 ) -> TwoAFCResult:
     """Four triplets, judged by ℓ2 alone and not attacked, if not told otherwise."""
     fields = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from drawn import draw
+from drawn import Killed, Quiet, Watcher, draw
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -32,14 +32,6 @@ from retr.retrieval.probe import Bounds
 ONE = UpperBound(1.0, "test")
 
 
-class Silent:
-    def phase(self, title, total):
-        self.total = total
-
-    def advance(self, count=1):
-        self.total -= count
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Three labels, each a drawn picture five times over with noise on it."""
@@ -61,39 +53,20 @@ def plan(folder, **changes):
 
 @pytest.fixture(scope="module")
 def result(folder):
-    return run_knn(plan(folder, attack=True), Silent())
-
-
-class Killed(Exception):  # noqa: N818 - as in the other audits
-    """Something ended the process."""
-
-
-class Mortal(Silent):
-    """Progress that ends a run after so many queries of it."""
-
-    def __init__(self, queries):
-        self.left, self.asking = queries, False
-
-    def phase(self, title, total):
-        self.asking = title == "queries"
-
-    def advance(self, count=1):
-        self.left -= count if self.asking else 0
-        if self.asking and self.left <= 0 < count:
-            raise Killed
+    return run_knn(plan(folder, attack=True), Quiet())
 
 
 def test_a_run_that_was_killed_ends_as_one_in_peace(folder, result, tmp_path):
     asked = plan(folder, attack=True, batch=2, out=tmp_path)
     with pytest.raises(Killed):
-        run_knn(asked, Mortal(4))
+        run_knn(asked, Watcher(4, of="queries"))
     (unfinished,) = tmp_path.iterdir()
     assert len(list((unfinished / "parts").iterdir())) == 1
     with pytest.raises(UsageError, match="another plan: steps was 15 and is 16"):
-        run_knn(replace(asked, steps=16, resume=True), Silent())
-    resumed = run_knn(replace(asked, resume=True), Silent())
+        run_knn(replace(asked, steps=16, resume=True), Quiet())
+    resumed = run_knn(replace(asked, resume=True), Quiet())
     assert resumed.records.parent == unfinished
-    peace = run_knn(replace(asked, out=tmp_path / "peace"), Silent())
+    peace = run_knn(replace(asked, out=tmp_path / "peace"), Quiet())
 
     def bare(rows):
         return [replace(row, attacked=tuple(replace(one, measured={}) for one in row.attacked)) for row in rows]
@@ -127,7 +100,7 @@ def test_a_wrong_constant_is_caught(folder, monkeypatch):
     liar = load_embedder("block-means:4")
     liar.lipschitz = UpperBound(0.01, "planted")
     monkeypatch.setattr(knn, "load_embedder", lambda spec: liar)
-    summary = summarise_knn(run_knn(plan(folder, attack=True, rmse=(80.0,), l2=()), Silent()))
+    summary = summarise_knn(run_knn(plan(folder, attack=True, rmse=(80.0,), l2=()), Quiet()))
     assert summary.alarms > 0
 
 
@@ -148,7 +121,7 @@ def test_an_uncertified_model_is_measured_and_proves_nothing(folder, monkeypatch
     model = load_embedder("block-means:4")
     model.lipschitz, model.uncertified_because = None, "nobody proved it"
     monkeypatch.setattr(knn, "load_embedder", lambda spec: model)
-    summary = summarise_knn(run_knn(plan(folder), Silent()))
+    summary = summarise_knn(run_knn(plan(folder), Quiet()))
     assert summary.accuracy.value == 1.0
     assert [line.certified.value for line in summary.lines] == [0.0] * 3
     assert summary.lines[0].attacked is None
@@ -159,7 +132,7 @@ def test_a_flat_query_is_withheld_and_a_broken_file_left_out(folder, tmp_path):
     (tmp_path / "apple").mkdir()
     Image.new("RGB", (16, 16), (90, 90, 90)).save(tmp_path / "apple" / "flat.png")
     (tmp_path / "apple" / "broken.png").write_bytes(b"no image")
-    found = run_knn(plan(folder, queries=tmp_path), Silent())
+    found = run_knn(plan(folder, queries=tmp_path), Quiet())
     assert [(one.file, one.reason) for one in found.rejected] == [("apple/broken.png", "not-an-image")]
     assert [(row.predicted, row.radius) for row in found.rows] == [(None, None)]
     assert "is flat to" in (found.rows[0].withheld or "")
@@ -254,14 +227,14 @@ def test_budgets_and_refusals(folder):
     assert Budget("rmse", 255.0).l2(100) == pytest.approx(10.0)
     for changes, message in (
         ({"k": 0}, "k must be at least 1"),
-        ({"rmse": (0.0,)}, "rmse takes finite sizes above 0"),
+        ({"rmse": (0.0,)}, "rmse takes different numbers above 0"),
         ({"limit": 0}, "limit must be at least 1"),
         ({"batch": 0}, "batch must be at least 1"),
     ):
         with pytest.raises(UsageError, match=message):
             plan(folder, **changes)
     with pytest.raises(UsageError, match="no more than 5 images"):
-        run_knn(plan(folder, split=5), Silent())
+        run_knn(plan(folder, split=5), Quiet())
 
 
 def test_the_command_line(folder, tmp_path):

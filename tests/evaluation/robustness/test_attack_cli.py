@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from retr.certificates.verify_proof import verify
 from retr.cli import app, main
 from retr.core.units import Radius
 from retr.evaluation.robustness.records import FORMAT
@@ -29,9 +30,12 @@ def run(*words: object):
 
 
 def test_records_a_page_and_a_table(index, tmp_path):
-    outcome = run("-i", index, *QUICK, "--out", tmp_path / "a")
+    outcome = run("-i", index, *QUICK, "--out", tmp_path / "a", "--proofs", 1)
     assert outcome.exit_code == 0, outcome.output
     assert "soundness alarms: 0" in outcome.stdout
+    proofs = sorted((tmp_path / "a" / "proofs").iterdir())
+    assert proofs
+    assert {verify(proof, index).verdict for proof in proofs} == {"confirmed"}
     page = (tmp_path / "a" / "audit.html").read_text()
     assert "<html" in page
     assert f"page: {tmp_path / 'a' / 'audit.html'}" in outcome.stdout

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn import Quiet
 from made_records import certified_first
 from PIL import Image
 
@@ -33,7 +34,7 @@ def stable(result):
 
 def test_self_edits_at_budgets(index, tmp_path):
     engine, _ = index
-    seen = []
+    seen = Quiet()
     plan = AuditPlan(
         sample=4,
         edits=("identity", "jpeg", "crop"),
@@ -43,11 +44,11 @@ def test_self_edits_at_budgets(index, tmp_path):
         out=tmp_path / "a",
         command="retr attack-eval",
     )
-    result = run_attack_eval(engine, plan, progress=seen.append)
+    result = run_attack_eval(engine, plan, progress=seen)
     summary, records = result.summary, rows(result)
     assert len(records) == 4 * 3 * (1 + 2 * 2 * 2)
     assert (summary.queries, summary.files, summary.alarms, result.skipped) == (12, 4, 0, {})
-    assert seen[-1].done == seen[-1].total == 4 * 3 * 2 * 2
+    assert seen.done == seen.total == 4 * 3 * 2 * 2
     low, high = summary.budgets
     assert (low.budget, high.budget) == (1.0, 60.0)
     for line in summary.budgets:
@@ -176,13 +177,13 @@ def test_vanished_and_changed_files_are_counted(make_index, tmp_path):
     (corpus / "000.png").unlink()
     Image.open(corpus / "002.png").convert("RGB").save(corpus / "001.png")
     plan = AuditPlan(sample=None, edits=("jpeg",), attacks=("pgd-l2",), budgets=(1.0,), steps=1, out=tmp_path / "a")
-    progress = []
-    result = run_attack_eval(engine, plan, progress=progress.append)
+    progress = Quiet()
+    result = run_attack_eval(engine, plan, progress=progress)
     assert result.summary.files == 2
     assert sum(result.skipped.values()) == 2
     assert result.skipped["changed since it was indexed"] == 1
     assert str(corpus / "000.png") in dict(result.skipped_paths)
-    assert progress[-1].done == progress[-1].total
+    assert progress.done == progress.total
 
 
 def test_the_time_limit_leaves_out_and_says_so(index, tmp_path):
@@ -225,7 +226,7 @@ def test_collision_with_a_chosen_item(index, tmp_path):
     [
         ({"budgets": ()}, "budgets"),
         ({"budgets": (1.0, -1.0)}, "above 0"),
-        ({"budgets": (1.0, 1.0)}, "twice"),
+        ({"budgets": (1.0, 1.0)}, "different numbers"),
         ({"attacks": ("nope",)}, "apgd-l2"),
         ({"attacks": ()}, "at least one"),
         ({"edits": ("nope",)}, "jpeg"),

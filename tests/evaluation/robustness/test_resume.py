@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from drawn import Killed, Watcher
 
 from retr.core.errors import IntegrityError, UsageError
 from retr.evaluation.robustness import audit_run
@@ -25,20 +26,6 @@ PLAN = AuditPlan(sample=4, edits=("resize",), attacks=("pgd-l2",), budgets=(2.0,
 @pytest.fixture(scope="module")
 def index(make_index):
     return make_index(12)
-
-
-class Killed(BaseException):
-    """Ends a run from within, as a signal would."""
-
-
-def stop_after(calls):
-    def progress(state):
-        nonlocal calls
-        calls -= state.doing.startswith("pgd")
-        if calls == 0:
-            raise Killed
-
-    return progress
 
 
 @pytest.fixture(autouse=True)
@@ -66,14 +53,14 @@ def test_a_run_stopped_in_the_middle_repeats_nothing(index, tmp_path):
     engine, _ = index
     plan = replace(PLAN, out=tmp_path / "a", command="as typed")
     with pytest.raises(Killed):
-        run_attack_eval(engine, plan, progress=stop_after(3))
+        run_attack_eval(engine, plan, progress=Watcher(3, of="pgd"))
     with pytest.raises(UsageError, match="resume it"):
         run_attack_eval(engine, plan)
-    seen = []
+    seen = Watcher()
     again = replace(plan, resume=True, command="as typed, with --resume")
-    resumed = run_attack_eval(engine, again, progress=seen.append)
-    assert seen[0].done == 2
-    assert seen[-1].done == seen[-1].total == 4
+    resumed = run_attack_eval(engine, again, progress=seen)
+    assert seen.before == 2
+    assert seen.done == seen.total == 4
     assert rows(resumed) == rows(run_attack_eval(engine, replace(plan, out=tmp_path / "b")))
 
 
@@ -81,7 +68,7 @@ def test_a_finished_run_is_told_again(index, tmp_path):
     engine, _ = index
     plan = replace(PLAN, sample=2, out=tmp_path / "a", resume=True)
     first = run_attack_eval(engine, plan)
-    again = run_attack_eval(engine, plan, progress=stop_after(1))
+    again = run_attack_eval(engine, plan, progress=Watcher(1, of="pgd"))
     assert (again.run, again.summary, again.seconds) == (first.run, first.summary, first.seconds)
 
 
@@ -89,7 +76,7 @@ def test_another_plan_or_another_index_is_refused(make_index, index, tmp_path):
     engine, _ = index
     plan = replace(PLAN, out=tmp_path / "a", resume=True)
     with pytest.raises(Killed):
-        run_attack_eval(engine, plan, progress=stop_after(1))
+        run_attack_eval(engine, plan, progress=Watcher(1, of="pgd"))
     with pytest.raises(UsageError, match=r"steps was 1 and is 2"):
         run_attack_eval(engine, replace(plan, steps=2))
     with pytest.raises(UsageError, match="queries and systems changed"):
@@ -104,7 +91,7 @@ def test_without_a_folder_the_newest_unfinished_one_is_taken_up(index, tmp_path,
     monkeypatch.chdir(tmp_path)
     finished = run_attack_eval(engine, PLAN)
     with pytest.raises(Killed):
-        run_attack_eval(engine, PLAN, progress=stop_after(2))
+        run_attack_eval(engine, PLAN, progress=Watcher(2, of="pgd"))
     (folder,) = (path for path in HOME.iterdir() if path.name != finished.run)
     assert run_attack_eval(engine, replace(PLAN, resume=True)).folder == folder
     assert open_folder(replace(PLAN, resume=True)).folder not in (folder, finished.folder)
@@ -114,7 +101,7 @@ def test_time_spent_before_counts_towards_the_limit(index, tmp_path):
     engine, _ = index
     plan = replace(PLAN, out=tmp_path / "a", resume=True)
     with pytest.raises(Killed):
-        run_attack_eval(engine, plan, progress=stop_after(2))
+        run_attack_eval(engine, plan, progress=Watcher(2, of="pgd"))
     rest = run_attack_eval(engine, replace(plan, seconds=1e-9))
     assert rest.summary.files == 1
     assert rest.skipped == {OUT_OF_TIME: 3}

@@ -18,7 +18,7 @@ from retr.attacks.target import Sees
 from retr.core.errors import ModelError, UsageError
 from retr.evaluation.systems import baselines
 from retr.evaluation.systems.baselines import HASHES
-from retr.evaluation.systems.hash_system import AuditedHash, is_hash, open_hash, read_spec
+from retr.evaluation.systems.hash_system import HashSystem, is_hash, open_hash, read_spec
 from retr.evaluation.systems.hash_target import HashTarget
 from retr.evaluation.systems.index_system import Item, System, gallery_items
 from retr.evaluation.systems.retrieval_target import Aim
@@ -44,7 +44,7 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
     return write(tmp_path_factory.mktemp("items"), [scene(seed, (48, 60)) for seed in range(COUNT)])
 
 
-def opened(spec: str, items: list[Item]) -> AuditedHash:
+def opened(spec: str, items: list[Item]) -> HashSystem:
     pytest.importorskip(HASHES[read_spec(spec).hash].package, reason="optional: pip install 'retr[baselines]'")
     return open_hash(spec, items, policy=POLICY)
 

@@ -14,13 +14,14 @@ from PIL import Image
 
 from retr.attacks.media import as_pixels
 from retr.attacks.registry import ATTACKS
-from retr.core.errors import UsageError
+from retr.core.errors import UsageError, WeightsUnavailable
 from retr.core.types import UpperBound
 from retr.evaluation.robustness import schedule
 from retr.evaluation.robustness.attack_eval import run_attack_eval
 from retr.evaluation.robustness.plan import AuditPlan
 from retr.evaluation.robustness.records import FORMAT
 from retr.evaluation.robustness.schedule import tasks
+from retr.evaluation.systems import lineup as lineup_module
 from retr.evaluation.systems.index_system import EngineSystem, enter, gallery_items
 from retr.evaluation.systems.lineup import Lineup, check_words, first_index, lone, open_lineup
 from retr.evaluation.systems.retrieval_losses import GOALS
@@ -100,13 +101,13 @@ def test_a_system_alone_has_the_records_it_has_beside_others(index, backwards, t
 def test_transfers_are_made_on_one_system_and_judged_by_the_others(index, backwards, tmp_path):
     engine, _ = index
     lineup = lineup_of(engine, ("other", backwards), transfer="other")
-    progress = []
+    progress = Quiet()
     plan = replace(PLAN, goals=("evasion", "embedding"), keep="all", out=tmp_path / "a")
-    table = rows(run_attack_eval(engine, plan, lineup=lineup, progress=progress.append))
+    table = rows(run_attack_eval(engine, plan, lineup=lineup, progress=progress))
     carried = [r for r in table if r["source"] is not None]
     assert {(r["system"], r["source"]) for r in carried} == {("index", "other")}
     assert len(carried) == 3 * 2 * 2
-    assert progress[-1].done == progress[-1].total == 3 * (2 + 2 + 2)
+    assert progress.done == progress.total == 3 * (2 + 2 + 2)
     for record in carried:
         kept = tmp_path / "a" / record["image"]
         pixels = np.load(kept) if record["medium"] == "float" else as_pixels(load(kept, policy=engine.policy).pixels)
@@ -304,6 +305,24 @@ def test_a_hash_takes_part(index, opened, tmp_path):
     assert {(r["system_kind"], r["model"]) for r in table} == {("hash", "dhash")}
     assert all(r["clean_first"] and r["radius_top1"] is None for r in table)
     assert any(r["success"] for r in table)
+
+
+def test_a_system_whose_weights_are_missing_is_left_out_with_the_reason(index, opened, monkeypatch, tmp_path):
+    engine, _ = index
+
+    def missing(*_):
+        raise WeightsUnavailable("no weights here")
+
+    monkeypatch.setattr(lineup_module, "build_index", missing)
+    lineup = opened([str(engine.path), "timm:resnet50", "dhash"])
+    assert [entrant.system.name for entrant in lineup.entrants] == ["index", "dhash"]
+    plan = replace(PLAN, sample=1, out=tmp_path / "audit")
+    result = run_attack_eval(engine, plan, lineup=lineup)
+    assert result.skipped_paths == (("timm:resnet50", "no weights here"),)
+    assert [line.name for line in result.summary.systems] == ["index", "dhash"]
+    for words, transfer in ((["timm:resnet50"], None), ([str(engine.path), "dhash"], "timm:resnet50")):
+        with pytest.raises(WeightsUnavailable, match="no weights here"):
+            opened(words, transfer_from=transfer)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_two_afc import SHORT, SIDE, draw_photos, small_run, small_triplets
+from small_two_afc import SHORT, SIDE, small_run
 
 from retr.core.errors import ModelError, UsageError
 from retr.datasets.triplets import Triplet
@@ -24,16 +24,6 @@ from retr.evaluation.two_afc.targets import Attacked, target_of
 from retr.reports.two_afc_table import left_out as lines_left_out
 
 BLOCKS = "retr:block-means:16"
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_photos(tmp_path_factory.mktemp("drawn"))
-
-
-@pytest.fixture(scope="module")
-def triplets(drawn: Path) -> tuple[Triplet[Any], ...]:
-    return small_triplets(drawn)
 
 
 def not_a_number(ref: torch.Tensor, img: torch.Tensor) -> torch.Tensor:
@@ -143,7 +133,7 @@ def test_presets_say_what_is_not_said() -> None:
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"data": ()}, "at least one data set"),
+        ({"data": ()}, "data needs one name or more"),
         ({"metrics": ("l2", "l2")}, "name l2 twice"),
         ({"attacks": ("pdg",)}, "no attack setting is called pdg"),
         ({"attacks": ("transfer-stadv",)}, "transfer_from"),

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from small_two_afc import SHORT, SIDE, draw_photos, small_run, small_triplets
+from drawn import Killed, Watcher
+from small_two_afc import SHORT, SIDE, small_run
 
 from retr.attacks.media import as_pixels, measure
 from retr.core.errors import IntegrityError, UsageError
@@ -40,16 +41,6 @@ Run = Callable[..., TwoAFCResult]
 def numpy_l1(ref: torch.Tensor, img: torch.Tensor) -> np.ndarray:
     """A metric of another framework, without a gradient."""
     return np.abs(ref.detach().numpy() - img.detach().numpy()).mean(axis=(1, 2, 3))
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_photos(tmp_path_factory.mktemp("drawn"))
-
-
-@pytest.fixture(scope="module")
-def triplets(drawn: Path) -> tuple[Triplet[Any], ...]:
-    return small_triplets(drawn)
 
 
 @pytest.fixture(scope="module")
@@ -319,12 +310,8 @@ def test_the_same_seed_gives_the_same_records_and_a_resumed_run_too(run: Run, tm
     told = {"attacks": ("square-linf",), "batch_size": 1, "choice": Choice(side=SIDE, limit=3, seed=5)}
     whole = run(**told)
 
-    def stop(state: Any) -> None:
-        if state.done >= 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(stop, **told, out=tmp_path / "out")
+    with pytest.raises(Killed):
+        run(Watcher(4), **told, out=tmp_path / "out")
     with pytest.raises(UsageError, match="resume it"):
         run(**told, out=tmp_path / "out")
     with pytest.raises(UsageError, match="another plan"):

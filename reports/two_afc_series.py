@@ -1,4 +1,4 @@
-"""How the tables and the page of a 2AFC benchmark put its numbers into words, and which attacks they show together."""
+"""Which attacks of a 2AFC benchmark one table shows together, and how their cells are written."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.rounded import budget_text, nearest_text, percent_text
-from ..evaluation.two_afc.summary_lines import AttackLine, Flips, Form, MetricLine, Spread, TripletSummary
-from .kinds import counted, measured
+from ..evaluation.two_afc.summary_lines import AttackLine, Flips, Spread, TripletSummary
+from .kinds import measured
 from .paper_figures import pgd_steps, transfer_name
+from .words import words
 
-FORM_NAMES: dict[Form, str] = {"sound": "sound", "published": "published", "all": "all three move"}
-MOVE_NAMES = {
-    "reference": "the reference moves",
-    "preferred": "the nearer candidate moves",
-    "other": "the farther candidate moves",
-    "all": "all three images move",
-}
+FORM_NAMES = words("two_afc")["forms"]
+MOVE_NAMES = words("two_afc")["moves"]
 ON_PAPERS_SCALE = 2.0
 """Pixels run from −1 to 1 in Ghildyal and Liu's tables, from 0 to 1 in records."""
 
@@ -130,12 +126,19 @@ def transfer_heads(series: Series) -> list[str]:
     return [transfer_name(series.at(setting)[0]) for setting in series.settings]
 
 
+def pgd(summary: TripletSummary, data: str) -> list[AttackLine]:
+    """The lines of the PGD setting that most metrics were given."""
+    series = [one for one in white_box(summary, data, "flip") if one.lines[0].attack == "pgd-linf"]
+    chosen = max(series, key=lambda one: len(one.metrics), default=None)
+    return chosen.at(chosen.settings[-1]) if chosen else []
+
+
 def plus_minus(spread: Spread | None, decimals: int = 2) -> str:
     """Mean ± standard deviation."""
     if spread is None:
         return "–"
-    mean = f"{spread.mean:.{decimals}f}"
-    return mean if spread.sd is None else f"{mean} ± {spread.sd:.{decimals}f}"
+    mean = nearest_text(spread.mean, decimals=decimals)
+    return mean if spread.sd is None else f"{mean} ± {nearest_text(spread.sd, decimals=decimals)}"
 
 
 def paper_eps(flips: Flips) -> float | None:
@@ -155,7 +158,7 @@ def changed_pixels(flips: Flips) -> str:
     shares = (
         percent_text(one, decimals=0) if one >= 0.0995 else nearest_text(100 * one, digits=2) for one in flips.changed
     )
-    return " / ".join(shares) + " %"
+    return "/".join(shares) + " %"
 
 
 def flipped(flips: Flips) -> float | None:
@@ -172,19 +175,3 @@ def size(eps: float) -> str:
     """An ℓ2 size as it was given: as LipSim writes it where it is so many levels of 255."""
     levels = round(255 * eps)
     return f"{levels}/255" if eps == levels / 255 and levels % 255 else budget_text(eps)
-
-
-def sample(summary: TripletSummary, data: str) -> str:
-    """How many triplets of what size."""
-    line = next(line for line in summary.metrics if line.data == data)
-    return f"{counted(line.triplets, 'triplet')} of {line.side} px"
-
-
-def of(summary: TripletSummary, data: str) -> list[MetricLine]:
-    """The metrics of a data set."""
-    return [line for line in summary.metrics if line.data == data]
-
-
-def alarm_text(summary: TripletSummary) -> str:
-    """Whether any certificate was broken."""
-    return f"soundness alarms: {summary.alarms} in {summary.certificates} attacked certificates"

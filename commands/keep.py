@@ -1,0 +1,169 @@
+"""``retr add``, ``rm`` and ``sync``: an index kept up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .index import run_index
+from .options import (
+    CORES,
+    DeviceOption,
+    FormatOption,
+    IdOption,
+    IndexOption,
+    IsolateOption,
+    LabelFileOption,
+    LabelOption,
+    WorkersOption,
+)
+from .output import note, say
+from .places import index_and_rest
+
+app = typer.Typer()
+
+SOURCES = "[INDEX] SOURCE…"
+AllOption = Annotated[
+    bool, typer.Option("--prune-all", help="Remove what is gone even if it is most of it, or the corpus is empty.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+RestartOption = Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")]
+
+
+@app.command(epilog="Example: retr add my-index ./more img.png --label bank=2024")
+def add(
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            metavar=SOURCES,
+            help="The index, unless -i names it; then images, folders, files that list paths, archives, or -.",
+        ),
+    ],
+    index: IndexOption = None,
+    label: LabelOption = None,
+    labels: LabelFileOption = None,
+    id_from: IdOption = None,
+    workers: WorkersOption = CORES,
+    resume: ResumeOption = False,
+    restart: RestartOption = False,
+    device: DeviceOption = "auto",
+    isolate: IsolateOption = False,
+    form: FormatOption = "table",
+) -> None:
+    """Add images to an index. What it holds unchanged is left alone, and nothing is removed."""
+    from ..indexer.labels import parse_label
+    from ..indexer.options import IndexOptions
+    from ..indexer.snapshot import require_current
+
+    home, sources = index_and_rest(places, index, "what to add to it")
+    if not (resume and (home / "staging").exists()):
+        require_current(home)
+    options = IndexOptions(
+        workers=workers,
+        resume=resume,
+        restart=restart,
+        device=device,
+        isolate=isolate,
+        labels=tuple(map(parse_label, label or ())),
+        label_file=labels,
+        id_from=id_from,
+    )
+    run_index(sources, home, options, form)
+
+
+@app.command(epilog="Example: retr rm my-index corpus/000.jpg bank=2023 --dry-run")
+def rm(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[INDEX] NAME…",
+            help="The index, unless -i names it; then ids, paths, or KEY=VALUE for all items with that label.",
+        ),
+    ],
+    index: IndexOption = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Items whose file is not there any more.")] = False,
+    all_missing: Annotated[
+        bool, typer.Option("--all-missing", help="These, even if they are more than half of the index.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
+    form: FormatOption = "table",
+) -> None:
+    """Take items out of an index. The files themselves are never touched."""
+    from dataclasses import asdict
+
+    from ..indexer.remove import remove_items
+    from ..reports.life_tables import print_removed
+
+    home, named = index_and_rest(names, index, "what to take out", least=0 if missing or all_missing else 1)
+    done = remove_items(home, named, missing=missing, all_missing=all_missing, rehearse=dry_run)
+    say({"schema": "retr.removed/1", **asdict(done)}, form, print_removed)
+
+
+@app.command(epilog="Example: retr sync my-index ./corpus --dry-run")
+def sync(
+    places: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[INDEX] CORPUS",
+            help="The index, unless -i names it; then a folder, a file that lists paths, or -.",
+        ),
+    ],
+    index: IndexOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and change nothing.")] = False,
+    everything: AllOption = False,
+    label: LabelOption = None,
+    labels: LabelFileOption = None,
+    id_from: IdOption = None,
+    workers: WorkersOption = CORES,
+    resume: ResumeOption = False,
+    restart: RestartOption = False,
+    device: DeviceOption = "auto",
+    isolate: IsolateOption = False,
+    form: FormatOption = "table",
+) -> None:
+    """Make an index follow a folder: add the new, update the changed, remove the vanished.
+
+    Refused where nothing is seen, or more than half of what the index holds from the folder would go. A list of paths
+    removes nothing.
+    """
+    from ..core.errors import UsageError
+
+    home, sources = index_and_rest(places, index, "the corpus to follow")
+    if len(sources) != 1:
+        raise UsageError(f"sync follows one corpus, got {' '.join(sources)}; for several: retr add, and retr rm")
+    if dry_run:
+        _print_plan(home, sources[0], form)
+        return
+    from ..indexer.labels import parse_label
+    from ..indexer.options import IndexOptions
+    from ..indexer.snapshot import require_current
+
+    if not (resume and (home / "staging").exists()):
+        require_current(home)
+    options = IndexOptions(
+        workers=workers,
+        resume=resume,
+        restart=restart,
+        device=device,
+        isolate=isolate,
+        prune=True,
+        prune_all=everything,
+        labels=tuple(map(parse_label, label or ())),
+        label_file=labels,
+        id_from=id_from,
+    )
+    run_index(sources, home, options, form)
+
+
+def _print_plan(home: Path, source: str, form: str) -> None:
+    from dataclasses import asdict
+
+    from ..indexer.sync import plan_sync
+    from ..reports.life_tables import print_plan
+
+    plan = plan_sync(source, home)
+    say({"schema": "retr.sync-plan/1", **asdict(plan), "refused": plan.refused}, form, print_plan)
+    if plan.refused:
+        note("this would be refused: nothing is seen, or more than half would go; --prune-all does it all the same")

@@ -1,0 +1,128 @@
+"""Negatives that lie within the share of some row's gap: presumed copies are set aside, the rest are false matches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..indexer.snapshot import Threshold
+from ..indexer.thresholds import Measured
+from ..indexer.vectors import Float32, Ids
+from .channel import Float64, reach_of_gaps
+from .engine import Engine
+from .known_pairs import KnownPairs
+from .survey import Pairs, certain, within
+
+PRESUMED, COUNTED = "presumed", "counted"
+"""What becomes of such a negative: it is left out as a presumed copy, or it counts as a false match."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearPair:
+    """A negative and the gallery image that it is nearest to, of those whose share of their gap it lies within.
+
+    Attributes:
+        negative: its path; stored: the path of the gallery's image; id: of that in the catalog.
+        channel: that sees them so near.
+        nearness: how near, as a part of the row's gap.
+        relation: ``presumed`` or ``counted``.
+    """
+
+    negative: str
+    stored: str
+    id: str
+    channel: str
+    nearness: float
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What becomes of negatives.
+
+    Attributes:
+        kept: numbers of those that count.
+        counted: per channel, their pairs; negatives are numbered as in ``kept``.
+        pairs: one for each negative that is near a row, nearest first.
+    """
+
+    kept: Ids
+    counted: tuple[Pairs, ...]
+    pairs: tuple[NearPair, ...]
+
+
+def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64]) -> list[Pairs]:
+    """Per channel, the negatives and rows that lie within the share of the row's gap.
+
+    Args:
+        engine: the opened index.
+        measured: the gaps of its rows.
+        zs: per channel (n, d) of ``survey.searched``.
+    """
+    found = []
+    for number, channel in enumerate(engine.channels):
+        share = Threshold(0.0, "reference", None, 0, share=measured.references[number].share)
+        found.append(within(channel, zs[number], reach_of_gaps(share, measured.gaps[number].gap)))
+    return found
+
+
+def judge(engine: Engine, measured: Measured, near: Sequence[Pairs], names: Sequence[str], known: KnownPairs) -> Judged:
+    """Set presumed copies aside: negatives within ``certain`` of some row's gap, unless a person says otherwise.
+
+    Args:
+        engine: the opened index.
+        measured: the gaps of its rows.
+        near: of :func:`near_rows`.
+        names: of the negatives.
+        known: what people say of pairs.
+    """
+    aside = np.zeros(len(names), dtype=np.bool_)
+    for pairs, gaps, reference in zip(near, measured.gaps, measured.references, strict=True):
+        sure = certain(pairs, gaps.gap, reference.certain)
+        aside[pairs.negatives[_unless_different(engine, pairs, sure, names, known)]] = True
+    kept = np.flatnonzero(~aside)
+    number = np.cumsum(~aside) - 1
+    counted = (pairs.take(~aside[pairs.negatives]) for pairs in near)
+    noted = _noted(engine, measured, near, names, aside)
+    return Judged(kept, tuple(replace(own, negatives=number[own.negatives]) for own in counted), noted)
+
+
+def _unless_different(
+    engine: Engine, pairs: Pairs, sure: np.ndarray, names: Sequence[str], known: KnownPairs
+) -> np.ndarray:
+    if known.different:
+        stored = engine.gallery.catalog["path"]
+        for place in np.flatnonzero(sure):
+            path = stored[int(pairs.rows[place])].as_py()
+            sure[place] = not known.says_different(names[int(pairs.negatives[place])], path)
+    return sure
+
+
+def _noted(
+    engine: Engine, measured: Measured, near: Sequence[Pairs], names: Sequence[str], aside: np.ndarray
+) -> tuple[NearPair, ...]:
+    best: dict[int, tuple[float, int, int]] = {}
+    for number, (pairs, gaps) in enumerate(zip(near, measured.gaps, strict=True)):
+        for negative, nearness, row in _nearest(pairs, gaps.gap):
+            best[negative] = min(best.get(negative, (np.inf, 0, 0)), (nearness, number, row))
+    return tuple(
+        _pair(engine, names[negative], best[negative], PRESUMED if aside[negative] else COUNTED)
+        for negative in sorted(best, key=lambda n: (best[n], n))
+    )
+
+
+def _nearest(pairs: Pairs, gaps: Float32) -> Iterator[tuple[int, float, int]]:
+    """For each negative the row it is nearest to, as a part of its gap."""
+    wide = gaps[pairs.rows].astype(np.float64)
+    parts = np.divide(pairs.far, wide, out=np.zeros_like(pairs.far), where=wide > 0.0)
+    order = np.lexsort((pairs.rows, parts, pairs.negatives))
+    for place in order[np.unique(pairs.negatives[order], return_index=True)[1]]:
+        yield int(pairs.negatives[place]), float(parts[place]), int(pairs.rows[place])
+
+
+def _pair(engine: Engine, name: str, best: tuple[float, int, int], relation: str) -> NearPair:
+    nearness, channel, row = best
+    stored = engine.gallery.describe(row)
+    return NearPair(name, str(stored["path"]), str(stored["id"]), engine.channels[channel].name, nearness, relation)

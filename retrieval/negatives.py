@@ -1,0 +1,185 @@
+"""Images known to be absent, embedded once: what calibration looks at, kept in the index for the next time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from ..core.errors import ImageRejected
+from ..core.files import canonical_json, digest_json, write_atomically
+from ..core.parallel import in_order
+from ..images.decode import DecodedImage, load
+from ..indexer.sources import file_stamp, path_to_text
+from .channel import Channel, Float64, Pixels
+from .engine import Engine
+from .probe import embed
+
+_KEY = "retr"
+_WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    """One image that no channel needs to see again.
+
+    Attributes:
+        zs: per channel (d,) float64, along the certified path; zeros where the channel refuses the image as flat.
+        pixels_sha256: of its pixels.
+    """
+
+    zs: tuple[Float64, ...]
+    pixels_sha256: str
+
+
+@dataclass
+class Negatives:
+    """Those of a calibration, in order.
+
+    Attributes:
+        names: paths, or whatever names them; images: what they are.
+        refused: files that hold no acceptable image; present: those whose very pixels the gallery holds.
+    """
+
+    names: list[str] = field(default_factory=list)
+    images: list[Negative] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+
+    def zs(self, channel: int, dim: int) -> Float64:
+        """(n, dim) embeddings of one channel."""
+        return np.stack([image.zs[channel] for image in self.images]) if self.images else np.zeros((0, dim))
+
+    def keep(self, which: np.ndarray) -> Negatives:
+        """Some of them."""
+        return Negatives([self.names[n] for n in which], [self.images[n] for n in which], self.refused, self.present)
+
+
+def embed_negative(channels: Sequence[Channel], pixels: Pixels, digest: str = "") -> Negative:
+    """Embed one image: (H, W, 3), uint8 or float64 in [0, 1]."""
+    probes = embed(channels, pixels).probes
+    return Negative(tuple(np.zeros_like(one.z) if one.refused else one.z for one in probes), digest)
+
+
+def read_negatives(engine: Engine, paths: Sequence[str], advance: Callable[[], None]) -> Negatives:
+    """Read and embed image files; those that were embedded before, and are unchanged, are not read again.
+
+    What was embedded is kept in the index, also when this is interrupted.
+
+    Args:
+        engine: the opened index.
+        paths: image files.
+        advance: called after each.
+    """
+    shelf = Shelf(engine)
+    found = Negatives()
+    try:
+        for path, negative in _each(engine, shelf, paths):
+            if negative is None:
+                found.refused.append(path)
+            elif engine.gallery.table.holds(negative.pixels_sha256):
+                found.present.append(path)
+            else:
+                found.names.append(path)
+                found.images.append(negative)
+            advance()
+    finally:
+        shelf.write()
+    return found
+
+
+def _each(engine: Engine, shelf: Shelf, paths: Sequence[str]) -> Iterator[tuple[str, Negative | None]]:
+    def ready(path: str) -> tuple[str, Negative | DecodedImage | None]:
+        return path, shelf.find(path) or _load(engine, path)
+
+    for path, one in in_order(ready, paths, workers=_WORKERS, name="decode"):
+        if isinstance(one, DecodedImage):
+            negative = embed_negative(engine.channels, one.pixels, one.pixels_sha256)
+            shelf.put(path, negative)
+            yield path, negative
+        else:
+            yield path, one
+
+
+def _load(engine: Engine, path: str) -> DecodedImage | None:
+    try:
+        return load(Path(path), policy=engine.policy)
+    except ImageRejected:
+        return None
+
+
+class Shelf:
+    """Embedded negatives of an index by path, size and time of change; for these models and this decode policy only.
+
+    It holds nothing that could not be made again: a file that is damaged or of other models is not believed, and one
+    that cannot be written is done without.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        snapshot = engine.gallery.snapshot
+        key = [snapshot.policy_digest, *(channel.model_digest for channel in snapshot.channels)]
+        self._file = engine.path / "negatives" / f"{digest_json(key)[:16]}.safetensors"
+        self._dims = [channel.store.dim for channel in engine.channels]
+        self._known = self._read()
+        self._changed = False
+
+    def find(self, path: str) -> Negative | None:
+        """What is known of the file as it is now."""
+        stamp, negative = self._known.get(_name(path), (None, None))
+        return negative if stamp is not None and stamp == _stamp(path) else None
+
+    def put(self, path: str, negative: Negative) -> None:
+        """Keep one."""
+        stamp = _stamp(path)
+        if stamp is not None:
+            self._known[_name(path)] = (stamp, negative)
+            self._changed = True
+
+    def write(self) -> None:
+        """Write all of them, if there is one more than was read."""
+        if not self._changed:
+            return
+        images = [negative for _, negative in self._known.values()]
+        tensors = {f"z{k}": np.stack([one.zs[k] for one in images]) for k in range(len(self._dims))}
+        lines = [[path, *stamp, one.pixels_sha256] for path, (stamp, one) in self._known.items()]
+        self._file.parent.mkdir(exist_ok=True)
+        header = {_KEY: canonical_json(lines).decode("utf-8", "surrogatepass")}
+        write_atomically(self._file, safetensors.numpy.save(tensors, metadata=header))
+
+    def _read(self) -> dict[str, tuple[tuple[int, int], Negative]]:
+        try:
+            data = self._file.read_bytes()
+            tensors = safetensors.numpy.load(data)
+            return self._parse(tensors, json.loads(_metadata(data)[_KEY]))
+        except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+            return {}
+
+    def _parse(self, tensors: Mapping[str, Any], lines: list[Any]) -> dict[str, tuple[tuple[int, int], Negative]]:
+        zs = [tensors[f"z{k}"] for k in range(len(self._dims))]
+        if any(z.shape != (len(lines), dim) or z.dtype != np.float64 for z, dim in zip(zs, self._dims, strict=True)):
+            return {}
+        if not all(np.isfinite(z).all() for z in zs):
+            return {}
+        return {
+            str(path): ((int(size), int(mtime)), Negative(tuple(z[n] for z in zs), str(digest)))
+            for n, (path, size, mtime, digest) in enumerate(lines)
+        }
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length])["__metadata__"]
+
+
+def _name(path: str) -> str:
+    return path_to_text(str(Path(path).absolute()))
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    return file_stamp(Path(path))
