@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from embed_rows import MODELS, embed_raw, embedders
 from photographs import decoded, folder, members, photographs
 
-from embedding import MODELS, embed_raw, embedders
 from retr.images.copy_edits import FAMILIES, edited
 from retr.images.resize import resize_operator
 

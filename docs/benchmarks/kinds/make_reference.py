@@ -22,10 +22,10 @@ import numpy.typing as npt
 import reference_paper
 import reference_screens
 from browser import photograph_html
+from embed_rows import MODELS, embed, embedders
 from photographs import decoded, photographs
 from scanning import scanned
 
-from embedding import MODELS, embed, embedders
 from retr.images.kinds import KINDS, OF_LARGE_SETS, draw_kind
 
 Pixels = npt.NDArray[np.uint8]
