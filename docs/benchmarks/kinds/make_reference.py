@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +106,8 @@ def make(out: Path, parts: list[str], seconds: float) -> None:
             if not pictures:
                 break
             rows = embed((pixels for _, pixels in pictures), models)
-            np.savez(target, kind=[kind for kind, _ in pictures], **dict(zip(MODELS, rows, strict=True)))
+            kept: dict[str, Any] = dict(zip(MODELS, rows, strict=True))
+            np.savez(target, kind=[kind for kind, _ in pictures], **kept)
             print(f"{time.monotonic() - began:6.1f} s {target.name} {len(pictures)}", flush=True)
 
 
