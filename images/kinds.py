@@ -42,8 +42,14 @@ KINDS: dict[str, Callable[[np.random.Generator], Sheet]] = {
     "sky": kinds_drawn.sky,
     "night": kinds_drawn.night,
     "product": kinds_drawn.product,
+    "dense page": kinds_paper.dense_page,
+    "blots": kinds_drawn.blots,
 }
 """How each kind is drawn."""
+
+OF_LARGE_SETS = ("dense page", "blots")
+"""Kinds for sets that hold photographs and hundreds of each kind: pages lie closest together, and blots, which stand
+for photographs, tell what is no page."""
 
 
 def draw_kind(kind: str, number: int) -> Pixels:
@@ -60,13 +66,13 @@ def draw_kind(kind: str, number: int) -> Pixels:
 
 
 def made_kinds(count: int, *, first: int = 0) -> Iterator[tuple[str, Pixels]]:
-    """So many pictures, the kinds taking turns.
+    """So many pictures, the kinds taking turns, without those of large sets.
 
     Args:
         count: how many.
         first: number of the first of each kind.
     """
-    names = list(KINDS)
+    names = [kind for kind in KINDS if kind not in OF_LARGE_SETS]
     for place in range(count):
         kind = names[place % len(names)]
         yield kind, draw_kind(kind, first + place // len(names))

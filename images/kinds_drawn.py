@@ -216,3 +216,14 @@ def product(rng: np.random.Generator) -> Sheet:
     lit = np.where(body.min(axis=-1, keepdims=True) < 236, np.clip(body * shade, 0, 255), body)
     sheet.show(Image.fromarray(lit.astype(np.uint8)))
     return sheet
+
+
+def blots(rng: np.random.Generator) -> Sheet:
+    """Soft blots of colour and nothing else, with grain or without: what photographs look like from afar."""
+    sheet = _near_square(rng)
+    grid = sheet.rng.integers(0, 256, (sheet.count(3, 9), sheet.count(3, 9), 3), dtype=np.uint8)
+    grid = (128 + sheet.between(0.4, 1) * (grid.astype(np.float64) - 128)).astype(np.uint8)
+    soft = Image.fromarray(grid).resize((sheet.width, sheet.height), Image.Resampling.BICUBIC)
+    grain = sheet.rng.normal(0, sheet.between(0, 12), (sheet.height, sheet.width, 1))
+    sheet.show(Image.fromarray(np.clip(np.asarray(soft) + grain, 0, 255).astype(np.uint8)))
+    return sheet

@@ -43,6 +43,26 @@ def page(rng: np.random.Generator) -> Sheet:
     return sheet
 
 
+def dense_page(rng: np.random.Generator) -> Sheet:
+    """A full block of text in one or two columns and nothing else: dark words as seen from afar, drawn larger."""
+    sheet = Sheet(rng, 4 * int(rng.integers(110, 125)), 4 * int(rng.integers(140, 161)), _PAPERS[int(rng.integers(6))])
+    pitch, dark, ink = sheet.between(0.011, 0.036), sheet.between(0.35, 0.75), sheet.pick(_INKS[:3])
+    left, top = sheet.between(0.04, 0.17), sheet.between(0.04, 0.13)
+    bottom, word = 1 - sheet.between(0.04, 0.13), pitch * sheet.between(0.5, 3.5)
+    columns, ragged = sheet.count(1, 2), sheet.chance(0.6) * sheet.between(0.02, 0.3)
+    wide = (1 - 2 * left + 0.04) / columns
+    for column in range(columns):
+        start, end = left + column * wide, left + (column + 1) * wide - 0.04
+        for y in np.arange(top, bottom - pitch, pitch).tolist():
+            stop, x = end - ragged * (end - start) * sheet.between(0, 1), start
+            while x < stop:
+                reach = min(x + word * sheet.between(0.3, 1.7), end)
+                sheet.rectangle((x, y, reach, y + dark * pitch), ink)
+                x = reach + 0.35 * pitch
+    sheet.show(sheet.image.reduce(4))
+    return sheet
+
+
 def form(rng: np.random.Generator) -> Sheet:
     """Labels, fields to fill in, boxes to tick."""
     sheet = _upright(rng)

@@ -17,6 +17,7 @@ from .gaps import KIND, Gaps
 from .items import Keys
 from .neighbours import Others, nearest, rounded_down
 from .reference import Reference
+from .sheets import cut_sheets
 from .vectors import Float32, Ids, RowStore
 
 Mask = npt.NDArray[np.bool_]
@@ -79,14 +80,27 @@ def blocks(rows: Ids, keys: Keys, others: int) -> Iterator[Block]:
         first = last
 
 
-def against_reference(side: Side, rows: Ids, keys: Keys) -> None:
-    """Set the reference gaps of some items' rows, and their gaps and limits as if no other item were there."""
+def against_references(sides: Sequence[Side], rows: Ids, keys: Keys) -> None:
+    """Set the reference gaps of some items' rows, and their gaps and limits as if no other item were there.
+
+    Args:
+        sides: the channels.
+        rows: (m,) all rows of some items.
+        keys: (m,) the name of each row's item.
+    """
+    nearest_kinds = [_against_reference(side, rows, keys)[rows] for side in sides]
+    cut_sheets([side.reference for side in sides], [side.known for side in sides], nearest_kinds, rows)
+
+
+def _against_reference(side: Side, rows: Ids, keys: Keys) -> Keys:
+    """One channel; of all its rows the kind of the nearest vector, empty for rows that were not looked at."""
     reference = side.reference
     others = Others.of(reference.rows(), reference.score)
     names = np.array([f"{KIND}{name}" for name in reference.kinds] or [""], dtype="S64")[reference.kind]
     caps = rounded_down(np.minimum(reference.caps, reference.farthest))
     farthest = rounded_down(np.array([reference.farthest]))[0]
     within = reference.certain * np.minimum(reference.near.astype(np.float64), reference.farthest)
+    kinds = np.zeros(len(side.known), dtype="S64")
     for block in blocks(rows, keys, len(names)):
         own = side.store.take(block.rows)
         near = others.nearness(own)
@@ -96,12 +110,14 @@ def against_reference(side: Side, rows: Ids, keys: Keys) -> None:
         far, first = _least(len(own), *nearest(others, own, near))
         found = np.isfinite(far)
         limit = np.where(found, names[first] if len(names) else b"", b"").astype("S64")
+        kinds[block.rows] = limit
         far[found] = np.minimum(far[found], caps[first[found]])
         beyond = ~(far < farthest)
         far[beyond], limit[beyond] = farthest, b""
         side.known.reference[block.rows] = side.known.gap[block.rows] = far
         side.known.limit[block.rows] = limit
         side.known.presumed[block.rows] = b""
+    return kinds
 
 
 def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, names: Keys) -> None:

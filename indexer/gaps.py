@@ -4,8 +4,8 @@ A look-alike is a false match most often where pictures of its kind lie close to
 from the air. The gap says how close: it is the angle (for a Euclidean channel the distance) from a row to the nearest
 of
 
-* the vectors of a *reference set* (``indexer.reference``), pictures of many kinds that are nobody's; where the nearest
-  one is of a kind that comes in layouts, also what its ``near`` says: so near come two contents of one layout;
+* the vectors of a *reference set* (``indexer.reference``), pictures of many kinds that are nobody's; pages, forms and
+  screens (``indexer.sheets``) are no farther from them than two contents of one layout are from each other;
 * the unedited rows of the gallery's other items;
 
 and no larger than the set's ``farthest``: one lonely row would make every query look for matches very far out.

@@ -36,9 +36,8 @@ SCHEMA = "retr.reference/1"
 SUFFIX = ".reference.safetensors"
 _KEY = "retr"
 
-OPEN = frozenset({"photograph", "sky", "night", "gradient", "product", "pattern"})
-"""Kinds whose pictures share no layout: a row near one of them is measured by its distance alone. A page like no other
-page of a set is still nearer to the next page of its own layout than the set can tell."""
+OPEN = frozenset({"photograph", "sky", "night", "gradient", "product", "pattern", "blots"})
+"""Kinds whose pictures share no layout, where a set does not say: what is nearest to one of them is no sheet."""
 SHARE, CERTAIN = 0.5, 0.4
 """Where nothing was measured for a model: a row accepts nearer than half way to its nearest unrelated neighbour."""
 
@@ -74,6 +73,10 @@ class Reference:
         certain: part of the smaller gap within which two pictures are presumed to be copies.
         typical: the gap of an ordinary picture; channels are compared by it.
         farthest: no row's gap counts as larger.
+        sheet: no reference gap of a *sheet* counts as larger (``indexer.sheets``); None where nothing is known of
+            sheets, and ``near`` stands for it.
+        open: kinds whose pictures share no layout.
+        discerns: whether kinds are told apart by this model well enough to say what is a sheet.
         rate: what is known of false matches; None where nothing was measured.
         notes: the rest of the header.
         digest: SHA-256 of the file; empty for one that was not written yet.
@@ -90,6 +93,9 @@ class Reference:
     certain: float = CERTAIN
     typical: float = 1.0
     farthest: float = math.pi / 2
+    sheet: float | None = None
+    open: tuple[str, ...] = tuple(sorted(OPEN))
+    discerns: bool = True
     rate: Rate | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
@@ -112,11 +118,18 @@ class Reference:
             raise ValueError(f"0 < certain ≤ share < 1, got {self.certain} and {self.share}")
         if not (0.0 < self.typical <= self.farthest < math.inf):
             raise ValueError(f"0 < typical ≤ farthest, got {self.typical} and {self.farthest}")
+        if self.sheet is not None and not 0.0 < self.sheet <= self.farthest:
+            raise ValueError(f"0 < sheet ≤ farthest, got {self.sheet} and {self.farthest}")
 
     @property
     def caps(self) -> npt.NDArray[np.float64]:
-        """(n,) how near unrelated pictures come of which the nearest vector is this one; inf for kinds in ``OPEN``."""
-        is_open = np.array([name in OPEN for name in self.kinds], dtype=np.bool_)[self.kind]
+        """(n,) how near unrelated pictures come of which the nearest vector is this one; inf for open kinds.
+
+        Inf for all where ``sheet`` says more.
+        """
+        if self.sheet is not None:
+            return np.full(len(self.kind), np.inf)
+        is_open = np.array([name in self.open for name in self.kinds], dtype=np.bool_)[self.kind]
         return np.where(is_open, np.inf, self.near.astype(np.float64))
 
     def rows(self, where: str = "a reference set") -> Float32:
@@ -148,6 +161,7 @@ def write_reference(path: Path, reference: Reference) -> str:
         "schema": SCHEMA,
         **{name: getattr(reference, name) for name in _CONSTANTS},
         "kinds": list(reference.kinds),
+        **{name: getattr(reference, name) for name in _OPTIONAL},
         "rate": None if reference.rate is None else {n: getattr(reference.rate, n) for n in Rate.__slots__},
         "content_sha256": _content(tensors),
     }
@@ -156,6 +170,8 @@ def write_reference(path: Path, reference: Reference) -> str:
     return sha256_bytes(data)
 
 
+_OPTIONAL = ("sheet", "open", "discerns")
+"""Absent in the first sets."""
 _CONSTANTS = ("model", "model_digest", "score", "share", "certain", "typical", "farthest")
 
 
@@ -194,7 +210,10 @@ def _header(data: bytes) -> dict[str, Any]:
 
 def _build(header: dict[str, Any], tensors: Mapping[str, npt.NDArray[Any]], digest: str) -> Reference:
     rate = header.get("rate")
-    known = {*_CONSTANTS, "schema", "kinds", "rate", "content_sha256"}
+    given = {name: header[name] for name in _OPTIONAL if name in header}
+    if "open" in given:
+        given["open"] = tuple(given["open"])
+    known = {*_CONSTANTS, *_OPTIONAL, "schema", "kinds", "rate", "content_sha256"}
     return Reference(
         codes=tensors["vectors"],
         kind=tensors["kind"],
@@ -203,6 +222,7 @@ def _build(header: dict[str, Any], tensors: Mapping[str, npt.NDArray[Any]], dige
         rate=None if rate is None else Rate(**{name: rate[name] for name in Rate.__slots__}),
         notes={key: value for key, value in header.items() if key not in known},
         digest=digest,
+        **given,
         **{name: header[name] for name in _CONSTANTS},
     )
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from drawn import Quiet
 from PIL import Image, ImageDraw, ImageFilter
 
-from retr.embedding.registry import load_embedder
-from retr.images.resize import resize_operator
 from retr.indexer.build import IndexOptions, build_index
-from retr.indexer.embed import forward, stored_rows
 from retr.indexer.info import describe_index
-from retr.indexer.reference import Reference, encode, shipped_reference
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import query_files
 
@@ -90,28 +84,7 @@ def test_ten_pictures_take_no_unrelated_one_for_a_copy(tmp_path, twelve):
     assert verdicts(index, absent).count("copy") == 0
 
 
-def with_pages(model: str, count: int = 40) -> Reference:
-    """The packaged set of a model and pages of the layout, as if it knew this one."""
-    embedder = load_embedder(model)
-    shipped = shipped_reference(embedder.digest)
-    assert shipped is not None
-    operator = resize_operator((1100, 850), embedder.input_size)
-    pages = [np.asarray(text_page(seed).convert("RGB"), dtype=np.float32) / 255 for seed in range(500, 500 + count)]
-    inputs = torch.cat([operator.apply(torch.from_numpy(page.transpose(2, 0, 1).copy())[None]) for page in pages])
-    rows = stored_rows(forward(embedder, inputs.clamp(0, 1)), embedder)
-    kind = np.full(count, shipped.kinds.index("page"), dtype=np.uint8)
-    return replace(
-        shipped,
-        codes=np.concatenate([shipped.codes, encode(rows, "cosine")]),
-        kind=np.concatenate([shipped.kind, kind]),
-        near=np.concatenate([shipped.near, np.ones(count, dtype=np.float32)]),
-        digest="5" * 64,
-    )
-
-
-def test_other_pages_are_no_copies_of_one_page_among_pictures(tmp_path, twelve, monkeypatch):
-    known = {one.model_digest: one for one in map(with_pages, ("block-means", "retr_s"))}
-    monkeypatch.setattr("retr.indexer.thresholds.shipped_reference", known.get)
+def test_other_pages_are_no_copies_of_one_page_among_pictures(tmp_path, twelve):
     index = index_of(tmp_path, **twelve, page=text_page(0))
     others = save(tmp_path / "others", **{f"page{seed}": text_page(seed) for seed in range(1, 9)})
     rescan = text_page(0).rotate(1, fillcolor=255).resize((425, 550))

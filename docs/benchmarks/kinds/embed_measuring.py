@@ -11,15 +11,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from measuring import KINDS, LAYOUTS, contents
+from embed_rows import MODELS, embed, embedders
+from measuring import KINDS, LAYOUTS, SIZES, contents
 from scanning import RESCANS
 
-from embedding import MODELS, embed, embedders
-
-COUNTS = {"choose": 61, "report": 205}
+COUNTS = {"choose": 61, "report": 201}
 """Contents of a kind, the stored one among them."""
 RESCANNED = 10
 """Contents of which rescans are made."""
@@ -33,18 +34,17 @@ def target(out: Path, half: str, kind: str) -> Path:
 def make(out: Path, seconds: float) -> None:
     """Every kind that is missing."""
     models, began = embedders(), time.monotonic()
-    for half in LAYOUTS:
-        for kind in KINDS:
-            path = target(out, half, kind)
-            if path.exists():
-                continue
-            if time.monotonic() - began > seconds:
-                sys.exit(f"stopped after {seconds:g} s: run it again")
-            pictures = list(contents(kind, half, range(COUNTS[half])))
+    for half, size in product(LAYOUTS, SIZES):
+        if all(target(out, half, kind).exists() for kind in SIZES[size]):
+            continue
+        if time.monotonic() - began > seconds:
+            sys.exit(f"stopped after {seconds:g} s: run it again")
+        for kind, pictures in contents(half, size, COUNTS[half]):
             again = [rescan(one) for one in pictures[:RESCANNED] for rescan in RESCANS.values()]
             rows, found = embed(pictures, models), embed(again, models)
-            named = dict(zip(MODELS, rows, strict=True))
-            np.savez(path, **named, **{f"{name} again": part for name, part in zip(MODELS, found, strict=True)})
+            kept: dict[str, Any] = dict(zip(MODELS, rows, strict=True))
+            kept |= {f"{name} again": part for name, part in zip(MODELS, found, strict=True)}
+            np.savez(target(out, half, kind), **kept)
             print(f"{time.monotonic() - began:6.1f} s {half} {kind}", flush=True)
 
 

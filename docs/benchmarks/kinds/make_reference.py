@@ -16,17 +16,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import reference_paper
 import reference_screens
 from browser import photograph_html
+from embed_rows import MODELS, embed, embedders
 from photographs import decoded, photographs
 from scanning import scanned
 
-from embedding import MODELS, embed, embedders
-from retr.images.kinds import KINDS, draw_kind
+from retr.images.kinds import KINDS, OF_LARGE_SETS, draw_kind
 
 Pixels = npt.NDArray[np.uint8]
 Picture = tuple[str, Pixels]
@@ -34,8 +35,6 @@ Picture = tuple[str, Pixels]
 Draw = Callable[[int, int], Iterator[Picture]]
 """Draws so many pictures from one number on."""
 PIECE = 250
-FIRST_DRAWN = 0
-"""Number of the first made kind: those that an index draws for other models are the same ones."""
 
 
 def _photographs(first: int, count: int) -> Iterator[Picture]:
@@ -44,10 +43,14 @@ def _photographs(first: int, count: int) -> Iterator[Picture]:
 
 
 def _drawn(first: int, count: int) -> Iterator[Picture]:
-    names = list(KINDS)
+    names = [kind for kind in KINDS if kind not in OF_LARGE_SETS]
     for place in range(first, first + count):
         kind = names[place % len(names)]
-        yield kind, draw_kind(kind, FIRST_DRAWN + place // len(names))
+        yield kind, draw_kind(kind, place // len(names))
+
+
+def _of_kind(kind: str) -> Draw:
+    return lambda first, count: ((kind, draw_kind(kind, first + number)) for number in range(count))
 
 
 def _charts(first: int, count: int) -> Iterator[Picture]:
@@ -78,10 +81,12 @@ SCANNED = 0.3
 PARTS: dict[str, tuple[int, Draw]] = {
     "photographs": (5000, _photographs),
     "drawn": (6600, _drawn),
-    "charts": (500, _charts),
-    "papers": (1750, _html(reference_paper.UPRIGHT, (480, 640), SEED_PAPER)),
-    "wide": (1750, _html({**reference_screens.WIDE, **reference_paper.WIDE}, (640, 440), SEED_WIDE)),
-    "tall": (1250, _html(reference_screens.TALL, (300, 600), SEED_TALL)),
+    "dense": (1000, _of_kind("dense page")),
+    "blots": (500, _of_kind("blots")),
+    "charts": (300, _charts),
+    "papers": (1250, _html(reference_paper.UPRIGHT, (480, 640), SEED_PAPER)),
+    "wide": (750, _html({**reference_screens.WIDE, **reference_paper.WIDE}, (640, 440), SEED_WIDE)),
+    "tall": (750, _html(reference_screens.TALL, (300, 600), SEED_TALL)),
 }
 """How many pictures of each part there are at most, and what draws some of them."""
 
@@ -101,7 +106,8 @@ def make(out: Path, parts: list[str], seconds: float) -> None:
             if not pictures:
                 break
             rows = embed((pixels for _, pixels in pictures), models)
-            np.savez(target, kind=[kind for kind, _ in pictures], **dict(zip(MODELS, rows, strict=True)))
+            kept: dict[str, Any] = dict(zip(MODELS, rows, strict=True))
+            np.savez(target, kind=[kind for kind, _ in pictures], **kept)
             print(f"{time.monotonic() - began:6.1f} s {target.name} {len(pictures)}", flush=True)
 
 

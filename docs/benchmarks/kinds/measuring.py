@@ -17,20 +17,25 @@ SIZES = {
     (300, 600): paper.TALL,
     (400, 400): drawn.SQUARE,
 }
-KINDS = {kind: (drawer, size) for size, kinds in SIZES.items() for kind, drawer in kinds.items()}
+KINDS = {kind: drawer for kinds in SIZES.values() for kind, drawer in kinds.items()}
 SEED = 18_000
 LAYOUTS = {"choose": 1, "report": 2}
 
 
-def contents(kind: str, half: str, numbers: range) -> Iterator[Pixels]:
-    """Pictures of one layout of a kind with other contents; number 0 is the one that is stored.
+def contents(half: str, size: tuple[int, int], count: int) -> Iterator[tuple[str, list[Pixels]]]:
+    """Every kind of one size with pictures of one layout; number 0 of each is the one that is stored.
 
     Args:
-        kind: a key of KINDS.
         half: ``choose`` or ``report``: another layout, other contents.
-        numbers: which.
+        size: a key of SIZES.
+        count: of pictures per kind.
     """
-    drawer, size = KINDS[kind]
-    own = [SEED + LAYOUTS[half], list(KINDS).index(kind)]
-    cells = [drawer(np.random.default_rng(own), np.random.default_rng([*own, 7, number])) for number in numbers]
-    yield from photograph_html(cells, size)
+    cells = [cell for kind in SIZES[size] for cell in _cells(kind, half, count)]
+    pictures = photograph_html(cells, size)
+    for place, kind in enumerate(SIZES[size]):
+        yield kind, pictures[place * count : (place + 1) * count]
+
+
+def _cells(kind: str, half: str, count: int) -> list[str]:
+    own, drawer = [SEED + LAYOUTS[half], list(KINDS).index(kind)], KINDS[kind]
+    return [drawer(np.random.default_rng(own), np.random.default_rng([*own, 7, number])) for number in range(count)]

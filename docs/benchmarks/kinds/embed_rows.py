@@ -16,7 +16,7 @@ from retr.indexer.embed import FLAT
 
 Float32 = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-MODELS = ("retr_s", "block-means")
+MODELS: tuple[str, ...] = ("retr_s", "block-means")
 
 
 def embedders() -> list[Embedder]:
@@ -27,16 +27,22 @@ def embedders() -> list[Embedder]:
 
 def embed(pictures: Iterable[Pixels], models: Sequence[Embedder]) -> list[Float32]:
     """(n, dim) float32 unit rows per model; NaN for a picture that is flat to the model."""
+    return [unit(rows) for rows in embed_raw(pictures, models)]
+
+
+def embed_raw(pictures: Iterable[Pixels], models: Sequence[Embedder]) -> list[Float32]:
+    """(n, dim) float32 embeddings per model, of any length."""
     rows: list[list[Float32]] = [[np.empty((0, model.dim), np.float32)] for model in models]
     stream = iter(pictures)
     while batch := list(islice(stream, 128)):
         for found, model in zip(rows, models, strict=True):
             with torch.inference_mode():
                 found.append(model.forward(torch.stack([_input(one, model.input_size) for one in batch])).numpy())
-    return [_unit(np.concatenate(found)) for found in rows]
+    return [np.concatenate(found) for found in rows]
 
 
-def _unit(rows: Float32) -> Float32:
+def unit(rows: Float32) -> Float32:
+    """Rows of length 1; NaN where a length says nothing."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.where(lengths > FLAT, rows / np.maximum(lengths, 1e-12), np.nan).astype(np.float32)
 
