@@ -1,7 +1,7 @@
 """Two thousand attacked verdicts of pages, screens and photographs in one index, by the shares of gaps that it has.
 
 Run as ``python docs/benchmarks/verdict_soundness.py OUT PHOTOGRAPHS [--each N] [--model NAME …]``. Half of the items
-are drawn kinds, half photographs, all made small and square. Every item is a query, as it is and as JPEG; each certified
+are drawn kinds, half photographs, all made small and square. Every item is a query, as it is and as JPEG; each proved
 verdict is attacked by APGD in ℓ2 at five multiples of its own radius, and whatever an image inside of it changes is an
 alarm. Prints alarms and certificates; the same folder goes on with a run that was stopped.
 """
