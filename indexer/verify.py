@@ -128,7 +128,7 @@ def repair_index(index: Path) -> list[Dropped]:
     """Drop what cannot be trusted, and say what that was; what is left is an index again.
 
     A damaged pointer is set to the newest snapshot that is whole. A segment with a damaged file goes, items and all; so
-    do damaged labels, and gaps, in whose place provisional thresholds come. Snapshots that name a damaged file are
+    do damaged labels, and gaps, which are measured anew. Snapshots that name a damaged file are
     forgotten. Models and settings that are not what they should be cannot be mended here.
 
     Raises:
