@@ -6,6 +6,7 @@
 #   make mutants  one token changed at a time: which changes does no test notice? COUNT=n, and DRAW=n for others
 #   make fuzz-images  mutated image files through the isolated decoder and an index; COUNT=n, and DRAW=n for others
 #   make crash   SIGKILL at random moments and durable steps of every command that changes an index; KILLS=n
+#   make fuzz    a coverage-guided search for image files that the decoders mistreat; SECONDS=n
 #   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
 PYTHON ?= python3
@@ -28,7 +29,7 @@ unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check crash check-long lint types imports docs constraints mutants fuzz-images clean
+.PHONY: help set-up demo test check crash check-long lint types imports docs constraints mutants fuzz fuzz-images clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -132,6 +133,12 @@ mutants: $(READY)
 fuzz-images: COUNT = 5000
 fuzz-images: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m fuzz_images --count $(COUNT) --seed $(DRAW)
+
+# Linux only; atheris comes when it is first asked for.
+SECONDS ?= 60
+fuzz: $(READY)
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt 'atheris>=3.0'
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m fuzz_coverage --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) .demo .crash build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -33,10 +34,9 @@ def drawn_reference(embedder: Embedder) -> Reference:
     kind = np.array([kinds.index(name) for name in names], dtype=np.uint8)[usable]
     bare = Reference(embedder.name, embedder.digest, embedder.score, codes, kind, np.zeros(len(kind), "f4"), kinds)
     near = np.minimum(measure_near(bare.rows(), embedder.score), np.float32(_FAR[embedder.score]))
-    constants = constants_of(near)
-    return Reference(
-        bare.model, bare.model_digest, bare.score, codes, kind, near, kinds, **constants, notes={"drawn": DRAWN}
-    )
+    known = constants_of(near)
+    typical, farthest = known.get("typical", bare.typical), known.get("farthest", bare.farthest)
+    return replace(bare, near=near, typical=typical, farthest=farthest, notes={"drawn": DRAWN})
 
 
 _FAR = {"cosine": np.pi, "euclidean": np.finfo(np.float32).max}

@@ -19,7 +19,7 @@ import numpy as np
 from ..core.files import digest_json
 from .gallery import Gallery
 from .gap_scan import Side, against_items, against_references
-from .gaps import Gaps
+from .gaps import KIND, Gaps
 from .items import Keys, as_keys
 from .reference import Reference
 from .vectors import Ids
@@ -83,10 +83,17 @@ def _news(gallery: Gallery, rows: Keys, names: Keys, known: Sequence[Gaps]) -> _
     changed = np.union1d(died, rows[gallery.live & held & fresh[gallery.groups]])
     again = fresh.copy()
     for own in known:
-        touched = gallery.live & (np.isin(own.limit, changed) | np.isin(own.presumed, changed))
-        again[gallery.groups[touched]] = True
+        for column in (own.limit, own.presumed):
+            touched = gallery.live & (np.isin(column, changed) | _is_gone(column, names))
+            again[gallery.groups[touched]] = True
     fresh[-1] = again[-1] = False
     return _News(fresh, again)
+
+
+def _is_gone(column: Keys, names: Keys) -> np.ndarray:
+    """(rows,) whether an item is named that is not here: its segment may have been dropped, rows and all."""
+    item = (column != b"") & ~np.char.startswith(column, KIND.encode())
+    return item & ~np.isin(column, names)
 
 
 def _rows(gallery: Gallery) -> tuple[Keys, Keys]:

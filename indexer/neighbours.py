@@ -69,7 +69,7 @@ class Others:
         far = np.asarray(far, dtype=np.float64)
         return (np.cos(np.minimum(far, math.pi)) if self.score == "cosine" else -(far**2)).astype(np.float32)
 
-    def distances(self, own: Float32, left: Ids, right: Ids) -> Float64:
+    def distances(self, own: Float32 | Float64, left: Ids, right: Ids) -> Float64:
         """(p,) angles in radians, or distances, of pairs (own[left], rows[right]); the same for each pair alone."""
         parts = [np.zeros(0)]
         for start in range(0, len(left), _PAIRS):

@@ -37,10 +37,16 @@ def renew_thresholds(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]
 
     A calibrated offset stays, marked as older than the rows; so does one calibrated threshold for all rows.
     """
+    held = [channel.threshold for channel in snapshot.channels if channel.threshold is not None]
+    if len(held) == len(snapshot.channels) and all(map(_for_all_rows, held)):  # nobody would look at gaps
+        pairs = zip(snapshot.channels, held, strict=True)
+        return tuple(replace(channel, threshold=replace(one, stale=True)) for channel, one in pairs)
     measured = measure(index, open_gallery(index, snapshot))
     rate = stated_rate(measured.references)
     parts = zip(snapshot.channels, measured.references, measured.digests, strict=True)
-    return tuple(replace(channel, threshold=_renewed(channel, *part, rate)) for channel, *part in parts)
+    return tuple(
+        replace(channel, threshold=_renewed(channel, reference, files, rate)) for channel, reference, files in parts
+    )
 
 
 def measure(index: Path, gallery: Gallery) -> Measured:
@@ -113,6 +119,11 @@ def stated_rate(references: Sequence[Reference]) -> Threshold:
         return Threshold(0.0, "reference", None, 0)
     worst = max(known, key=lambda rate: rate.upper95)
     return Threshold(0.0, "reference", worst.fpr, worst.samples, worst.upper95)
+
+
+def _for_all_rows(held: Threshold) -> bool:
+    """Whether it was calibrated for all rows of a channel, as was asked for."""
+    return held.source == "calibrated" and not held.local
 
 
 def _renewed(channel: ChannelSpec, reference: Reference, files: tuple[str, str], rate: Threshold) -> Threshold:

@@ -128,7 +128,7 @@ def repair_index(index: Path) -> list[Dropped]:
     """Drop what cannot be trusted, and say what that was; what is left is an index again.
 
     A damaged pointer is set to the newest snapshot that is whole. A segment with a damaged file goes, items and all; so
-    do damaged labels, and gaps, in whose place provisional thresholds come. Snapshots that name a damaged file are
+    do damaged labels, and gaps, which are measured anew. Snapshots that name a damaged file are
     forgotten. Models and settings that are not what they should be cannot be mended here.
 
     Raises:
@@ -282,7 +282,11 @@ def _without(index: Path, current: Snapshot, problems: tuple[Problem, ...], drop
             replace(c, threshold=None) if c.threshold is not None and c.threshold.gaps is not None else c
             for c in channels
         )
-    for name in sorted(told - {"gaps"}):
+    for one in problems:
+        if one.told == "references":
+            (index / one.file).unlink(missing_ok=True)
+            dropped.append(Dropped(f"{one.file}, a damaged set of reference vectors; it is made again"))
+    for name in sorted(told - {"gaps", "references"}):
         dropped.append(Dropped(f"the damaged table of {name}"))
     return replace(
         current,

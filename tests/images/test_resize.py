@@ -214,3 +214,29 @@ def test_wrong_input_is_refused():
             operator.apply(x)
     with pytest.raises(UsageError, match="at least 1"):
         resize_operator((0, 5), (4, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("source", "target"), [((1500, 1100), (256, 256)), ((257, 5000), (64, 48))])
+def test_strips_of_levels_give_the_same_bits(source, target, dtype):
+    levels = np.random.default_rng(5).integers(0, 256, (*source, 3), dtype=np.uint8)
+    levels.setflags(write=False)
+    operator = resize_operator(source, target)
+    kind = np.float32 if dtype == torch.float32 else np.float64
+    planes = torch.from_numpy(levels.transpose(2, 0, 1).astype(kind, order="C")).div_(255.0)
+    whole, strips = operator.apply(planes), operator.apply_levels(levels, dtype)
+    assert torch.equal(strips, whole)
+    assert strips.stride() == whole.stride()
+
+
+def test_strips_cut_across_stay_within_the_proved_rounding(monkeypatch):
+    source, target = (211, 2003), (16, 16)
+    levels = np.random.default_rng(6).integers(0, 256, (*source, 3), dtype=np.uint8)
+    operator = resize_operator(source, target)
+    whole = operator.apply_levels(levels, torch.float64)
+    monkeypatch.setattr("retr.images.resize._WHOLE", 100)
+    monkeypatch.setattr("retr.images.resize._AT_ONCE", 1000)
+    cut = operator.apply_levels(levels, torch.float64)
+    assert float((cut - whole).norm()) <= 2 * operator.rounding.value
+    with pytest.raises(UsageError):
+        operator.apply_levels(levels[1:], torch.float64)

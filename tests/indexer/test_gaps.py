@@ -191,6 +191,16 @@ def test_what_is_brought_up_to_date_is_what_is_measured_anew(world: World):
     assert redone
 
 
+def test_items_whose_segment_is_dropped_limit_nothing_any_more(world: World):
+    gallery = world.gallery(list(range(30)))
+    known = measure_gaps(gallery, REFERENCES)
+    limits = {key for one in known for key in one.limit} & set(gallery.table.keys(np.arange(30)))
+    gone = [int(item) for item in gallery.table.numbers(np.array(sorted(limits)))[:4]]
+    after = world.gallery([item for item in range(30) if item not in [0, *gone]])
+    renewed = measure_gaps(after, REFERENCES, [moved(one, gallery, after) for one in known])
+    assert [by_item(after, one) for one in renewed] == [by_item(after, one) for one in measure_gaps(after, REFERENCES)]
+
+
 def test_a_large_gallery_is_sampled_by_digest_alone(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gap_update, "REFERENCES", 16)
     assert [level_of(n) for n in (0, 16, 17, 32, 33)] == [0, 0, 1, 1, 2]
