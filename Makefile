@@ -5,6 +5,7 @@
 #   make check   set up, lint, types, the import contract, the documentation's commands, and the tests
 #   make mutants  one token changed at a time: which changes does no test notice? COUNT=n, and DRAW=n for others
 #   make fuzz-images  mutated image files through the isolated decoder and an index; COUNT=n, and DRAW=n for others
+#   make crash   SIGKILL at random moments and durable steps of every command that changes an index; KILLS=n
 #   make fuzz    a coverage-guided search for image files that the decoders mistreat; SECONDS=n
 #   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
@@ -28,7 +29,7 @@ unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check check-long lint types imports docs constraints mutants fuzz fuzz-images clean
+.PHONY: help set-up demo test check crash check-long lint types imports docs constraints mutants fuzz fuzz-images clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -112,6 +113,14 @@ constraints: | $(READY)
 	  --no-annotate --no-emit-index-url --no-emit-find-links --color never --quiet \
 	  --custom-compile-command 'make constraints' --output-file constraints.txt
 
+KILLS ?= 200
+
+# Kills index, add, rm, sync and compact; the short run is a test.
+crash: $(READY)
+	@rm -rf .crash
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support:tests/crash $(BIN)/python tests/crash/life_under_fire.py .crash $(KILLS) $(SEED)
+	@rm -rf .crash
+
 # How many small faults, and which ones: make mutants COUNT=200 DRAW=1
 COUNT ?= 60
 DRAW  ?= 0
@@ -132,4 +141,4 @@ fuzz: $(READY)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m fuzz_coverage --seconds $(SECONDS)
 
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .crash build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

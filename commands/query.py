@@ -58,6 +58,9 @@ def query(
             "crop:95, … or all; repeat for several. Implies --certify."
         ),
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="With --against and one image: also write a page of what is proved, for people.")
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Replace the stored threshold (index of one channel).")
     ] = None,
@@ -97,11 +100,14 @@ def query(
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
     inputs = image_inputs(images, exclude=home)
+    if page is not None and (not families or len(inputs) != 1):
+        raise UsageError(f"--page shows one image with --against, got {len(inputs)} and {len(families)} families")
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
     with decoder(isolate, 1) as decode:
         outcomes = _outcomes(
             engine, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
         )
+        outcomes = outcomes if page is None else _paged(outcomes, page, engine, families)
         run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
@@ -171,6 +177,21 @@ def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Pat
                 sign(file, key)
         yield outcome
     note(f"{written} proofs in {folder}; check them with: retr verify-proof {folder}")
+
+
+def _paged(
+    outcomes: Iterable[Outcome], page: Path, engine: Engine, families: Sequence[AskedFamily]
+) -> Iterator[Outcome]:
+    """Write the page of the one image on the way."""
+    from ..images.decode import load
+    from ..reports.ranges_page import ranges_page
+
+    for outcome in outcomes:
+        if outcome.answer is not None:
+            pixels = load(Path(outcome.path), policy=engine.policy).pixels
+            page.write_text(ranges_page(outcome.answer, outcome.path, pixels, families), encoding="utf-8")
+            note(f"wrote {page}")
+        yield outcome
 
 
 class _Printed:

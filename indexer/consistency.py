@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import RetrError
+from ..core.files import sha256_file
 from .catalog import item_id, read_catalog
 from .gaps import gaps_of, read_gaps
 from .row_codes import ROW_CODES
@@ -110,8 +111,25 @@ def setting_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> It
             open_model(index, channel)
         except RetrError as error:
             yield channel.model_file or name, str(error), None
+    yield from _reference_faults(index, snapshot)
     yield from _gaps_faults(index, snapshot, bad)
     yield from _told_faults(index, snapshot, bad)
+
+
+def _reference_faults(index: Path, snapshot: Snapshot) -> Iterator[tuple[str, str, str | None]]:
+    """Reference sets that the gaps were measured with: the package's, or those that the index keeps."""
+    from .reference import SUFFIX, shipped_reference
+
+    for channel in snapshot.channels:
+        said = None if channel.threshold is None else channel.threshold.reference
+        if said is None:
+            continue
+        file = index / "references" / f"{channel.model_digest[:16]}{SUFFIX}"
+        name = file.relative_to(index).as_posix()
+        shipped = shipped_reference(channel.model_digest)
+        found = shipped.digest if shipped is not None else sha256_file(file) if file.is_file() else None
+        if shipped is None and found != said:
+            yield name, f"it is not the reference set that the gaps of {channel.name} were measured with", "references"
 
 
 def _gaps_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> Iterator[tuple[str, str, str]]:

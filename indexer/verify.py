@@ -282,7 +282,11 @@ def _without(index: Path, current: Snapshot, problems: tuple[Problem, ...], drop
             replace(c, threshold=None) if c.threshold is not None and c.threshold.gaps is not None else c
             for c in channels
         )
-    for name in sorted(told - {"gaps"}):
+    for one in problems:
+        if one.told == "references":
+            (index / one.file).unlink(missing_ok=True)
+            dropped.append(Dropped(f"{one.file}, a damaged set of reference vectors; it is made again"))
+    for name in sorted(told - {"gaps", "references"}):
         dropped.append(Dropped(f"the damaged table of {name}"))
     return replace(
         current,

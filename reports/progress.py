@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -42,7 +41,7 @@ class ProgressBar:
         self.title, self.unit, self.every = title, unit, every
         self.lines = not sys.stderr.isatty()
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(unit),
@@ -54,7 +53,7 @@ class ProgressBar:
 
     def __enter__(self) -> Self:
         self.bar.start()
-        self.task = self.bar.add_task(escape(shown(self.title)), total=None)
+        self.task = self.bar.add_task(shown(self.title), total=None)
         self._over.clear()
         if self.lines:
             self._teller = Thread(target=self._tell, name="progress", daemon=True)
@@ -71,7 +70,7 @@ class ProgressBar:
 
     def start(self, total: int, done: int = 0) -> None:
         """``total`` units are there, 0 where nobody knows; ``done`` of them need no work."""
-        before, words = self.task, escape(shown(self.title))
+        before, words = self.task, shown(self.title)
         self.task = self.bar.add_task(words, total=total or None, completed=done)  # a total cannot be unset
         self.bar.remove_task(before)
 
@@ -82,7 +81,7 @@ class ProgressBar:
     def doing(self, text: str) -> None:
         """What runs now."""
         self.title = text
-        self.bar.update(self.task, description=escape(shown(text)))
+        self.bar.update(self.task, description=shown(text))
 
     def _tell(self) -> None:
         while not self._over.wait(self.every):

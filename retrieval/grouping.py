@@ -66,7 +66,7 @@ def assigned(links: Links, own: Keys, references: Keys, dismissed: Collection[Pa
     """
     best: dict[int, int] = {}
     for number in _by_nearness(links, references, links.right):
-        pair = pair_of(own[links.left[number]], references[links.right[number]])
+        pair = pair_of(bytes(own[links.left[number]]), bytes(references[links.right[number]]))
         if pair not in dismissed:
             best.setdefault(int(links.left[number]), int(number))
     groups: dict[int, dict[int, int]] = defaultdict(dict)
@@ -78,7 +78,6 @@ def assigned(links: Links, own: Keys, references: Keys, dismissed: Collection[Pa
 
 def pair_of(one: bytes, other: bytes) -> Pair:
     """Two names in order."""
-    one, other = bytes(one), bytes(other)
     return (one, other) if one <= other else (other, one)
 
 
@@ -86,7 +85,7 @@ def _neighbours(links: Links, keys: Keys, dismissed: Collection[Pair]) -> dict[i
     """Item → linked item → number of the link."""
     near: dict[int, dict[int, int]] = defaultdict(dict)
     for number, (one, other) in enumerate(zip(links.left.tolist(), links.right.tolist(), strict=True)):
-        if dismissed and pair_of(keys[one], keys[other]) in dismissed:
+        if dismissed and pair_of(bytes(keys[one]), bytes(keys[other])) in dismissed:
             continue
         near[one][other] = number
         near[other][one] = number
@@ -104,7 +103,7 @@ def _members(
     free = [(number, item) for item, number in near[centre].items() if item not in taken]
     chosen: dict[int, int] = {}
     for number, item in sorted(free, key=lambda pair: (float(links.share[pair[0]]), bytes(keys[pair[1]]))):
-        if not any(pair_of(keys[item], keys[other]) in dismissed for other in chosen):
+        if not any(pair_of(bytes(keys[item]), bytes(keys[other])) in dismissed for other in chosen):
             chosen[item] = number
     return chosen
 

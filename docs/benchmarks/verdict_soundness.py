@@ -1,9 +1,9 @@
 """Two thousand attacked verdicts of pages, screens and photographs in one index, by the shares of gaps that it has.
 
-Run as ``python docs/benchmarks/verdict_soundness.py OUT PHOTOGRAPHS [--each N]``. Half of the items are drawn kinds,
-half photographs made small. Every item is a query, as it is and as JPEG; each certified verdict is attacked by APGD in
-ℓ2 at five multiples of its own radius, and whatever an image inside of it changes is an alarm. Prints alarms and
-certificates; the same folder goes on with a run that was stopped.
+Run as ``python docs/benchmarks/verdict_soundness.py OUT PHOTOGRAPHS [--each N] [--model NAME …]``. Half of the items
+are drawn kinds, half photographs, all made small and square. Every item is a query, as it is and as JPEG; each proved
+verdict is attacked by APGD in ℓ2 at five multiples of its own radius, and whatever an image inside of it changes is an
+alarm. Prints alarms and certificates; the same folder goes on with a run that was stopped.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def make_corpus(folder: Path, photographs: Path, each: int) -> None:
     for kind in KINDS:
         for number in range(each):
             picture = Image.fromarray(draw_kind(kind, 9000 + number))
-            picture.thumbnail((SIDE, SIDE))
+            picture = picture.resize((SIDE, SIDE))
             picture.save(folder / f"{kind.replace(' ', '-')}-{number}.png")
     files = sorted(path for path in photographs.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     for number, path in enumerate(files[:: max(1, len(files) // (len(KINDS) * each))][: len(KINDS) * each]):
         with Image.open(path) as image:
             small = image.convert("RGB")
-            small.thumbnail((SIDE, SIDE))
+            small = small.resize((SIDE, SIDE))
             small.save(folder / f"photograph-{number}.png")
 
 
@@ -57,10 +57,12 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--each", type=int, default=10)
+    parser.add_argument("--model", action="append", help="channels; the usual two by default")
     given = parser.parse_args()
+    models = tuple(given.model) if given.model else None
     if not (given.out / "corpus").exists():
         make_corpus(given.out / "corpus", given.photographs, given.each)
-        build_index(str(given.out / "corpus"), given.out / "index", IndexOptions(workers=2), Quiet())
+        build_index(str(given.out / "corpus"), given.out / "index", IndexOptions(models=models, workers=2), Quiet())
     engine = Engine.open(given.out / "index", device="cpu")
     plan = AuditPlan(
         sample=None,

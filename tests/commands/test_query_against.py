@@ -42,10 +42,10 @@ def test_families_in_the_table(retr, corpus, index):
 
 
 def test_a_range_that_ends_says_where_and_why(retr, corpus, index):
-    done = retr("query", corpus / "03.png", "-i", index, "--against", "brightness:0..100", "--format", "json")
+    done = retr("query", corpus / "03.png", "-i", index, "--against", "brightness:0..4", "--format", "json")
     reach = done.only["against"]["families"][0]["verdict"]
     assert reach["whole"] is False
-    assert 0.0 < reach["low"] < 1.0 < reach["high"]
+    assert 0.0 < reach["low"] < 1.0 < reach["high"] <= 4.0
     assert {stop["because"] for stop in reach["stops"]} == {"the verdict is not proved there"}
 
 
@@ -73,3 +73,10 @@ def test_the_public_surface(corpus, index):
         opened.query(corpus / "03.png", against="gamma", unit="psnr")
     with pytest.raises(UsageError, match="between the levels"):
         opened.query(np.full((8, 8, 3), 0.3), against="gamma")
+
+
+def test_a_page_for_people(retr, corpus, index, tmp_path):
+    done = retr("query", corpus / "03.png", "-i", index, "--against", "jpeg:90..95", "--page", tmp_path / "e.html")
+    assert done.code == 0
+    assert "<!doctype html>" in (tmp_path / "e.html").read_text()
+    one_line(retr("query", corpus / "03.png", "-i", index, "--page", tmp_path / "f.html"), 2)

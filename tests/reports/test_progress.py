@@ -10,14 +10,15 @@ from retr.core.progress import Silent, begin, say
 from retr.reports.progress import ProgressBar
 
 
-def test_a_name_is_neither_markup_nor_obeyed():
-    bar = ProgressBar("[b]\x1b", "attacks")
+def test_a_name_is_no_markup_no_emoji_and_not_obeyed():
+    bar, out = ProgressBar("[b]:dog:\x1b", "attacks"), io.StringIO()
     bar.bar.live.console, bar.bar.disable = Console(file=io.StringIO(), width=120), True
     with bar:
-        assert bar.bar.tasks[0].description == r"\[b]\x1b"
-        bar.doing("pgd on [/red]a\x1b[31m.png, 3 alarms")
-        assert bar.bar.tasks[0].description == r"pgd on \[/red]a\x1b[31m.png, 3 alarms"
-        bar.bar.get_renderable()
+        Console(file=out, width=160).print(bar.bar.get_renderable())
+        bar.doing("pgd on [/red]:cat:\x1b[31m.png, 3 alarms")
+        Console(file=out, width=160).print(bar.bar.get_renderable())
+    assert r"[b]:dog:\x1b" in out.getvalue()
+    assert r"pgd on [/red]:cat:\x1b[31m.png, 3 alarms" in out.getvalue()
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]):

@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from embed_measuring import target
+from embed_rows import MODELS
 from measuring import KINDS
 from rule import Gallery, Rows, accepted, joined, read, references, rows_of
 from scanning import RESCANS
 from write_reference import SHARE, SHEET_ANGLE
-
-from embedding import MODELS
 
 GRID = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 NEAR = {"retr_s": (0.08, 0.09, 0.1), "block-means": (0.07, 0.085, 0.1)}

@@ -13,12 +13,12 @@ import sys
 import time
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from embed_rows import MODELS, embed, embedders
 from measuring import KINDS, LAYOUTS, SIZES, contents
 from scanning import RESCANS
-
-from embedding import MODELS, embed, embedders
 
 COUNTS = {"choose": 61, "report": 201}
 """Contents of a kind, the stored one among them."""
@@ -42,9 +42,9 @@ def make(out: Path, seconds: float) -> None:
         for kind, pictures in contents(half, size, COUNTS[half]):
             again = [rescan(one) for one in pictures[:RESCANNED] for rescan in RESCANS.values()]
             rows, found = embed(pictures, models), embed(again, models)
-            named = dict(zip(MODELS, rows, strict=True))
-            second = {f"{name} again": part for name, part in zip(MODELS, found, strict=True)}
-            np.savez(target(out, half, kind), **named, **second)
+            kept: dict[str, Any] = dict(zip(MODELS, rows, strict=True))
+            kept |= {f"{name} again": part for name, part in zip(MODELS, found, strict=True)}
+            np.savez(target(out, half, kind), **kept)
             print(f"{time.monotonic() - began:6.1f} s {half} {kind}", flush=True)
 
 

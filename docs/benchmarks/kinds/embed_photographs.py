@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from embed_rows import MODELS, embed_raw, embedders
 from photographs import decoded, folder, members, photographs
 
-from embedding import MODELS, embed_raw, embedders
 from retr.images.copy_edits import FAMILIES, edited
 from retr.images.resize import resize_operator
 
@@ -86,9 +87,13 @@ def make(out: Path, seconds: float) -> None:
             if not pictures:
                 break
             rows = embed_raw((pixels for *_, pixels in pictures), models)
-            facts = {"item": [item for item, *_ in pictures], "family": [family for _, family, _ in pictures]}
+            facts: dict[str, Any] = {
+                "item": [item for item, *_ in pictures],
+                "family": [family for _, family, _ in pictures],
+            }
             scales = [_scale(pixels, models[0].input_size) for *_, pixels in pictures]
-            np.savez(path, **facts, scale=scales, **dict(zip(MODELS, rows, strict=True)))
+            facts |= dict(zip(MODELS, rows, strict=True))
+            np.savez(path, scale=scales, **facts)
             print(f"{time.monotonic() - began:6.1f} s {path.name}", flush=True)
 
 

@@ -16,16 +16,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import reference_paper
 import reference_screens
 from browser import photograph_html
+from embed_rows import MODELS, embed, embedders
 from photographs import decoded, photographs
 from scanning import scanned
 
-from embedding import MODELS, embed, embedders
 from retr.images.kinds import KINDS, OF_LARGE_SETS, draw_kind
 
 Pixels = npt.NDArray[np.uint8]
@@ -105,7 +106,8 @@ def make(out: Path, parts: list[str], seconds: float) -> None:
             if not pictures:
                 break
             rows = embed((pixels for _, pixels in pictures), models)
-            np.savez(target, kind=[kind for kind, _ in pictures], **dict(zip(MODELS, rows, strict=True)))
+            kept: dict[str, Any] = dict(zip(MODELS, rows, strict=True))
+            np.savez(target, kind=[kind for kind, _ in pictures], **kept)
             print(f"{time.monotonic() - began:6.1f} s {target.name} {len(pictures)}", flush=True)
 
 

@@ -3,8 +3,7 @@
     python docs/benchmarks/kinds/measure_rates.py PHOTOGRAPHS KINDS
 
 PHOTOGRAPHS is what ``embed_photographs.py`` wrote, KINDS what ``embed_measuring.py`` wrote. No calibration anywhere:
-gaps from the reference set and the gallery, shares from the reference set. ``check_rates.py`` holds the rule against
-the engine.
+gaps from the reference set and the gallery, shares from the reference set, in float32 (``rule.py``).
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from embed_rows import MODELS, unit
 from write_reference import DISCERNING, OPEN_KINDS
 
-from embedding import MODELS, unit
 from retr.embedding.places import weights_folder
 from retr.indexer.reference import SUFFIX, Reference, read_reference
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from embed_rows import MODELS, embedders
 
-from embedding import MODELS, embedders
 from retr.embedding.contract import Embedder
 from retr.embedding.places import weights_folder
 from retr.indexer.neighbours import measure_near

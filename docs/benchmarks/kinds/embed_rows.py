@@ -16,7 +16,7 @@ from retr.indexer.embed import FLAT
 
 Float32 = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-MODELS = ("retr_s", "block-means")
+MODELS: tuple[str, ...] = ("retr_s", "block-means")
 
 
 def embedders() -> list[Embedder]:

@@ -1,0 +1,106 @@
+"""What an attack on a proved claim pushes: the claimed item's rows out of acceptance, or a rival past them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...retrieval.channel import Channel, Float64
+from ...retrieval.engine import Engine
+from ...retrieval.probe import embed
+from ...retrieval.ranges.claim import Claim
+from ...retrieval.source import Ask
+
+RIVALS = 32
+
+
+@dataclass(frozen=True)
+class Known:
+    """Rows of one channel that the attack looks at.
+
+    Attributes:
+        own, rivals: (m, d); limits: of the own rows; scale: 1/(L_g·ρ), so that channels can be compared.
+    """
+
+    channel: Channel
+    own: Tensor
+    limits: Tensor
+    rivals: Tensor
+    scale: float
+
+
+class ClaimTarget:
+    """Loss > 0 where the claim is broken, as far as these rows know.
+
+    Args:
+        known: per channel.
+        first: whether first place is attacked, else *copy*.
+    """
+
+    def __init__(self, known: Sequence[Known], *, first: bool) -> None:
+        self.known, self.first = known, first
+
+    def loss(self, x: Tensor, samples: Tensor) -> Tensor:
+        """See ``attacks.target.Target``."""
+        del samples
+        embedded = [one.channel.embed(x) for one in self.known]
+        pairs = list(zip(self.known, embedded, strict=True))
+        if not self.first:
+            inside = [_inside(one, z, one.own, one.limits).amax(dim=1) * one.scale for one, z in pairs]
+            return -torch.stack(inside).amax(dim=0)
+        if len(pairs) == 1:
+            one, z = pairs[0]
+            return (_score(one, z, one.rivals).amax(dim=1) - _score(one, z, one.own).amax(dim=1)) * one.scale
+        margins = [_margins(one, z) for one, z in pairs]
+        return torch.stack([rival for _, rival in margins]).amax(0) - torch.stack([own for own, _ in margins]).amax(0)
+
+
+def known_rows(engine: Engine, pixels: Float64, claim: Claim, *, first: bool) -> list[Known]:
+    """The rows that an attack on this query's claim looks at.
+
+    Args:
+        engine: that gave the proof.
+        pixels: the query in [0, 1].
+        claim: that is attacked.
+        first: whether first place is attacked.
+    """
+    key = claim.first if first else claim.copy_of
+    query = embed(engine.channels, pixels)
+    keys = np.array([key], dtype="S64")
+    asks = [Ask(probe, nearest=RIVALS, own=keys) for probe in query.probes]
+    answers = engine.sources[0].answer(asks)
+    found = []
+    for channel, probe, embedded, seen in zip(engine.channels, query.probes, query.embedded, answers, strict=True):
+        assert seen is not None, "a source always has its nearest rows"
+        rivals = seen.listed.take(np.flatnonzero(seen.listed.keys != key))
+        limits = seen.own.limits if seen.own.limits is not None else np.zeros(len(seen.own))
+        tensors = [torch.from_numpy(np.ascontiguousarray(one)) for one in (seen.own.numbers, limits, rivals.numbers)]
+        assert probe.bounds is not None, "only certified probes carry a claim"
+        assert embedded.lipschitz is not None, "only certified probes carry a claim"
+        found.append(Known(channel, *tensors, scale=1.0 / embedded.lipschitz.value))
+    return found
+
+
+def _margins(one: Known, z: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest margin of the item's rows and of rivals, by the channel's threshold."""
+    assert one.channel.threshold is not None, "margins need thresholds"
+    tau = torch.tensor(one.channel.threshold.value, dtype=z.dtype)
+    own = _inside(one, z, one.own, tau).amax(dim=1) * one.scale
+    return own, _inside(one, z, one.rivals, tau).amax(dim=1) * one.scale
+
+
+def _score(one: Known, z: Tensor, rows: Tensor) -> Tensor:
+    return z @ rows.T if one.channel.score == "cosine" else -torch.cdist(z, rows)
+
+
+def _inside(one: Known, z: Tensor, rows: Tensor, limits: Tensor) -> Tensor:
+    """(b, m) signed distances to the edge of what the rows accept (T4, T5), in embedding units."""
+    if one.channel.score == "euclidean":
+        return limits - torch.cdist(z, rows)
+    along = z @ rows.T
+    across = (z.square().sum(dim=1, keepdim=True) - along.square()).clamp(min=1e-18).sqrt()
+    return (1.0 - limits.square()).clamp(min=0.0).sqrt() * along - limits * across

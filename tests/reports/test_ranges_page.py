@@ -1,0 +1,54 @@
+"""The page of edits with proof: whole, without a script, and never saying more than is proved."""
+
+from __future__ import annotations
+
+import pytest
+from planted import draw_pictures, embedded_by, small_index
+
+from retr.embedding.block_means import BlockMeans
+from retr.images.families.asked import read_families
+from retr.reports.ranges_bars import proved_part
+from retr.reports.ranges_page import ranges_page
+from retr.reports.ranges_table import reach_words
+from retr.retrieval.ranges.prove import prove_ranges
+from retr.retrieval.ranges.result import FamilyProof, Reach
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> str:
+    from dataclasses import replace
+
+    pictures = draw_pictures(6, side=20)
+    engine = embedded_by(small_index(tmp_path_factory.mktemp("p"), pictures), BlockMeans(4), threshold=0.9)
+    answer = engine.answer(pictures[2] / 255.0, k=3, certify=True)
+    families = read_families(["brightness:0.001..3", "jpeg:80..85", "quarter-turns"])
+    proof = prove_ranges(engine, pictures[2], answer, families, eps=0.5, unit="rmse")
+    return ranges_page(replace(answer, against=proof), "<b>holiday</b>.png", pictures[2], families)
+
+
+def test_it_is_whole_and_names_are_no_markup(page):
+    assert page.startswith("<!doctype html>")
+    assert "<script" not in page
+    assert "<b>holiday" not in page
+    assert "&lt;b&gt;holiday" in page
+
+
+def test_it_says_what_is_proved_and_what_is_not(page):
+    assert "Proved for every edit of the range (6 of them)." in page
+    assert "no proof was found" in page
+    assert "0.5 of 255 levels" in page
+    assert page.count("<figure>") >= 10
+
+
+def family(low: float, high: float) -> FamilyProof:
+    reach = Reach(False, (low,), (high,), 0.5)
+    return FamilyProof("b", "b:0.5..2", "p", ("factor",), ((0.5, 2.0),), reach, reach, None, 1, 1, "", 0.0)
+
+
+def test_ends_are_rounded_towards_what_is_proved():
+    found = family(0.700001, 1.399999)
+    assert reach_words(found, found.verdict) == "0.7001..1.399"
+    start, end = proved_part(found, found.verdict)
+    assert 0.0 < start < end < 1.0
+    whole = family(0.5, 2.0)
+    assert reach_words(whole, whole.verdict) == "0.5..2"
