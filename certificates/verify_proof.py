@@ -131,7 +131,7 @@ def read_proof(path: Path) -> Any:
     need(isinstance(found, dict) and found.get("_type") == TYPE, "this is no in-toto Statement")
     if found.get("predicateType") != PREDICATE:
         unsupported(f"this checker knows {PREDICATE}, and this is {str(found.get('predicateType'))[:60]}")
-    said = found.get("predicate")
+    said = found.get("predicate", {})
     kind = said["claim"]["kind"] if isinstance(said, dict) and isinstance(said.get("claim"), dict) else None
     if isinstance(kind, str) and kind not in KINDS:
         unsupported(f"this checker knows claims of {', '.join(KINDS)}, and this is {kind[:40]}")
@@ -233,14 +233,14 @@ def decode(data: bytes, policy: Any) -> Array:
         found = other if _span(found) <= FLAT and _span(other) > _span(found) else found
     if policy["version"] > 1 and getattr(image, "n_frames", 1) > 1 and image.format != "TIFF" and _span(found) <= FLAT:
         unsupported("an animation whose first frame shows nothing")
-    tags, turns = Image.Exif(), ("", *(Image.Transpose(n) for n in (0, 0, 3, 1, 5, 4, 6, 2)))
+    tags, turns = Image.Exif(), dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))
     try:
         tags.load(image.info.get("exif", b"") if image.format != "TIFF" else b"")  # Pillow turns TIFF by itself
         turn = tags.get(0x0112)
     except (ValueError, SyntaxError, TypeError, KeyError, EOFError):
         turn = 1
-    turned = isinstance(turn, int) and 2 <= turn <= 8
-    return np.asarray(Image.fromarray(found).transpose(turns[turn])) if turned else found
+    turned = turns.get(turn) if isinstance(turn, int) else None
+    return found if turned is None else np.asarray(Image.fromarray(found).transpose(turned))
 
 
 def _laid_on(rgb: Image.Image, alpha: Image.Image, colour: Any) -> Array:
@@ -465,7 +465,7 @@ class Network:
                 for u in range(k)
                 for v in range(k)
             )
-            bound, x = conv_norm(matrix), sum(taps).reshape(-1, h, w) + bias[:, None, None]
+            bound, x = conv_norm(matrix), sum(taps, np.zeros(())).reshape(-1, h, w) + bias[:, None, None]
         sums = np.abs(matrix).sum((1, *over)).max() * np.abs(matrix).sum((0, *over)).max()
         offset, g = math.sqrt(x.size / len(bias)) * float(np.linalg.norm(bias)), gamma(matrix[0].size + 1)
         self.step(x, bound, g * math.sqrt(sums), g * offset, offset)
@@ -641,7 +641,7 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe]) -> None:
 
 def compare(gallery: Gallery, p: Probe, own: list[Array]) -> list[Array]:
     """Of every live row, in pixels: item, T4/T5 with its own threshold and the channel's, T1; and how far apart."""
-    limits, parts = None if p.threshold is None else gallery.thresholds(p.number, p.threshold), []
+    limits, parts = gallery.thresholds(p.number, p.threshold) if p.threshold else None, []
     for at, every in gallery.rows(p.number):
         live = gallery.live[at : at + len(every)]
         rows, items = every[live], gallery.items[at : at + len(every)][live]

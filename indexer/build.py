@@ -183,7 +183,7 @@ class _Run:
         for path, place in zip(self.corpus.paths, self.held.find(self.corpus.paths).tolist(), strict=True):
             if path in done:
                 continue
-            if place < 0 or self._touched(path, (sizes[place], times[place])):
+            if place < 0 or self._touched(path, (int(sizes[place]), int(times[place]))):
                 todo[path] = place
             elif own[place]:
                 self._count_done(1)

@@ -242,7 +242,7 @@ def seal_folder(
     taken: Collection[str] = (),
 ) -> SegmentInfo:
     """Make a segment of a folder that holds its files of rows; arguments as for :func:`seal`."""
-    catalog = rows if isinstance(rows, pa.Table) else catalog_table(rows)
+    catalog = catalog_table(rows) if isinstance(rows, Sequence) else rows
     write_catalog(temporary / "catalog.parquet", catalog)
     write_rejects(temporary / "rejects.parquet", rejects)
     (temporary / FILE).write_bytes(row_keys(catalog.select(["id", "pixels_sha256"]).to_pylist()))

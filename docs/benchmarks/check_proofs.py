@@ -25,6 +25,7 @@ from PIL import Image, ImageEnhance
 
 from retr.certificates import verify_proof
 from retr.certificates.statement import ProofObject, read_proof
+from retr.core.progress import Silent
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.engine import Engine
@@ -34,16 +35,6 @@ from retr.retrieval.query import query_files
 WORDS = {"versions", "decoder", "method"}
 """What the checker cannot compute again and says so (docs/proofs.md)."""
 VIEWED, STORED, NEGATIVES = 40, 120, 100
-
-
-class Quiet:
-    """No progress."""
-
-    def start(self, total: int, done: int) -> None:
-        """Nothing."""
-
-    def advance(self, count: int) -> None:
-        """Nothing."""
 
 
 def prepare(data: Path, home: Path) -> None:
@@ -57,7 +48,7 @@ def prepare(data: Path, home: Path) -> None:
     for name, count, views in (("plain", STORED, "none"), ("views", VIEWED, "light")):
         (home / f"{name}.txt").write_text("\n".join(names[:count]) + "\n", encoding="utf-8")
         if not (home / name / "CURRENT").exists():
-            build_index(str(home / f"{name}.txt"), home / name, IndexOptions(views=views, workers=1), Quiet())
+            build_index(str(home / f"{name}.txt"), home / name, IndexOptions(views=views, workers=1), Silent())
             if name == "plain":
                 calibrate(home / name, negatives, fpr=0.05)
         engine = Engine.open(home / name, device="cpu")
@@ -245,7 +236,7 @@ def timing(data: Path, home: Path) -> dict[str, Any]:
     names = [str(file) for file in sorted((data / "dev").glob("*/*.jpg"))[:1250]]
     (home / "large.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     if not (home / "large" / "CURRENT").exists():
-        build_index(str(home / "large.txt"), home / "large", IndexOptions(views="light", workers=1), Quiet())
+        build_index(str(home / "large.txt"), home / "large", IndexOptions(views="light", workers=1), Silent())
     engine = Engine.open(home / "large", device="cpu")
     queries = [names[0], str(sorted((data / "dev").glob("*/*.jpg"))[1300])]
     seconds: dict[str, Any] = {}

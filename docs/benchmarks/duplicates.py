@@ -17,6 +17,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
+from retr.core.progress import Silent
 from retr.images.decode import load
 from retr.images.edits import EDITS
 from retr.images.policy import DecodePolicy
@@ -29,16 +30,6 @@ from retr.retrieval.engine import Engine
 SIDE = 512
 COPIES = 4
 Pairs = set[tuple[str, str]]
-
-
-class Quiet:
-    """Nobody watches."""
-
-    def start(self, total: int, done: int = 0) -> None:
-        """Nothing."""
-
-    def advance(self, count: int = 1) -> None:
-        """Nothing."""
 
 
 def plant(photographs: Path, folder: Path, originals: int, others: int) -> None:
@@ -91,7 +82,7 @@ def main() -> None:
     folder, index = work / "images", work / "index"
     if not folder.exists():
         plant(photographs, folder, originals, others)
-    build_index(str(folder), index, IndexOptions(workers=2), Quiet())
+    build_index(str(folder), index, IndexOptions(workers=2), Silent())
     true = truth(path.name for path in folder.iterdir())
     print("| system | pairs found | precision, % | recall, % |\n|---|---|---|---|")
     print(row("`retr dupes`, thresholds of a new index", by_retr(index), true), flush=True)

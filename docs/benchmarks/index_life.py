@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from retr.core.files import sha256_bytes
+from retr.core.progress import Silent
 from retr.indexer.catalog import ROW_SCHEMA, item_id
 from retr.indexer.options import IndexOptions, template
 from retr.indexer.snapshot import commit, require_current
@@ -83,16 +84,6 @@ def _line(number: int, files: Path | None) -> dict[str, Any]:
     }
 
 
-class Quiet:
-    """Nobody watches."""
-
-    def start(self, total: int, done: int = 0) -> None:
-        """Nothing."""
-
-    def advance(self, count: int = 1) -> None:
-        """Nothing."""
-
-
 def add(home: Path) -> None:
     """One image, as a library does that has the model: what loading it takes is not counted."""
     from PIL import Image
@@ -101,7 +92,7 @@ def add(home: Path) -> None:
 
     Image.fromarray(np.random.default_rng(7).integers(0, 255, (480, 640, 3), np.uint8)).save(home / "one.png")
     with measured():
-        build_index(str(home / "one.png"), home / "index", IndexOptions(workers=1), Quiet())
+        build_index(str(home / "one.png"), home / "index", IndexOptions(workers=1), Silent())
 
 
 def rm(home: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from retr.core.progress import Silent
 from retr.evaluation.robustness.attack_eval import run_attack_eval
 from retr.evaluation.robustness.plan import AuditPlan
 from retr.evaluation.robustness.records import FORMAT
@@ -23,16 +24,6 @@ from retr.retrieval.engine import Engine
 KINDS = ("page", "form", "receipt", "table", "slide", "web page", "app screen", "chat", "code", "desktop")
 RADII = (0.5, 0.8, 0.9, 0.97, 0.995)
 SIDE = 112
-
-
-class Quiet:
-    """No progress."""
-
-    def start(self, total: int, done: int) -> None:
-        """Nothing."""
-
-    def advance(self, count: int) -> None:
-        """Nothing."""
 
 
 def make_corpus(folder: Path, photographs: Path, each: int) -> None:
@@ -62,7 +53,7 @@ def main() -> None:
     models = tuple(given.model) if given.model else None
     if not (given.out / "corpus").exists():
         make_corpus(given.out / "corpus", given.photographs, given.each)
-        build_index(str(given.out / "corpus"), given.out / "index", IndexOptions(models=models, workers=2), Quiet())
+        build_index(str(given.out / "corpus"), given.out / "index", IndexOptions(models=models, workers=2), Silent())
     engine = Engine.open(given.out / "index", device="cpu")
     plan = AuditPlan(
         sample=None,
