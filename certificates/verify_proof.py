@@ -255,13 +255,13 @@ def _span(pixels: Array) -> int:
 
 def _managed(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     # Relative colorimetric with black point compensation; a profile that is broken or of another space is ignored.
+    space = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}.get(image.mode)
     try:
         lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")) if image.mode == "LAB" else None
         source = lab or ImageCms.getOpenProfile(io.BytesIO(profile or b""))
-        if lab or source.profile.xcolor_space.strip() == {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}.get(image.mode):
+        if lab or getattr(source.profile, "xcolor_space", "").strip() == space:
             how, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
-            srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-            made = ImageCms.buildTransform(source, srgb, image.mode, "RGB", renderingIntent=how, flags=flags)
+            made = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB", how, flags)
             return ImageCms.applyTransform(image, made)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError):
         pass

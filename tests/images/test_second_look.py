@@ -180,8 +180,10 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     if mode == "LAB":
         from PIL import ImageCms
 
-        spaces = [ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")]
-        return ImageCms.applyTransform(image, ImageCms.buildTransform(*spaces, "RGB", "LAB"))
+        srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        made = ImageCms.applyTransform(image, ImageCms.buildTransform(srgb, lab, "RGB", "LAB"))
+        assert made is not None
+        return made
     if mode in ("LA", "RGBA"):
         whole = image.convert(mode)
         whole.putalpha(image.convert("L"))

@@ -186,7 +186,9 @@ def test_a_corpus_that_lists_nothing_is_refused_unless_that_is_meant(tmp_path):
     assert not (tmp_path / "index").exists()
     report = run(tmp_path / "none", tmp_path / "index", prune_all=True)
     assert (report.seen, report.rows, report.items) == (0, 0, 0)
-    assert require_current(tmp_path / "index").channels[0].threshold.source == "reference"
+    threshold = require_current(tmp_path / "index").channels[0].threshold
+    assert threshold is not None
+    assert threshold.source == "reference"
 
 
 def test_the_index_inside_its_corpus_is_not_indexed(corpus):
@@ -245,7 +247,7 @@ class Interrupts(Quiet):
     def __init__(self, after: int) -> None:
         self.after = after
 
-    def advance(self, count: int) -> None:
+    def advance(self, count: int = 1) -> None:
         super().advance(count)
         self.after -= 1
         if self.after == 0:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from retr.core.errors import IntegrityError
+from retr.core.types import Score
 from retr.indexer import gap_update, neighbours
 from retr.indexer.gallery import Gallery
 from retr.indexer.gap_update import level_of, measure_gaps
@@ -28,7 +29,7 @@ def unit(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def reference(seed: int = 0, *, score: str = "cosine", count: int = 40, **given) -> Reference:
+def reference(seed: int = 0, *, score: Score = "cosine", count: int = 40, **given) -> Reference:
     rows = np.random.default_rng(seed).normal(size=(count, DIM))
     codes = encode(unit(rows) if score == "cosine" else rows.astype(np.float32), score)
     kind = (np.arange(count) % 2).astype(np.uint8)

@@ -443,7 +443,9 @@ class TestLeftovers:
 class TestTheLock:
     def test_the_holder_is_named_with_its_age(self, tmp_path):
         with writer_lock(tmp_path):
-            assert writing_now(tmp_path).pid == os.getpid()
+            holder = writing_now(tmp_path)
+            assert holder is not None
+            assert holder.pid == os.getpid()
             with pytest.raises(IndexStateError, match=rf"\(process {os.getpid()}, for \d+ s\)"), writer_lock(tmp_path):
                 pass
         assert writing_now(tmp_path) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from retr.core.types import Score
 from retr.indexer import neighbours
 from retr.indexer.neighbours import Others, constants_of, least, measure_near, nearest, rounded_down
 
@@ -15,7 +16,7 @@ def rows(count: int, dim: int = 24, *, seed: int = 0, unit: bool = True):
 
 
 @pytest.mark.parametrize("score", ["cosine", "euclidean"])
-def test_the_next_row_is_found_to_the_last_digit(score: str, monkeypatch: pytest.MonkeyPatch):
+def test_the_next_row_is_found_to_the_last_digit(score: Score, monkeypatch: pytest.MonkeyPatch):
     some = rows(60, unit=score == "cosine")
     some[7] = some[3] + np.float32(1e-4) * rows(1, seed=1)[0]
     some[9] = some[5]

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from retr.core.errors import IntegrityError
+from retr.core.types import Score
 from retr.indexer.reference import Rate, Reference, encode, read_reference, write_reference
 
 
-def made(score: str = "cosine", **given: object) -> Reference:
+def made(score: Score = "cosine", **given: Any) -> Reference:
     rows = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     kind = np.array([0, 1, 1, 0, 2], dtype=np.uint8)
     near = np.full(5, 0.5, dtype=np.float32)
     kinds = ("photograph", "page", "chart")
-    return Reference("m", "d" * 64, score, encode(rows, score), kind, near, kinds, **given)  # pyright: ignore
+    return Reference("m", "d" * 64, score, encode(rows, score), kind, near, kinds, **given)
 
 
 def test_a_set_comes_back(tmp_path: Path):
@@ -68,7 +70,7 @@ def test_a_missing_file_is_named(tmp_path: Path):
         ({"typical": 2.0, "farthest": 1.0}, "typical ≤ farthest"),
     ],
 )
-def test_numbers_out_of_range_are_refused(given: dict[str, object], why: str):
+def test_numbers_out_of_range_are_refused(given: dict[str, Any], why: str):
     with pytest.raises(ValueError, match=why):
         made(**given)
 

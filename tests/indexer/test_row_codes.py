@@ -201,7 +201,7 @@ class Stops(Quiet):
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def advance(self, count: int) -> None:
+    def advance(self, count: int = 1) -> None:
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt

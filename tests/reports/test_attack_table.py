@@ -1,12 +1,13 @@
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from made_records import LOST, MADE, PER_RMSE, audit, clean, table, trial
 from rich.console import Console
 
+from retr.evaluation.robustness.attack_eval import AuditResult
 from retr.evaluation.robustness.summary import summarise
 from retr.evaluation.robustness.summary_lines import Summary
 from retr.reports.attack_table import audit_json, print_audit
@@ -27,17 +28,11 @@ ONE = summarise(
 THREE = summarise(table(*audit(files=4)))
 
 
-@dataclass
-class Result:
-    summary: Summary = ONE
-    run: str = "r1"
-    records: Path = Path("retr-audit/r1/records.parquet")
-    skipped_paths: tuple[tuple[str, str], ...] = (("/c/a.png", "vanished"),)
-    seconds: float = 61.4
-
-    @property
-    def skipped(self) -> dict[str, int]:
-        return {"vanished": 1}
+def audited(summary: Summary = ONE) -> AuditResult:
+    """An audit in which one file had vanished."""
+    folder = Path("retr-audit/r1")
+    lost = (("/c/a.png", "vanished"),)
+    return AuditResult("r1", folder, folder / "records.parquet", summary, {"vanished": 1}, lost, 61.4)
 
 
 def printed(result, width=120):
@@ -52,7 +47,7 @@ def cells(text, start, nth=0):
 
 
 def test_the_table_shows_recall_with_intervals_certificates_radius_and_alarms():
-    text = printed(Result())
+    text = printed(audited())
     assert cells(text, "RMSE 2") == [
         "RMSE 2", "recall@1", "87.5 % (52–98)", "75.0 % (40–93)", "87.5 % (52–98)", "8", "0",
     ]  # fmt: skip
@@ -67,7 +62,7 @@ def test_the_table_shows_recall_with_intervals_certificates_radius_and_alarms():
 
 
 def test_several_systems_stand_side_by_side_with_their_attacks():
-    text = printed(Result(THREE))
+    text = printed(audited(THREE))
     assert "3 systems" in text
     for system in MADE:
         assert f"{system.name}: {system.kind}, model {system.model}" in text
@@ -82,7 +77,7 @@ def test_several_systems_stand_side_by_side_with_their_attacks():
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("summary", [ONE, THREE], ids=["one", "three"])
 def test_no_line_is_wider_than_the_terminal_and_no_heading_is_cut(width, summary):
-    text = printed(Result(summary), width)
+    text = printed(audited(summary), width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert "…" not in text
     for word in ("clean", "attacked", "certified", "seconds", "alarms", "radius"):
@@ -91,7 +86,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_heading_is_cut(width, summary
 
 def test_many_budgets_are_thinned_out_and_the_last_one_stays():
     rows = [clean(), *(trial(float(b)) for b in range(1, 15))]
-    text = printed(Result(summarise(table(*rows, clean(system="pdq"), trial(1.0, system="pdq")))), 80)
+    text = printed(audited(summarise(table(*rows, clean(system="pdq"), trial(1.0, system="pdq")))), 80)
     [head, *_] = [line for line in text.splitlines() if line.startswith("┃ system ")]
     sizes = [cell.strip().removeprefix("RMSE ") for cell in head.split("┃")[4:-1]]
     assert (sizes[0], sizes[-1]) == ("1", "14")
@@ -108,19 +103,19 @@ def test_alarms_multiples_and_weak_attacks():
             trial(5.0, **own | {"budget": 2.0, "within_top1": False}, weak="flat-loss"),
         )
     )
-    text = printed(Result(made))
+    text = printed(audited(made))
     assert "soundness alarms: 1 in 1 attacked certificates – a certificate was broken" in text
     assert cells(text, "0.999 ") == ["0.999", "1", "100.0 %", "0.0 %", "1", "1"]
     assert "weak attack? apgd-l2, evasion: won at a smaller and failed at a larger budget on 1 of 1 queries" in text
     assert "the loss never rose" in text
     assert "no certified radius: no certificate was given" in printed(
-        Result(replace(made, systems=(replace(made.systems[0], radius=None),)))
+        audited(replace(made, systems=(replace(made.systems[0], radius=None),)))
     )
 
 
 def test_attacks_on_the_embedding_tell_shifts_instead_of_success():
     moved = {"goal": "embedding", "embedding_shift": 0.5, "embedding_limit": 2.0}
-    text = printed(Result(summarise(table(clean(), trial(1.0, **moved), trial(0.5, **moved), trial(1.0)))))
+    text = printed(audited(summarise(table(clean(), trial(1.0, **moved), trial(0.5, **moved), trial(1.0)))))
     moved = text.split("Embedding moved")[1]
     assert cells(moved, "index")[1:] == ["RMSE 1", "1", "0.5", "0.5", "0.250", "0.250"]
     assert "RMSE 0.5" not in moved
@@ -130,11 +125,11 @@ def test_attacks_on_the_embedding_tell_shifts_instead_of_success():
 
 def test_names_are_no_markup():
     made = summarise(table(clean(system="[red]x[/red]"), trial(1.0, system="[red]x[/red]"), clean(), trial(1.0)))
-    assert cells(printed(Result(made)), "[red]x[/red]")[0] == "[red]x[/red]"
+    assert cells(printed(audited(made)), "[red]x[/red]")[0] == "[red]x[/red]"
 
 
 def test_json_is_plain_and_complete():
-    made = json.loads(json.dumps(audit_json(Result()), allow_nan=False))
+    made = json.loads(json.dumps(audit_json(audited()), allow_nan=False))
     assert made["schema"] == "retr.audit/2"
     assert made["budgets"][0]["certified"]["first"] == {
         "value": 0.875,

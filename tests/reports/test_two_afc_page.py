@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from retr.evaluation.two_afc.findings import findings
 from retr.evaluation.two_afc.records import Records
+from retr.evaluation.two_afc.run import TwoAFCResult
 from retr.evaluation.two_afc.summary import summarise_triplets
 from retr.reports.paper_figures import FIGURES, beside
 from retr.reports.two_afc_page import two_afc_page
@@ -25,12 +25,10 @@ BAPPS = [{"name": "made", "source": {"layout": "bapps", "split": "val"}}]
 LEFT_OUT = [{"metric": "command:x", "setting": "PGD", "why": "not differentiable: black-box attacks only"}]
 
 
-@dataclass(frozen=True)
-class Result:
-    records: Records
-    path: Path = Path("retr-2afc/records.parquet")
-    rejected: tuple[tuple[str, str], ...] = (("made", "x.png: truncated"),)
-    seconds: float = 12.0
+def result(records: Records) -> TwoAFCResult:
+    """A benchmark in which one triplet could not be used."""
+    folder = Path("retr-2afc")
+    return TwoAFCResult(folder, folder / "records.parquet", records, (("made", "x.png: truncated"),), (), 0, 12.0)
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +101,12 @@ def test_hostile_names_are_only_words():
     text = two_afc_page(found, rows)
     assert "<script" not in text
     assert "script" not in Page(text).tags
-    assert "x.png" in printed(Result(rows), found, 80)  # square brackets and tags are no markup of the terminal's
+    assert "x.png" in printed(result(rows), found, 80)  # square brackets and tags are no markup of the terminal's
 
 
 @pytest.mark.parametrize("width", [80, 130])
 def test_the_tables_fit_and_say_what_the_summary_says(made, summary, width):
-    text = printed(Result(made), summary, width)
+    text = printed(result(made), summary, width)
     assert max(map(len, text.splitlines())) <= width
     assert f"soundness alarms: 0 in {summary.certificates} attacked certificates" in text
     assert "not usable: 1 × x.png: truncated" in text
@@ -121,7 +119,7 @@ def test_the_tables_fit_and_say_what_the_summary_says(made, summary, width):
 
 
 def test_json_and_rows_are_plain_and_agree(made, summary):
-    found = json.loads(json.dumps(two_afc_json(Result(made), summary), allow_nan=False))
+    found = json.loads(json.dumps(two_afc_json(result(made), summary), allow_nan=False))
     assert found["schema"] == "retr.bench-2afc/1"
     assert {one["name"] for one in found["findings"]} >= {"agree", "flip", "pgd-fgsm", "transfer"}
     rows = two_afc_rows(summary)

@@ -144,4 +144,6 @@ def _by_path(index: Path) -> dict[str, tuple]:
     gaps, rows = engine.channels[0].gaps, engine.gallery.catalog.to_pylist()
     live = [row for row in range(len(rows)) if engine.gallery.live[row]]
     known = engine.explainer._known[0]
+    assert gaps is not None
+    assert known is not None
     return {rows[r]["path"]: (float(gaps[r]), bytes(known.limit[r]), bytes(known.presumed[r])) for r in live}

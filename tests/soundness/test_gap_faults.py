@@ -82,6 +82,7 @@ def test_gaps_and_offset_from_the_same_vectors(same: bool):
     rows, reference = drawn(300, 0), drawn(400, 1)
     negatives, fresh = reference if same else drawn(400, 2), drawn(6000, 3)
     channel = make_channel(rows)
+    assert channel.threshold is not None
     gaps = gaps_to(rows, reference)
     part = replace(channel.threshold, share=0.95, reference="1" * 64, neighbours="1" * 64, gaps="0" * 64)
     channel = replace(channel, threshold=part, gaps=gaps)

@@ -12,10 +12,13 @@ import argparse
 import sys
 import tempfile
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import atheris  # pyright: ignore[reportMissingImports]
 from mutate_images import seeds
+
+atheris: Any = import_module("atheris")  # without types, and only there with the extra
 
 with atheris.instrument_imports(include=["retr.images"]):
     from retr.core.errors import ImageRejected

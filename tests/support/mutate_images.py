@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from bad_files import bmp, encoded, ftyp, gif_header, photo, png, png_chunk, tiff, tiff_image, webp_canvas
@@ -113,7 +114,8 @@ def repeat(data: bytes, random: np.random.Generator) -> bytes:
 
 def number(data: bytes, random: np.random.Generator) -> bytes:
     """A field of 1, 2, 4 or 8 bytes becomes a number that programs stumble over."""
-    width, order = int(random.choice([1, 2, 4, 8])), ("little", "big")[int(random.integers(2))]
+    width = int(random.choice([1, 2, 4, 8]))
+    order: Literal["little", "big"] = "big" if random.integers(2) else "little"
     value = int(random.choice(NUMBERS)) % (1 << 8 * width)
     at = _place(data, random, width)
     return data[:at] + value.to_bytes(width, order) + data[at + width :]

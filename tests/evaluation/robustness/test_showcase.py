@@ -13,7 +13,7 @@ BUDGETS = (36 / 255, 0.1411764)
 
 def shots(folder: Path) -> list[Shot]:
     """One image a budget, of one attack on one case."""
-    case = Case("a.png", "identity", False, np.zeros((2, 2, 3), np.uint8), (), False, 7)
+    case = Case("a.png", "identity", False, np.zeros((2, 2, 3), np.uint8), frozenset(), False, 7)
     made = []
     for place, budget in enumerate(BUDGETS):
         file = folder / f"{place}.npy"
