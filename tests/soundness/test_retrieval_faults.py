@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 
 import faiss
@@ -17,7 +17,7 @@ from retr.core.types import UpperBound
 from retr.embedding.block_means import BlockMeans
 from retr.indexer.vectors import Float32, Ids, RowStore
 from retr.retrieval import decide_one as decide_module
-from retr.retrieval.channel import Channel, Float64, QueryEmbedding, QueryView
+from retr.retrieval.channel import Channel, Float64, Pixels, QueryEmbedding, QueryView
 from retr.retrieval.evidence import Evidence
 from retr.retrieval.index_source import IndexSource
 from retr.retrieval.source import Ask
@@ -55,7 +55,7 @@ def test_identical_rows_given_infinite_radius_are_refused_by_the_checker():
 class WithoutResize(Channel):
     """A channel that forgets that enlarging an image enlarges what is done to it: L = L_g, for L_g·ρ."""
 
-    def embed_views(self, pixels: Float64, views: Sequence[QueryView]) -> list[QueryEmbedding]:
+    def embed_views(self, pixels: Pixels, views: Sequence[QueryView]) -> list[QueryEmbedding]:
         return [replace(one, resize=UpperBound(1.0, "weights sum to 1")) for one in super().embed_views(pixels, views)]
 
 
@@ -64,7 +64,7 @@ def test_norm_of_the_resize_left_out_for_small_queries(planted, caught, tmp_path
     engine = small_index(tmp_path, draw_pictures(6, side=12), model="block-means")
     (channel,) = engine.channels
     if planted:
-        forgetful = WithoutResize(channel.name, channel.embedder, channel.store, channel.groups, channel.threshold)
+        forgetful = WithoutResize(**{one.name: getattr(channel, one.name) for one in fields(channel)})
         engine = replace(engine, channels=(forgetful,))
     caught(audit(engine, tmp_path / "audit", goals=("evasion", "embedding")), by=("top1", "lipschitz"))
 
