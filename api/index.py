@@ -336,10 +336,10 @@ class Index:
 
         >>> import retr
         >>> index = retr.open("my-index")
-        >>> index.plan("corpus").added
-        ()
         >>> index.sync("corpus").pruned
         0
+        >>> index.plan("corpus").added
+        ()
 
         Args:
             corpus: a folder; from a list of paths nothing is removed.

@@ -117,7 +117,7 @@ def read_proof(path: Path) -> ProofObject:
     try:
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise UsageError(f"{path} is not there; give a file that retr query --proof has written") from None
+        raise UsageError(f"{path} is not there; give a file that holds a proof") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no proof: {error}") from None
     if not isinstance(found, dict):

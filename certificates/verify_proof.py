@@ -604,6 +604,7 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe]) -> None:
     target, other = (None if one is None else gallery.item(one) for one in (item, rival["item"]))
     carriers = [(n, row) for n, row in said["carriers"]]
     need(all(ranks and 0 <= n < len(probes) for n, _ in carriers), "carriers are of claims of rank, and of probes")
+    need(len(set(carriers)) == len(carriers), "a carrier is named twice")
     for stated, own in [(one, target) for one in said["target"]] + [(one, other) for one in rival["rows"]]:
         need(0 <= stated["probe"] < len(probes), f"there is no probe {stated['probe']}")
         p = probes[stated["probe"]]

@@ -70,6 +70,8 @@ def test_any_edited_value_is_refuted(made: tuple[Path, list[ProofObject]], tmp_p
         for path, value in leaves(proof.statement):
             if value is None or WITNESSES & set(path) or path[-2:] == ("checker", "name"):
                 continue
+            if "carriers" in path and len(proof.statement["predicate"]["carriers"]) > 1:
+                continue  # any rows of the item will do from which the radius follows: the claim stays true
             found = found_in(edited(proof.statement, path, changed), tmp_path, home / "index")
             assert found.verdict in ("refuted", "unsupported"), path
             exact = path[-1] in ("_type", "predicateType", "path", "version", "view", "kind") or path[-2] == "checker"

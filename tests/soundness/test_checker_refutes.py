@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +83,11 @@ def power_iteration_for_a_bound(engine: Engine, patch: Patch) -> Engine:
 def mapped(engine: Engine, change: Callable[[torch.Tensor], torch.Tensor]) -> Engine:
     """Another map than the model's, under the model's constant."""
     inner = embedder_of(engine)
+    rounding = inner.rounding(torch.float64)
     assert inner.lipschitz is not None
-    return with_embedder(
-        engine, Claimed(lambda x: change(inner.forward(x)), inner.lipschitz, input_size=inner.input_size)
-    )
+    assert rounding is not None
+    options = {"input_size": inner.input_size, "rounding": rounding.value}
+    return with_embedder(engine, Claimed(lambda x: change(inner.forward(x)), inner.lipschitz, **options))
 
 
 def normalised_to_the_sphere(engine: Engine, patch: Patch) -> Engine:
@@ -108,8 +109,8 @@ def tf32_products(engine: Engine, patch: Patch) -> Engine:
 
 def without_resize(engine: Engine, patch: Patch) -> Engine:
     (channel,) = engine.channels
-    fields = (channel.name, channel.embedder, channel.store, channel.groups, channel.threshold)
-    return replace(engine, channels=(IN_RETRIEVAL.WithoutResize(*fields),))
+    forgetful = IN_RETRIEVAL.WithoutResize(**{one.name: getattr(channel, one.name) for one in fields(channel)})
+    return replace(engine, channels=(forgetful,))
 
 
 def an_approximate_index(engine: Engine, patch: Patch) -> Engine:
@@ -171,7 +172,7 @@ def test_a_planted_fault_is_refuted(
     assert found
     assert {one.verdict for one in found} <= {"confirmed", "refuted"}
     assert bool(refuted) == planted, found
-    assert all(why in one.why for one in refuted)
+    assert all(why in one.why for one in refuted), refuted
 
 
 def test_a_network_that_the_checker_does_not_know_is_never_confirmed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 
 import faiss
@@ -64,7 +64,7 @@ def test_norm_of_the_resize_left_out_for_small_queries(planted, caught, tmp_path
     engine = small_index(tmp_path, draw_pictures(6, side=12), model="block-means")
     (channel,) = engine.channels
     if planted:
-        forgetful = WithoutResize(channel.name, channel.embedder, channel.store, channel.groups, channel.threshold)
+        forgetful = WithoutResize(**{one.name: getattr(channel, one.name) for one in fields(channel)})
         engine = replace(engine, channels=(forgetful,))
     caught(audit(engine, tmp_path / "audit", goals=("evasion", "embedding")), by=("top1", "lipschitz"))
 

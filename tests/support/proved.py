@@ -13,6 +13,7 @@ from planted import draw_pictures, save_pictures
 
 from retr.certificates.statement import ProofObject
 from retr.certificates.verify_proof import Finding, verify
+from retr.embedding.layers.linear import LinearDense
 from retr.embedding.model_file import save_model
 from retr.embedding.network import NetworkEmbedder
 from retr.embedding.retr_network import RetrArchitecture, RetrNetwork, retr_blueprint
@@ -30,7 +31,11 @@ def save_small(path: Path) -> Path:
     torch.manual_seed(0)
     network = RetrNetwork(SHAPE, generator=torch.Generator().manual_seed(0)).eval()
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(NetworkEmbedder(network.fold(), retr_blueprint(SHAPE, "cosine"), name="small", spec="small"), path, {})
+    folded = network.fold()
+    head = folded.get_submodule("head")
+    assert isinstance(head, LinearDense)
+    head.weight.mul_(torch.linspace(1.0, 0.4, len(head.weight))[:, None])  # not orthogonal: an estimate falls short
+    save_model(NetworkEmbedder(folded, retr_blueprint(SHAPE, "cosine"), name="small", spec="small"), path, {})
     return path
 
 
