@@ -17,8 +17,7 @@ from retr.core.errors import IntegrityError, UsageError
 from retr.core.types import UpperBound
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.info import describe_index, list_presumed
-from retr.indexer.snapshot import SCHEMA_LOCAL, SCHEMA_SHARE, Threshold, gaps_file, require_current
-from retr.indexer.vectors import Float32
+from retr.indexer.snapshot import SCHEMA_LOCAL, SCHEMA_SHARE, gaps_file, require_current
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.conformal import set_offsets, upper95
 from retr.retrieval.engine import Engine
@@ -315,24 +314,19 @@ def test_calibration_is_local_unless_told_otherwise(index, tmp_path):
 
 def test_images_that_are_added_later_get_gaps_and_can_only_lower_those_of_others(corpus, index, tmp_path):
     calibrate(index, absent(tmp_path / "absent", 39), fpr=0.1)
-    before = _threshold_and_gaps(index)
+    before = Engine.open(index).channels[0]
     draw(corpus / "new.png", 500)
     build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
-    threshold, gaps = _threshold_and_gaps(index)
-    assert threshold.stale
-    assert threshold.offset == before[0].offset
-    old = before[1]
-    assert (gaps[: len(old)] <= old).all()
-    assert (gaps[: len(old)] < old).any()
-    assert (gaps[len(old) :] > 0).all()
-
-
-def _threshold_and_gaps(index: Path) -> tuple[Threshold, Float32]:
-    """Of the first channel."""
-    channel = Engine.open(index).channels[0]
-    assert channel.threshold is not None
-    assert channel.gaps is not None
-    return channel.threshold, channel.gaps
+    after = Engine.open(index).channels[0]
+    assert before.threshold is not None
+    assert after.threshold is not None
+    assert after.threshold.stale
+    assert after.threshold.offset == before.threshold.offset
+    assert before.gaps is not None
+    assert after.gaps is not None
+    assert (after.gaps[: len(before.gaps)] <= before.gaps).all()
+    assert (after.gaps[: len(before.gaps)] < before.gaps).any()
+    assert (after.gaps[len(before.gaps) :] > 0).all()
 
 
 def test_a_damaged_file_of_gaps_is_refused(index, tmp_path):
