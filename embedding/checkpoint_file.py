@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 import zipfile
 from pathlib import Path
@@ -31,6 +32,9 @@ def read_checkpoint(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except (ModelError, MemoryError):
         raise
+    except pickle.UnpicklingError:  # torch's own words advise to read it unsafely
+        reason = "it holds more than tensors, or is damaged"
+        raise ModelError(f"{path} is not a checkpoint of plain tensors that can be read safely: {reason}") from None
     except Exception as error:  # whatever torch says of a broken file, it is broken
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise ModelError(f"{path} is not a checkpoint of plain tensors that can be read safely: {reason}") from None

@@ -208,7 +208,10 @@ def _threshold(threshold: Mapping[str, Any]) -> str:
     if threshold.get("stale"):
         return text + ", before the gallery last changed: its false-match bound no longer holds; see retr calibrate"
     if threshold.get("upper95") is not None:
-        return text + f", false-match rate at most {upper_text(threshold['upper95'], digits=2)} (95 %)"
+        rate = upper_text(threshold["upper95"], digits=2)
+        if threshold["source"] == "reference":  # of other pictures than the user's: a measurement, no promise
+            return text + f", false-match rate measured at most {rate} (95 %)"
+        return text + f", false-match rate at most {rate} (95 %)"
     if threshold["source"] == "reference":
         return text + ", false-match rate not measured for this model; see retr calibrate"
     return text

@@ -81,7 +81,7 @@ class TestRLPIPS:
         (tmp_path / "noise.pth").write_bytes(b"not a checkpoint")
         with pytest.raises(ModelError, match=r"half.pth lacks lin1.model.1.weight, .* and 1 more"):
             load_metric(f"r-lpips:{tmp_path / 'half.pth'}")
-        with pytest.raises(ModelError, match=r"noise.pth is not a file of weights"):
+        with pytest.raises(ModelError, match=r"noise.pth is not a checkpoint of plain tensors"):
             load_metric(f"r-lpips:{tmp_path / 'noise.pth'}")
         with pytest.raises(ModelError, match="is a directory"):
             load_metric(f"r-lpips:{tmp_path}")

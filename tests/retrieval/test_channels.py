@@ -11,7 +11,7 @@ import pytest
 import torch
 from drawn import Quiet, draw
 from PIL import Image
-from plain import group_of, rank
+from plain import group_of, one_for_all, rank
 
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.channel import Channel
@@ -252,6 +252,7 @@ def test_attacks_inside_the_radius_fail_and_beyond_it_succeed(engine, number, mi
 
 @pytest.mark.parametrize("number", [3, 8])
 def test_the_union_accepts_until_the_last_channel_is_left(engine, number):
+    engine = one_for_all(engine)
     image = picture(engine, number, 0.05)
     found = engine.answer(image, k=1, certify=True)
     assert found.point_verdict == "copy"

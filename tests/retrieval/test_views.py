@@ -10,7 +10,7 @@ import pytest
 import torch
 from drawn import Quiet, draw
 from PIL import Image
-from plain import group_of
+from plain import group_of, one_for_all
 
 from retr.core.errors import UsageError
 from retr.embedding.block_means import BlockMeans
@@ -31,7 +31,7 @@ def engine(tmp_path_factory) -> Engine:
     for number in range(12):
         draw(root / "corpus" / f"{number:02}.png", number)
     build_index(str(root / "corpus"), root / "index", IndexOptions(models=("block-means:4", "block-means:8")), Quiet())
-    return replace(Engine.open(root / "index"), views=(ORIGINAL, FLIP, LEFT))
+    return one_for_all(replace(Engine.open(root / "index"), views=(ORIGINAL, FLIP, LEFT)))
 
 
 def picture(engine: Engine, number: int, mix: float) -> np.ndarray:
@@ -115,7 +115,9 @@ def test_no_image_inside_the_radii_has_another_answer(engine, number, mix):
 def test_several_views_without_a_threshold_rank_by_the_first_and_prove_nothing(tmp_path):
     draw(tmp_path / "corpus" / "only.png", 3)
     build_index(str(tmp_path / "corpus"), tmp_path / "index", IndexOptions(models=("block-means:4",)), Quiet())
-    engine = replace(Engine.open(tmp_path / "index"), views=(ORIGINAL, FLIP))
+    opened = Engine.open(tmp_path / "index")
+    bare = tuple(replace(channel, threshold=None, gaps=None) for channel in opened.channels)
+    engine = replace(opened, channels=bare, views=(ORIGINAL, FLIP))
     found = engine.answer(np.random.default_rng(0).random((16, 16, 3)), certify=True)
     assert len(found.matches) == 1
     assert found.certificate is found.matches[0].top1 is None

@@ -142,7 +142,8 @@ def index_info(**threshold: Any) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "index": "ix", "snapshot": "0001", "created": "2026-11-21", "items": 14, "files": 15, "rows": 28,
-        "tombstones": 0, "rejects": 2, "views": "mirror", "bytes_per_item": 1536, "verified": True,
+        "tombstones": 0, "rejects": 2, "presumed_copies": 0, "views": "mirror",
+        "bytes_per_item": 1536, "verified": True,
         "policy_digest": "e" * 64, "channels": [channel],
     }  # fmt: skip
 

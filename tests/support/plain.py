@@ -19,6 +19,7 @@ from retr.indexer.vectors import Ids, RowStore
 from retr.retrieval.channel import Channel, Float64
 from retr.retrieval.conformal import set_thresholds
 from retr.retrieval.decide import decide
+from retr.retrieval.engine import Engine
 from retr.retrieval.evidence import Evidence
 from retr.retrieval.index_source import IndexSource
 from retr.retrieval.probe import Bounds, Probe
@@ -57,6 +58,15 @@ def make_channel(
     items = np.arange(len(rows)) if groups is None else np.asarray(groups)
     limit = None if threshold is None else Threshold(threshold, "given", 0.01, 1)
     return Channel("vectors", Vectors(rows.shape[1], score), store, items, limit)
+
+
+def one_for_all(engine: Engine) -> Engine:
+    """The same engine with one threshold for all rows of a channel."""
+    limits = [
+        None if one.threshold is None else Threshold(one.threshold.value, "given", 0.01, 1) for one in engine.channels
+    ]
+    pairs = zip(engine.channels, limits, strict=True)
+    return replace(engine, channels=tuple(replace(one, threshold=limit, gaps=None) for one, limit in pairs))
 
 
 def items_of(groups: Ids) -> Items:
