@@ -95,7 +95,7 @@ def test_a_warm_retr_answers_as_a_cold_one_does(warm: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.docs
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_of(document: str, drawn: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     tools = COLD if document == README else request.getfixturevalue("warm")
