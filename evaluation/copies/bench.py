@@ -12,7 +12,9 @@ from ...core.errors import UsageError
 from ...core.files import digest_json
 from ...core.progress import Progress, begin
 from ...core.rounded import budget_text
-from ...indexer.sources import Entry, list_entries
+from ...indexer.addresses import split_address
+from ...indexer.entries import Entry
+from ...indexer.sources import list_entries
 from ..shared.images import halves
 from ..shared.run_folder import open_run
 from ..systems.index_system import EngineSystem, open_at
@@ -97,9 +99,9 @@ def run_copy_bench(plan: CopyPlan, progress: Progress) -> CopyResult:
 
 def _list(plan: CopyPlan) -> Corpora:
     gallery = list_entries(plan.gallery, exclude=plan.out)
-    shards = [entry.shard for entry in gallery if entry.shard is not None]
-    if shards:
-        raise UsageError(f"the gallery takes image files, and {shards[0]} is a tar shard; unpack it")
+    members = [split for entry in gallery if (split := split_address(entry.name)) is not None]
+    if members:
+        raise UsageError(f"the gallery takes image files, and {members[0][0]} is an archive; unpack it")
     negatives = list_entries(plan.negatives, exclude=plan.out) if plan.negatives is not None else ()
     distractors: list[Entry] = []
     for source in plan.distractors:

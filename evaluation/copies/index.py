@@ -19,12 +19,12 @@ from ...images.policy import DecodePolicy
 from ...images.views import VIEW_SETS
 from ...indexer.build import IndexOptions, build_index
 from ...indexer.embed import embed_batch
+from ...indexer.entries import Entry
 from ...indexer.gallery import open_gallery
 from ...indexer.models import describe_channel, open_model, told_apart
 from ...indexer.options import choose_device
 from ...indexer.prepare import Prepared, Recipe, Refused, prepare_entry
 from ...indexer.snapshot import ChannelSpec, require_current
-from ...indexer.sources import Entry
 from ...indexer.writer import SEGMENT_ROWS, Writer
 from ..shared.images import listing_digest
 from .plan import CopyPlan
