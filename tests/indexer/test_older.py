@@ -1,9 +1,10 @@
-"""Indexes of the first release open, answer, take pictures, lose some and are calibrated, without a step of migration."""
+"""Indexes of the first release open, answer, grow, shrink and are calibrated, without a step of migration."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from drawn import Quiet, draw
@@ -48,7 +49,7 @@ def threshold(index: Path) -> Threshold:
     return channel.threshold
 
 
-def written(index: Path) -> dict[str, object]:
+def written(index: Path) -> dict[str, Any]:
     return json.loads((index / "snapshots" / f"{require_current(index).id}.json").read_bytes())
 
 
