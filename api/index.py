@@ -456,10 +456,7 @@ class Index:
         known = None if known_copies is None else read_known_pairs(Path(known_copies))
         with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
             paths = [asked_name(path) for path in read_corpus(name, exclude=self.path).paths]
-            told.start(len(paths), 0)
-            found = set_thresholds(
-                self.path, paths, fpr=fpr, shares=shares, local=local, known=known, advance=lambda: told.advance(1)
-            )
+            found = set_thresholds(self.path, paths, fpr=fpr, shares=shares, local=local, known=known, progress=told)
         self._threshold = None  # the stored one counts now
         self._reopen()
         return found

@@ -95,9 +95,11 @@ def rm(
 
     from ..indexer.remove import remove_items
     from ..reports.life_tables import print_removed
+    from ..reports.progress import ProgressBar
 
     home, named = index_and_rest(names, index, "what to take out", least=0 if missing or all_missing else 1)
-    done = remove_items(home, named, missing=missing, all_missing=all_missing, rehearse=dry_run)
+    with ProgressBar("removing", "images") as bar:
+        done = remove_items(home, named, missing=missing, all_missing=all_missing, rehearse=dry_run, progress=bar)
     say({"schema": "retr.removed/1", **asdict(done)}, form, print_removed)
 
 

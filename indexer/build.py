@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
 from ..core.parallel import in_order
-from ..core.progress import Progress
+from ..core.progress import Progress, begin
 from ..embedding.contract import Embedder
 from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
@@ -88,6 +88,7 @@ def build_index(source: str | Sequence[str], index: Path, options: IndexOptions,
         resume=options.resume,
         restart=options.restart,
         segment_rows=options.segment_rows,
+        progress=progress,
     )
     with writer, decoder(options.isolate, options.workers) as decode:
         _check_same(writer.snapshot, base, index)
@@ -138,19 +139,27 @@ class _Run:
         todo = self._todo(done)
         self.report.seen = self.corpus.seen
         self.report.skipped += self.corpus.repeated
-        self.progress.start(len(self.corpus.paths), len(self.corpus.paths) - len(todo))
+        self._begin(len(self.corpus.paths) - len(todo))
         self._store([], [Refused(path, why) for path, why in self.corpus.unlistable if path not in done])
         for outcomes in self._outcomes(todo):
             files = [o for o in outcomes if isinstance(o, Prepared)]
             changed = [file for file in files if not self._same_content(file, todo[file.path])]
             self.report.skipped += len(files) - len(changed)
             self.report.notes += [(file.path, file.note) for file in changed if file.note is not None]
+            base = self.writer.snapshot
             self._store(changed, [o for o in outcomes if isinstance(o, Refused)])
             self._time(outcomes)
+            if self.writer.snapshot is not base:  # a segment was sealed, and its gaps were measured
+                self._begin(self.through)
+            self.through += len(outcomes)
             self.progress.advance(len(outcomes))
         self._finish()
         self.report.wall_s = time.perf_counter() - began
         return self.report
+
+    def _begin(self, done: int) -> None:
+        self.through = done
+        begin(self.progress, "indexing", len(self.corpus.paths), done)
 
     # -- what there is to do --------------------------------------------------------------------------------------
 

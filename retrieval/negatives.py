@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import safetensors.numpy
 from ..core.errors import ImageRejected
 from ..core.files import canonical_json, digest_json, write_atomically
 from ..core.parallel import in_order
+from ..core.progress import Progress, begin
 from ..images.decode import DecodedImage
 from ..indexer.addresses import absolute_text, asked_text
 from ..indexer.entries import load_named, stamp_of
@@ -67,7 +68,7 @@ def embed_negative(channels: Sequence[Channel], pixels: Pixels, digest: str = ""
     return Negative(tuple(np.zeros_like(one.z) if one.refused else one.z for one in probes), digest)
 
 
-def read_negatives(engine: Engine, paths: Sequence[str], advance: Callable[[], None]) -> Negatives:
+def read_negatives(engine: Engine, paths: Sequence[str], progress: Progress) -> Negatives:
     """Read and embed image files; those that were embedded before, and are unchanged, are not read again.
 
     What was embedded is kept in the index, also when this is interrupted.
@@ -75,10 +76,11 @@ def read_negatives(engine: Engine, paths: Sequence[str], advance: Callable[[], N
     Args:
         engine: the opened index.
         paths: image files.
-        advance: called after each.
+        progress: told of each.
     """
     shelf = Shelf(engine)
     found = Negatives()
+    begin(progress, "reading negatives", len(paths))
     try:
         for path, negative in _each(engine, shelf, paths):
             if negative is None:
@@ -88,7 +90,7 @@ def read_negatives(engine: Engine, paths: Sequence[str], advance: Callable[[], N
             else:
                 found.names.append(path)
                 found.images.append(negative)
-            advance()
+            progress.advance()
     finally:
         shelf.write()
     return found

@@ -120,7 +120,7 @@ def _list(plan: CopyPlan) -> Corpora:
 
 def _check_enough(plan: CopyPlan, count: int) -> None:
     """Before hours of indexing: half of the negatives set the thresholds, one for each channel."""
-    if plan.negatives is None:
+    if plan.negatives is None or not plan.calibrates:
         return
     needed = 2 * (math.ceil(len(plan.models) / plan.fpr) - 1)
     if count < needed:

@@ -34,7 +34,7 @@ class BenchHashes:
     def facts(self) -> dict[str, object]:
         """For the records: what is stored, and what a gallery item costs."""
         system = self.system
-        value = system.threshold if system.calibrated else None
+        value = system.threshold if system.has_verdicts else None
         threshold = {"channel": system.name, "value": value, "source": "calibrated", "samples": system.samples}
         return {
             "items": len({item.pixels_sha256 for item in system.catalog[: self.gallery_rows]}),

@@ -104,8 +104,8 @@ class HashSystem:
     certified: bool = False
 
     @property
-    def calibrated(self) -> bool:
-        """See :class:`.index_system.Calibrated`."""
+    def has_verdicts(self) -> bool:
+        """See :class:`.index_system.Calibrated`: only once it is calibrated."""
         return self.samples > 0
 
     @property
@@ -222,7 +222,7 @@ class HashSystem:
         )
 
     def _threshold(self) -> dict[str, object]:
-        source = "calibrated" if self.calibrated else "given" if self.spec.given else "usual"
+        source = "calibrated" if self.has_verdicts else "given" if self.spec.given else "usual"
         return {"channel": self.spec.hash, "value": float(self.threshold), "source": source}
 
 
