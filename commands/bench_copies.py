@@ -15,7 +15,6 @@ from .options import (
     ModelsOption,
     RowsOption,
     RunResumeOption,
-    ThresholdsOption,
     numbers_of,
     words_of,
 )
@@ -53,7 +52,9 @@ def bench_copies(
     seed: Annotated[int, typer.Option(help="Seed of samples, halves and edits.")] = 0,
     epsilons: Annotated[str, typer.Option(help="RMSE levels for certified rates, comma-separated.")] = "0.5,1,2,3,5",
     fpr: Annotated[float, typer.Option(help="False-match rate per query of the thresholds.")] = 1e-3,
-    thresholds: ThresholdsOption = "local",
+    thresholds: Annotated[
+        str, typer.Option(help="local or global, as for retr calibrate; reference: those of an index as it comes.")
+    ] = "local",
     baseline: Annotated[
         list[str] | None, typer.Option(help="phash, dhash, pdq or an embedder, in the same table; repeatable.")
     ] = None,

@@ -14,7 +14,9 @@ from ...core.errors import UsageError
 from ...core.files import digest_json
 from ...core.progress import Progress, begin
 from ...core.rounded import budget_text
-from ...indexer.sources import Entry, list_entries
+from ...indexer.addresses import split_address
+from ...indexer.entries import Entry
+from ...indexer.sources import list_entries
 from ..shared.images import halves, listing_digest
 from ..shared.records import Records
 from ..shared.run_folder import RunFolder, open_run
@@ -126,9 +128,9 @@ def _run(plan: CopyPlan, corpora: Corpora, listed: Mapping[str, str], place: Run
 
 def _list(plan: CopyPlan) -> Corpora:
     gallery = list_entries(plan.gallery, exclude=plan.out)
-    shards = [entry.shard for entry in gallery if entry.shard is not None]
-    if shards:
-        raise UsageError(f"the gallery takes image files, and {shards[0]} is a tar shard; unpack it")
+    members = [split for entry in gallery if (split := split_address(entry.name)) is not None]
+    if members:
+        raise UsageError(f"the gallery takes image files, and {members[0][0]} is an archive; unpack it")
     negatives = list_entries(plan.negatives, exclude=plan.out) if plan.negatives is not None else ()
     distractors: list[Entry] = []
     for source in plan.distractors:
@@ -147,7 +149,7 @@ def _list(plan: CopyPlan) -> Corpora:
 
 def _check_enough(plan: CopyPlan, count: int) -> None:
     """Before hours of indexing: half of the negatives set the thresholds, one for each channel."""
-    if plan.negatives is None:
+    if plan.negatives is None or not plan.calibrates:
         return
     needed = 2 * (math.ceil(len(plan.models) / plan.fpr) - 1)
     if count < needed:

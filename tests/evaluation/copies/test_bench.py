@@ -34,7 +34,7 @@ from retr.evaluation.systems.hash_system import HashSpec, HashSystem
 from retr.evaluation.systems.hash_target import Hashed
 from retr.evaluation.systems.index_system import EngineSystem, Item
 from retr.images.policy import DecodePolicy
-from retr.reports.copy_table import copy_json, copy_rows, print_copies
+from retr.reports.copy_table import copy_json, copy_rows, family_tables, print_copies
 from retr.retrieval.answer import Answer, Match
 from retr.training.students import parse_student
 
@@ -178,8 +178,22 @@ class TestCounts:
         assert other["gaps"] is None
         assert (threshold["share"] is None, other["share"] is None) == (False, True)
         assert plain.summary.plan["thresholds"] == "global"
-        with pytest.raises(UsageError, match="thresholds are local or global, not 'none'"):
+        with pytest.raises(UsageError, match="thresholds are local, global or reference, not 'none'"):
             replace(plan, thresholds="none")
+
+    def test_thresholds_may_be_those_of_the_index_as_it_comes(self, plan: CopyPlan, tmp_path: Path) -> None:
+        asked = replace(plan, thresholds="reference", fpr=1e-9, families=("identity",), out=tmp_path)
+        found = run_copy_bench(replace(asked, baselines=("phash",)), Quiet())
+        own, hashed = found.summary.systems
+        (threshold,) = own.stored["thresholds"]
+        assert (threshold["source"], threshold["offset"], threshold["share"] is None) == ("reference", None, False)
+        assert own.mean.verdict == 1.0
+        assert hashed.mean.verdict is None  # a hash has no threshold before it is calibrated
+        assert (found.summary.negatives["setting"], found.summary.negatives["measuring"]) == (0, 12)
+        assert own.negatives is not None
+        assert own.negatives.queries == 12
+        titles = [str(table.title) for table in family_tables(found.summary)]
+        assert titles[1].endswith("at the thresholds of the index as it comes")
 
     def test_numbers_are_those_of_the_records(self, result: CopyResult) -> None:
         rows = [row for row in table_of(result) if row["edit"] == "two"]
@@ -264,7 +278,7 @@ class TestSeedsAndReuse:
         (result.index / "benchmark.json").unlink()
         progress = Watcher()
         run_copy_bench(replace(plan, families=("identity",), queries=2), progress)
-        assert "indexing the gallery" in progress.said
+        assert "indexing" in progress.said
 
 
 class TestSeveral:
@@ -362,7 +376,7 @@ class TestBaselines:
         query[0, 0] = 0b11111111
         answer = system.answer_many([as_pixels(query)], k=1)[0]
         assert (system.pixels_of(answer.matches[0].group), answer.matches[0].score) == ("c", -4.0)
-        assert (answer.point_verdict, system.calibrated) == ("not-a-copy", False)
+        assert (answer.point_verdict, system.has_verdicts) == ("not-a-copy", False)
         query[0, 0] = 0b11111110
         assert system.answer_many([as_pixels(query)], k=1)[0].matches[0].path == "d"
         negatives = [np.full((1, 8, 3), level, dtype=np.uint8) for level in (0b111, 0b1, 0b11, 0b11111)]
