@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
@@ -36,8 +35,7 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "labelled", counted(report["labelled"], "file")
     yield "gallery", f"{counted(report['items'], 'item')} in {counted(report['rows'], 'row')}"
     if report["presumed"]:
-        list_them = f"retr info {shlex.quote(report['index'])} --presumed"
-        yield "presumed copies", f"{counted(report['presumed'], 'item')} {_SEEM}; list them: {list_them}"
+        yield "presumed copies", f"{counted(report['presumed'], 'item')} {_SEEM}"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
@@ -75,8 +73,7 @@ def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if info.get(key) is not None:
             yield key.replace("_", " "), str(info[key])
     if info["presumed_copies"]:
-        list_them = f"retr info {shlex.quote(info['index'])} --presumed"
-        yield "presumed copies", f"{counted(info['presumed_copies'], 'item')} ({list_them} lists them)"
+        yield "presumed copies", f"{counted(info['presumed_copies'], 'item')} (--presumed lists them)"
     yield "decode policy", info["policy_digest"][:16]
     for channel in info["channels"]:
         proof = (
