@@ -15,12 +15,13 @@ from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
 from ..images.families.asked import AskedFamily, read_families
 from ..images.policy import DecodePolicy
+from ..indexer.addresses import absolute_text, asked_name
 from ..indexer.build import build_index
 from ..indexer.held import read_held
 from ..indexer.history import Compacted, compact_index
 from ..indexer.info import describe_index, list_rejects
 from ..indexer.options import IndexOptions, IndexReport
-from ..indexer.sources import path_to_text, read_corpus, text_to_path
+from ..indexer.sources import read_corpus
 from ..indexer.sync import SyncPlan, plan_sync
 from ..indexer.verify import Verified, clear_index, repair_index, verify_index
 from ..indexer.writer import Writer
@@ -404,7 +405,7 @@ class Index:
         """
         several = [items] if isinstance(items, str | os.PathLike | Match) else list(items)
         named = [*ids, *(item.id for item in several if isinstance(item, Match))]
-        paths = [path_to_text(os.path.abspath(item)) for item in several if not isinstance(item, Match)]
+        paths = [absolute_text(item) for item in several if not isinstance(item, Match)]
         with Writer(self.path) as writer:
             count = writer.remove(ids=named, paths=paths)
             writer.commit()
@@ -454,11 +455,8 @@ class Index:
         local = check_thresholds(thresholds)
         known = None if known_copies is None else read_known_pairs(Path(known_copies))
         with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
-            paths = [str(text_to_path(path)) for path in read_corpus(name, exclude=self.path).paths]
-            told.start(len(paths), 0)
-            found = set_thresholds(
-                self.path, paths, fpr=fpr, shares=shares, local=local, known=known, advance=lambda: told.advance(1)
-            )
+            paths = [asked_name(path) for path in read_corpus(name, exclude=self.path).paths]
+            found = set_thresholds(self.path, paths, fpr=fpr, shares=shares, local=local, known=known, progress=told)
         self._threshold = None  # the stored one counts now
         self._reopen()
         return found

@@ -60,8 +60,7 @@ def calibrate(
     local, parts = check_thresholds(thresholds), numbers_of("--shares", shares) if shares is not None else None
     paths = corpus_paths(negatives, home)
     with stoppable("the index is as it was"), ProgressBar("calibrating", "images") as bar:
-        bar.start(len(paths))
-        result = run(home, paths, fpr=fpr, shares=parts, local=local, known=known, advance=bar.advance)
+        result = run(home, paths, fpr=fpr, shares=parts, local=local, known=known, progress=bar)
     found = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
     say({"schema": "retr.calibration/1", **asdict(result), "thresholds": found}, form, print_calibration)
     if review is not None:

@@ -183,12 +183,13 @@ def _paged(
     outcomes: Iterable[Outcome], page: Path, engine: Engine, families: Sequence[AskedFamily]
 ) -> Iterator[Outcome]:
     """Write the page of the one image on the way."""
-    from ..images.decode import load
+    from ..indexer.addresses import asked_text
+    from ..indexer.entries import load_named
     from ..reports.ranges_page import ranges_page
 
     for outcome in outcomes:
         if outcome.answer is not None:
-            pixels = load(Path(outcome.path), policy=engine.policy).pixels
+            pixels = load_named(asked_text(outcome.path), engine.policy).pixels
             page.write_text(ranges_page(outcome.answer, outcome.path, pixels, families), encoding="utf-8")
             note(f"wrote {page}")
         yield outcome
@@ -242,9 +243,9 @@ class _Printed:
 
     def _watch(self, outcome: Outcome) -> str:
         """Count and say what went wrong; the name of the input as text."""
-        from ..indexer.sources import path_to_text
+        from ..indexer.addresses import asked_text
 
-        name = path_to_text(outcome.path)
+        name = asked_text(outcome.path)
         if outcome.answer is None:
             self.refused += 1
             if self.form != "table":

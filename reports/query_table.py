@@ -13,7 +13,7 @@ from ..core.errors import ImageRejected
 from ..core.names import shown
 from ..core.rounded import nearest_text, upper_text
 from ..core.units import Radius
-from ..indexer.sources import text_to_path
+from ..indexer.addresses import asked_name
 from ..retrieval.answer import Answer, Match
 from ..retrieval.answering import NOT_ASKED, PIXELS
 from .index_table import limit_words
@@ -175,7 +175,7 @@ def _name(match: Match) -> list[str]:
 
 def _short(path: str) -> str:
     """The path from here, or its last two parts: whole paths are in the other formats."""
-    path, here = str(text_to_path(path)), os.getcwd().rstrip("/") + "/"
+    path, here = asked_name(path), os.getcwd().rstrip("/") + "/"
     if path.startswith(here):
         return shown(path.removeprefix(here))
     return shown("…/" + "/".join(path.rsplit("/", 2)[-2:]) if path.count("/") > 2 else path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..indexer.sources import path_to_text
+from ..indexer.addresses import path_to_text
 
 COLUMNS = ("image", "copy_of")
 RELATION = "relation"

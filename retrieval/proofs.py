@@ -5,7 +5,6 @@ The radii are those of the answer, to the last bit. Added are the names and numb
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from ..certificates.verdicts import signed_distances
 from ..core.errors import UsageError
 from ..core.files import digest_json
 from ..core.units import Radius
-from ..indexer.sources import path_to_text, text_to_path
+from ..indexer.addresses import absolute_text, asked_name
 from ..indexer.vectors import Ids
 from .answer import Answer, Basis, Match
 from .channel import Channel
@@ -98,7 +97,7 @@ def proofs_of_outcome(engine: Engine, outcome: Outcome) -> list[ProofObject]:
     answer, image = outcome.answer, outcome.image
     if answer is None or answer.basis is None or image is None:
         return []
-    path = path_to_text(os.path.abspath(outcome.path))
+    path = absolute_text(outcome.path)
     return proofs_of(engine, answer, Subject(path, image.bytes_sha256, image.pixels_sha256))
 
 
@@ -111,7 +110,7 @@ def write_proofs(engine: Engine, names: Sequence[str], folder: Path, *, k: int =
         folder: for the proofs.
         k: how many matches are asked for.
     """
-    outcomes = query_files(engine, [str(text_to_path(name)) for name in names], k=k, certify=True)
+    outcomes = query_files(engine, [asked_name(name) for name in names], k=k, certify=True)
     return len([one.write(folder) for outcome in outcomes for one in proofs_of_outcome(engine, outcome)])
 
 
