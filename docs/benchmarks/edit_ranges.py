@@ -72,7 +72,7 @@ def table(lines: list[dict[str, Any]]) -> Iterator[str]:
     """Markdown: a family a row."""
     yield f"{len(lines)} photographs; processor seconds a query (all families): median {median_of(lines, 'cpu')}"
     yield ""
-    yield "| family | verdict: whole range | proved share, median | first: whole range | members | network | processor seconds |"
+    yield "| family | verdict: whole range | proved share, median | first: whole range | members | network | CPU s |"
     yield "|---|---|---|---|---|---|---|"
     copies = [line for line in lines if line["right"]]
     for at, family in enumerate(copies[0]["families"] if copies else []):

@@ -50,7 +50,7 @@ def affine(
 
 
 def _values(pixels: Pixels, base: Levels) -> tuple[Pixels, Callable[[np.ndarray], np.ndarray]]:
-    """The values to be moved, and what brings the result to every pixel: all levels once, where the base is one level."""
+    """The values to be moved, and from results to pixels: all levels once, where the base is one level."""
     if np.ptp(base) > 0.0:
         return pixels, lambda moved: moved
     return np.arange(256, dtype=np.uint8), lambda table: table.take(pixels)

@@ -1,8 +1,8 @@
 """All crops of an image as a proof sees them: too many to keep, so only those near a representative are compared.
 
-Which are near is guessed: a crop moves about as a quadratic form of its four edges, fitted where crops are nearly whole,
-and a representative reaches about as far as the nearest one before it. Nothing proved rests on it: what is not compared
-is left to other representatives.
+Which are near is guessed: a crop moves about as a quadratic form of its four edges, fitted to those that are nearly
+whole, and a representative reaches about as far as the nearest one before it. Nothing proved rests on it: what
+is not compared is left to other representatives.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CropMembers:
 
     Attributes:
         lenses: per optic.
-        reached: (n,) per crop, how far the nearest representative so far reached; away: how far that one is, by proxies.
+        reached: (n,) how far the nearest representative so far reached; away: (n,) how far that one is, by ``edges``.
         edges: (n, 4) where each crop lies, for distances that are about right; None before the first representative.
         seen: number of a crop → per optic, what comes out: those that were asked for last.
     """

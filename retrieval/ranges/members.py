@@ -149,7 +149,7 @@ class MadeMembers:
 
 
 def in_threads(work: Callable[[int], Made], places: Sequence[int]) -> Iterator[Made]:
-    """Results in order, as many at a time as torch may use threads: encoders, decoders and products release the lock."""
+    """Results in order, as many at a time as torch has threads: encoders, decoders and products release the lock."""
     threads = torch.get_num_threads()
     if threads == 1 or len(places) < 2 * threads:
         yield from map(work, places)

@@ -126,7 +126,7 @@ class Optics:
         return [np.stack(own) for own in zip(*map(self.see, images), strict=True)]
 
     def norms(self, sizes: Sequence[Size]) -> tuple[Float64, list[float]]:
-        """For images of these sizes: (n, p) ρ of each probe, and per optic a bound on the ℓ2 error of what comes out."""
+        """For images of these sizes: (n, p) ρ of each probe; per optic, a bound on the ℓ2 error of what comes out."""
         lenses = {(optic.view, optic.target): optic for optic in self.every}
         resizes = {key: optic.operators(sizes) for key, optic in lenses.items()}
         norms = {key: [one.norm.value for one in own] for key, own in resizes.items()}
