@@ -18,7 +18,7 @@ from .options import (
     numbers_of,
     words_of,
 )
-from .output import command_line, note, say, say_all, stoppable
+from .output import command_line, note, note_stored, say, say_all, stoppable
 
 app = typer.Typer()
 
@@ -73,7 +73,6 @@ def bench_copies(
     """Find edited copies of your own images among distractors: recall, clean and certified, family by family."""
     from ..evaluation.copies.bench import run_copy_bench
     from ..evaluation.copies.plan import CopyPlan
-    from ..evaluation.copies.records import FORMAT
     from ..images.copy_edits import FAMILIES
     from ..indexer.options import DEFAULT_MODELS
     from ..reports.copy_page import copy_page
@@ -106,15 +105,16 @@ def bench_copies(
     )
     with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("copies", "images") as bar:
         result = run_copy_bench(plan, bar)
-    report = page or result.records.with_name("copies.html")
-    write(report, copy_page(result.summary, command=FORMAT.read(result.records).table["command"][0].as_py()))
+    note_stored(result.path, stored=result.stored)
+    report = page or result.path.with_name("copies.html")
+    write(report, copy_page(result.summary, command=result.records.table["command"][0].as_py()))
     note(f"page: {report}")
     if form == "json":
         say(copy_json(result), form, print)
     else:
         say_all(copy_rows(result), form, lambda _: print_copies(result))
     if result.summary.refuted:
-        note(f"{result.summary.refuted} claims refuted by brute force; see {result.records}")
+        note(f"{result.summary.refuted} claims refuted by brute force; see {result.path}")
         raise typer.Exit(1)
     if result.absent:
         raise typer.Exit(REJECTED)

@@ -36,7 +36,8 @@ def index(
     corpus: Annotated[
         str,
         typer.Argument(
-            metavar="CORPUS", help="A folder (recursive), a file that lists paths, or - for standard input."
+            metavar="CORPUS",
+            help="A folder (recursive), an archive, a URL, a list of these, or - for standard input.",
         ),
     ],
     output: Annotated[

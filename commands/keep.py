@@ -38,7 +38,7 @@ def add(
         list[str],
         typer.Argument(
             metavar=SOURCES,
-            help="The index, unless -i names it; then images, folders, files that list paths, archives, or -.",
+            help="The index, unless -i names it; then images, folders, archives, URLs, lists of these, or -.",
         ),
     ],
     index: IndexOption = None,
@@ -109,7 +109,7 @@ def sync(
         list[str],
         typer.Argument(
             metavar="[INDEX] CORPUS",
-            help="The index, unless -i names it; then a folder, a file that lists paths, or -.",
+            help="The index, unless -i names it; then a folder, an archive, a URL, a list, or -.",
         ),
     ],
     index: IndexOption = None,

@@ -21,6 +21,7 @@ from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
 from ..images.views import VIEW_SETS
 from .embed import embed_batch
+from .entries import may_be_read
 from .forget import check_forgotten, files_gone
 from .gallery import open_gallery
 from .labels import Row, id_of, read_label_file
@@ -30,7 +31,7 @@ from .options import IndexOptions, IndexReport, check_options, choose_device, te
 from .prepare import Prepared, Recipe, Refused, prepare
 from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current
-from .sources import Corpus, file_stamp, read_corpora, text_to_path
+from .sources import Corpus, read_corpora
 from .writer import Writer
 
 _OWN = frozenset(
@@ -202,12 +203,17 @@ class _Run:
 
     def _touched(self, path: str, stamp: tuple[int, int]) -> bool:
         """Whether a file must be read again: it was changed, or (where that matters) can no longer be read."""
-        file = text_to_path(path)
-        return file_stamp(file) != stamp or (self.options.prune and not os.access(file, os.R_OK))
+        unchanged = self.corpus.unchanged(path, *stamp)
+        return not unchanged or (self.options.prune and not may_be_read(path))
 
     def _outcomes(self, todo: Iterable[str]) -> Iterator[list[Prepared | Refused]]:
         """Batches of files, decoded and resized in threads."""
-        ready = in_order(partial(prepare, recipe=self.recipe), todo, workers=self.options.workers, name="decode")
+        ready = in_order(
+            partial(prepare, recipe=self.recipe, stamp=self.corpus.stamp),
+            todo,
+            workers=self.options.workers,
+            name="decode",
+        )
         with closing(ready):
             while batch := list(islice(ready, self.options.batch_size)):
                 yield batch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
 from ..core.progress import Progress
+from .addresses import absolute_text
+from .entries import is_there
 from .held import Held, Places
 from .labels import labels_of
-from .sources import is_there, path_to_text
 from .where import parse_condition
 from .writer import Writer
 
@@ -81,7 +81,7 @@ def _meant(index: Path, writer: Writer, name: str) -> Places:
     held = writer.held
     found = held.named([name]) if _ID.fullmatch(name) else held.located([])
     if not len(found):
-        found = held.located({name, path_to_text(os.path.abspath(name))})
+        found = held.located({name, absolute_text(name)})
     if not len(found):
         found = _labelled(index, writer, name)
     if not len(found):

@@ -29,9 +29,9 @@ def copy_json(result: CopyResult) -> dict[str, Any]:
     return {
         "schema": "retr.copies/1",
         **result.summary.as_json(),
-        "records": str(result.records),
+        "records": str(result.path),
         "index": str(result.index),
-        "seconds": dict(result.seconds),
+        "seconds": result.seconds,
     }
 
 
@@ -75,7 +75,7 @@ def print_copies(result: CopyResult, console: Console | None = None) -> None:
     say(out, (text, "red" if refuted else "green"))
     say_skipped(out, summary.skipped)
     stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in result.seconds.items())
-    say(out, f"records: {result.records}  ({stages})", on_one_line=True)
+    say(out, f"records: {result.path}" + (f"  ({stages})" if stages else ""), on_one_line=True)
 
 
 def _head(summary: CopySummary) -> str:

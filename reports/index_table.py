@@ -72,6 +72,9 @@ def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in _FACTS:
         if info.get(key) is not None:
             yield key.replace("_", " "), str(info[key])
+    for rule in info["rules"]:
+        kind = "negative bank" if rule["reach"] is None else f"reach × {nearest_text(rule['reach'], decimals=3)}"
+        yield kind, f"{rule['where']}  ({counted(rule['files'], 'file')})"
     if info["presumed_copies"]:
         yield "presumed copies", f"{counted(info['presumed_copies'], 'item')} (--presumed lists them)"
     yield "decode policy", info["policy_digest"][:16]

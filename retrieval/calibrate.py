@@ -101,7 +101,7 @@ def calibrate(
     if not 0.0 < fpr < 1.0:
         raise UsageError(f"fpr must lie between 0 and 1, got {fpr}")
     with Writer(index) as writer:
-        engine = Engine.open(index)
+        engine = Engine.open(index, unsilenced=True)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
         check_enough(len(paths), fpr, len(engine.channels))  # before any of them is embedded

@@ -12,8 +12,9 @@ import numpy as np
 from ..certificates.channels import union_copy_radius
 from ..core.errors import ImageRejected
 from ..core.units import Radius
+from ..indexer.addresses import text_to_path
+from ..indexer.entries import load_named
 from ..indexer.items import Keys
-from ..indexer.sources import load_named, text_to_path
 from .engine import Engine
 from .grouping import Pair, Star, assigned, stars
 from .index_source import IndexSource

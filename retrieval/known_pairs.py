@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..indexer.sources import path_to_text
+from ..indexer.addresses import absolute_text
 
 COLUMNS = ("image", "copy_of")
 RELATION = "relation"
@@ -103,7 +103,7 @@ def _pair(path: Path, line: int, row: dict[str, str | None]) -> Pair:
 
 
 def _absolute(path: str) -> str:
-    return path_to_text(Path(path).absolute())
+    return absolute_text(path)
 
 
 def _lengths(pairs: Iterable[Pair]) -> frozenset[int]:

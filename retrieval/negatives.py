@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ from ..core.errors import ImageRejected
 from ..core.files import canonical_json, digest_json, write_atomically
 from ..core.parallel import in_order
 from ..core.progress import Progress, begin
-from ..images.decode import DecodedImage, load
-from ..indexer.sources import file_stamp, path_to_text
+from ..images.decode import DecodedImage
+from ..indexer.addresses import absolute_text, asked_text
+from ..indexer.entries import load_named, stamp_of
 from .channel import Channel, Float64, Pixels
 from .engine import Engine
 from .probe import embed
@@ -111,7 +111,7 @@ def _each(engine: Engine, shelf: Shelf, paths: Sequence[str]) -> Iterator[tuple[
 
 def _load(engine: Engine, path: str) -> DecodedImage | None:
     try:
-        return load(Path(path), policy=engine.policy)
+        return load_named(asked_text(path), engine.policy)
     except ImageRejected:
         return None
 
@@ -180,8 +180,9 @@ def _metadata(data: bytes) -> dict[str, str]:
 
 
 def _name(path: str) -> str:
-    return path_to_text(str(Path(path).absolute()))
+    return absolute_text(path)
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
-    return file_stamp(Path(path))
+    stamp = stamp_of(asked_text(path))
+    return None if stamp is None else (stamp[0] or 0, stamp[1])

@@ -12,7 +12,7 @@ import numpy as np
 from ...core.errors import ImageRejected
 from ...core.files import digest_json
 from ...images.policy import DecodePolicy
-from ...indexer.sources import Entry
+from ...indexer.entries import Entry
 from ..shared.images import listing_digest
 from ..systems.baselines import Hash, check_hash, hash_images
 from ..systems.hash_system import HashSpec, HashSystem

@@ -13,7 +13,7 @@ from ...images.views import VIEW_ROWS, VIEW_SETS
 from ...indexer.options import DEFAULT_MODELS
 from ...indexer.row_codes import find_code
 from ...retrieval.calibrate import THRESHOLDS
-from ..shared.plans import check_counts, check_sizes, check_words
+from ..shared.plans import check_counts, check_sizes, check_words, plain
 from ..systems.baselines import HASHES
 
 DEFAULT_EPSILONS = (0.5, 1.0, 2.0, 3.0, 5.0)
@@ -108,21 +108,8 @@ class CopyPlan:
 
     def as_json(self) -> dict[str, Any]:
         """What belongs in the records: everything that the numbers depend on."""
-        return {
-            "gallery": self.gallery,
-            "distractors": [str(path) for path in self.distractors],
-            "negatives": None if self.negatives is None else str(self.negatives),
-            "known_copies": None if self.known_copies is None else str(self.known_copies),
-            "views": self.views,
-            "distractor_views": self.stored_distractor_views,
-            "rows": self.stored_rows,
-            "queries": self.queries,
-            "families": list(self.families),
-            "seed": self.seed,
-            "epsilons": list(self.epsilons),
-            "fpr": self.fpr,
-            "thresholds": self.thresholds,
-        }
+        values = plain(self, "out", "workers", "batch_size", "device", "command", "resume")
+        return {**values, "rows": self.stored_rows, "distractor_views": self.stored_distractor_views}
 
 
 def _check_numbers(plan: CopyPlan) -> None:

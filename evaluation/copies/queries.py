@@ -15,7 +15,7 @@ from ...core.files import digest_json
 from ...core.parallel import in_order
 from ...images.copy_edits import FAMILIES, edited
 from ...images.policy import DecodePolicy
-from ...indexer.sources import Entry
+from ...indexer.entries import Entry
 from ..shared.images import halves
 from .plan import CopyPlan
 from .records import NEGATIVE

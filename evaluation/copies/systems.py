@@ -11,7 +11,8 @@ from typing import Any
 from ...core.errors import ModelError, UsageError
 from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.progress import Progress, begin
-from ...indexer.sources import Entry, path_to_text
+from ...indexer.addresses import path_to_text
+from ...indexer.entries import Entry
 from ..shared.images import listing_digest
 from ..systems.baselines import check_hash
 from ..systems.hash_system import HashSystem

@@ -25,7 +25,7 @@ from ...core.errors import ImageRejected, UsageError
 from ...core.files import digest_json, sha256_bytes
 from ...core.rounded import budget_text
 from ...images.policy import DecodePolicy
-from ...indexer.sources import Entry
+from ...indexer.entries import Entry
 from ...retrieval.answer import Answer, Match
 from .baselines import HASHES, Words, check_hash, hash_images, why_uncertified
 from .hash_target import Hashed, HashTarget, Ints, to_levels

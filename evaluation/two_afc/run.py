@@ -49,6 +49,7 @@ class TwoAFCResult:
         absent: metrics that could not be loaded here: (metric, what is missing), once for every setting left out.
         alarms: certificates that an attack broke; 0 unless something is wrong with retr.
         seconds: computed, in all sittings.
+        stored: whether the run had been finished before, and is only told again.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class TwoAFCResult:
     absent: tuple[tuple[str, str], ...]
     alarms: int
     seconds: float
+    stored: bool = False
 
 
 def run_two_afc(plan: TwoAFCPlan, *, progress: Progress | None = None) -> TwoAFCResult:
@@ -93,7 +95,8 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Progress | None = None) -> TwoAFC
     )
     sets = [{"name": name, **triplets.describe()} for name, triplets in data]
     place.begin({"metrics": [system.describe() for system in judges], "data": sets})
-    if not place.finished:
+    finished = place.finished
+    if not finished:
         told = {system.spec: _provenance(system, plan, place, policy) for system in judges}
         pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
         try:
@@ -108,7 +111,8 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Progress | None = None) -> TwoAFC
     alarms = sum(records.table["alarm"].to_pylist())
     rejected = tuple((name, why) for name, why in records.facts["rejected"])
     absent = tuple((one["metric"], one["why"]) for one in (*missing, *stranded))
-    return TwoAFCResult(place.folder, place.records, records, rejected, absent, alarms, records.facts["seconds"])
+    seconds = records.facts["seconds"]
+    return TwoAFCResult(place.folder, place.records, records, rejected, absent, alarms, seconds, stored=finished)
 
 
 def _finish(place: RunFolder, told: Provenance, left_out: Sequence[LeftOut]) -> None:

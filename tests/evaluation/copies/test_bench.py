@@ -23,7 +23,7 @@ from retr.attacks.media import Bytes, as_pixels
 from retr.core.errors import IntegrityError, UsageError, WeightsUnavailable
 from retr.core.units import Radius
 from retr.embedding.model_file import load_model, save_model
-from retr.evaluation.copies import asking, queries
+from retr.evaluation.copies import asking, bench, queries
 from retr.evaluation.copies import index as copy_index
 from retr.evaluation.copies.bench import CopyResult, run_copy_bench
 from retr.evaluation.copies.plan import CopyPlan
@@ -91,7 +91,7 @@ def result(plan: CopyPlan) -> CopyResult:
 
 
 def table_of(result: CopyResult) -> list[dict[str, Any]]:
-    return FORMAT.read(result.records).table.to_pylist()
+    return FORMAT.read(result.path).table.to_pylist()
 
 
 def test_a_run_that_was_killed_ends_as_one_in_peace(
@@ -105,12 +105,45 @@ def test_a_run_that_was_killed_ends_as_one_in_peace(
     assert len(list((unfinished / "parts").iterdir())) == 3
     progress = Watcher(of="queries")
     resumed = run_copy_bench(replace(plan, resume=True), progress)
-    assert resumed.records.parent == unfinished
+    assert resumed.path.parent == unfinished
     own = ("run", "seconds")
     bare = [[{k: v for k, v in row.items() if k not in own} for row in table_of(one)] for one in (resumed, result)]
     assert bare[0] == bare[1]
     asked = len({(row["query"], row["edit"]) for row in table_of(result)})
     assert (progress.before, progress.counted) == (15, asked - 15)
+
+
+class TestFinished:
+    """A run that is resumed when nothing is left to do is told again."""
+
+    @pytest.fixture
+    def asked(self, plan: CopyPlan, home: Path, tmp_path: Path) -> CopyPlan:
+        shutil.copytree(home / "gallery" / "a", tmp_path / "gallery")
+        changes = {"gallery": str(tmp_path / "gallery"), "families": ("jpeg",), "out": tmp_path / "runs"}
+        asked = replace(plan, **changes, negatives=None, distractors=())
+        run_copy_bench(asked, Quiet())
+        return replace(asked, resume=True)
+
+    def test_from_its_records(self, asked: CopyPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bench, "open_index", None)
+        again = run_copy_bench(asked, Quiet())
+        assert again.stored
+        assert [file.parent for file in asked.out.glob("*/run.json")] == [again.path.parent]
+        assert again.index.is_dir()
+        assert set(again.seconds) == {"index", "thresholds and baselines", "queries"}
+        assert len(copy_rows(again)) == 3
+
+    def test_other_images_or_models_are_no_longer_the_same_run(
+        self, asked: CopyPlan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert not run_copy_bench(replace(asked, models=("block-means:2",)), Quiet()).stored
+        with monkeypatch.context() as other:
+            other.setattr(bench, "digests_of", lambda _: ["0"])
+            with pytest.raises(UsageError, match="its models changed since; begin a new run instead"):
+                run_copy_bench(asked, Quiet())
+        draw(Path(asked.gallery) / "00.png", 99)
+        with pytest.raises(UsageError, match="its images changed since"):
+            run_copy_bench(asked, Quiet())
 
 
 class TestCounts:
@@ -418,7 +451,7 @@ class TestFaults:
         ("column", "value"), [("rmse_top1", 99.0), ("rank", 1), ("accepted", True), ("edit", "jpeg")]
     )
     def test_an_edited_record_is_refused(self, result: CopyResult, tmp_path: Path, column: str, value: object) -> None:
-        table = pq.read_table(result.records)
+        table = pq.read_table(result.path)
         place = next(i for i, v in enumerate(table[column].to_pylist()) if v != value)
         changed = [value if i == place else v for i, v in enumerate(table[column].to_pylist())]
         index = table.schema.get_field_index(column)
@@ -441,7 +474,7 @@ class TestFaults:
     def test_a_record_that_contradicts_itself_is_refused(
         self, result: CopyResult, tmp_path: Path, changes: dict[str, object], why: str
     ) -> None:
-        records = FORMAT.read(result.records)
+        records = FORMAT.read(result.path)
         rows = records.table.to_pylist()
         FORMAT.write(tmp_path / "r.parquet", FORMAT.table([{**rows[0], **changes}, *rows[1:]]), records.facts)
         with pytest.raises(IntegrityError, match=f"record 0 contradicts itself: .*{why}"):
@@ -538,7 +571,7 @@ class TestReport:
         assert {"certified_0.5", "verdict_certified_5", "bytes_per_item", "uap"} <= rows[0].keys()
 
     def test_the_summary_is_made_of_the_records_alone(self, result: CopyResult) -> None:
-        assert summarise(FORMAT.read(result.records)).as_json() == result.summary.as_json()
+        assert summarise(FORMAT.read(result.path)).as_json() == result.summary.as_json()
 
 
 def test_the_schema_says_what_every_column_is() -> None:
