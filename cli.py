@@ -25,6 +25,7 @@ from .commands import (
     models,
     proofs,
     query,
+    rules,
     train,
     upkeep,
 )
@@ -59,6 +60,7 @@ for command in (
     info,
     items,
     dupes,
+    rules,
     upkeep,
     calibrate,
     attack_eval,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final, overload
@@ -21,6 +21,7 @@ from ..indexer.held import read_held
 from ..indexer.history import Compacted, compact_index
 from ..indexer.info import describe_index, list_rejects
 from ..indexer.options import IndexOptions, IndexReport
+from ..indexer.rules import check_rules
 from ..indexer.sources import read_corpus
 from ..indexer.sync import SyncPlan, plan_sync
 from ..indexer.verify import Verified, clear_index, repair_index, verify_index
@@ -121,6 +122,7 @@ def open(  # noqa: A001 - as in gzip
     threshold: float | None = None,
     snapshot: str | None = None,
     where: str | Sequence[str] = (),
+    unsilenced: bool = False,
 ) -> Index:
     """Open an index.
 
@@ -135,6 +137,7 @@ def open(  # noqa: A001 - as in gzip
         snapshot: id of an earlier snapshot, or how it begins; None for the current one.
         where: conditions such as ``bank=a,b``, ``bank!=a`` or ``path~*/2024/*``: the gallery is what fulfils them all,
             and nothing else; ranks, radii and certificates are those of that gallery.
+        unsilenced: ask as if no bank were negative (:meth:`Index.set_rules`).
 
     Raises:
         IndexStateError: there is no index.
@@ -142,7 +145,9 @@ def open(  # noqa: A001 - as in gzip
         UsageError: an unknown device, a threshold that cannot be, no such snapshot, or no condition.
     """
     conditions = (where,) if isinstance(where, str) else tuple(where)
-    return Index(Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions)
+    return Index(
+        Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions, unsilenced=unsilenced
+    )
 
 
 @final
@@ -162,11 +167,14 @@ class Index:
         threshold: float | None = None,
         snapshot: str | None = None,
         where: Sequence[str] = (),
+        unsilenced: bool = False,
         report: IndexReport | None = None,
     ) -> None:
         self.path, self.report = path, report
-        self._device, self._threshold, self._where = device, threshold, where
-        self._engine = Engine.open(path, device=device, threshold=threshold, snapshot=snapshot, where=where)
+        self._device, self._threshold, self._where, self._unsilenced = device, threshold, where, unsilenced
+        self._engine = Engine.open(
+            path, device=device, threshold=threshold, snapshot=snapshot, where=where, unsilenced=unsilenced
+        )
 
     @property
     def engine(self) -> Engine:
@@ -368,6 +376,27 @@ class Index:
             return plan_sync(name, self.path)
 
     @speaks_of_parameters
+    def set_rules(self, *, negative: Sequence[str] = (), reach: Mapping[str, float] | None = None) -> None:
+        """Say which labels make negative banks, and how far items with a label accept; replaces all rules there were.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.set_rules(negative=["bank=allowed"], reach={"bank=logos": 0.8})
+        >>> index.set_rules()
+
+        Args:
+            negative: conditions, as for ``where``: a match there silences all others, and the verdict is *not a copy*.
+            reach: condition → how many times as far its items accept as they would, at most 2.
+
+        Raises:
+            UsageError: no condition, one with two rules, or a reach out of range.
+            IndexStateError: an unfinished run, or another writer.
+        """
+        with Writer(self.path) as writer:
+            writer.rule(check_rules(negative, reach or {}))
+        self._reopen()
+
+    @speaks_of_parameters
     def compact(self, *, forget_snapshots: bool = False) -> Compacted:
         """Write the live rows into few segments; every answer stays the same, bit for bit.
 
@@ -519,7 +548,13 @@ class Index:
         return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
 
     def _reopen(self) -> None:
-        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold, where=self._where)
+        self._engine = Engine.open(
+            self.path,
+            device=self._device,
+            threshold=self._threshold,
+            where=self._where,
+            unsilenced=self._unsilenced,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def attack_eval(
         "gallery": 0 if keep == "none" else SHOWN,
         "command": command_line(),
     }
-    engine = Engine.open(home, device=device)
+    engine = Engine.open(home, device=device, unsilenced=True)
     plan = plan_of(choose_preset(quick=quick, full=full), given, items=engine.gallery.items)
     check_words([*names, *([transfer_from] if transfer_from else [])], plan)
     place = open_folder(plan)

@@ -72,8 +72,8 @@ def dupes(
     home = one_index(path, index)
     plan = check_plan(Plan(keep, move, hardlink, dry_run))
     _tell(home, dismiss or [], withdraw=withdraw)
-    engine = Engine.open(home, device=device, where=where or ())
-    other = None if against is None else Engine.open(against, device=device)
+    engine = Engine.open(home, device=device, where=where or (), unsilenced=True)
+    other = None if against is None else Engine.open(against, device=device, unsilenced=True)
     with ProgressBar("proving", "files") as bar:
         if certify:
             bar.start(0, 0)

@@ -71,6 +71,9 @@ def query(
         bool, typer.Option("--explain", help="Say of every match what unrelated picture its threshold is measured by.")
     ] = False,
     where: WhereOption = None,
+    unsilenced: Annotated[
+        bool, typer.Option("--unsilenced", help="As if no bank were negative: its items are matches like all others.")
+    ] = False,
     snapshot: SnapshotOption = None,
     proof: Annotated[
         Path | None,
@@ -96,9 +99,15 @@ def query(
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
     if sign_key is not None and proof is None:
         raise UsageError("--sign-key signs proofs, and needs --proof")
-    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
+    engine = Engine.open(
+        home, device=device, threshold=threshold, snapshot=snapshot, where=where or (), unsilenced=unsilenced
+    )
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
+    if proof is not None:
+        from ..retrieval.proofs import check_provable
+
+        check_provable(engine)
     inputs = image_inputs(images, exclude=home)
     if page is not None and (not families or len(inputs) != 1):
         raise UsageError(f"--page shows one image with --against, got {len(inputs)} and {len(families)} families")

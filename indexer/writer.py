@@ -25,6 +25,7 @@ from .labels import Row, labels_of, write_labels, write_told
 from .lock import writer_lock
 from .snapshot import (
     ChannelSpec,
+    Rule,
     SegmentInfo,
     Snapshot,
     Threshold,
@@ -317,6 +318,19 @@ class Writer:
         if digest != self.snapshot.declared:
             grown = replace(self.snapshot, declared=digest, parent=self.snapshot.id, created="")
             self.snapshot = commit(self.index, replace(grown, channels=self._renewed(grown)))
+        return self.snapshot
+
+    def rule(self, rules: Sequence[Rule]) -> Snapshot:
+        """Commit the rules for some of the items, in place of those that there were.
+
+        Raises:
+            IndexStateError: something is waiting for a commit.
+        """
+        self._check_idle()
+        if tuple(rules) != self.snapshot.rules:
+            self.snapshot = commit(
+                self.index, replace(self.snapshot, rules=tuple(rules), parent=self.snapshot.id, created="")
+            )
         return self.snapshot
 
     def restore(self, name: str) -> Snapshot:

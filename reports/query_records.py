@@ -59,7 +59,7 @@ COLUMNS: Columns = {
     **_radius("copy"),
     **_radius("not_a_copy"),
     "k": int,
-    "where": str,
+    **_texts("where", "silenced_by"),
     "match.rank": int,
     **_texts("match.id", "match.path", "match.view"),
     "match.score": float,
@@ -100,7 +100,7 @@ def query_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Yields:
         Values by names of :data:`COLUMNS`; ``threshold`` is the one of the channel that decides for the match.
     """
-    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds", "against")}
+    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds", "against", "banks")}
     common["against"] = _families(record["against"])
     thresholds = {threshold["channel"]: threshold for threshold in record["thresholds"]}
     for match in record["matches"] or [None]:

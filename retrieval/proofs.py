@@ -78,18 +78,32 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject) -> list[ProofObj
     Raises:
         UsageError: the answer has no certificate, its query has views, or its gallery items, that no proof can name.
     """
+    check_provable(engine)
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     if any(probe.view != "original" for probe in answer.basis.query.probes):
         raise UsageError("proofs speak of the query itself, and this engine looks at views of it")
+    return list(_Prover(engine, answer, answer.basis, subject).proofs())
+
+
+def check_provable(engine: Engine) -> None:
+    """Whether proofs can speak of the gallery of an engine at all.
+
+    Raises:
+        UsageError: they cannot.
+    """
     if engine.where:
         raise UsageError("proofs speak of every row of a snapshot, and this gallery is a part of one (--where)")
+    if engine.gallery.snapshot.rules:
+        raise UsageError(
+            "proofs take every row for a match with its own threshold, and here some items have rules: ask an earlier "
+            "snapshot (--snapshot), or take the rules back (retr rules --clear)"
+        )
     if engine.gallery.snapshot.declared is not None:
         raise UsageError(
             "proofs take an item for what has the same pixels, and here others were declared one item: ask an "
             "earlier one (--snapshot), or take it back (retr dupes --withdraw)"
         )
-    return list(_Prover(engine, answer, answer.basis, subject).proofs())
 
 
 def proofs_of_outcome(engine: Engine, outcome: Outcome) -> list[ProofObject]:

@@ -236,7 +236,7 @@ def open_at(path: Path, snapshot: str, *, device: str) -> EngineSystem:
     """Open an index, named after its models, at a snapshot: thresholds of earlier runs are put aside."""
     with Writer(path) as writer:
         writer.restore(snapshot)
-    engine = Engine.open(path, device=device)
+    engine = Engine.open(path, device=device, unsilenced=True)
     return EngineSystem(engine.model, engine)
 
 

@@ -138,7 +138,7 @@ class _Opener:
 
     def _index(self, path: Path) -> System:
         same = path.resolve() == self.base.path.resolve()
-        engine = self.base if same else Engine.open(path, device=self.device)
+        engine = self.base if same else Engine.open(path, device=self.device, unsilenced=True)
         return EngineSystem(path.resolve().name, engine, device=attack_device(self.device))
 
     def _embedder(self, spec: str) -> System:
