@@ -56,6 +56,8 @@ def calibrate(
     from ..retrieval.known_pairs import read_known_pairs
 
     home, negatives = _places(places, index)
+    if review is not None and review.exists() and not review.is_dir():
+        raise UsageError(f"{review} is a file; --review writes a page and a list into a folder")
     known = None if known_copies is None else read_known_pairs(known_copies)
     local, parts = check_thresholds(thresholds), numbers_of("--shares", shares) if shares is not None else None
     paths = corpus_paths(negatives, home)
