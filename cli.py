@@ -25,6 +25,7 @@ from .commands import (
     models,
     proofs,
     query,
+    serve,
     train,
     upkeep,
 )
@@ -65,6 +66,7 @@ for command in (
     bench_copies,
     bench_2afc,
     bench_knn,
+    serve,
 ):
     app.add_typer(command.app)
 for name, group in {"models": models, "train": train, "data": data, "metrics": metrics}.items():

@@ -36,6 +36,7 @@ from .writer import Writer
 _OWN = frozenset(
     {
         "CURRENT",
+        "decisions.parquet",
         "declared",
         "dismissed.parquet",
         "gaps",

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
 from ..core.files import write_atomically
+from .decisions import read_decisions
 from .lock import writer_lock
 
 FILE = "dismissed.parquet"
@@ -26,14 +27,15 @@ Pair = tuple[bytes, bytes]
 
 
 def read_dismissed(index: Path) -> frozenset[Pair]:
-    """The pairs.
+    """The pairs, those that a review found to be different among them.
 
     Raises:
-        IntegrityError: the file is damaged.
+        IntegrityError: a file is damaged.
     """
     table = _read(index)
     pairs = zip(table["one"].to_pylist(), table["other"].to_pylist(), strict=True)
-    return frozenset((one.encode(), other.encode()) for one, other in pairs)
+    told = ((one.one, one.other) for one in read_decisions(index) if one.relation == "different")
+    return frozenset((one.encode(), other.encode()) for one, other in (*pairs, *told))
 
 
 def dismiss(index: Path, pairs: Iterable[Pair]) -> int:

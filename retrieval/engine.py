@@ -185,6 +185,15 @@ class Engine:
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
 
+    def answer_query(self, query: Query, *, k: int = 10) -> Answer:
+        """The answer to what was embedded elsewhere: what is nearest, and whether it accepts; nothing is certified."""
+        _check_k(k)
+        job, why = Answering(self.gallery, self.channels, query, k), self._why_refused(query)
+        if why is not None:
+            return job.refuse(why)
+        [ranking] = settle_all(self.sources, [query.probes], k, certify=False)
+        return job.answer(ranking)
+
     def _search(self, jobs: Sequence[Answering], images: Sequence[Pixels], k: int, *, certify: bool) -> list[Answer]:
         refused = [self._why_refused(job.query) for job in jobs]
         probes = [job.query.probes for job, why in zip(jobs, refused, strict=True) if why is None]
