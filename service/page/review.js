@@ -67,6 +67,7 @@ function enable() {
   $("export").disabled = fromBatch() ? !told.length : !state.about?.writable;
 }
 
+/** Show the current pair; that it is there is said last, since only what is seen is judged. */
 async function display() {
   $("review-progress").max = Math.max(1, pairs.length);
   $("review-progress").value = at;
@@ -76,19 +77,25 @@ async function display() {
     sayNothing(pairs.length ? `All ${pairs.length} pairs are done.${all}` : `There is no pair to judge.${all}`);
     return;
   }
-  $("review-words").textContent = `Pair ${at + 1} of ${pairs.length}`;
-  enable();
+  await (fromBatch() ? displayMatch(pair) : displayItems(pair));
   $("pair").hidden = false;
-  if (fromBatch()) {
-    put("one", URL.createObjectURL(pair.file), seen(pair.file.name));
-    put("other", await pictureOf(pair.match.id, 768), nameOf(pair.match));
-    $("pair-words").textContent = "An image of the batch, and what it matches.";
-    return;
-  }
+  enable();
+  $("review-words").textContent = `Pair ${at + 1} of ${pairs.length}`;
+}
+
+async function displayMatch(pair) {
+  pair.url = pair.url || URL.createObjectURL(pair.file);
+  put("one", pair.url, seen(pair.file.name));
+  put("other", await pictureOf(pair.match.id, 768), nameOf(pair.match));
+  $("pair-words").textContent = "An image of the batch, and what it matches.";
+}
+
+async function displayItems(pair) {
+  const pictures = await Promise.all([pair.one, pair.other].map((id) => pictureOf(id, 768)));
   for (const [place, id] of [[0, "one"], [1, "other"]]) {
     const item = pair.items[place];
     const size = item ? `, ${item.width}×${item.height} ${item.format}` : "";
-    put(id, await pictureOf(pair[id], 768), `${seen(item?.name || `item ${pair[id]}`)}${size}`);
+    put(id, pictures[place], `${seen(item?.name || `item ${pair[id]}`)}${size}`);
   }
   const near = pair.share === null ? "" : `: ${(100 * pair.share).toFixed(1)} % of how far a copy may be`;
   $("pair-words").textContent = pair.why === "group" ? `In one group${near}.` : "Presumed to be copies: nearer than unrelated pictures of their kind come.";
