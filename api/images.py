@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,12 @@ from PIL import Image
 
 from ..core.errors import ImageRejected, UsageError
 from ..images.colour import MODES
-from ..images.decode import decode, load
+from ..images.decode import decode
 from ..images.pixels import shown_pixels, upright
 from ..images.policy import DecodePolicy
 from ..images.quiet import quiet
-from ..indexer.sources import path_to_text
+from ..indexer.addresses import asked_text, path_to_text
+from ..indexer.entries import load_named
 
 Float64 = npt.NDArray[np.float64]
 ImageLike = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.floating]
@@ -69,7 +69,7 @@ def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
     """
     policy = policy or DecodePolicy()
     if isinstance(image, str | os.PathLike):
-        return Picture(path_to_text(image), load(Path(image), policy=policy).pixels)
+        return Picture(text := asked_text(image), load_named(text, policy).pixels)
     if isinstance(image, bytes | bytearray | memoryview):
         return Picture(f"{len(image)} bytes", decode(bytes(image), policy=policy).pixels)
     if isinstance(image, Image.Image):
@@ -113,7 +113,7 @@ def _numbered(place: int, image: ImageLike, policy: DecodePolicy | None) -> Pict
 
 
 def _called(image: ImageLike) -> str:
-    return path_to_text(image) if isinstance(image, str | os.PathLike) else type(image).__name__
+    return asked_text(image) if isinstance(image, str | os.PathLike) else type(image).__name__
 
 
 def _checked(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.floating]) -> npt.NDArray[np.uint8] | Float64:

@@ -15,14 +15,16 @@ from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
 from ..images.families.asked import AskedFamily, read_families
 from ..images.policy import DecodePolicy
+from ..indexer.addresses import absolute_text, asked_name
 from ..indexer.build import build_index
 from ..indexer.held import read_held
 from ..indexer.history import Compacted, compact_index
 from ..indexer.info import describe_index, list_rejects
 from ..indexer.labels import parse_label
 from ..indexer.options import IndexOptions, IndexReport
+from ..indexer.rules import check_rules
 from ..indexer.snapshot import current_id
-from ..indexer.sources import path_to_text, read_corpus, text_to_path
+from ..indexer.sources import read_corpus
 from ..indexer.sync import SyncPlan, plan_sync
 from ..indexer.verify import Verified, clear_index, repair_index, verify_index
 from ..indexer.where import parse_condition
@@ -123,6 +125,7 @@ def open(  # noqa: A001 - as in gzip
     threshold: float | None = None,
     snapshot: str | None = None,
     where: str | Sequence[str] = (),
+    unsilenced: bool = False,
 ) -> Index:
     """Open an index.
 
@@ -137,6 +140,7 @@ def open(  # noqa: A001 - as in gzip
         snapshot: id of an earlier snapshot, or how it begins; None for the current one.
         where: conditions such as ``bank=a,b``, ``bank!=a`` or ``path~*/2024/*``: the gallery is what fulfils them all,
             and nothing else; ranks, radii and certificates are those of that gallery.
+        unsilenced: ask as if no bank were negative (:meth:`Index.set_rules`).
 
     Raises:
         IndexStateError: there is no index.
@@ -144,7 +148,9 @@ def open(  # noqa: A001 - as in gzip
         UsageError: an unknown device, a threshold that cannot be, no such snapshot, or no condition.
     """
     conditions = (where,) if isinstance(where, str) else tuple(where)
-    return Index(Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions)
+    return Index(
+        Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions, unsilenced=unsilenced
+    )
 
 
 @final
@@ -164,12 +170,15 @@ class Index:
         threshold: float | None = None,
         snapshot: str | None = None,
         where: Sequence[str] = (),
+        unsilenced: bool = False,
         report: IndexReport | None = None,
         engine: Engine | None = None,
     ) -> None:
         self.path, self.report = path, report
-        self._device, self._threshold, self._where = device, threshold, tuple(where)
-        self._engine = engine or Engine.open(path, device=device, threshold=threshold, snapshot=snapshot, where=where)
+        self._device, self._threshold, self._where, self._unsilenced = device, threshold, tuple(where), unsilenced
+        self._engine = engine or Engine.open(
+            path, device=device, threshold=threshold, snapshot=snapshot, where=where, unsilenced=unsilenced
+        )
 
     @property
     def engine(self) -> Engine:
@@ -191,7 +200,13 @@ class Index:
         """This object where it answers from the current snapshot of its folder; else the folder opened anew."""
         if current_id(self.path) == self.snapshot:
             return self
-        return Index(self.path, device=self._device, threshold=self._threshold, where=self._where)
+        return Index(
+            self.path,
+            device=self._device,
+            threshold=self._threshold,
+            where=self._where,
+            unsilenced=self._unsilenced,
+        )
 
     @speaks_of_parameters
     def only(self, *where: str) -> Index:
@@ -204,7 +219,8 @@ class Index:
         if not where:
             return self
         engine = self._engine.only(tuple(map(parse_condition, where)))
-        return Index(self.path, device=self._device, where=(*self._where, *where), engine=engine)
+        conditions = (*self._where, *where)
+        return Index(self.path, device=self._device, where=conditions, unsilenced=self._unsilenced, engine=engine)
 
     @property
     def uncertified_because(self) -> str | None:
@@ -404,6 +420,27 @@ class Index:
             return plan_sync(name, self.path)
 
     @speaks_of_parameters
+    def set_rules(self, *, negative: Sequence[str] = (), reach: Mapping[str, float] | None = None) -> None:
+        """Say which labels make negative banks, and how far items with a label accept; replaces all rules there were.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.set_rules(negative=["bank=allowed"], reach={"bank=logos": 0.8})
+        >>> index.set_rules()
+
+        Args:
+            negative: conditions, as for ``where``: a match there silences all others, and the verdict is *not a copy*.
+            reach: condition → how many times as far its items accept as they would, at most 2.
+
+        Raises:
+            UsageError: no condition, one with two rules, or a reach out of range.
+            IndexStateError: an unfinished run, or another writer.
+        """
+        with Writer(self.path) as writer:
+            writer.rule(check_rules(negative, reach or {}))
+        self._reopen()
+
+    @speaks_of_parameters
     def compact(self, *, forget_snapshots: bool = False) -> Compacted:
         """Write the live rows into few segments; every answer stays the same, bit for bit.
 
@@ -441,7 +478,7 @@ class Index:
         """
         several = [items] if isinstance(items, str | os.PathLike | Match) else list(items)
         named = [*ids, *(item.id for item in several if isinstance(item, Match))]
-        paths = [path_to_text(os.path.abspath(item)) for item in several if not isinstance(item, Match)]
+        paths = [absolute_text(item) for item in several if not isinstance(item, Match)]
         with Writer(self.path) as writer:
             count = writer.remove(ids=named, paths=paths)
             writer.commit()
@@ -491,11 +528,8 @@ class Index:
         local = check_thresholds(thresholds)
         known = None if known_copies is None else read_known_pairs(Path(known_copies))
         with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
-            paths = [str(text_to_path(path)) for path in read_corpus(name, exclude=self.path).paths]
-            told.start(len(paths), 0)
-            found = set_thresholds(
-                self.path, paths, fpr=fpr, shares=shares, local=local, known=known, advance=lambda: told.advance(1)
-            )
+            paths = [asked_name(path) for path in read_corpus(name, exclude=self.path).paths]
+            found = set_thresholds(self.path, paths, fpr=fpr, shares=shares, local=local, known=known, progress=told)
         self._threshold = None  # the stored one counts now
         self._reopen()
         return found
@@ -558,7 +592,13 @@ class Index:
         return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
 
     def _reopen(self) -> None:
-        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold, where=self._where)
+        self._engine = Engine.open(
+            self.path,
+            device=self._device,
+            threshold=self._threshold,
+            where=self._where,
+            unsilenced=self._unsilenced,
+        )
 
 
 @dataclass(frozen=True, slots=True)

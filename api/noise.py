@@ -51,6 +51,8 @@ def noise_at(index: Index, image: Levels, answer: Answer, *, seed: int = 0) -> l
     radius = answer.copy or answer.not_a_copy
     if radius is None or not answer.matches or answer.matches[0].group < 0:
         raise UsageError("noise at the radius is shown where the verdict has one, and there is a match")
+    if any(bank.silences for bank in answer.banks):
+        raise UsageError("noise at the radius is not shown for a verdict that a negative bank has silenced")
     rng = np.random.default_rng(seed)
     ways: dict[Direction, npt.NDArray[np.float64]] = {
         "random": rng.standard_normal(image.shape),

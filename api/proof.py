@@ -14,7 +14,7 @@ from ..certificates.statement import ProofObject
 from ..core.errors import UsageError
 from ..core.files import sha256_bytes
 from ..images.policy import DecodePolicy
-from ..indexer.sources import path_to_text
+from ..indexer.addresses import path_to_text
 from ..retrieval.answer import Answer
 from ..retrieval.proofs import Subject
 from .images import ImageLike, read_image

@@ -11,14 +11,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..core.errors import ImageRejected
-from ..images.decode import DecodedImage, read_image_file
+from ..images.decode import DecodedImage
 from ..images.isolated import IsolatedDecoder
 from ..images.policy import DecodePolicy
+from ..indexer.addresses import is_url
+from ..indexer.entries import read_named
 from ..indexer.held import among
 from ..indexer.integrity import check_content
 from ..indexer.labels import labels_of
 from ..indexer.snapshot import current_id
-from ..indexer.sources import text_to_path
 from .index import Index
 
 __all__ = [
@@ -169,10 +170,12 @@ def thumbnail(item: Item, policy: DecodePolicy, side: int, decode: Decoder) -> b
         decode: decodes its file.
 
     Returns:
-        None where the file is not there, or is not the image any more that was indexed.
+        None where the file is not there, or is not the image any more that was indexed; nor is it fetched from a URL.
     """
+    if is_url(item.path):
+        return None
     try:
-        found = decode(read_image_file(text_to_path(item.path), policy=policy), policy)
+        found = decode(read_named(item.path, policy), policy)
     except ImageRejected:
         return None
     if found.pixels_sha256 != item.pixels_sha256:

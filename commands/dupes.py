@@ -72,8 +72,8 @@ def dupes(
     home = one_index(path, index)
     plan = check_plan(Plan(keep, move, hardlink, dry_run))
     _tell(home, dismiss or [], withdraw=withdraw)
-    engine = Engine.open(home, device=device, where=where or ())
-    other = None if against is None else Engine.open(against, device=device)
+    engine = Engine.open(home, device=device, where=where or (), unsilenced=True)
+    other = None if against is None else Engine.open(against, device=device, unsilenced=True)
     with ProgressBar("proving", "files") as bar:
         if certify:
             bar.start(0, 0)
@@ -104,6 +104,7 @@ def _silent(_: int) -> None:
 def _tell(home: Path, dismissed: list[str], *, withdraw: bool) -> None:
     """Remember what the user says of the items."""
     from ..indexer.writer import Writer
+    from ..reports.progress import ProgressBar
 
     if dismissed:
         from ..retrieval.keeping import dismiss_files
@@ -111,17 +112,18 @@ def _tell(home: Path, dismissed: list[str], *, withdraw: bool) -> None:
         known = dismiss_files(home, dismissed)
         note(f"{known} pairs are no duplicates from now on")
     if withdraw:
-        with Writer(home) as writer:
+        with ProgressBar("measuring gaps", "images") as bar, Writer(home, progress=bar) as writer:
             writer.declare({})
 
 
 def _declare(home: Path, found: Found) -> None:
     from ..indexer.declared import declared_of, joined
     from ..indexer.writer import Writer
+    from ..reports.progress import ProgressBar
 
     if found.references is not None:
         raise UsageError("--declare is about the groups of one index, and --against names another")
-    with Writer(home) as writer:
+    with ProgressBar("measuring gaps", "images") as bar, Writer(home, progress=bar) as writer:
         known = declared_of(home, writer.snapshot)
         groups = ([member.pixels_sha256 for member in group.members] for group in found.groups)
         writer.declare(joined(known, groups))

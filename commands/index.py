@@ -36,7 +36,8 @@ def index(
     corpus: Annotated[
         str,
         typer.Argument(
-            metavar="CORPUS", help="A folder (recursive), a file that lists paths, or - for standard input."
+            metavar="CORPUS",
+            help="A folder (recursive), an archive, a URL, a list of these, or - for standard input.",
         ),
     ],
     output: Annotated[
@@ -109,7 +110,9 @@ def run_index(sources: list[str], home: Path, options: IndexOptions, form: str) 
     say({"schema": "retr.index-run/1", **asdict(report)}, form, print_run)
     if report.strangers:
         note(f"{report.strangers} files of {options.label_file} are not in the index; they have no labels")
+    place = shlex.quote(report.index)
+    if report.presumed:
+        note(f"{report.presumed} items seem to be copies of one another; list them with: retr info {place} --presumed")
     if report.rejected:
-        place = shlex.quote(report.index)
         note(f"{report.rejected} of {report.seen} inputs were rejected; see them with: retr info {place} --rejects")
         raise typer.Exit(REJECTED)

@@ -38,7 +38,7 @@ def add(
         list[str],
         typer.Argument(
             metavar=SOURCES,
-            help="The index, unless -i names it; then images, folders, files that list paths, archives, or -.",
+            help="The index, unless -i names it; then images, folders, archives, URLs, lists of these, or -.",
         ),
     ],
     index: IndexOption = None,
@@ -95,9 +95,11 @@ def rm(
 
     from ..indexer.remove import remove_items
     from ..reports.life_tables import print_removed
+    from ..reports.progress import ProgressBar
 
     home, named = index_and_rest(names, index, "what to take out", least=0 if missing or all_missing else 1)
-    done = remove_items(home, named, missing=missing, all_missing=all_missing, rehearse=dry_run)
+    with ProgressBar("removing", "images") as bar:
+        done = remove_items(home, named, missing=missing, all_missing=all_missing, rehearse=dry_run, progress=bar)
     say({"schema": "retr.removed/1", **asdict(done)}, form, print_removed)
 
 
@@ -107,7 +109,7 @@ def sync(
         list[str],
         typer.Argument(
             metavar="[INDEX] CORPUS",
-            help="The index, unless -i names it; then a folder, a file that lists paths, or -.",
+            help="The index, unless -i names it; then a folder, an archive, a URL, a list, or -.",
         ),
     ],
     index: IndexOption = None,

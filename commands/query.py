@@ -71,6 +71,9 @@ def query(
         bool, typer.Option("--explain", help="Say of every match what unrelated picture its threshold is measured by.")
     ] = False,
     where: WhereOption = None,
+    unsilenced: Annotated[
+        bool, typer.Option("--unsilenced", help="As if no bank were negative: its items are matches like all others.")
+    ] = False,
     snapshot: SnapshotOption = None,
     proof: Annotated[
         Path | None,
@@ -101,6 +104,7 @@ def query(
         from .remote import Asked, ask_server
 
         here = {"-i": index, "--page": page, "--threshold": threshold, "--snapshot": snapshot, "--proof": proof}
+        here |= {"--unsilenced": unsilenced or None}
         _refuse("--server asks another machine; it goes without", here)
         eps = _budget(certify or require_certificate or bool(against), eps, unit)
         asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain)
@@ -117,9 +121,15 @@ def query(
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
     if sign_key is not None and proof is None:
         raise UsageError("--sign-key signs proofs, and needs --proof")
-    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
+    engine = Engine.open(
+        home, device=device, threshold=threshold, snapshot=snapshot, where=where or (), unsilenced=unsilenced
+    )
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
+    if proof is not None:
+        from ..retrieval.proofs import check_provable
+
+        check_provable(engine)
     inputs = image_inputs(images, exclude=home)
     if page is not None and (not families or len(inputs) != 1):
         raise UsageError(f"--page shows one image with --against, got {len(inputs)} and {len(families)} families")
@@ -210,12 +220,13 @@ def _paged(
     outcomes: Iterable[Outcome], page: Path, engine: Engine, families: Sequence[AskedFamily]
 ) -> Iterator[Outcome]:
     """Write the page of the one image on the way."""
-    from ..images.decode import load
+    from ..indexer.addresses import asked_text
+    from ..indexer.entries import load_named
     from ..reports.ranges_page import ranges_page
 
     for outcome in outcomes:
         if outcome.answer is not None:
-            pixels = load(Path(outcome.path), policy=engine.policy).pixels
+            pixels = load_named(asked_text(outcome.path), engine.policy).pixels
             page.write_text(ranges_page(outcome.answer, outcome.path, pixels, families), encoding="utf-8")
             note(f"wrote {page}")
         yield outcome
@@ -269,9 +280,9 @@ class _Printed:
 
     def _watch(self, outcome: Outcome) -> str:
         """Count and say what went wrong; the name of the input as text."""
-        from ..indexer.sources import path_to_text
+        from ..indexer.addresses import asked_text
 
-        name = path_to_text(outcome.path)
+        name = asked_text(outcome.path)
         if outcome.answer is None:
             self.refused += 1
             if self.form != "table":

@@ -92,12 +92,13 @@ class Server:
 
 
 def _bytes(one: Input) -> bytes:
-    from ..images.decode import read_image_file
     from ..images.policy import DecodePolicy
+    from ..indexer.addresses import asked_text
+    from ..indexer.entries import read_named
 
     if one.refused is not None:
         raise one.refused
-    return read_image_file(Path(one.path), policy=DecodePolicy())
+    return read_named(asked_text(one.path), DecodePolicy())
 
 
 def _form(edge: str, images: Sequence[bytes], fields: Sequence[tuple[str, str]]) -> bytes:

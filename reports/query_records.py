@@ -10,7 +10,7 @@ from ..certificates.proof import Certificate
 from ..core.errors import ImageRejected, UsageError
 from ..core.types import UpperBound
 from ..core.units import Radius
-from ..retrieval.answer import Answer, Match
+from ..retrieval.answer import Answer, Bank, Match
 from .emit import Columns, flatten
 
 SCHEMA = "retr.query/2"
@@ -63,6 +63,7 @@ def answer_of_record(record: Mapping[str, Any]) -> Answer:
             thresholds=tuple(record["thresholds"]),
             certificate=None if record["certificate"] is None else _certificate(record["certificate"]),
             where=tuple(record["where"]),
+            banks=tuple(_bank(one, values) for one in record["banks"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"this is no record of {SCHEMA}: {type(error).__name__}: {error}") from error
@@ -74,6 +75,11 @@ def _match(said: Mapping[str, Any], values: int) -> Match:
     explained = _Told(said["explained"]) if "explained" in said else None
     known = {name: said[name] for name in plain}
     return Match(**known, **radii, group=-1, duplicates=tuple(said["duplicates"]), explained=explained)
+
+
+def _bank(said: Mapping[str, Any], values: int) -> Bank:
+    plain = {name: said[name] for name in ("where", "rows", "silences", "id", "path")}
+    return Bank(**plain, radius=_as_radius(said["radius"], values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ COLUMNS: Columns = {
     **_radius("copy"),
     **_radius("not_a_copy"),
     "k": int,
-    "where": str,
+    **_texts("where", "silenced_by"),
     "match.rank": int,
     **_texts("match.id", "match.path", "match.view"),
     "match.score": float,
@@ -156,7 +162,7 @@ def query_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Yields:
         Values by names of :data:`COLUMNS`; ``threshold`` is the one of the channel that decides for the match.
     """
-    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds", "against")}
+    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds", "against", "banks")}
     common["against"] = _families(record["against"])
     thresholds = {threshold["channel"]: threshold for threshold in record["thresholds"]}
     for match in record["matches"] or [None]:

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.files import write_atomically
-from ..indexer.sources import path_to_text, text_to_path
+from ..indexer.addresses import absolute_text
 from ..retrieval.calibrate import Calibration
 from ..retrieval.known_pairs import COLUMNS, RELATION
 from ..retrieval.near_pairs import PRESUMED, NearPair
-from .audit_page_images import picture, read_picture
+from .audit_page_images import named_picture, picture
 from .pages import Key, page
 
 SHOWN = 200
@@ -67,7 +67,7 @@ def write_review(folder: Path, found: Calibration) -> Path:
 
 
 def _picture(path: str) -> str | None:
-    pixels = read_picture(text_to_path(path))
+    pixels = named_picture(path)
     return None if pixels is None else picture(pixels)
 
 
@@ -76,6 +76,6 @@ def _list(pairs: Sequence[NearPair]) -> str:
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow([*COLUMNS, RELATION, "channel", "nearness"])
     for pair in pairs:
-        name = path_to_text(Path(pair.negative).absolute())
+        name = absolute_text(pair.negative)
         writer.writerow([name, pair.stored, pair.relation, pair.channel, f"{pair.nearness:.4f}"])
     return sink.getvalue()

@@ -49,6 +49,10 @@ export function verdictWords(record) {
     if (best && best.copy) return `${of}: proved for ${changeWords(best.copy)}.`;
     return record.copy ? `${of}: proved for ${changeWords(record.copy)}.` : `${of}, by the threshold alone; nothing is proved.`;
   }
+  if (record.verdict === "not-a-copy" && record.silenced_by?.length) {
+    const proved = record.not_a_copy ? `, proved for ${changeWords(record.not_a_copy)}` : "";
+    return `Not a copy: silenced by the negative bank ${record.silenced_by.map(seen).join(", ")}${proved}.`;
+  }
   if (record.verdict === "not-a-copy") {
     const proved = record.not_a_copy ? `: proved for ${changeWords(record.not_a_copy)}.` : ", by the threshold alone; nothing is proved.";
     return `Not a copy of anything in the index${proved}`;

@@ -90,6 +90,22 @@ def test_known_copies_are_pairs_of_ends_of_paths(tmp_path):
         read_known_pairs(tmp_path / "nowhere.csv")
 
 
+def test_a_mistyped_word_and_a_list_of_other_images_take_no_negative_away(index, absent, tmp_path):
+    listed = tmp_path / "pairs.csv"
+    listed.write_text("image,copy_of,relation\na.png,b.png,Same\nc.png,d.png,diferent\n")
+    with pytest.raises(UsageError, match=r"pairs.csv, line 3: the relation is same or different, not 'diferent'"):
+        read_known_pairs(listed)
+    listed.write_text("image,copy_of,relation\na.png,b.png,same\nc.png,d.png, DIFFERENT\n")
+    with pytest.raises(UsageError, match=r"pairs.csv names none of the images here, its first is 'a.png'"):
+        calibrate(index, absent, fpr=0.1, known=read_known_pairs(listed))
+
+
+def test_the_project_s_own_list_can_be_read():
+    file = Path(__file__).parents[2] / "docs" / "benchmarks" / "known_copies.csv"
+    found = read_known_pairs(file)
+    assert (len(found.copies) > 100, len(found.different)) == (True, 0)
+
+
 def test_what_was_embedded_is_kept(index, absent, monkeypatch):
     first = calibrate(index, absent, fpr=0.1)
 

@@ -20,6 +20,7 @@ from retr.evaluation.robustness import audit_run
 from retr.evaluation.robustness.attack_eval import run_attack_eval
 from retr.evaluation.robustness.plan import AuditPlan
 from retr.evaluation.robustness.records import FORMAT
+from retr.evaluation.shared import attacking
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.engine import Engine
 
@@ -81,6 +82,8 @@ def build(folder: Path) -> None:
 
 def audit(folder: Path, out: Path, *, resume: bool = False, limit: int = 0) -> None:
     audit_run._CASES_PER_CHUNK = 2  # several parts
+    if not resume:
+        attacking._MOST_WORKERS = 1  # two threads may save the same query once or twice, and calls are counted
     engine = Engine.open(folder / "index", device="cpu")
     count_calls(limit, folder / "calls")
     fields = {name: getattr(PLAN, name) for name in PLAN.__dataclass_fields__}
@@ -103,8 +106,7 @@ def main(work: str, kills: str) -> None:
     calls = int((folder / "calls").read_text())
     expected = state(folder / "peace")
     for number in range(int(kills)):
-        # From the first call to nearly the last: two threads may save the same query once or twice.
-        limit, out = 1 + round(number * (calls - 5) / max(1, int(kills) - 1)), folder / f"trial-{number}"
+        limit, out = 1 + round(number * (calls - 1) / max(1, int(kills) - 1)), folder / f"trial-{number}"
         killed += in_child(lambda limit=limit, out=out: audit(folder, out, limit=limit))
         in_child(lambda out=out: audit(folder, out, resume=True))
         found = state(out)
