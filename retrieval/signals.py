@@ -17,6 +17,7 @@ import numpy as np
 from ..core.errors import UsageError
 from ..core.files import sha256_bytes
 from ..core.numerics import norm
+from ..core.progress import Silent
 from ..core.types import UpperBound
 from ..indexer.gap_scan import Side, against_items, against_references
 from ..indexer.gaps import Gaps
@@ -157,6 +158,6 @@ def _reaches(references: Sequence[Reference], rows: Sequence[Float32]) -> list[F
         numbers = np.arange(count)
         # Equal rows are one picture.
         keys = np.array([sha256_bytes(b"".join(own[n].tobytes() for own in rows)) for n in numbers], dtype="S64")
-        against_references(sides, numbers, keys)
-        against_items(sides, numbers, keys, numbers, keys)
+        against_references(sides, numbers, keys, Silent())
+        against_items(sides, numbers, keys, numbers, keys, Silent())
     return [side.reference.share * side.known.gap.astype(np.float64) for side in sides]
