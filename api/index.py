@@ -20,11 +20,14 @@ from ..indexer.build import build_index
 from ..indexer.held import read_held
 from ..indexer.history import Compacted, compact_index
 from ..indexer.info import describe_index, list_rejects
+from ..indexer.labels import parse_label
 from ..indexer.options import IndexOptions, IndexReport
 from ..indexer.rules import check_rules
+from ..indexer.snapshot import current_id
 from ..indexer.sources import read_corpus
 from ..indexer.sync import SyncPlan, plan_sync
 from ..indexer.verify import Verified, clear_index, repair_index, verify_index
+from ..indexer.where import parse_condition
 from ..indexer.writer import Writer
 from ..retrieval import answer as room
 from ..retrieval.answer import Match
@@ -169,10 +172,11 @@ class Index:
         where: Sequence[str] = (),
         unsilenced: bool = False,
         report: IndexReport | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.path, self.report = path, report
-        self._device, self._threshold, self._where, self._unsilenced = device, threshold, where, unsilenced
-        self._engine = Engine.open(
+        self._device, self._threshold, self._where, self._unsilenced = device, threshold, tuple(where), unsilenced
+        self._engine = engine or Engine.open(
             path, device=device, threshold=threshold, snapshot=snapshot, where=where, unsilenced=unsilenced
         )
 
@@ -190,6 +194,33 @@ class Index:
     def model(self) -> str:
         """Names of the embedders, joined by +."""
         return self._engine.model
+
+    @speaks_of_parameters
+    def latest(self) -> Index:
+        """This object where it answers from the current snapshot of its folder; else the folder opened anew."""
+        if current_id(self.path) == self.snapshot:
+            return self
+        return Index(
+            self.path,
+            device=self._device,
+            threshold=self._threshold,
+            where=self._where,
+            unsilenced=self._unsilenced,
+        )
+
+    @speaks_of_parameters
+    def only(self, *where: str) -> Index:
+        """The part of the index that fulfils conditions, at the same snapshot; as ``retr.open(path, where=…)``.
+
+        >>> import retr
+        >>> len(retr.open("my-index").only("path~*00*"))
+        10
+        """
+        if not where:
+            return self
+        engine = self._engine.only(tuple(map(parse_condition, where)))
+        conditions = (*self._where, *where)
+        return Index(self.path, device=self._device, where=conditions, unsilenced=self._unsilenced, engine=engine)
 
     @property
     def uncertified_because(self) -> str | None:
@@ -316,7 +347,15 @@ class Index:
         return proofs_of(self._engine, answer, subject_of(image, answer, self._engine.policy))
 
     @speaks_of_parameters
-    def add(self, source: Source, *, resume: bool = False, progress: Progress | bool = False) -> IndexReport:
+    def add(
+        self,
+        source: Source,
+        *,
+        labels: Mapping[str, str] | None = None,
+        isolate: bool = False,
+        resume: bool = False,
+        progress: Progress | bool = False,
+    ) -> IndexReport:
         """Index more images into this index; unchanged ones are left alone, and nothing is forgotten.
 
         >>> import retr
@@ -326,13 +365,18 @@ class Index:
 
         Args:
             source: a folder (recursive), a file that lists paths, or a list of paths.
+            labels: what every image of this run is labelled with.
+            isolate: decode in processes that can be killed: for files from strangers.
             resume: go on with an interrupted run.
             progress: True for a bar, or an object that is told.
 
         Returns:
             Counts: seen = indexed + skipped + rejected. The object answers from the new snapshot.
         """
-        options = IndexOptions(workers=os.cpu_count() or 2, resume=resume, device=self._device)
+        told = tuple(parse_label(f"{key}={value}") for key, value in (labels or {}).items())
+        options = IndexOptions(
+            workers=os.cpu_count() or 2, resume=resume, device=self._device, isolate=isolate, labels=told
+        )
         report = _index(source, self.path, options, progress)
         self._reopen()
         return report
