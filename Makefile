@@ -51,9 +51,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	@: >$(VENV)/left-out
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { \
-	  echo 'There is no C++ compiler here, so pdqhash is left out, and the tests of that hash are skipped.'; \
+	  echo 'There is no C++ compiler here, so pdqhash and weighted-levenshtein are left out, and tests of that hash'; \
+	  echo 'and of the threatexchange command are skipped.'; \
 	  echo 'To have it (on Debian and Ubuntu: apt install g++ python3-dev): make clean, then this again.'; \
-	  echo 'pdqhash ; sys_platform == "none"' >$(VENV)/left-out; }
+	  for left in pdqhash weighted-levenshtein; do echo "$$left ; sys_platform == \"none\""; done >$(VENV)/left-out; }
 	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
 	  --override $(VENV)/left-out --editable '.[dev]'
 	@touch $@

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,6 +84,12 @@ def query(
     ] = None,
     device: DeviceOption = "auto",
     isolate: IsolateOption = False,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask a service of retr serve instead of an index folder.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", metavar="FILE", help="With --server: the secret that it asks for.")
+    ] = None,
     form: FormatOption = "table",
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does.
@@ -91,10 +97,26 @@ def query(
     One record for each image, in the order named, also for those that cannot be read.
     """
     from ..core.units import check_unit
+
+    unit_name = check_unit(unit)
+    if server is not None:
+        from ..core.rounded import budget_text
+        from .remote import Asked, ask_server
+
+        here = {"-i": index, "--page": page, "--threshold": threshold, "--snapshot": snapshot, "--proof": proof}
+        here |= {"--unsilenced": unsilenced or None}
+        _refuse("--server asks another machine; it goes without", here)
+        eps = _budget(certify or require_certificate or bool(against), eps, unit)
+        asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain)
+        words = None if eps is None else UNITS[unit].format(budget_text(eps))
+        inputs = image_inputs(images, exclude=index_path(None))
+        ask_server(server, token_file, inputs, asked, form, strict=require_certificate, words=words)
+        return
+    _refuse("only --server takes", {"--token-file": token_file})
     from ..images.isolated import decoder
     from ..retrieval.engine import Engine
 
-    home, unit_name = index_path(index), check_unit(unit)
+    home = index_path(index)
     families = _families(against or ())
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
     if sign_key is not None and proof is None:
@@ -123,6 +145,12 @@ def query(
     if run.refused:
         note(f"{run.refused} of {len(inputs)} inputs have no answer")
         raise typer.Exit(REJECTED)
+
+
+def _refuse(why: str, given: Mapping[str, object]) -> None:
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise UsageError(f"{why} {', '.join(wrong)}")
 
 
 def _budget(proving: bool, eps: float | None, unit: str) -> float | None:

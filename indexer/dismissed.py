@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
 from ..core.files import digest_json, write_atomically
+from .decisions import read_decisions
 from .lock import writer_lock
 
 FILE = "dismissed.parquet"
@@ -27,14 +28,15 @@ Pair = tuple[bytes, bytes]
 
 
 def read_dismissed(index: Path) -> frozenset[Pair]:
-    """The pairs.
+    """The pairs, those that a review found to be different among them.
 
     Raises:
-        IntegrityError: the file is damaged, or says something else than what was written.
+        IntegrityError: a file is damaged, or says something else than what was written.
     """
     table = _read(index)
     pairs = zip(table["one"].to_pylist(), table["other"].to_pylist(), strict=True)
-    return frozenset((one.encode(), other.encode()) for one, other in pairs)
+    told = ((one.one, one.other) for one in read_decisions(index) if one.relation == "different")
+    return frozenset((one.encode(), other.encode()) for one, other in (*pairs, *told))
 
 
 def dismiss(index: Path, pairs: Iterable[Pair]) -> int:
