@@ -65,6 +65,7 @@ def main() -> None:
     for path in every[:: max(1, len(every) // args.count)][: args.count]:
         if path.name in done or time.monotonic() - began > args.seconds:
             continue
+        done.add(path.name)
         lines.append(attack(engine, path, args))
         with args.out.open("a") as file:
             file.write(json.dumps(lines[-1]) + "\n")

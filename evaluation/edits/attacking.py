@@ -22,6 +22,8 @@ from .worst_members import draw_members
 
 SHARES = (0.9, 0.99, 0.999)
 """Of the budget: each change that is found is judged at all three lengths."""
+_VALUES = 1_000_000
+"""Of images that are attacked at a time, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,13 @@ class RangeAttack:
         drawn = draw_members(family, found.reach(part), self.members, rng=rng, losses=losses)
         for places, batch in _by_size(drawn):
             changes = self._changes(target, batch)
-            for place, member, change in zip(places, batch, changes, strict=True):
-                images = [np.clip(member / 255.0 + share * change, 0.0, 1.0) for share in SHARES]
-                answers = self.engine.answer_many(images, k=3)
-                yield place, [self._stands(answer, part) for answer in answers]
+            images = [
+                np.clip(member / 255.0 + share * change, 0.0, 1.0)
+                for member, change in zip(batch, changes, strict=True)
+                for share in SHARES
+            ]
+            held = iter([self._stands(answer, part) for answer in self.engine.answer_many(images, k=3)])
+            yield from ((place, [next(held) for _ in SHARES]) for place in places)
 
     def _changes(self, target: ClaimTarget, batch: np.ndarray) -> np.ndarray:
         """(b, H, W, 3) the worst change that was found for each member, of at most the whole budget.
@@ -134,9 +139,12 @@ def _tensor(batch: np.ndarray) -> torch.Tensor:
 
 
 def _by_size(members: Sequence[Pixels]) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Places and pixels of those of one size."""
+    """Places and pixels of some of one size at a time."""
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for place, member in enumerate(members):
         groups[member.shape].append(place)
     for places in groups.values():
-        yield places, np.stack([members[place] for place in places])
+        step = max(1, _VALUES // members[places[0]].size)
+        for start in range(0, len(places), step):
+            some = places[start : start + step]
+            yield some, np.stack([members[place] for place in some])
