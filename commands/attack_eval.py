@@ -102,7 +102,9 @@ def attack_eval(
         int,
         typer.Option(help="Keep the proofs of so many of the queries, unedited, beside the records.", min=0),
     ] = 0,
-    page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: audit.html beside the records].")
+    ] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
