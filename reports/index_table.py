@@ -154,6 +154,8 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "presumed copy", f"{pair['negative']} of {pair['stored']}, left out"
     counted_pairs = sum(pair["relation"] == "counted" for pair in result["pairs"])
     if counted_pairs:
-        yield "near", f"{counted(counted_pairs, 'negative')} near a stored image, counted; see --review"
+        tighter = any(channel["offset"] is not None for channel in result["thresholds"])
+        why = "they make the thresholds tighter; if they are copies, say so: --review" if tighter else "see --review"
+        yield "near", f"{counted(counted_pairs, 'negative')} near a stored image, counted; {why}"
     for channel in result["thresholds"]:
         yield channel["channel"], _threshold(channel)
