@@ -26,6 +26,7 @@ from .commands import (
     proofs,
     query,
     rules,
+    serve,
     train,
     upkeep,
 )
@@ -67,6 +68,7 @@ for command in (
     bench_copies,
     bench_2afc,
     bench_knn,
+    serve,
 ):
     app.add_typer(command.app)
 for name, group in {"models": models, "train": train, "data": data, "metrics": metrics}.items():

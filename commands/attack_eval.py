@@ -106,7 +106,9 @@ def attack_eval(
     ] = 0,
     against: AgainstOption = None,
     on_top: OnTopOption = 1.0,
-    page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: audit.html beside the records].")
+    ] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:

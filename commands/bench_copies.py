@@ -66,7 +66,7 @@ def bench_copies(
         "retr-copies"
     ),
     page: Annotated[
-        Path | None, typer.Option(help="The HTML report [default: copies.html beside the records].")
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: copies.html beside the records].")
     ] = None,
     resume: RunResumeOption = False,
     workers: Annotated[int, typer.Option(help="Threads that decode, edit and search.")] = CORES,

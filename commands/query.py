@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +61,9 @@ def query(
     page: Annotated[
         Path | None, typer.Option(help="With --against and one image: also write a page of what is proved, for people.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page of the answers, with pictures.")
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Replace the stored threshold (index of one channel).")
     ] = None,
@@ -84,6 +87,12 @@ def query(
     ] = None,
     device: DeviceOption = "auto",
     isolate: IsolateOption = False,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask a service of retr serve instead of an index folder.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", metavar="FILE", help="With --server: the secret that it asks for.")
+    ] = None,
     form: FormatOption = "table",
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does.
@@ -91,10 +100,26 @@ def query(
     One record for each image, in the order named, also for those that cannot be read.
     """
     from ..core.units import check_unit
+
+    unit_name = check_unit(unit)
+    if server is not None:
+        from ..core.rounded import budget_text
+        from .remote import Asked, ask_server
+
+        here = {"-i": index, "--page": page, "--threshold": threshold, "--snapshot": snapshot, "--proof": proof}
+        here |= {"--html": html, "--unsilenced": unsilenced or None}
+        _refuse("--server asks another machine; it goes without", here)
+        eps = _budget(certify or require_certificate or bool(against), eps, unit)
+        asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain)
+        words = None if eps is None else UNITS[unit].format(budget_text(eps))
+        inputs = image_inputs(images, exclude=index_path(None))
+        ask_server(server, token_file, inputs, asked, form, strict=require_certificate, words=words)
+        return
+    _refuse("only --server takes", {"--token-file": token_file})
     from ..images.isolated import decoder
     from ..retrieval.engine import Engine
 
-    home, unit_name = index_path(index), check_unit(unit)
+    home = index_path(index)
     families = _families(against or ())
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
     if sign_key is not None and proof is None:
@@ -117,12 +142,19 @@ def query(
             engine, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
         )
         outcomes = outcomes if page is None else _paged(outcomes, page, engine, families)
+        outcomes = outcomes if html is None else _shown(outcomes, html, home, run.words)
         run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
     if run.refused:
         note(f"{run.refused} of {len(inputs)} inputs have no answer")
         raise typer.Exit(REJECTED)
+
+
+def _refuse(why: str, given: Mapping[str, object]) -> None:
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise UsageError(f"{why} {', '.join(wrong)}")
 
 
 def _budget(proving: bool, eps: float | None, unit: str) -> float | None:
@@ -188,6 +220,20 @@ def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Pat
     note(f"{written} proofs in {folder}; check them with: retr verify-proof {folder}")
 
 
+def _shown(outcomes: Iterable[Outcome], html: Path, home: Path, words: str | None) -> Iterator[Outcome]:
+    """The outcomes as they are; when all are there, a page of them is."""
+    from ..reports.query_page import asked, write_query_page
+
+    found = []
+    for outcome in outcomes:
+        answer = outcome.answer or outcome.refused
+        assert answer is not None, "an outcome is one of the two"
+        found.append(asked(answer, outcome.path, words))
+        yield outcome
+    write_query_page(html, found, str(home))
+    note(f"page: {html}")
+
+
 def _paged(
     outcomes: Iterable[Outcome], page: Path, engine: Engine, families: Sequence[AskedFamily]
 ) -> Iterator[Outcome]:
@@ -215,6 +261,13 @@ class _Printed:
         self.refused = 0
         self.withheld: list[str] = []
 
+    @property
+    def words(self) -> str | None:
+        """The budget as it was given."""
+        from ..core.rounded import budget_text
+
+        return None if self.asked is None else UNITS[self.asked[1]].format(budget_text(self.asked[0]))
+
     def print(self, outcomes: Iterable[Outcome]) -> None:
         """All of them, in the format asked for."""
         if self.form == "table":
@@ -230,14 +283,12 @@ class _Printed:
             emit(records, self.form)
 
     def _tables(self, outcomes: Iterable[Outcome]) -> None:
-        from ..core.rounded import budget_text
         from ..reports.query_table import print_answer, print_refusal
 
-        asked = None if self.asked is None else UNITS[self.asked[1]].format(budget_text(self.asked[0]))
         for outcome in outcomes:
             self._watch(outcome)
             if outcome.answer is not None:
-                print_answer(outcome.answer, outcome.path, asked=asked)
+                print_answer(outcome.answer, outcome.path, asked=self.words)
             elif outcome.refused is not None:
                 print_refusal(outcome.refused, outcome.path)
 

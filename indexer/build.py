@@ -37,6 +37,7 @@ from .writer import Writer
 _OWN = frozenset(
     {
         "CURRENT",
+        "decisions.parquet",
         "declared",
         "dismissed.parquet",
         "gaps",

@@ -325,11 +325,11 @@ def _must(good: object, what: str, value: object) -> None:
         raise ValueError(f"{what} {value!r}")
 
 
-def read_current(index: Path) -> Snapshot | None:
-    """The committed snapshot of an index folder, or None where nothing was ever committed.
+def current_id(index: Path) -> str | None:
+    """Id of the committed snapshot of an index folder, or None where nothing was ever committed; reads one line.
 
     Raises:
-        IntegrityError: CURRENT is damaged, or names a snapshot that is missing or damaged.
+        IntegrityError: CURRENT is damaged.
     """
     pointer = index / "CURRENT"
     try:
@@ -340,7 +340,17 @@ def read_current(index: Path) -> Snapshot | None:
         raise IntegrityError(f"{pointer} cannot be read: {error}") from error
     if not _ID.fullmatch(name):
         raise IntegrityError(f"{pointer} is damaged: {name[:32]!r} is no id of a snapshot")
-    return read_snapshot(index, name)
+    return name
+
+
+def read_current(index: Path) -> Snapshot | None:
+    """The committed snapshot of an index folder, or None where nothing was ever committed.
+
+    Raises:
+        IntegrityError: CURRENT is damaged, or names a snapshot that is missing or damaged.
+    """
+    name = current_id(index)
+    return None if name is None else read_snapshot(index, name)
 
 
 def read_snapshot(index: Path, name: str) -> Snapshot:

@@ -11,7 +11,7 @@ from ..core.units import rmse_of
 from ..evaluation.knn.bench import KnnResult
 from ..evaluation.knn.summary import BudgetLine, KnnSummary, Rows
 from ..evaluation.shared.frame import Floats
-from .kinds import bounds, count, ends, percent
+from .kinds import bounds, count, ends, percent, said
 from .knn_table import budget_table, clean_table, remarks
 from .pages import Figure, Key, page, plan_facts, when
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
@@ -70,7 +70,9 @@ def _keys(summary: KnnSummary, k: int) -> Iterator[Key]:
     if line is not None:
         yield Key(percent(line.certified.value), (f"proved to, whatever the change within {line.budget}",), "proved")
     if summary.median_rmse is not None:
-        yield Key(radius_text(summary.median_rmse, decimals=2), ("median certified radius of right votes (RMSE)",))
+        yield Key(
+            said(KnnSummary, "median_rmse", summary.median_rmse), ("median certified radius of right votes (RMSE)",)
+        )
 
 
 def _figures(result: KnnResult, summary: KnnSummary) -> Iterator[Figure]:
@@ -87,7 +89,7 @@ def _figures(result: KnnResult, summary: KnnSummary) -> Iterator[Figure]:
         marks = [Mark(at, str(line.budget)) for line, at in places[-1:] if at < end]
         spread = histogram_chart(radii, x_max=end, axis=_CHARTS["radii"],
                                  label="certified radii of right votes", marks=marks, write=radius_text)  # fmt: skip
-        yield Figure("Certified radii", spread, f"Median {radius_text(summary.median_rmse, decimals=2)}.")
+        yield Figure("Certified radii", spread, f"Median {said(KnnSummary, 'median_rmse', summary.median_rmse)}.")
 
 
 def _places(clean: Rows, summary: KnnSummary) -> list[tuple[BudgetLine, float]]:

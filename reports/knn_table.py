@@ -11,14 +11,13 @@ from typing import Any
 
 from rich.console import Console
 
-from ..core.rounded import radius_text
 from ..core.statistics import Share
 from ..core.units import Radius
 from ..datasets.rows import RejectedRow
 from ..evaluation.knn.bench import KnnResult
 from ..evaluation.knn.rows import values_of
 from ..evaluation.knn.summary import BudgetLine, KnnSummary
-from .kinds import COUNT, NAME, PERCENT, WORD, ends
+from .kinds import COUNT, NAME, PERCENT, WORD, ends, said
 from .table import Column, Row, Table
 from .terminal import say, show
 from .words import words
@@ -104,7 +103,8 @@ def budget_table(summary: KnnSummary, k: int) -> Table:
 def remarks(summary: KnnSummary, k: int, rejected: Sequence[RejectedRow]) -> Iterator[str]:
     """What the tables do not say."""
     if summary.median_rmse is not None:
-        yield f"median certified radius of right votes: RMSE {radius_text(summary.median_rmse, digits=3)}"
+        middle = said(KnnSummary, "median_rmse", summary.median_rmse, digits=3)
+        yield f"median certified radius of right votes: RMSE {middle}"
     if summary.recall_first.of and k > 1:
         yield "a vote is proved only where its winner has more than half of the voters"
     for reason, number in summary.withheld.items():

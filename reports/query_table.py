@@ -152,7 +152,7 @@ def _neighbour(said: Mapping[str, Any] | None) -> str:
     if said is None:
         return "which is farther than any picture is taken to be"
     if said["kind"] is not None:
-        return f"a {said['kind']} of the reference set"
+        return f"a picture of the reference set: {said['kind']}"
     if said["path"] is None:
         return "an image that was not asked about"
     return f"{_short(said['path'])} {said['id']}"

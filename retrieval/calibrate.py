@@ -93,9 +93,9 @@ def calibrate(
         progress: told how far it is.
 
     Raises:
-        UsageError: fpr or shares out of range, too few negatives to say anything about so small a rate (said before
-            any is embedded, where their number alone says so), or a negative that no threshold can tell from a stored
-            row.
+        UsageError: fpr or shares out of range, known pairs of other images, too few negatives to say anything about so
+            small a rate (said before any is embedded, where their number alone says so), or a negative that no
+            threshold can tell from a stored row.
         IndexStateError: no index, an empty one, or an unfinished run in it.
     """
     if not 0.0 < fpr < 1.0:
@@ -105,6 +105,8 @@ def calibrate(
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
         check_enough(len(paths), fpr, len(engine.channels))  # before any of them is embedded
+        if known is not None:
+            known.check_names(paths, engine.gallery.catalog["path"].to_pylist())
         told = progress or Silent()
         read = read_negatives(engine, paths, told)
         near = Nearness(engine, local=local, known=known, progress=told)

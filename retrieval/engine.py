@@ -218,6 +218,15 @@ class Engine:
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
 
+    def answer_query(self, query: Query, *, k: int = 10) -> Answer:
+        """The answer to what was embedded elsewhere: what is nearest, and whether it accepts; nothing is certified."""
+        _check_k(k)
+        why = self._why_refused(query)
+        if why is not None:
+            return Answering(self.gallery, self.channels, query, k).refuse(why)
+        nothing = np.zeros((query.height, query.width, 3), dtype=np.uint8)  # only what is refused is looked at
+        return self._answers([query], [nothing], k, False, [None], None)[0]
+
     def _answers(
         self,
         queries: Sequence[Query],

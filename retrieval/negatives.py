@@ -12,7 +12,7 @@ import safetensors
 import safetensors.numpy
 
 from ..core.errors import ImageRejected
-from ..core.files import canonical_json, digest_json, write_atomically
+from ..core.files import canonical_json, digest_json, sha256_bytes, write_atomically
 from ..core.parallel import in_order
 from ..core.progress import Progress, begin
 from ..images.decode import DecodedImage
@@ -23,6 +23,7 @@ from .engine import Engine
 from .probe import embed
 
 _KEY = "retr"
+_DIGEST = "retr.sha256"
 _WORKERS = 2
 
 
@@ -151,14 +152,15 @@ class Shelf:
         tensors = {f"z{k}": np.stack([one.zs[k] for one in images]) for k in range(len(self._dims))}
         lines = [[path, *stamp, one.pixels_sha256] for path, (stamp, one) in self._known.items()]
         self._file.parent.mkdir(exist_ok=True)
-        header = {_KEY: canonical_json(lines).decode("utf-8", "surrogatepass")}
+        header = {_KEY: canonical_json(lines).decode("utf-8", "surrogatepass"), _DIGEST: _digest(tensors, lines)}
         write_atomically(self._file, safetensors.numpy.save(tensors, metadata=header))
 
     def _read(self) -> dict[str, tuple[tuple[int, int], Negative]]:
         try:
             data = self._file.read_bytes()
             tensors = safetensors.numpy.load(data)
-            return self._parse(tensors, json.loads(_metadata(data)[_KEY]))
+            lines = json.loads(_metadata(data)[_KEY])
+            return self._parse(tensors, lines) if _metadata(data)[_DIGEST] == _digest(tensors, lines) else {}
         except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError):
             return {}
 
@@ -172,6 +174,11 @@ class Shelf:
             str(path): ((int(size), int(mtime)), Negative(tuple(z[n] for z in zs), str(digest)))
             for n, (path, size, mtime, digest) in enumerate(lines)
         }
+
+
+def _digest(tensors: Mapping[str, Any], lines: list[Any]) -> str:
+    """Of all that is kept."""
+    return digest_json({"lines": lines, "tensors": {key: sha256_bytes(tensors[key].tobytes()) for key in tensors}})
 
 
 def _metadata(data: bytes) -> dict[str, str]:

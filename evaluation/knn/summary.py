@@ -113,7 +113,7 @@ def _recall(name: str, meaning: str) -> Any:
 
 
 def _proved(name: str, meaning: str) -> Any:
-    return col(lambda at: at.proved(name), meaning, "share", "down")
+    return col(lambda at: at.proved(name), meaning, "share")
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,9 @@ class BudgetLine(Line):
         lambda at: at.proved("vote", at.run.clean.correct),
         "the vote is right, and proved to stay for every change of at most this size",
         "share",
-        "down",
     )
     attacked: Share | None = col(
-        AtBudget.left, "the vote is right and no attack within this size turned it; None unattacked", "share", "up"
+        AtBudget.left, "the vote is right and no attack within this size turned it; None unattacked", "share"
     )
     first: Share = _proved("first", "a row of the right label is first and proved to stay so")
     among: Share = _proved("among", "one is among the first k and proved to stay so")

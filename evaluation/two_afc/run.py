@@ -30,7 +30,7 @@ from .records import FORMAT, nearer
 from .rows import Radii, View
 from .targets import planes
 from .tasks import LeftOut, Task, check_different, find_source, load_systems, plan_tasks
-from .trials import IMAGES, Trials
+from .trials import IMAGES, run_task
 
 Bytes = npt.NDArray[np.uint8]
 Pieces = list[tuple[str, LazyTriplets]]
@@ -101,7 +101,7 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Progress | None = None) -> TwoAFC
         pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
         try:
             with worker_threads() as pool:
-                _Sitting(plan, Trials(plan, policy), judges, tasks, told, place, progress or Silent()).run(pieces, pool)
+                _Sitting(plan, judges, tasks, told, place, progress or Silent()).run(pieces, pool)
         except RetrError:
             if not place.done:
                 place.abandon()
@@ -137,14 +137,13 @@ class _Sitting:
     def __init__(
         self,
         plan: TwoAFCPlan,
-        trials: Trials,
         judges: Sequence[System],
         tasks: Sequence[Task],
         told: Mapping[str, Provenance],
         place: RunFolder,
         progress: Progress,
     ) -> None:
-        self._plan, self._trials, self._judges, self._tasks = plan, trials, judges, tasks
+        self._plan, self._judges, self._tasks = plan, judges, tasks
         self._told, self._place, self._progress = told, place, progress
         self._alarms = sum(row["alarm"] for row in place.rows(["alarm"]))
 
@@ -177,7 +176,7 @@ class _Sitting:
         for task in self._tasks:
             view = views[task.system.spec]
             others = [other for other in views.values() if task.transfer and other is not view]
-            jobs.append((task, pool.submit(self._trials.run, task.setting, task.moves, view, others)))
+            jobs.append((task, pool.submit(run_task, self._plan, task, view, others)))
         for task, job in jobs:
             rows = job.result()
             alarms = sum(row["alarm"] for row in rows)

@@ -523,7 +523,7 @@ class TestBadInput:
             run_copy_bench(replace(plan, **change), Quiet())
 
     def test_a_gallery_of_shards_or_around_the_output(self, plan: CopyPlan, home: Path) -> None:
-        with pytest.raises(UsageError, match=r"000\.tar is a tar shard"):
+        with pytest.raises(UsageError, match=r"000\.tar is an archive"):
             run_copy_bench(replace(plan, gallery=str(home / "distractors")), Quiet())
         with pytest.raises(UsageError, match="lies inside the gallery"):
             replace(plan, out=home / "gallery" / "out")
