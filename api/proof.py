@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ..certificates import verify_proof
+from ..certificates import verify_ranges
 from ..certificates.statement import ProofObject
 from ..core.errors import UsageError
 from ..core.files import sha256_bytes
 from ..images.policy import DecodePolicy
 from ..indexer.sources import path_to_text
 from ..retrieval.answer import Answer
-from ..retrieval.proofs import Subject
+from ..retrieval.proof_context import Subject
 from .images import ImageLike, read_image
 from .sources import PathLike
 
@@ -58,8 +58,8 @@ def check_proof(proof: ProofObject | PathLike, index: Path, image: PathLike | No
     """Let the independent checker look at a proof."""
     query = None if image is None else Path(image)
     if not isinstance(proof, ProofObject):
-        found = verify_proof.verify(Path(proof), index, query)
+        found = verify_ranges.verify(Path(proof), index, query)
         return ProofCheck(found.verdict, found.why or None)
     with TemporaryDirectory() as folder:
-        found = verify_proof.verify(proof.write(Path(folder)), index, query)
+        found = verify_ranges.verify(proof.write(Path(folder)), index, query)
     return ProofCheck(found.verdict, found.why or None)

@@ -72,7 +72,7 @@ def _try(
         holds = standing.holds(front.part, moves)
         farthest = max(farthest, float(moves.covered[holds].min(axis=1).max(initial=0.0)))
         gained = gained or bool((holds & ~front.proved[among]).any())
-        front.proved[among] |= holds
+        front.prove(among[holds], by=place)
         if not front.proved[place]:
             front.failed[place] = True
             found.standings[front.part, place] = standing
