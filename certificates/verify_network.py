@@ -115,7 +115,7 @@ def correlations(kernel: Array) -> Array:
     return total + (2 * k - 1) ** 2 * gamma(kernel[0].size) * np.outer(lengths, lengths)
 
 
-def conv_norm(kernel: Array, size: int = 16) -> float:
+def conv_norm(kernel: Array) -> float:
     """An upper bound on ‖K‖, zero-padded, on images of any size: the smaller of two bounds of T8.
 
     ‖K‖² ≤ ‖Σ over shifts of |correlations of its channels|‖ (arXiv 2208.03160, best rescaled); and the norm of its
@@ -126,8 +126,10 @@ def conv_norm(kernel: Array, size: int = 16) -> float:
     if k == 1:
         return matrix_norm(kernel[:, :, 0, 0])
     bound = math.sqrt(symmetric_norm(correlations(kernel), 0.0))
-    if bound <= 1.0 or m > 64 or size <= 2 * (k - 1):
+    sizes = [size for size in (64, 32, 16) if size > 4 * (k - 1) and size**2 * m**3 <= 10**8]
+    if bound <= 1.0 or not sizes:
         return bound
+    size = sizes[0]
     symbol = np.fft.fft2(kernel, (size, size)).transpose(2, 3, 0, 1)
     top = float(np.linalg.norm(symbol, 2, axis=(2, 3)).max()) * (1.0 + NEAR)
     return min(bound, top / math.cos(math.pi * (k - 1) / size))
@@ -147,6 +149,11 @@ class Network:
     def centre(self, terms: int) -> None:
         """The mean of every channel removed: an orthogonal projection."""
         self.step(self.x - self.x.mean((1, 2), keepdims=True), 1.0, gamma(terms) + UNIT * (1.0 + gamma(terms)))
+
+    def pool(self, k: int) -> None:
+        """Sums of k×k blocks over k: orthonormal rows."""
+        c, h, w = self.x.shape
+        self.step(self.x.reshape(c, h // k, k, w // k, k).sum((2, 4)) / k, 1.0, gamma(k * k))
 
     def unshuffle(self, r: int) -> None:
         """Blocks of r×r pixels to channels: an isometry."""
@@ -170,7 +177,7 @@ class Model:
         if channel["model_file"] is None:
             if kind != "block-means":
                 unsupported(f"the model {channel['spec']} is no file of the index")
-            self.side, self.sums, self.a = 4 * int(blocks), 4, None
+            self.side, self.sums, self.blocks, self.a, self.t = 4 * int(blocks), 4, "means", {}, {}
             self.digest = canonical({"family": "block-means", "version": 1, "blocks": int(blocks), "pixels": 4})
             need(self.side <= LARGEST_SIDE, f"no network takes images of {self.side} pixels")
             return
@@ -188,46 +195,54 @@ class Model:
         self.a, self.sums, (self.side, width) = head["architecture"], 1, head["input_size"]
         same("score", channel["score"], head["score"])
         known = {"layer": LAYERS, "activation": ("maxmin", "abs"), "centring": ("plain", "none", "homogeneous")}
-        usual = all(self.a[name] in names for name, names in known.items())
-        if head["family"] != "retr" or self.side != width or not usual:
+        if head["family"] == "sll":  # all of it is residual blocks
+            self.blocks = "sll"
+        elif head["family"] == "retr" and all(self.a[name] in names for name, names in known.items()):
+            self.blocks = "residual" if self.a["layer"] in ("sll", "cpl") else "plain"
+        else:
             unsupported(f"networks of family {head['family']} with {self.a}")
-        need(self.side <= LARGEST_SIDE, f"no network takes images of {self.side} pixels")
-        self.bounds = {name: self.bound(name) for name in self.t if name.endswith((".kernel", "head.weight"))}
+        need(self.side == width <= LARGEST_SIDE, f"no network takes images of {self.side} × {width} pixels")
+        layers = [name.rpartition(".")[0] for name in self.t if name.endswith((".kernel", ".weight"))]
+        self.bounds = {layer: self.bound(layer) for layer in layers}
 
-    def bound(self, name: str) -> float:
+    def kernel(self, layer: str) -> Array:
+        """The matrix of a layer; that of a residual block, if dense, as a convolution of one pixel."""
+        kernel = self.t[f"{layer}.kernel"] if f"{layer}.kernel" in self.t else self.t[f"{layer}.weight"]
+        return kernel[:, :, None, None] if kernel.ndim == 2 and self.blocks == "sll" else kernel
+
+    def bound(self, layer: str) -> float:
         """Of a layer the norm of its matrix; of a residual block η, by how much the largest D·t exceeds 1.
 
         There t bounds W·Wᵀ, by dominance under the positive witness q or by the square of its norm (T8).
         """
-        kernel, layer = self.t[name], name.removesuffix(".kernel")
-        if name == "head.weight" or self.a["layer"] not in ("sll", "cpl"):
+        kernel = self.kernel(layer)
+        if layer == "head" or self.blocks == "plain":
             return conv_norm(kernel) if kernel.ndim == 4 else matrix_norm(kernel)
-        if self.a["layer"] == "cpl":  # D is one number
+        if f"{layer}.step" in self.t:  # CPL: D is one number
             t, d = np.array([conv_norm(kernel) ** 2]), self.t[f"{layer}.step"]
         else:
             q, d = self.t[f"{layer}.scale"], self.t[f"{layer}.diagonal"]
             need((q > 0.0).all(), "the witness of a residual block is positive")
             t = (correlations(kernel) @ q) / q * (1.0 + gamma(len(q) + 4))
-        need((d >= 0.0).all(), "the theorem of residual blocks needs D ≥ 0")
-        worst = float((d * t).max()) * (1.0 + 4.0 * UNIT)
-        return max(0.0, worst - 1.0)
+        need((d >= 0.0).all() and kernel.shape[-1] % 2, "the theorem of residual blocks needs D ≥ 0 and an odd kernel")
+        return max(0.0, float((d * t).max()) * (1.0 + 4.0 * UNIT) - 1.0)
 
-    def block(self, net: Network, name: str) -> None:
+    def block(self, net: Network, layer: str) -> None:
         """A layer and its activation, sorted pairs or absolute values; or a residual block, which holds its own.
 
         That is x − 2·Wᵀ·D·relu(W·x + b), whose errors are pairs (slope, shift), in the norms that D gives.
         """
-        kernel, bias, eta = self.t[f"{name}.kernel"], self.t[f"{name}.bias"], self.bounds[f"{name}.kernel"]
-        if self.a["layer"] not in ("sll", "cpl"):
-            net.affine(kernel, bias, eta)
+        kernel, bias, bound = self.kernel(layer), self.t[f"{layer}.bias"], self.bounds[layer]
+        if self.blocks == "plain":
+            net.affine(kernel, bias, bound)
             top, low = np.split(net.x, 2) if self.a["activation"] == "maxmin" else (net.x, -net.x)
             net.x = np.concatenate([np.maximum(top, low), np.minimum(top, low)])[: len(bias)]
             return
-        d = np.broadcast_to(self.t[f"{name}.{'step' if self.a['layer'] == 'cpl' else 'diagonal'}"], len(kernel))
+        d = np.broadcast_to(self.t.get(f"{layer}.step", self.t.get(f"{layer}.diagonal")), len(kernel))
         root, tall, repeated = np.sqrt(d), (-1, 1, 1), math.sqrt(net.x[0].size)
         inside = d.reshape(tall) * np.maximum(convolved(net.x, kernel) + bias.reshape(tall), 0.0)
         x = net.x - 2.0 * convolved(inside, kernel.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
-        w, columns = math.sqrt(1.0 + eta), float((root[:, None] * np.abs(kernel).sum((2, 3))).sum(0).max())
+        w, columns = math.sqrt(1.0 + bound), float((root[:, None] * np.abs(kernel).sum((2, 3))).sum(0).max())
         c = math.sqrt(float((root * np.abs(kernel).sum((1, 2, 3))).max()) * columns)
         exact = np.array([w, repeated * float(np.linalg.norm(root * bias))])
         of_a = gamma(kernel[0].size + 1) * np.array([c, exact[1]])
@@ -236,18 +251,28 @@ class Model:
         result = np.array([1.0, 0.0]) + 2.0 * w * (exact + of_s) + 2.0 * product
         slope, shift = 2.0 * (w * of_s + product) + UNIT * result
         offset = 2.0 * w * repeated * float(np.linalg.norm(root * np.maximum(bias, 0.0)))
-        net.step(x, 1.0 + 2.0 * eta, float(slope), float(shift), offset)
+        net.step(x, 1.0 + 2.0 * bound, float(slope), float(shift), offset)
 
     def see(self, net: Network) -> Network:
         """An image of the model's size, or the sums of its blocks, on its way through all layers."""
-        if self.a is None:
-            c, h, w = net.x.shape
-            if h == self.side:
-                net.step(net.x.reshape(c, h // 4, 4, w // 4, 4).sum((2, 4)) / 4, 1.0, gamma(16))  # orthonormal rows
+        a, t = self.a, self.t
+        if self.blocks == "means":
+            if net.x.shape[1] == self.side:
+                net.pool(self.sums)
             net.centre(net.x[0].size + 2)
             net.x = net.x.reshape(-1)
             return net
-        a, t = self.a, self.t
+        if self.blocks == "sll":
+            net.x = np.pad(net.x, ((0, a["channels"] - len(net.x)), (0, 0), (0, 0)))
+            for block in range(a["convs"]):
+                self.block(net, f"convs.{block}")
+            for _ in range(a["pools"]):
+                net.pool(a["pool"])
+            net.x = net.x.reshape(-1, 1, 1)
+            for block in range(a["denses"]):
+                self.block(net, f"linear.{block + 1}")
+            net.x = net.x.ravel()[: a["dim"]]
+            return net
         net.centre(net.x[0].size + 1)
         net.unshuffle(a["patch"])
         for stage, (channels, depth) in enumerate(zip(a["widths"], a["depths"], strict=True)):
@@ -257,7 +282,7 @@ class Model:
             for block in range(depth):
                 self.block(net, f"stage{stage}.block{block}.layer")
         net.x = net.x.reshape(-1)
-        net.affine(t["head.weight"], t["head.bias"], self.bounds["head.weight"])
+        net.affine(t["head.weight"], t["head.bias"], self.bounds["head"])
         return net
 
 

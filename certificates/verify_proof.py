@@ -262,8 +262,8 @@ class Gallery:
         self.snapshot = json.loads(file.read_bytes())
         digest = canonical({key: value for key, value in self.snapshot.items() if key not in ("id", "created")})
         same("SHA-256 of the snapshot", said["index"]["sha256"], digest)
-        if self.snapshot["schema"] not in SCHEMAS or self.snapshot.get("declared") is not None:
-            unsupported("an index of another schema, or with pictures that were declared to be one item")
+        if self.snapshot["schema"] not in SCHEMAS:
+            unsupported(f"an index of schema {str(self.snapshot['schema'])[:40]}")
         same("decode policy", said["decode"]["policy"], self.snapshot["policy"])
         keys, live, self.compared = [np.zeros((0, 40), np.uint8)], [np.zeros(0, bool)], set()
         for segment in self.snapshot["segments"]:
@@ -273,10 +273,23 @@ class Gallery:
             gone = bytes.fromhex("".join(self.snapshot["tombstones"].get(segment["id"], ())))
             live.append(~np.isin(_values(keys[-1][:, :8]), _values(np.frombuffer(gone, np.uint8).reshape(-1, 8))))
         self.keys, self.live = np.concatenate(keys), np.concatenate(live)
-        self.items = np.unique(_values(self.keys[:, 8:]), return_inverse=True)[1]
+        self.items = np.unique(self.declared(_values(self.keys[:, 8:])), return_inverse=True)[1]
         self.narrow(said["index"]["where"])
         for field in ("rows_total", "rows_scanned"):
             same(field, said["index"][field], int(self.live.sum()))
+
+    def declared(self, pixels: Array) -> Array:
+        """What names the item of each row: its pixels, or others that it was declared to be one item with."""
+        digest, (names, place) = self.snapshot.get("declared"), np.unique(pixels, return_inverse=True)
+        if digest is None:
+            return place
+        file = self.index / "declared" / f"{digest}.json"
+        if not file.is_file():
+            unsupported("the declared items are not there in plain JSON: declare them anew")
+        data = file.read_bytes()
+        same("SHA-256 of the declared items", digest, sha256(data))
+        table = json.loads(data)
+        return np.array([table.get(name, name) for name in (one.tobytes().hex() for one in names)])[place]
 
     def narrow(self, part: Any) -> None:
         """Keep the rows of the part that a claim speaks of; that its conditions hold of them is not checked."""

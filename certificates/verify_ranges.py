@@ -382,19 +382,18 @@ class Cover:
 
 
 def covers(boxes: Array, low: Sequence[float], high: Sequence[float]) -> bool:
-    """Whether closed boxes, (n, 2, d), cover another: so does each piece that their sides cut it into."""
-    cuts = [
-        np.unique(np.clip([*boxes[:, :, axis].ravel(), a, b], a, b))
-        for axis, (a, b) in enumerate(zip(low, high, strict=True))
-    ]
+    """Whether closed boxes, (n, 2, d), tile another: each piece that their sides cut it into is in one of them."""
+    ends = list(zip(low, high, strict=True))
+    cuts = [np.unique(np.clip([*boxes[:, :, axis].ravel(), a, b], a, b)) for axis, (a, b) in enumerate(ends)]
     if math.prod(len(cut) for cut in cuts) > 10**7:
         network.unsupported("a cover of so many cells")
-    middles = [np.unique([*(cut[:-1] + cut[1:]) / 2.0, cut[0], cut[-1]]) for cut in cuts]
+    middles = [(cut[:-1] + cut[1:]) / 2.0 if len(cut) > 1 else cut for cut in cuts]
     points = np.stack(np.meshgrid(*middles, indexing="ij"), -1).reshape(-1, len(cuts))
-    left = np.ones(len(points), dtype=bool)
-    for least, most in boxes:
-        left &= ~((points >= least) & (points <= most)).all(1)
-    return not left.any()
+    held = sum(((points >= least) & (points <= most)).all(1).astype(int) for least, most in boxes)
+    beyond = [boxes[:, 0].min(0) - low, high - boxes[:, 1].max(0)]  # of two parameters cells may go on
+    return bool((held == 1).all()) and (
+        len(ends) > 1 or np.abs(beyond).max() <= network.NEAR * max(1.0, *map(abs, ends[0]))
+    )
 
 
 # -- the claim: at every representative every row is compared, and the claim reaches all members of its cell -----------

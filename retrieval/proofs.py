@@ -49,17 +49,12 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels |
         pixels: of the query, (H, W, 3) uint8, which claims about edits need; None to leave those out.
 
     Raises:
-        UsageError: the answer has no certificate, its query has views, or its gallery items, that no proof can name.
+        UsageError: the answer has no certificate, or its query has views, which no proof can name yet.
     """
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     if any(probe.view != "original" for probe in answer.basis.query.probes):
         raise UsageError("proofs speak of the query itself, and this engine looks at views of it")
-    if engine.gallery.snapshot.declared is not None:
-        raise UsageError(
-            "proofs take an item for what has the same pixels, and here others were declared one item: ask an "
-            "earlier one (--snapshot), or take it back (retr dupes --withdraw)"
-        )
     context = Context(engine, answer, answer.basis, subject)
     about_edits = [] if pixels is None else range_proofs(context, pixels)
     return [*_Prover(context).proofs(), *about_edits]

@@ -86,7 +86,9 @@ class _Writer:
                 "what": what,
                 "item": None if item is None else item.as_json(),
                 "eps": {"value": float(amount), "unit": unit},
-                "radius": self.against.eps.as_json(),
+                "radius": {
+                    name: None if one is None else float(one) for name, one in self.against.eps.as_json().items()
+                },
             },
             "family": family,
             "probes": [{"channel": test.number, "view": "original"} for test in self.tests],
