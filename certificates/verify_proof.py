@@ -32,6 +32,9 @@ except ImportError:  # as a script
 TYPE, PREDICATE, FORMAT = "https://in-toto.io/Statement/v1", "urn:retr:certificate:1", "retr.certificate/1"
 KINDS, RANKS = ("first-place", "among-k", "copy", "not-a-copy"), ("first-place", "among-k")
 SCHEMAS = ("retr.index/1", "retr.index/2", "retr.index/3", "retr.index/4", "retr.index/5", "retr.index/6")
+SNAPSHOT = {"schema", "id", "parent", "created", "policy", "policy_digest", "views", "channels", "segments"} | {
+    *("tombstones", "blank", "labels", "declared"),
+}
 MOST_BYTES, MOST_SNAPSHOT = 4 << 20, 256 << 20
 FLAT = 8  # levels: a picture none of whose channels spans more shows nothing
 BLOCK = 4096  # rows compared at a time
@@ -262,8 +265,8 @@ class Gallery:
         self.snapshot = json.loads(file.read_bytes())
         digest = canonical({key: value for key, value in self.snapshot.items() if key not in ("id", "created")})
         same("SHA-256 of the snapshot", said["index"]["sha256"], digest)
-        if self.snapshot["schema"] not in SCHEMAS:
-            unsupported(f"an index of schema {str(self.snapshot['schema'])[:40]}")
+        if self.snapshot["schema"] not in SCHEMAS or not set(self.snapshot) <= SNAPSHOT:
+            unsupported(f"an index of schema {str(self.snapshot['schema'])[:40]}, or with rules for some of its items")
         same("decode policy", said["decode"]["policy"], self.snapshot["policy"])
         keys, live, self.compared = [np.zeros((0, 40), np.uint8)], [np.zeros(0, bool)], set()
         for segment in self.snapshot["segments"]:

@@ -83,6 +83,7 @@ class Channel:
     Attributes:
         groups: (rows,) item number of each row; −1 for rows that are no longer part of the gallery.
         gaps: (rows,) of ``indexer.gaps``, where the threshold is local.
+        factors: (rows,) how many times as far each row accepts (``indexer.rules``); None for once.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Channel:
     threshold: Threshold | None
     gpu: bool = False
     gaps: Float32 | None = None
+    factors: Float64 | None = None
 
     @property
     def score(self) -> Score:
@@ -101,7 +103,7 @@ class Channel:
     @property
     def is_local(self) -> bool:
         """Whether every row has a threshold of its own."""
-        return self.threshold is not None and self.threshold.local
+        return self.threshold is not None and (self.threshold.local or self.factors is not None)
 
     def limits(self, ids: Ids) -> Float64:
         """(m,) what the verdict compares these rows' values with: the channel's threshold, or each row's own."""
@@ -114,8 +116,15 @@ class Channel:
     def reach(self, ids: Ids) -> Float64:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
         assert self.threshold is not None
-        assert self.gaps is not None, "a local threshold needs gaps"
-        return reach_of_gaps(self.threshold, self.gaps[ids])
+        reach = self._usual_reach(self.threshold, ids)
+        return reach if self.factors is None else reach * self.factors[ids]
+
+    def _usual_reach(self, threshold: Threshold, ids: Ids) -> Float64:
+        if threshold.local:
+            assert self.gaps is not None, "a local threshold needs gaps"
+            return reach_of_gaps(threshold, self.gaps[ids])
+        far = math.acos(min(1.0, max(-1.0, threshold.value))) if self.score == "cosine" else threshold.value
+        return np.full(len(ids), far)
 
     @cached_property
     def widest(self) -> float:

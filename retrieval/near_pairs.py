@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.progress import Progress, begin
 from ..indexer.snapshot import Threshold
 from ..indexer.thresholds import Measured
 from ..indexer.vectors import Float32, Ids
@@ -53,18 +54,20 @@ class Judged:
     pairs: tuple[NearPair, ...]
 
 
-def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64]) -> list[Pairs]:
+def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64], progress: Progress) -> list[Pairs]:
     """Per channel, the negatives and rows that lie within the share of the row's gap.
 
     Args:
         engine: the opened index.
         measured: the gaps of its rows.
         zs: per channel (n, d) of ``survey.searched``.
+        progress: told how far it is, in negatives, channel after channel.
     """
     found = []
     for number, channel in enumerate(engine.channels):
+        begin(progress, f"comparing negatives: {channel.name}", len(zs[number]))
         share = Threshold(0.0, "reference", None, 0, share=measured.references[number].share)
-        found.append(within(channel, zs[number], reach_of_gaps(share, measured.gaps[number].gap)))
+        found.append(within(channel, zs[number], reach_of_gaps(share, measured.gaps[number].gap), progress))
     return found
 
 

@@ -5,7 +5,6 @@ The radii are those of the answer, to the last bit. Added are the names and numb
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from ..certificates.verdicts import signed_distances
 from ..core.errors import UsageError
 from ..core.units import Radius
 from ..images.families.family import Pixels
-from ..indexer.sources import path_to_text, text_to_path
+from ..indexer.addresses import absolute_text, asked_name
 from ..indexer.vectors import Ids
 from .answer import Answer, Basis, Match
 from .channel import Channel
@@ -36,7 +35,6 @@ from .range_proofs import range_proofs
 
 BLOCK = 4096
 """Rows looked at together for the one that is nearest to accepting."""
-LIBRARIES = ("libjpeg_turbo", "zlib", "webp", "avif", "libtiff", "littlecms2")
 
 
 def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels | None = None) -> list[ProofObject]:
@@ -51,6 +49,7 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels |
     Raises:
         UsageError: the answer has no certificate, or its query has views, which no proof can name yet.
     """
+    check_provable(engine)
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     if any(probe.view != "original" for probe in answer.basis.query.probes):
@@ -60,12 +59,25 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels |
     return [*_Prover(context).proofs(), *about_edits]
 
 
+def check_provable(engine: Engine) -> None:
+    """Whether proofs can speak of the gallery of an engine at all.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if engine.gallery.snapshot.rules:
+        raise UsageError(
+            "proofs take every row for a match with its own threshold, and here some items have rules: ask an earlier "
+            "snapshot (--snapshot), or take the rules back (retr rules --clear)"
+        )
+
+
 def proofs_of_outcome(engine: Engine, outcome: Outcome) -> list[ProofObject]:
     """As :func:`proofs_of` for a query file; none where there is no certificate."""
     answer, image = outcome.answer, outcome.image
     if answer is None or answer.basis is None or image is None:
         return []
-    path = path_to_text(os.path.abspath(outcome.path))
+    path = absolute_text(outcome.path)
     return proofs_of(engine, answer, Subject(path, image.bytes_sha256, image.pixels_sha256), image.pixels)
 
 
@@ -78,7 +90,7 @@ def write_proofs(engine: Engine, names: Sequence[str], folder: Path, *, k: int =
         folder: for the proofs.
         k: how many matches are asked for.
     """
-    outcomes = query_files(engine, [str(text_to_path(name)) for name in names], k=k, certify=True)
+    outcomes = query_files(engine, [asked_name(name) for name in names], k=k, certify=True)
     return len([one.write(folder) for outcome in outcomes for one in proofs_of_outcome(engine, outcome)])
 
 

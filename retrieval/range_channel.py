@@ -10,7 +10,6 @@ import torch
 
 from ..certificates.ranking import half_space_distances
 from ..certificates.verdicts import signed_distances
-from ..embedding.block_means import PIXELS, BlockMeans
 from ..embedding.layers.sum_pool import scaled_block_sums
 from ..images.families.family import Levels, Pixels
 from ..images.resize import Resize, resize_operator
@@ -32,7 +31,7 @@ class RangeChannel:
         network = self.channel.embedder.lipschitz
         assert network is not None, "a certified answer has proved constants"
         self.lipschitz = network.value
-        self.sums = PIXELS if isinstance(self.channel.embedder, BlockMeans) else 1
+        self.sums = self.channel.embedder.sums
 
     @cached_property
     def live(self) -> Ids:
