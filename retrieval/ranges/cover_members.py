@@ -71,7 +71,7 @@ def _try(found: Covered, members: Members, place: int, standing: Standing, neede
     for front in fronts:
         holds = standing.holds(front.part, moves)
         gained = gained or bool((holds & ~front.proved[among]).any())
-        front.proved[among] |= holds
+        front.prove(among[holds], by=place)
         if not front.proved[place]:
             front.failed[place] = True
             found.standings[front.part, place] = standing
