@@ -14,6 +14,7 @@ from ..core.errors import IndexStateError, IntegrityError, UsageError
 from ..core.files import canonical_json, digest_json, sync_directory, write_atomically
 from ..core.typed import check_types
 from ..core.types import Score
+from ..images.view_pairs import PairRule, check_rules
 from .lock import writing_now
 from .row_codes import ROW_CODES
 
@@ -29,7 +30,9 @@ SCHEMA_BLANK = "retr.index/5"
 """As 4, and some items have no direction: ``blank``. Written only where there are such."""
 SCHEMA_SHARE = "retr.index/6"
 """As 5, and a threshold may be a share of each row's gap, by a reference set. Written only where one is."""
-_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE)
+SCHEMA_PAIRS = "retr.index/7"
+"""As 6, and views of a query may be compared with stored views: ``pairs``. Written only where they are."""
+_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE, SCHEMA_PAIRS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class Snapshot:
         labels: SHA-256 of the table of labels (``indexer.labels``); None where nothing is labelled.
         declared: SHA-256 of the table of pictures that were declared to be one item (``indexer.declared``); None where
             only equal pixels are.
+        pairs: which stored views each view of a query is compared with, and how strictly (THEORY T10); empty where a
+            query is compared with every row, as it is.
     """
 
     policy: Mapping[str, Any]
@@ -128,6 +133,7 @@ class Snapshot:
     labels: str | None = None
     declared: str | None = None
     blank: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pairs: tuple[PairRule, ...] = ()
 
     def removed(self, segment: str) -> frozenset[str]:
         """Ids of a segment's items that were taken out of the index."""
@@ -158,6 +164,7 @@ def _plain(snapshot: Snapshot) -> dict[str, Any]:
     return (
         told
         | ({"blank": blank} if blank else {})
+        | ({"pairs": [asdict(rule) for rule in snapshot.pairs]} if snapshot.pairs else {})
         | {
             "policy": dict(snapshot.policy),
             "policy_digest": snapshot.policy_digest,
@@ -183,6 +190,8 @@ def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
     thresholds = [channel.threshold for channel in channels if channel.threshold is not None]
+    if snapshot.pairs:
+        return SCHEMA_PAIRS
     if any(threshold.share is not None for threshold in thresholds):
         return SCHEMA_SHARE
     if any(snapshot.blank.values()):
@@ -238,8 +247,10 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         labels=data.get("labels"),
         declared=data.get("declared"),
         blank={key: tuple(ids) for key, ids in data.get("blank", {}).items()},
+        pairs=tuple(map(_build_rule, data.get("pairs", ()))),
     )
     check_types(snapshot)
+    check_rules(snapshot.pairs, len(snapshot.channels))
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
     for key, ids in snapshot.blank.items():
         _must(set(ids) <= set(snapshot.tombstones.get(key, ())), "blank items that are searched in", key)
@@ -247,6 +258,12 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         digest = getattr(snapshot, name)
         _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
     return snapshot
+
+
+def _build_rule(data: Mapping[str, Any]) -> PairRule:
+    rule = PairRule(**{**data, "gallery": tuple(data["gallery"]), "parts": tuple(map(float, data["parts"]))})
+    check_types(rule)
+    return rule
 
 
 def _build_channel(data: Mapping[str, Any]) -> ChannelSpec:

@@ -61,7 +61,7 @@ COLUMNS: Columns = {
     "k": int,
     "where": str,
     "match.rank": int,
-    **_texts("match.id", "match.path", "match.view"),
+    **_texts("match.id", "match.path", "match.view", "match.query_view"),
     "match.score": float,
     "match.distance": float,
     "match.channel": str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from ..core.cosine import cosine
 from ..core.numerics import UNIT32, gamma, norm, round_up
 from ..core.types import Score, UpperBound
 from ..embedding.contract import Embedder
+from ..images.query_views import ORIGINAL, QueryView
 from ..images.quiet import quiet
 from ..images.resize import Resize, resize_operator
 from ..indexer.blank import flat_limit, forward_error
@@ -28,25 +29,6 @@ Float64 = npt.NDArray[np.float64]
 
 Pixels = Float64 | npt.NDArray[np.uint8]
 """An image: (H, W, 3) float64 in [0, 1], or uint8 levels, which stand for themselves divided by 255."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryView:
-    """A crop or a mirror image of the query: a linear map of its pixels, chosen by the query's size alone (T10).
-
-    It picks some of the values and changes none: its norm is at most 1, and it rounds nothing.
-
-    Attributes:
-        name: as in answers and records.
-        pick: (b, 3, H, W) → (b, 3, h, w).
-    """
-
-    name: str
-    pick: Callable[[Tensor], Tensor]
-
-
-ORIGINAL = QueryView("original", lambda x: x)
-"""The query itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +65,7 @@ class Channel:
     Attributes:
         groups: (rows,) item number of each row; −1 for rows that are no longer part of the gallery.
         gaps: (rows,) of ``indexer.gaps``, where the threshold is local.
+        parts: (rows,) what part of its reach each row has for one view of the query (``scopes``); None for all of it.
     """
 
     name: str
@@ -92,6 +75,7 @@ class Channel:
     threshold: Threshold | None
     gpu: bool = False
     gaps: Float32 | None = None
+    parts: Float64 | None = None
 
     @property
     def score(self) -> Score:
@@ -107,7 +91,7 @@ class Channel:
         """(m,) what the verdict compares these rows' values with: the channel's threshold, or each row's own."""
         assert self.threshold is not None, "a verdict needs a threshold"
         if not self.is_local:
-            return np.full(len(ids), self.threshold.value)
+            return self.levels(ids)
         reach = self.reach(ids)
         return cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
 
@@ -115,7 +99,31 @@ class Channel:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
         assert self.threshold is not None
         assert self.gaps is not None, "a local threshold needs gaps"
-        return reach_of_gaps(self.threshold, self.gaps[ids])
+        reach = reach_of_gaps(self.threshold, self.gaps[ids])
+        return reach if self.parts is None else self.parts[ids] * reach
+
+    def levels(self, ids: Ids) -> Float64:
+        """(m,) the thresholds that items are ranked by: the channel's, made stricter where a row has part of its reach.
+
+        Constants of the snapshot (THEORY T10); T1 holds between two of them where the rival's is no more permissive.
+        """
+        assert self.threshold is not None, "margins need a threshold"
+        if self.parts is None:
+            return np.full(len(ids), self.threshold.value)
+        parts, value = self.parts[ids], self.threshold.value
+        if self.score != "cosine":
+            return parts * value
+        return np.where(parts == 1.0, value, cosine(np.minimum(parts * math.acos(value), math.pi)))
+
+    @cached_property
+    def span(self) -> tuple[float, float]:
+        """The least and the greatest of the :meth:`levels` of all rows that are searched."""
+        live = np.flatnonzero(self.groups >= 0)
+        if self.parts is None or not live.size:
+            assert self.threshold is not None, "margins need a threshold"
+            return self.threshold.value, self.threshold.value
+        levels = self.levels(live)
+        return float(levels.min()), float(levels.max())
 
     @cached_property
     def widest(self) -> float:
@@ -123,7 +131,7 @@ class Channel:
         assert self.threshold is not None, "a verdict needs a threshold"
         live = np.flatnonzero(self.groups >= 0)
         if not self.is_local:
-            return self.threshold.value
+            return self.span[0] if self.score == "cosine" else self.span[1]
         if not len(live):
             return 1.0 if self.score == "cosine" else 0.0
         reach = self.reach(live)

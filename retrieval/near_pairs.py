@@ -13,6 +13,7 @@ from ..indexer.vectors import Float32, Ids
 from .channel import Float64, reach_of_gaps
 from .engine import Engine
 from .known_pairs import KnownPairs
+from .scopes import Scope
 from .survey import Pairs, certain, within
 
 PRESUMED, COUNTED = "presumed", "counted"
@@ -54,18 +55,31 @@ class Judged:
 
 
 def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64]) -> list[Pairs]:
-    """Per channel, the negatives and rows that lie within the share of the row's gap.
+    """Per channel, the negatives and rows that lie within the share of the row's gap, by any view that it allows.
+
+    How far a pair is apart is said as part of what its class allows: where rows accept within half of their reach,
+    twice as far. So the rule for the query itself serves for all, and one false match is one, whatever view made it.
 
     Args:
         engine: the opened index.
         measured: the gaps of its rows.
-        zs: per channel (n, d) of ``survey.searched``.
+        zs: per test (n, d) of ``survey.searched``.
     """
-    found = []
-    for number, channel in enumerate(engine.channels):
+    found: list[list[Pairs]] = [[] for _ in engine.channels]
+    for (number, view), own in zip(engine.tests, zs, strict=True):
+        scope = engine.scope((number, view))
         share = Threshold(0.0, "reference", None, 0, share=measured.references[number].share)
-        found.append(within(channel, zs[number], reach_of_gaps(share, measured.gaps[number].gap)))
-    return found
+        gaps = measured.gaps[number].gap
+        found[number].append(_by_view(scope, own, reach_of_gaps(share, gaps if scope.ids is None else gaps[scope.ids])))
+    return [Pairs.joined(parts) for parts in found]
+
+
+def _by_view(scope: Scope, zs: Float64, reach: Float64) -> Pairs:
+    parts = scope.channel.parts
+    if parts is None:
+        return within(scope.channel, zs, reach)
+    near = within(scope.channel, zs, parts * reach)
+    return Pairs(near.negatives, scope.outward(near.rows), near.far / parts[near.rows])
 
 
 def judge(engine: Engine, measured: Measured, near: Sequence[Pairs], names: Sequence[str], known: KnownPairs) -> Judged:

@@ -16,6 +16,7 @@ from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.parallel import in_order
 from ...core.progress import Progress, begin, say
 from ...images.policy import DecodePolicy
+from ...images.view_pairs import VIEW_CLASSES, rules_for
 from ...images.views import VIEW_SETS
 from ...indexer.build import IndexOptions, build_index
 from ...indexer.embed import embed_batch
@@ -76,6 +77,7 @@ def open_index(
 def _key(
     plan: CopyPlan, channels: Sequence[ChannelSpec], gallery: Sequence[Entry], distractors: Sequence[Entry]
 ) -> str:
+    pairs = rules_for(VIEW_CLASSES.get(plan.views, ()), [channel.spec for channel in channels])
     return digest_json(
         {
             "version": 1,
@@ -86,6 +88,7 @@ def _key(
             "rows": plan.stored_rows,
             "policy": DecodePolicy().digest,
         }
+        | ({"pairs": [asdict(rule) for rule in pairs]} if pairs else {})
     )
 
 

@@ -163,7 +163,7 @@ def test_a_planted_fault_is_refuted(
         pictures = [left, left[:, ::-1], *pictures[1:4]]
         queries = [((left.astype(np.float64) + left[:, ::-1]) / 2).astype(np.uint8), pictures[2]]
     spec = str(save_small(tmp_path / "small.safetensors")) if model == NETWORK else model
-    engine = small_index(tmp_path, pictures, model=spec, views="light" if plant is a_shortlist_too_short else "none")
+    engine = small_index(tmp_path, pictures, model=spec, views="light/1" if plant is a_shortlist_too_short else "none")
     save_pictures(tmp_path / "queries", queries)
     engine = plant(engine, monkeypatch) if planted else engine
     proofs = list(proofs_from(engine, tmp_path / "queries"))
