@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import UsageError
+from .light_views import LIGHT as LIGHT_VIEWS
 from .query_views import ORIGINAL, QueryView, parse_query_view
-from .view_lists import LIGHT as LIGHT_VIEWS
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..core.errors import UsageError
-from .view_lists import LIGHT, LIGHT_1, STANDARD
+from .light_views import LIGHT
+from .view_lists import LIGHT_1, STANDARD
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 sRGB."""

@@ -82,7 +82,10 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject) -> list[ProofObj
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     if any(probe.view != "original" for probe in answer.basis.query.probes):
-        raise UsageError("proofs speak of the query itself, and this engine looks at views of it")
+        raise UsageError(
+            "proofs speak of the query itself, and this index looks at views of it "
+            f"(--views {engine.gallery.snapshot.views}): index with --views none, or light/1"
+        )
     if engine.where:
         raise UsageError("proofs speak of every row of a snapshot, and this gallery is a part of one (--where)")
     if engine.gallery.snapshot.declared is not None:
