@@ -98,6 +98,7 @@ def _pairs(rule: PairRule) -> Iterator[tuple[str, str]]:
 _HALVES = ("crop-50x100-at-0x50", "crop-50x100-at-100x50", "crop-100x50-at-50x0", "crop-100x50-at-50x100")
 _CENTRES = ("crop-90x90-at-50x50", "crop-80x80-at-50x50", "crop-70x70-at-50x50")
 _BANDS = ("crop-88x100-at-100x50", "crop-80x92-at-55x50", "crop-70x100-at-50x50", "crop-100x70-at-50x50")
+_QUARTERS = ("upside", "quarter-left", "quarter-right", "half-turn")
 _ITSELF = ("original",)
 _ALL = {"other": 1.0}
 
@@ -112,6 +113,7 @@ LIGHT = (
     PairClass("crops", {"original": _stored("crop")}, _ALL, "the query is a window of the item: cropped"),
     PairClass("turned", {"original": _stored("turn")}, _ALL, "the query is the item, turned by some degrees"),
     PairClass("mirror", {"flip": _ITSELF}, _ALL, "the query is the item's mirror image"),
+    PairClass("quarters", dict.fromkeys(_QUARTERS, _ITSELF), _ALL, "the query stands on its side or on its head"),
     PairClass(
         "inside",
         {name: _ITSELF for centre in _CENTRES for name in (centre, f"flip+{centre}")},
@@ -126,7 +128,7 @@ LIGHT = (
         "one half is untouched: a bar, a text or a logo covers the other",
     ),
 )
-"""27 pairs of 16 views of a query and 16 of an item."""
+"""31 pairs of 20 views of a query and 16 of an item."""
 
 VIEW_CLASSES: dict[str, tuple[PairClass, ...]] = {"light": LIGHT}
 """What sets of ``images.views.VIEW_SETS`` compare; those that are missing compare a query as it is with every row."""

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...images.query_views import QueryView
 from ...retrieval.channel import Channel, Float64
 from ...retrieval.engine import Engine
-from ...retrieval.probe import embed
+from ...retrieval.evidence import Rows
+from ...retrieval.probe import Probe
 from ...retrieval.ranges.claim import Claim
 from ...retrieval.source import Ask
 
@@ -20,24 +22,28 @@ RIVALS = 32
 
 @dataclass(frozen=True)
 class Known:
-    """Rows of one channel that the attack looks at.
+    """Rows of one test that the attack looks at.
 
     Attributes:
-        own, rivals: (m, d); limits: of the own rows; scale: 1/(L_g·ρ), so that channels can be compared.
+        view: of the query, that the channel compares them with.
+        own, rivals: (m, d); limits: of the own rows; scale: 1/(L_g·ρ), so that tests can be compared.
+        levels: (m,) thresholds that margins of the own rows and of the rivals are measured from.
     """
 
     channel: Channel
+    view: QueryView
     own: Tensor
     limits: Tensor
     rivals: Tensor
     scale: float
+    levels: tuple[Tensor, Tensor]
 
 
 class ClaimTarget:
     """Loss > 0 where the claim is broken, as far as these rows know.
 
     Args:
-        known: per channel.
+        known: per test.
         first: whether first place is attacked, else *copy*.
     """
 
@@ -47,10 +53,10 @@ class ClaimTarget:
     def loss(self, x: Tensor, samples: Tensor) -> Tensor:
         """See ``attacks.target.Target``."""
         del samples
-        embedded = [one.channel.embed(x) for one in self.known]
+        embedded = [one.channel.embed(one.view.pick(x)) for one in self.known]
         pairs = list(zip(self.known, embedded, strict=True))
         if not self.first:
-            inside = [_inside(one, z, one.own, one.limits).amax(dim=1) * one.scale for one, z in pairs]
+            inside = [_best(_inside(one, z, one.own, one.limits)) * one.scale for one, z in pairs]
             return -torch.stack(inside).amax(dim=0)
         if len(pairs) == 1:
             one, z = pairs[0]
@@ -69,28 +75,39 @@ def known_rows(engine: Engine, pixels: Float64, claim: Claim, *, first: bool) ->
         first: whether first place is attacked.
     """
     key = claim.first if first else claim.copy_of
-    query = embed(engine.channels, pixels)
+    query, views = engine.embed(pixels), {view.name: view for view in engine.views}
     keys = np.array([key], dtype="S64")
     asks = [Ask(probe, nearest=RIVALS, own=keys) for probe in query.probes]
     answers = engine.sources[0].answer(asks)
     found = []
-    for channel, probe, embedded, seen in zip(engine.channels, query.probes, query.embedded, answers, strict=True):
+    for probe, embedded, seen in zip(query.probes, query.embedded, answers, strict=True):
         assert seen is not None, "a source always has its nearest rows"
         rivals = seen.listed.take(np.flatnonzero(seen.listed.keys != key))
         limits = seen.own.limits if seen.own.limits is not None else np.zeros(len(seen.own))
         tensors = [torch.from_numpy(np.ascontiguousarray(one)) for one in (seen.own.numbers, limits, rivals.numbers)]
+        levels = _levels(probe, seen.own), _levels(probe, rivals)
         assert probe.bounds is not None, "only certified probes carry a claim"
         assert embedded.lipschitz is not None, "only certified probes carry a claim"
-        found.append(Known(channel, *tensors, scale=1.0 / embedded.lipschitz.value))
+        channel, scale = engine.channels[probe.channel], 1.0 / embedded.lipschitz.value
+        found.append(Known(channel, views[probe.view], *tensors, scale=scale, levels=levels))
     return found
 
 
+def _levels(probe: Probe, rows: Rows) -> Tensor:
+    if rows.levels is not None:
+        return torch.from_numpy(rows.levels)
+    return torch.full((len(rows),), np.nan if probe.threshold is None else probe.threshold, dtype=torch.float64)
+
+
+def _best(values: Tensor) -> Tensor:
+    """(b,) the largest of each; −inf where a test knows no row."""
+    return values.amax(dim=1) if values.shape[1] else values.new_full((len(values),), -torch.inf)
+
+
 def _margins(one: Known, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest margin of the item's rows and of rivals, by the channel's threshold."""
-    assert one.channel.threshold is not None, "margins need thresholds"
-    tau = torch.tensor(one.channel.threshold.value, dtype=z.dtype)
-    own = _inside(one, z, one.own, tau).amax(dim=1) * one.scale
-    return own, _inside(one, z, one.rivals, tau).amax(dim=1) * one.scale
+    """The largest margin of the item's rows and of rivals, by the thresholds that margins are measured from."""
+    own, rivals = (level.to(z.dtype) for level in one.levels)
+    return _best(_inside(one, z, one.own, own)) * one.scale, _best(_inside(one, z, one.rivals, rivals)) * one.scale
 
 
 def _score(one: Known, z: Tensor, rows: Tensor) -> Tensor:

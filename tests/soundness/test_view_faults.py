@@ -40,9 +40,9 @@ def pictures() -> list[Picture]:
 
 @pytest.fixture(scope="module")
 def engine(pictures, tmp_path_factory) -> Engine:
-    """Five pictures, sixteen views of each, sixteen of a query; one threshold, so that radii are not small."""
+    """Five pictures, sixteen views of each, twenty of a query; one threshold, so that radii are not small."""
     opened = small_index(tmp_path_factory.mktemp("views"), pictures, views="light")
-    assert len(opened.tests) == 16
+    assert len(opened.tests) == 20
     given = Threshold(TAU, "given", None, 0)
     return replace(opened, channels=tuple(replace(one, threshold=given, gaps=None) for one in opened.channels))
 
