@@ -10,13 +10,18 @@ from drawn import Quiet, draw
 from PIL import Image
 
 from retr.core.errors import IntegrityError, UsageError
+from retr.images.families.asked import read_families
+from retr.images.families.family import Continuous
 from retr.images.view_pairs import VIEW_CLASSES, PairRule, rules_for
 from retr.images.views import VIEW_SETS
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.snapshot import SCHEMA_PAIRS, parse_snapshot, require_current
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.engine import Engine
+from retr.retrieval.links import find_links
 from retr.retrieval.probe import Blind
+from retr.retrieval.proofs import Subject, proofs_of
+from retr.retrieval.ranges.prove import prove_ranges
 
 MODELS = ("block-means:4", "block-means:8")
 
@@ -264,16 +269,18 @@ def test_one_threshold_for_all_rows_is_no_rule_for_pairs(home, tmp_path):
         calibrate(home / "index", [], fpr=0.1, local=False)
 
 
+def with_parts(engine: Engine, parts: dict[str, float]) -> Engine:
+    """The engine with other parts of reach for some classes."""
+    rules = tuple(replace(r, parts=(parts.get(r.kind, 1.0),) * 2) for r in engine.gallery.snapshot.pairs)
+    return replace(engine, gallery=replace(engine.gallery, snapshot=replace(engine.gallery.snapshot, pairs=rules)))
+
+
 def test_rows_of_one_view_may_have_a_part_of_their_reach(engine):
     """A stricter class ranks and accepts by smaller cones, and no row accepts beyond the widest."""
-    strict = tuple(
-        PairRule(rule.kind, rule.query, rule.gallery, (0.5, 0.5)) if rule.kind == "crops" else rule
-        for rule in engine.gallery.snapshot.pairs
-    )
-    gallery = replace(engine.gallery, snapshot=replace(engine.gallery.snapshot, pairs=strict))
-    channel = replace(engine, gallery=gallery).scope((0, "original")).channel
+    strict = with_parts(engine, {"crops": 0.5})
+    channel = strict.scope((0, "original")).channel
     ids = np.arange(channel.store.rows)
-    every = replace(engine, gallery=gallery).scope((0, "original")).ids
+    every = strict.scope((0, "original")).ids
     names = engine.gallery.catalog["view"].take(every).to_pylist()
     whole = np.array([not name.startswith("crop") for name in names])
     of_all = engine.channels[0]
@@ -283,3 +290,34 @@ def test_rows_of_one_view_may_have_a_part_of_their_reach(engine):
     assert (channel.levels(ids)[~whole] > of_all.threshold.value).all()
     assert channel.widest == channel.limits(ids).min()
     assert channel.span == (channel.levels(ids).min(), channel.levels(ids).max())
+
+
+# -- what else an index is asked for -----------------------------------------------------------------------------------
+
+
+def test_edits_are_proved_through_every_view(home, engine):
+    """T12 with T10: one range of brightness, of which every member inside has the claimed answer."""
+    pixels = np.rint(255 * (0.25 + 0.5 * picture(home, 3))).astype(np.uint8)
+    answer = engine.answer(pixels / 255.0, k=2, certify=True)
+    asked = read_families(["brightness:0.9..1.1"])
+    reach = prove_ranges(engine, pixels, answer, asked, eps=0.0, unit="rmse").families[0].verdict
+    assert reach.low is not None
+    assert reach.high is not None
+    assert reach.low[0] < 1.0 < reach.high[0]
+    family = asked[0].on(pixels, engine.policy)
+    assert isinstance(family, Continuous)
+    for at in np.linspace(reach.low[0], reach.high[0], 7):
+        assert engine.answer(family.member((at,)), k=2).point_verdict == "copy"
+
+
+def test_copies_among_stored_items_are_linked_by_the_rows_that_meet_a_query(home, engine):
+    """Links look at unedited views only, by the rule of the query itself; the proof looks through every view."""
+    every = find_links(with_parts(engine, {}))
+    assert len(find_links(with_parts(engine, {"crops": 0.01, "turned": 0.01}))) <= len(every)
+    assert len(find_links(with_parts(engine, {"mirror": 0.01, "inside": 0.01, "halves": 0.01}))) == len(every)
+
+
+def test_no_proof_object_is_written(home, engine):
+    answer = engine.answer(picture(home, 3), certify=True)
+    with pytest.raises(UsageError, match="looks at views of it"):
+        proofs_of(engine, answer, Subject(None, None, "0" * 64))

@@ -80,9 +80,7 @@ def only_where_it_decides(parts, carriers, margin, error, wanted) -> Float64:
 SEEN = leads._seen
 
 
-def test_t1_in_the_deciding_view_with_a_rival_waiting_in_another(
-    planted, caught, engine, pictures, tmp_path, monkeypatch
-):
+def test_t1_where_one_view_decides(planted, caught, engine, pictures, tmp_path, monkeypatch):
     """Queries are mixtures of one picture and the mirror image of another, which the mirrored view is near to."""
     pairs = zip(pictures, [*pictures[1:], pictures[0]], strict=True)
     mixed = [0.58 * a + 0.42 * b[:, ::-1] for a, b in pairs]
