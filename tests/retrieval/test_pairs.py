@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from drawn import Quiet, draw
 from PIL import Image
+from planted import Claimed
 
 from retr.core.errors import IntegrityError, UsageError
+from retr.core.types import UpperBound
+from retr.evaluation.copies.check import Scan
+from retr.images.decode import load
 from retr.images.families.asked import read_families
 from retr.images.families.family import Continuous
 from retr.images.view_pairs import VIEW_CLASSES, PairRule, rules_for
-from retr.images.views import VIEW_SETS
+from retr.images.views import VIEW_SETS, parse_view
 from retr.indexer.build import IndexOptions, build_index
-from retr.indexer.snapshot import SCHEMA_PAIRS, parse_snapshot, require_current
+from retr.indexer.snapshot import SCHEMA_PAIRS, Threshold, parse_snapshot, require_current
+from retr.indexer.vectors import RowStore
 from retr.retrieval.calibrate import calibrate
+from retr.retrieval.channel import Channel
 from retr.retrieval.engine import Engine
 from retr.retrieval.links import find_links
 from retr.retrieval.probe import Blind
 from retr.retrieval.proofs import Subject, proofs_of
 from retr.retrieval.ranges.prove import prove_ranges
 
+VIEWS = [view.name for view in VIEW_SETS["light"]]
 MODELS = ("block-means:4", "block-means:8")
 
 
@@ -38,6 +47,30 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def engine(home) -> Engine:
     return Engine.open(home / "index")
+
+
+@pytest.fixture(scope="module")
+def drawn_networks(engine) -> Engine:
+    """The same gallery, seen by two small networks drawn by chance: |W x| with orthonormal rows, so L ≤ 1."""
+    views = dict(zip(VIEWS, (parse_view(name) for name in VIEWS), strict=True))
+    names = zip(engine.gallery.catalog["path"].to_pylist(), engine.gallery.catalog["view"].to_pylist(), strict=True)
+    images = [views[view].apply(load(Path(path), policy=engine.policy).pixels) for path, view in names]
+    channels = tuple(drawn_network(engine, number, images) for number in range(2))
+    return replace(engine, channels=channels)
+
+
+def drawn_network(engine: Engine, seed: int, images: list[np.ndarray]) -> Channel:
+    weights, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((3 * 36, 24)))
+    matrix = torch.from_numpy(weights.T.copy())
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return (x.flatten(1) @ matrix.to(x.dtype).T).abs()
+
+    embedder = Claimed(forward, UpperBound(1.0 + 1e-12, "orthonormal rows"), input_size=(6, 6))
+    empty = replace(engine.channels[seed], embedder=embedder, gaps=None, threshold=Threshold(0.95, "given", None, 0))
+    rows = np.stack([empty.embed_query(image).z for image in images])
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return replace(empty, store=RowStore((rows,), (0, len(rows)), rows.shape[1], "cosine"))
 
 
 def picture(home, number: int) -> np.ndarray:
@@ -80,12 +113,15 @@ def by_brute_force(engine: Engine, image: np.ndarray) -> tuple[np.ndarray, float
                 return length * np.sin(np.clip(theta - phi, -np.pi / 2, np.pi / 2)) / scale
 
             np.maximum.at(best, channel.groups[ids], margin(part * np.arccos(probe.tau)))
-            inside = max(inside, float(margin(part * channel.reach(ids)).max()))
+            reach = channel.reach(ids) if channel.is_local else np.arccos(probe.tau)
+            inside = max(inside, float(margin(part * reach).max()))
     return best, inside
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_the_answer_is_that_of_every_test_and_row(home, engine, number):
+@pytest.mark.parametrize("which", ["engine", "drawn_networks"])
+def test_the_answer_is_that_of_every_test_and_row(home, request, which, number):
+    engine: Engine = request.getfixturevalue(which)
     image = queries(home)[number]
     best, inside = by_brute_force(engine, image)
     found = engine.answer(image, k=5, certify=True)
@@ -100,6 +136,12 @@ def test_the_answer_is_that_of_every_test_and_row(home, engine, number):
     first = found.matches[0].top1
     assert first is not None
     assert first.l2 >= min((best[order[0]] - best[order[1]]) / 2, claimed.l2 if inside >= 0 else np.inf) - 1e-7
+    scan = Scan(engine, image)
+    assert first.l2 <= scan.rank(found.matches[0].group, 1) * (1 + 1e-6) + 1e-6
+    for match in found.matches:
+        assert match.topk is not None
+        assert match.topk.l2 <= max(0.0, scan.rank(match.group, 5)) * (1 + 1e-6) + 1e-6
+    assert scan.inside() == pytest.approx(inside, abs=1e-7)
     assert found.certificate is not None
     assert found.certificate.rows_scanned == found.certificate.rows_total == 12 * 16
 
