@@ -6,6 +6,7 @@
 #   make mutants  one token changed at a time: which changes does no test notice? COUNT=n, and DRAW=n for others
 #   make fuzz-images  mutated image files through the isolated decoder and an index; COUNT=n, and DRAW=n for others
 #   make crash   SIGKILL at random moments and durable steps of every command that changes an index; KILLS=n
+#   make flips   one changed byte at a time in every file of an index: seen, and no other answer; FLIPS=n
 #   make fuzz    a coverage-guided search for image files that the decoders mistreat; SECONDS=n
 #   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
@@ -29,7 +30,7 @@ unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check crash check-long lint types imports docs constraints mutants fuzz fuzz-images clean
+.PHONY: help set-up demo test check crash flips check-long lint types imports docs constraints mutants fuzz fuzz-images clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -50,9 +51,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	@: >$(VENV)/left-out
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { \
-	  echo 'There is no C++ compiler here, so pdqhash is left out, and the tests of that hash are skipped.'; \
+	  echo 'There is no C++ compiler here, so pdqhash and weighted-levenshtein are left out, and tests of that hash'; \
+	  echo 'and of the threatexchange command are skipped.'; \
 	  echo 'To have it (on Debian and Ubuntu: apt install g++ python3-dev): make clean, then this again.'; \
-	  echo 'pdqhash ; sys_platform == "none"' >$(VENV)/left-out; }
+	  for left in pdqhash weighted-levenshtein; do echo "$$left ; sys_platform == \"none\""; done >$(VENV)/left-out; }
 	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
 	  --override $(VENV)/left-out --editable '.[dev]'
 	@touch $@
@@ -119,6 +121,13 @@ KILLS ?= 200
 crash: $(READY)
 	@rm -rf .crash
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/support:tests/crash $(BIN)/python tests/crash/life_under_fire.py .crash $(KILLS) $(SEED)
+	@rm -rf .crash
+
+FLIPS ?= 2000
+
+flips: $(READY)
+	@rm -rf .crash
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support:tests/crash $(BIN)/python tests/crash/bytes_under_fire.py .crash $(FLIPS) $(SEED)
 	@rm -rf .crash
 
 # How many small faults, and which ones: make mutants COUNT=200 DRAW=1

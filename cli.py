@@ -25,6 +25,8 @@ from .commands import (
     models,
     proofs,
     query,
+    rules,
+    serve,
     train,
     upkeep,
 )
@@ -59,12 +61,14 @@ for command in (
     info,
     items,
     dupes,
+    rules,
     upkeep,
     calibrate,
     attack_eval,
     bench_copies,
     bench_2afc,
     bench_knn,
+    serve,
 ):
     app.add_typer(command.app)
 for name, group in {"models": models, "train": train, "data": data, "metrics": metrics}.items():

@@ -19,7 +19,8 @@ from ..evaluation.robustness.records import FORMAT
 from ..evaluation.robustness.summary_lines import Summary
 from ..evaluation.robustness.thumbnails import thumbnails
 from ..evaluation.systems.lineup import check_words, open_lineup
-from ..indexer.sources import read_corpus, text_to_path
+from ..indexer.addresses import asked_name
+from ..indexer.sources import read_corpus
 from ..reports.audit_page import audit_page
 from ..reports.pages import write
 from .index import Index
@@ -180,4 +181,4 @@ def _paths(source: Source | None, index: Path) -> tuple[str, ...]:
     if source is None:
         return ()
     with as_corpus(source) as name:
-        return tuple(str(text_to_path(path)) for path in read_corpus(name, exclude=index).paths)
+        return tuple(asked_name(path) for path in read_corpus(name, exclude=index).paths)

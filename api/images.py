@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,13 @@ from PIL import Image
 
 from ..core.errors import ImageRejected, UsageError
 from ..images.colour import MODES
-from ..images.decode import decode, load
+from ..images.decode import decode
+from ..images.isolated import Decoder
 from ..images.pixels import shown_pixels, upright
 from ..images.policy import DecodePolicy
 from ..images.quiet import quiet
-from ..indexer.sources import path_to_text
+from ..indexer.addresses import asked_text, path_to_text
+from ..indexer.entries import load_named
 
 Float64 = npt.NDArray[np.float64]
 ImageLike = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.floating]
@@ -53,7 +54,7 @@ def is_many(image: object) -> bool:
     return isinstance(image, list | tuple)
 
 
-def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
+def read_image(image: ImageLike, policy: DecodePolicy | None = None, decode: Decoder = decode) -> Picture:
     """The pixels of an image.
 
     Files and bytes are decoded by the policy. A PIL image is brought to upright 8-bit sRGB as a file would be. Arrays
@@ -62,6 +63,7 @@ def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
     Args:
         image: see :data:`ImageLike`.
         policy: how files are decoded; None for the usual policy.
+        decode: what decodes files and bytes; ``images.isolated`` for those of strangers.
 
     Raises:
         ImageRejected: no acceptable image.
@@ -69,7 +71,7 @@ def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
     """
     policy = policy or DecodePolicy()
     if isinstance(image, str | os.PathLike):
-        return Picture(path_to_text(image), load(Path(image), policy=policy).pixels)
+        return Picture(text := asked_text(image), load_named(text, policy, decode).pixels)
     if isinstance(image, bytes | bytearray | memoryview):
         return Picture(f"{len(image)} bytes", decode(bytes(image), policy=policy).pixels)
     if isinstance(image, Image.Image):
@@ -82,9 +84,11 @@ def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
     )
 
 
-def read_images(images: Sequence[ImageLike], policy: DecodePolicy | None = None) -> list[Picture]:
+def read_images(
+    images: Sequence[ImageLike], policy: DecodePolicy | None = None, decode: Decoder = decode
+) -> list[Picture]:
     """The pixels of several images; an error says which one it was."""
-    return [_numbered(place, image, policy) for place, image in enumerate(images)]
+    return [_numbered(place, image, policy, decode) for place, image in enumerate(images)]
 
 
 def to_bytes(picture: Picture) -> npt.NDArray[np.uint8]:
@@ -104,16 +108,16 @@ def exact_bytes(picture: Picture) -> npt.NDArray[np.uint8]:
     return levels
 
 
-def _numbered(place: int, image: ImageLike, policy: DecodePolicy | None) -> Picture:
+def _numbered(place: int, image: ImageLike, policy: DecodePolicy | None, decode: Decoder) -> Picture:
     try:
-        return read_image(image, policy)
+        return read_image(image, policy, decode)
     except ImageRejected as why:
         why.add_note(f"image {place} of the list: {_called(image)}")
         raise
 
 
 def _called(image: ImageLike) -> str:
-    return path_to_text(image) if isinstance(image, str | os.PathLike) else type(image).__name__
+    return asked_text(image) if isinstance(image, str | os.PathLike) else type(image).__name__
 
 
 def _checked(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.floating]) -> npt.NDArray[np.uint8] | Float64:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final, overload
@@ -14,15 +14,21 @@ from ..certificates.statement import ProofObject
 from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
 from ..images.families.asked import AskedFamily, read_families
+from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
+from ..indexer.addresses import absolute_text, asked_name
 from ..indexer.build import build_index
 from ..indexer.held import read_held
 from ..indexer.history import Compacted, compact_index
 from ..indexer.info import describe_index, list_rejects
+from ..indexer.labels import parse_label
 from ..indexer.options import IndexOptions, IndexReport
-from ..indexer.sources import path_to_text, read_corpus, text_to_path
+from ..indexer.rules import check_rules
+from ..indexer.snapshot import current_id
+from ..indexer.sources import read_corpus
 from ..indexer.sync import SyncPlan, plan_sync
 from ..indexer.verify import Verified, clear_index, repair_index, verify_index
+from ..indexer.where import parse_condition
 from ..indexer.writer import Writer
 from ..retrieval import answer as room
 from ..retrieval.answer import Match
@@ -73,7 +79,7 @@ def build(
     (12, 0)
 
     Args:
-        corpus: a folder (recursive), a file that lists paths, or a list of paths.
+        corpus: a folder (recursive), an archive, a URL, a file that lists these, or a list of them.
         path: the index folder; made if absent.
         models: one embedder for each channel; None for the usual two (``block-means``, ``retr_s``), or what is there.
         views: stored views of each image: ``none``, ``flip``, ``light`` or ``standard``.
@@ -120,6 +126,7 @@ def open(  # noqa: A001 - as in gzip
     threshold: float | None = None,
     snapshot: str | None = None,
     where: str | Sequence[str] = (),
+    unsilenced: bool = False,
 ) -> Index:
     """Open an index.
 
@@ -134,6 +141,7 @@ def open(  # noqa: A001 - as in gzip
         snapshot: id of an earlier snapshot, or how it begins; None for the current one.
         where: conditions such as ``bank=a,b``, ``bank!=a`` or ``path~*/2024/*``: the gallery is what fulfils them all,
             and nothing else; ranks, radii and certificates are those of that gallery.
+        unsilenced: ask as if no bank were negative (:meth:`Index.set_rules`).
 
     Raises:
         IndexStateError: there is no index.
@@ -141,7 +149,9 @@ def open(  # noqa: A001 - as in gzip
         UsageError: an unknown device, a threshold that cannot be, no such snapshot, or no condition.
     """
     conditions = (where,) if isinstance(where, str) else tuple(where)
-    return Index(Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions)
+    return Index(
+        Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions, unsilenced=unsilenced
+    )
 
 
 @final
@@ -161,11 +171,15 @@ class Index:
         threshold: float | None = None,
         snapshot: str | None = None,
         where: Sequence[str] = (),
+        unsilenced: bool = False,
         report: IndexReport | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.path, self.report = path, report
-        self._device, self._threshold, self._where = device, threshold, where
-        self._engine = Engine.open(path, device=device, threshold=threshold, snapshot=snapshot, where=where)
+        self._device, self._threshold, self._where, self._unsilenced = device, threshold, tuple(where), unsilenced
+        self._engine = engine or Engine.open(
+            path, device=device, threshold=threshold, snapshot=snapshot, where=where, unsilenced=unsilenced
+        )
 
     @property
     def engine(self) -> Engine:
@@ -181,6 +195,33 @@ class Index:
     def model(self) -> str:
         """Names of the embedders, joined by +."""
         return self._engine.model
+
+    @speaks_of_parameters
+    def latest(self) -> Index:
+        """This object where it answers from the current snapshot of its folder; else the folder opened anew."""
+        if current_id(self.path) == self.snapshot:
+            return self
+        return Index(
+            self.path,
+            device=self._device,
+            threshold=self._threshold,
+            where=self._where,
+            unsilenced=self._unsilenced,
+        )
+
+    @speaks_of_parameters
+    def only(self, *where: str) -> Index:
+        """The part of the index that fulfils conditions, at the same snapshot; as ``retr.open(path, where=…)``.
+
+        >>> import retr
+        >>> len(retr.open("my-index").only("path~*00*"))
+        10
+        """
+        if not where:
+            return self
+        engine = self._engine.only(tuple(map(parse_condition, where)))
+        conditions = (*self._where, *where)
+        return Index(self.path, device=self._device, where=conditions, unsilenced=self._unsilenced, engine=engine)
 
     @property
     def uncertified_because(self) -> str | None:
@@ -206,6 +247,7 @@ class Index:
         unit: str = "rmse",
         explain: bool = False,
         against: str | Sequence[str] = (),
+        isolate: bool = False,
         rejected: Literal["raise", "keep"] = "raise",
     ) -> Answer: ...
     @overload
@@ -219,6 +261,7 @@ class Index:
         unit: str = "rmse",
         explain: bool = False,
         against: str | Sequence[str] = (),
+        isolate: bool = False,
         rejected: Literal["raise"] = "raise",
     ) -> list[Answer]: ...
     @overload
@@ -232,6 +275,7 @@ class Index:
         unit: str = "rmse",
         explain: bool = False,
         against: str | Sequence[str] = (),
+        isolate: bool = False,
         rejected: Literal["keep"],
     ) -> list[Answer | ImageRejected]: ...
     @speaks_of_parameters
@@ -245,6 +289,7 @@ class Index:
         unit: str = "rmse",
         explain: bool = False,
         against: str | Sequence[str] = (),
+        isolate: bool = False,
         rejected: str = "raise",
     ) -> Any:
         """Find copies of an image, and prove how far it may change before the answer does.
@@ -264,6 +309,7 @@ class Index:
                 (``match.explained``).
             against: families of edits, such as ``"jpeg:30..95"``, ``"crop:95"`` or ``"all"``, of which the answer is
                 proved as well, with ``eps`` (by default RMSE 1) on top; implies ``certify``. See docs/edits.md.
+            isolate: decode files and bytes in a process that can be killed: for images from strangers.
             rejected: of a list, an input that is no acceptable image: ``raise`` its ImageRejected, or ``keep`` it at
                 its place in the list of answers.
 
@@ -276,13 +322,16 @@ class Index:
         """
         asked = _asked(k, certify, eps, check_unit(unit), [against] if isinstance(against, str) else against)
         asked = replace(asked, explain=explain)
-        if not is_many(images):
-            return next(self._answers([read_image(images, self._engine.policy)], asked))
         if rejected not in ("raise", "keep"):
             raise UsageError(f"rejected is raise or keep, got {rejected!r}")
-        if rejected == "raise":
-            return list(self._answers(read_images(images, self._engine.policy), asked))
-        return self._answered_or_rejected(images, asked)
+        policy = self._engine.policy
+        with decoder(isolate, 1) as decode:
+            if not is_many(images):
+                return next(self._answers([read_image(images, policy, decode)], asked))
+            if rejected == "raise":
+                return list(self._answers(read_images(images, policy, decode), asked))
+            outcomes = [_read_or_rejected(image, policy, decode) for image in images]
+        return self._answered_or_rejected(outcomes, asked)
 
     @speaks_of_parameters
     def prove(self, answer: Answer, image: ImageLike) -> list[ProofObject]:
@@ -307,7 +356,15 @@ class Index:
         return proofs_of(self._engine, answer, subject_of(image, answer, self._engine.policy))
 
     @speaks_of_parameters
-    def add(self, source: Source, *, resume: bool = False, progress: Progress | bool = False) -> IndexReport:
+    def add(
+        self,
+        source: Source,
+        *,
+        labels: Mapping[str, str] | None = None,
+        isolate: bool = False,
+        resume: bool = False,
+        progress: Progress | bool = False,
+    ) -> IndexReport:
         """Index more images into this index; unchanged ones are left alone, and nothing is forgotten.
 
         >>> import retr
@@ -316,21 +373,32 @@ class Index:
         1
 
         Args:
-            source: a folder (recursive), a file that lists paths, or a list of paths.
+            source: a folder (recursive), an archive, a URL, a file that lists these, or a list of them.
+            labels: what every image of this run is labelled with.
+            isolate: decode in processes that can be killed: for files from strangers.
             resume: go on with an interrupted run.
             progress: True for a bar, or an object that is told.
 
         Returns:
             Counts: seen = indexed + skipped + rejected. The object answers from the new snapshot.
         """
-        options = IndexOptions(workers=os.cpu_count() or 2, resume=resume, device=self._device)
+        told = tuple(parse_label(f"{key}={value}") for key, value in (labels or {}).items())
+        options = IndexOptions(
+            workers=os.cpu_count() or 2, resume=resume, device=self._device, isolate=isolate, labels=told
+        )
         report = _index(source, self.path, options, progress)
         self._reopen()
         return report
 
     @speaks_of_parameters
     def sync(
-        self, corpus: Source, *, prune_all: bool = False, resume: bool = False, progress: Progress | bool = False
+        self,
+        corpus: Source,
+        *,
+        prune_all: bool = False,
+        resume: bool = False,
+        isolate: bool = False,
+        progress: Progress | bool = False,
     ) -> IndexReport:
         """Make this index follow a folder: add what is new, update what has changed, remove what is gone.
 
@@ -342,9 +410,10 @@ class Index:
         ()
 
         Args:
-            corpus: a folder; from a list of paths nothing is removed.
+            corpus: a folder, an archive or a URL of one; from a list nothing is removed.
             prune_all: also where nothing is seen, or more than half of what it holds from the folder would go.
             resume: go on with an interrupted run.
+            isolate: decode in processes that can be killed: for files from strangers.
             progress: True for a bar, or an object that is told.
 
         Returns:
@@ -354,7 +423,12 @@ class Index:
             IndexStateError: more than half would go; nothing is changed then.
         """
         options = IndexOptions(
-            workers=os.cpu_count() or 2, resume=resume, prune=True, prune_all=prune_all, device=self._device
+            workers=os.cpu_count() or 2,
+            resume=resume,
+            prune=True,
+            prune_all=prune_all,
+            device=self._device,
+            isolate=isolate,
         )
         report = _index(corpus, self.path, options, progress)
         self._reopen()
@@ -365,6 +439,27 @@ class Index:
         """What :meth:`sync` would do, by names, sizes and times alone."""
         with as_corpus(corpus) as name:
             return plan_sync(name, self.path)
+
+    @speaks_of_parameters
+    def set_rules(self, *, negative: Sequence[str] = (), reach: Mapping[str, float] | None = None) -> None:
+        """Say which labels make negative banks, and how far items with a label accept; replaces all rules there were.
+
+        >>> import retr
+        >>> index = retr.open("my-index")
+        >>> index.set_rules(negative=["bank=allowed"], reach={"bank=logos": 0.8})
+        >>> index.set_rules()
+
+        Args:
+            negative: conditions, as for ``where``: a match there silences all others, and the verdict is *not a copy*.
+            reach: condition → how many times as far its items accept as they would, at most 2.
+
+        Raises:
+            UsageError: no condition, one with two rules, or a reach out of range.
+            IndexStateError: an unfinished run, or another writer.
+        """
+        with Writer(self.path) as writer:
+            writer.rule(check_rules(negative, reach or {}))
+        self._reopen()
 
     @speaks_of_parameters
     def compact(self, *, forget_snapshots: bool = False) -> Compacted:
@@ -404,7 +499,7 @@ class Index:
         """
         several = [items] if isinstance(items, str | os.PathLike | Match) else list(items)
         named = [*ids, *(item.id for item in several if isinstance(item, Match))]
-        paths = [path_to_text(os.path.abspath(item)) for item in several if not isinstance(item, Match)]
+        paths = [absolute_text(item) for item in several if not isinstance(item, Match)]
         with Writer(self.path) as writer:
             count = writer.remove(ids=named, paths=paths)
             writer.commit()
@@ -454,11 +549,8 @@ class Index:
         local = check_thresholds(thresholds)
         known = None if known_copies is None else read_known_pairs(Path(known_copies))
         with as_corpus(negatives) as name, watched(progress, "calibrating", "images") as told:
-            paths = [str(text_to_path(path)) for path in read_corpus(name, exclude=self.path).paths]
-            told.start(len(paths), 0)
-            found = set_thresholds(
-                self.path, paths, fpr=fpr, shares=shares, local=local, known=known, advance=lambda: told.advance(1)
-            )
+            paths = [asked_name(path) for path in read_corpus(name, exclude=self.path).paths]
+            found = set_thresholds(self.path, paths, fpr=fpr, shares=shares, local=local, known=known, progress=told)
         self._threshold = None  # the stored one counts now
         self._reopen()
         return found
@@ -515,13 +607,20 @@ class Index:
         proof = prove_ranges(self._engine, pixels, answer, asked.against, eps=asked.eps, unit=asked.unit)
         return replace(answer, against=proof)
 
-    def _answered_or_rejected(self, images: Sequence[ImageLike], asked: _Asked) -> list[Answer | ImageRejected]:
-        outcomes = [_read_or_rejected(image, self._engine.policy) for image in images]
+    def _answered_or_rejected(
+        self, outcomes: Sequence[Picture | ImageRejected], asked: _Asked
+    ) -> list[Answer | ImageRejected]:
         answers = self._answers([one for one in outcomes if isinstance(one, Picture)], asked)
         return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
 
     def _reopen(self) -> None:
-        self._engine = Engine.open(self.path, device=self._device, threshold=self._threshold, where=self._where)
+        self._engine = Engine.open(
+            self.path,
+            device=self._device,
+            threshold=self._threshold,
+            where=self._where,
+            unsilenced=self._unsilenced,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -548,9 +647,9 @@ def _asked(k: int, certify: bool, eps: float | None, unit: Unit, against: Sequen
     return _Asked(k, certify or budget is not None, budget, unit, families)
 
 
-def _read_or_rejected(image: ImageLike, policy: DecodePolicy) -> Picture | ImageRejected:
+def _read_or_rejected(image: ImageLike, policy: DecodePolicy, decode: Decoder) -> Picture | ImageRejected:
     try:
-        return read_image(image, policy)
+        return read_image(image, policy, decode)
     except ImageRejected as why:
         return why
 

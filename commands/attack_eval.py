@@ -16,11 +16,12 @@ from .options import (
     FormatOption,
     IndexOption,
     KeepOption,
+    RunResumeOption,
     index_path,
     numbers_of,
     words_of,
 )
-from .output import command_line, note, say, say_all, stoppable
+from .output import command_line, note, note_stored, say, say_all, stoppable
 
 app = typer.Typer()
 
@@ -95,13 +96,15 @@ def attack_eval(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for records and images [default: retr-audit/RUN].")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished audit of the same plan.")] = False,
+    resume: RunResumeOption = False,
     keep: KeepOption = "alarms",
     proofs: Annotated[
         int,
         typer.Option(help="Keep the proofs of so many of the queries, unedited, beside the records.", min=0),
     ] = 0,
-    page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: audit.html beside the records].")
+    ] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
@@ -145,7 +148,7 @@ def attack_eval(
         "gallery": 0 if keep == "none" else SHOWN,
         "command": command_line(),
     }
-    engine = Engine.open(home, device=device)
+    engine = Engine.open(home, device=device, unsilenced=True)
     plan = plan_of(choose_preset(quick=quick, full=full), given, items=engine.gallery.items)
     check_words([*names, *([transfer_from] if transfer_from else [])], plan)
     place = open_folder(plan)
@@ -162,6 +165,7 @@ def attack_eval(
             note(f"{name} does not hold {count} of the {engine.gallery.items} items")
         with ProgressBar("attacking", "attacks") as progress:
             result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
+    note_stored(result.records, stored=result.stored)
     report = page or result.folder / "audit.html"
     records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
     write(report, audit_page(result.summary, records, root=result.folder, thumbnail=pictures))

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import REJECTED, DeviceOption, FormatOption, KeepOption, words_of
-from .output import command_line, note, say, say_all, stoppable
+from .options import REJECTED, DeviceOption, FormatOption, KeepOption, RunResumeOption, words_of
+from .output import command_line, note, note_stored, say, say_all, stoppable
 
 app = typer.Typer()
 
@@ -52,8 +52,10 @@ def bench_2afc(
     seed: Annotated[int, typer.Option(help="Seed of samples, synthetic triplets and random starts.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Triplets attacked at a time.")] = 16,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for records and images.")] = Path("retr-2afc"),
-    page: Annotated[Path | None, typer.Option(help="The HTML report [default: 2afc.html beside the records].")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run of the folder.")] = False,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: 2afc.html beside the records].")
+    ] = None,
+    resume: RunResumeOption = False,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
@@ -93,6 +95,7 @@ def bench_2afc(
     plan = plan_of(preset, given, levels)
     with stoppable(f"what was done is in {out}: go on with --resume"), ProgressBar("attacking", "attacks") as progress:
         result = run_two_afc(plan, progress=progress)
+    note_stored(result.path, stored=result.stored)
     summary, report = summarise_triplets(result.records), page or result.folder / "2afc.html"
     write(report, two_afc_page(summary, result.records))
     note(f"page: {report}")

@@ -15,11 +15,10 @@ from .options import (
     ModelsOption,
     RowsOption,
     RunResumeOption,
-    ThresholdsOption,
     numbers_of,
     words_of,
 )
-from .output import command_line, note, say, say_all, stoppable
+from .output import command_line, note, note_stored, say, say_all, stoppable
 
 app = typer.Typer()
 
@@ -53,7 +52,9 @@ def bench_copies(
     seed: Annotated[int, typer.Option(help="Seed of samples, halves and edits.")] = 0,
     epsilons: Annotated[str, typer.Option(help="RMSE levels for certified rates, comma-separated.")] = "0.5,1,2,3,5",
     fpr: Annotated[float, typer.Option(help="False-match rate per query of the thresholds.")] = 1e-3,
-    thresholds: ThresholdsOption = "local",
+    thresholds: Annotated[
+        str, typer.Option(help="local or global, as for retr calibrate; reference: those of an index as it comes.")
+    ] = "local",
     baseline: Annotated[
         list[str] | None, typer.Option(help="phash, dhash, pdq or an embedder, in the same table; repeatable.")
     ] = None,
@@ -61,7 +62,7 @@ def bench_copies(
         "retr-copies"
     ),
     page: Annotated[
-        Path | None, typer.Option(help="The HTML report [default: copies.html beside the records].")
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: copies.html beside the records].")
     ] = None,
     resume: RunResumeOption = False,
     workers: Annotated[int, typer.Option(help="Threads that decode, edit and search.")] = CORES,
@@ -72,7 +73,6 @@ def bench_copies(
     """Find edited copies of your own images among distractors: recall, clean and certified, family by family."""
     from ..evaluation.copies.bench import run_copy_bench
     from ..evaluation.copies.plan import CopyPlan
-    from ..evaluation.copies.records import FORMAT
     from ..images.copy_edits import FAMILIES, MORE
     from ..indexer.options import DEFAULT_MODELS
     from ..reports.copy_page import copy_page
@@ -105,15 +105,16 @@ def bench_copies(
     )
     with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("copies", "images") as bar:
         result = run_copy_bench(plan, bar)
-    report = page or result.records.with_name("copies.html")
-    write(report, copy_page(result.summary, command=FORMAT.read(result.records).table["command"][0].as_py()))
+    note_stored(result.path, stored=result.stored)
+    report = page or result.path.with_name("copies.html")
+    write(report, copy_page(result.summary, command=result.records.table["command"][0].as_py()))
     note(f"page: {report}")
     if form == "json":
         say(copy_json(result), form, print)
     else:
         say_all(copy_rows(result), form, lambda _: print_copies(result))
     if result.summary.refuted:
-        note(f"{result.summary.refuted} claims refuted by brute force; see {result.records}")
+        note(f"{result.summary.refuted} claims refuted by brute force; see {result.path}")
         raise typer.Exit(1)
     if result.absent:
         raise typer.Exit(REJECTED)

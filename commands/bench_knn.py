@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import CORES, REJECTED, FormatOption, RunResumeOption, WorkersOption, numbers_of
-from .output import command_line, note, say, say_all, stoppable
+from .output import command_line, note, note_stored, say, say_all, stoppable
 
 app = typer.Typer()
 
@@ -39,7 +39,9 @@ def bench_knn(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the runs and their records.")] = Path(
         "retr-knn"
     ),
-    page: Annotated[Path | None, typer.Option(help="The HTML report [default: knn.html beside the records].")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: knn.html beside the records].")
+    ] = None,
     resume: RunResumeOption = False,
     workers: WorkersOption = CORES,
     form: FormatOption = "table",
@@ -80,7 +82,8 @@ def bench_knn(
     )
     with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("k-NN", "images") as bar:
         result = run_knn(plan, bar)
-    summary, report = summarise_knn(result), page or result.records.with_name("knn.html")
+    note_stored(result.path, stored=result.stored)
+    summary, report = summarise_knn(result), page or result.path.with_name("knn.html")
     write(report, knn_page(result, summary))
     note(f"page: {report}")
     if form == "json":

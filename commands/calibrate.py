@@ -40,6 +40,7 @@ def calibrate(
     review: Annotated[
         Path | None, typer.Option(help="Write a page of the negatives that are near stored images, and a CSV, here.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Also write a page of what was found.")] = None,
     form: FormatOption = "table",
 ) -> None:
     """Set the copy threshold from images known to be absent, with a bound that holds for finitely many.
@@ -56,14 +57,20 @@ def calibrate(
     from ..retrieval.known_pairs import read_known_pairs
 
     home, negatives = _places(places, index)
+    if review is not None and review.exists() and not review.is_dir():
+        raise UsageError(f"{review} is a file; --review writes a page and a list into a folder")
     known = None if known_copies is None else read_known_pairs(known_copies)
     local, parts = check_thresholds(thresholds), numbers_of("--shares", shares) if shares is not None else None
     paths = corpus_paths(negatives, home)
     with stoppable("the index is as it was"), ProgressBar("calibrating", "images") as bar:
-        bar.start(len(paths))
-        result = run(home, paths, fpr=fpr, shares=parts, local=local, known=known, advance=bar.advance)
+        result = run(home, paths, fpr=fpr, shares=parts, local=local, known=known, progress=bar)
     found = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
     say({"schema": "retr.calibration/1", **asdict(result), "thresholds": found}, form, print_calibration)
+    if html is not None:
+        from ..reports.calibration_page import write_calibration_page
+
+        write_calibration_page(html, result, str(home))
+        note(f"page: {html}")
     if review is not None:
         from ..reports.review_page import write_review
 

@@ -53,7 +53,9 @@ def dupes(
         bool, typer.Option("--declare", help="Make each group one item: its copies no longer zero the ranking radius.")
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take all that was declared back.")] = False,
-    page: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Also write a page with the pictures.")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", metavar="FILE.html", help="Also write a page with the pictures.")
+    ] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
@@ -72,8 +74,8 @@ def dupes(
     home = one_index(path, index)
     plan = check_plan(Plan(keep, move, hardlink, dry_run))
     _tell(home, dismiss or [], withdraw=withdraw)
-    engine = Engine.open(home, device=device, where=where or ())
-    other = None if against is None else Engine.open(against, device=device)
+    engine = Engine.open(home, device=device, where=where or (), unsilenced=True)
+    other = None if against is None else Engine.open(against, device=device, unsilenced=True)
     with ProgressBar("proving", "files") as bar:
         if certify:
             bar.start(0, 0)
@@ -104,6 +106,7 @@ def _silent(_: int) -> None:
 def _tell(home: Path, dismissed: list[str], *, withdraw: bool) -> None:
     """Remember what the user says of the items."""
     from ..indexer.writer import Writer
+    from ..reports.progress import ProgressBar
 
     if dismissed:
         from ..retrieval.keeping import dismiss_files
@@ -111,17 +114,18 @@ def _tell(home: Path, dismissed: list[str], *, withdraw: bool) -> None:
         known = dismiss_files(home, dismissed)
         note(f"{known} pairs are no duplicates from now on")
     if withdraw:
-        with Writer(home) as writer:
+        with ProgressBar("measuring gaps", "images") as bar, Writer(home, progress=bar) as writer:
             writer.declare({})
 
 
 def _declare(home: Path, found: Found) -> None:
     from ..indexer.declared import declared_of, joined
     from ..indexer.writer import Writer
+    from ..reports.progress import ProgressBar
 
     if found.references is not None:
         raise UsageError("--declare is about the groups of one index, and --against names another")
-    with Writer(home) as writer:
+    with ProgressBar("measuring gaps", "images") as bar, Writer(home, progress=bar) as writer:
         known = declared_of(home, writer.snapshot)
         groups = ([member.pixels_sha256 for member in group.members] for group in found.groups)
         writer.declare(joined(known, groups))

@@ -30,14 +30,15 @@ class Input:
 
 
 def corpus_paths(source: str, index: Path) -> list[str]:
-    """The images that a folder, a list file or ``-`` names; the index itself is no part of them."""
-    from ..indexer.sources import read_corpus, text_to_path
+    """The images that a folder, an archive, a list or ``-`` names; the index itself is no part of them."""
+    from ..indexer.addresses import asked_name
+    from ..indexer.sources import read_corpus
 
-    return [str(text_to_path(path)) for path in read_corpus(source, exclude=index).paths]
+    return [asked_name(path) for path in read_corpus(source, exclude=index).paths]
 
 
 def image_inputs(named: Sequence[str], *, exclude: Path) -> list[Input]:
-    """Images, folders (recursive), files that list paths, and ``-`` for a list on standard input.
+    """Images, members of archives, URLs, folders (recursive), archives, lists, and ``-`` for a list on standard input.
 
     Args:
         named: as on the command line. A file is taken for a list if it begins no image format and one of its lines
@@ -49,8 +50,12 @@ def image_inputs(named: Sequence[str], *, exclude: Path) -> list[Input]:
 
 
 def _inputs_of(name: str, piped: bytes, exclude: Path) -> Iterator[Input]:
+    from ..indexer.addresses import is_archive
+
     if name == "-":
         yield from map(Input, _listed(piped, ""))
+    elif is_archive(name) and os.path.isfile(name):
+        yield from _in_archive(name, exclude)
     elif os.path.isdir(name):
         yield from _in_folder(name, exclude)
     elif _is_list(name):
@@ -59,9 +64,26 @@ def _inputs_of(name: str, piped: bytes, exclude: Path) -> Iterator[Input]:
         yield Input(name)
 
 
+def _in_archive(archive: str, exclude: Path) -> Iterator[Input]:
+    from ..core.errors import ImageRejected
+    from ..indexer.addresses import MEMBER, split_address
+    from ..indexer.sources import read_corpus
+
+    def named(text: str) -> str:
+        split = split_address(text)
+        return archive if split is None else f"{archive}{MEMBER}{split[1]}"
+
+    corpus = read_corpus(archive, exclude=exclude)
+    yield from (Input(named(text)) for text in corpus.paths)
+    yield from (Input(named(text), why) for text, why in corpus.unlistable)
+    if not corpus.seen:
+        yield Input(archive, ImageRejected(stage="read", reason="empty-archive", detail="the archive holds no images"))
+
+
 def _in_folder(folder: str, exclude: Path) -> Iterator[Input]:
     from ..core.errors import ImageRejected
-    from ..indexer.sources import read_corpus, text_to_path
+    from ..indexer.addresses import text_to_path
+    from ..indexer.sources import read_corpus
 
     corpus, top = read_corpus(folder, exclude=exclude), os.path.abspath(folder)
 
@@ -75,9 +97,11 @@ def _in_folder(folder: str, exclude: Path) -> Iterator[Input]:
 
 
 def _listed(data: bytes, base: str) -> list[str]:
+    from ..indexer.addresses import is_url
     from ..indexer.sources import split_list
 
-    return [os.path.join(base, os.fsdecode(line)) for line in split_list(data)]
+    lines = map(os.fsdecode, split_list(data))
+    return [line if is_url(line) else os.path.join(base, line) for line in lines]
 
 
 def _is_list(name: str) -> bool:

@@ -81,7 +81,9 @@ IsolateOption = Annotated[
     bool,
     typer.Option("--isolate", help="Decode in processes that can be killed: for files from strangers."),
 ]
-RunResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run of the folder.")]
+RunResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run of this plan; a finished one is told again.")
+]
 KeepOption = Annotated[str, typer.Option("--keep", help="Which adversarial images to keep: none, alarms or all.")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
@@ -25,6 +26,12 @@ def command_line() -> str:
 def note(text: str) -> None:
     """One line on standard error."""
     print(f"retr: {shown(text)}", file=sys.stderr, flush=True)
+
+
+def note_stored(records: Path, *, stored: bool) -> None:
+    """Say of an audit that was resumed when nothing was left to do that it is only told again."""
+    if stored:
+        note(f"finished before; told again from {records}")
 
 
 def say(record: Mapping[str, Any], form: str, table: Callable[[Mapping[str, Any]], object]) -> None:

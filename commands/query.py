@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,6 +61,9 @@ def query(
     page: Annotated[
         Path | None, typer.Option(help="With --against and one image: also write a page of what is proved, for people.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page of the answers, with pictures.")
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Replace the stored threshold (index of one channel).")
     ] = None,
@@ -71,6 +74,9 @@ def query(
         bool, typer.Option("--explain", help="Say of every match what unrelated picture its threshold is measured by.")
     ] = False,
     where: WhereOption = None,
+    unsilenced: Annotated[
+        bool, typer.Option("--unsilenced", help="As if no bank were negative: its items are matches like all others.")
+    ] = False,
     snapshot: SnapshotOption = None,
     proof: Annotated[
         Path | None,
@@ -81,6 +87,12 @@ def query(
     ] = None,
     device: DeviceOption = "auto",
     isolate: IsolateOption = False,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask a service of retr serve instead of an index folder.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", metavar="FILE", help="With --server: the secret that it asks for.")
+    ] = None,
     form: FormatOption = "table",
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does.
@@ -88,17 +100,39 @@ def query(
     One record for each image, in the order named, also for those that cannot be read.
     """
     from ..core.units import check_unit
+
+    unit_name = check_unit(unit)
+    if server is not None:
+        from ..core.rounded import budget_text
+        from .remote import Asked, ask_server
+
+        here = {"-i": index, "--page": page, "--threshold": threshold, "--snapshot": snapshot, "--proof": proof}
+        here |= {"--html": html, "--unsilenced": unsilenced or None}
+        _refuse("--server asks another machine; it goes without", here)
+        eps = _budget(certify or require_certificate or bool(against), eps, unit)
+        asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain)
+        words = None if eps is None else UNITS[unit].format(budget_text(eps))
+        inputs = image_inputs(images, exclude=index_path(None))
+        ask_server(server, token_file, inputs, asked, form, strict=require_certificate, words=words)
+        return
+    _refuse("only --server takes", {"--token-file": token_file})
     from ..images.isolated import decoder
     from ..retrieval.engine import Engine
 
-    home, unit_name = index_path(index), check_unit(unit)
+    home = index_path(index)
     families = _families(against or ())
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
     if sign_key is not None and proof is None:
         raise UsageError("--sign-key signs proofs, and needs --proof")
-    engine = Engine.open(home, device=device, threshold=threshold, snapshot=snapshot, where=where or ())
+    engine = Engine.open(
+        home, device=device, threshold=threshold, snapshot=snapshot, where=where or (), unsilenced=unsilenced
+    )
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")
+    if proof is not None:
+        from ..retrieval.proofs import check_provable
+
+        check_provable(engine)
     inputs = image_inputs(images, exclude=home)
     if page is not None and (not families or len(inputs) != 1):
         raise UsageError(f"--page shows one image with --against, got {len(inputs)} and {len(families)} families")
@@ -108,12 +142,19 @@ def query(
             engine, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
         )
         outcomes = outcomes if page is None else _paged(outcomes, page, engine, families)
+        outcomes = outcomes if html is None else _shown(outcomes, html, home, run.words)
         run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
     if run.refused:
         note(f"{run.refused} of {len(inputs)} inputs have no answer")
         raise typer.Exit(REJECTED)
+
+
+def _refuse(why: str, given: Mapping[str, object]) -> None:
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise UsageError(f"{why} {', '.join(wrong)}")
 
 
 def _budget(proving: bool, eps: float | None, unit: str) -> float | None:
@@ -179,16 +220,31 @@ def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Pat
     note(f"{written} proofs in {folder}; check them with: retr verify-proof {folder}")
 
 
+def _shown(outcomes: Iterable[Outcome], html: Path, home: Path, words: str | None) -> Iterator[Outcome]:
+    """The outcomes as they are; when all are there, a page of them is."""
+    from ..reports.query_page import asked, write_query_page
+
+    found = []
+    for outcome in outcomes:
+        answer = outcome.answer or outcome.refused
+        assert answer is not None, "an outcome is one of the two"
+        found.append(asked(answer, outcome.path, words))
+        yield outcome
+    write_query_page(html, found, str(home))
+    note(f"page: {html}")
+
+
 def _paged(
     outcomes: Iterable[Outcome], page: Path, engine: Engine, families: Sequence[AskedFamily]
 ) -> Iterator[Outcome]:
     """Write the page of the one image on the way."""
-    from ..images.decode import load
+    from ..indexer.addresses import asked_text
+    from ..indexer.entries import load_named
     from ..reports.ranges_page import ranges_page
 
     for outcome in outcomes:
         if outcome.answer is not None:
-            pixels = load(Path(outcome.path), policy=engine.policy).pixels
+            pixels = load_named(asked_text(outcome.path), engine.policy).pixels
             page.write_text(ranges_page(outcome.answer, outcome.path, pixels, families), encoding="utf-8")
             note(f"wrote {page}")
         yield outcome
@@ -205,6 +261,13 @@ class _Printed:
         self.refused = 0
         self.withheld: list[str] = []
 
+    @property
+    def words(self) -> str | None:
+        """The budget as it was given."""
+        from ..core.rounded import budget_text
+
+        return None if self.asked is None else UNITS[self.asked[1]].format(budget_text(self.asked[0]))
+
     def print(self, outcomes: Iterable[Outcome]) -> None:
         """All of them, in the format asked for."""
         if self.form == "table":
@@ -220,14 +283,12 @@ class _Printed:
             emit(records, self.form)
 
     def _tables(self, outcomes: Iterable[Outcome]) -> None:
-        from ..core.rounded import budget_text
         from ..reports.query_table import print_answer, print_refusal
 
-        asked = None if self.asked is None else UNITS[self.asked[1]].format(budget_text(self.asked[0]))
         for outcome in outcomes:
             self._watch(outcome)
             if outcome.answer is not None:
-                print_answer(outcome.answer, outcome.path, asked=asked)
+                print_answer(outcome.answer, outcome.path, asked=self.words)
             elif outcome.refused is not None:
                 print_refusal(outcome.refused, outcome.path)
 
@@ -242,9 +303,9 @@ class _Printed:
 
     def _watch(self, outcome: Outcome) -> str:
         """Count and say what went wrong; the name of the input as text."""
-        from ..indexer.sources import path_to_text
+        from ..indexer.addresses import asked_text
 
-        name = path_to_text(outcome.path)
+        name = asked_text(outcome.path)
         if outcome.answer is None:
             self.refused += 1
             if self.form != "table":

@@ -31,9 +31,13 @@ def verify(
 
     from ..indexer.verify import clear_index, repair_index, verify_index
     from ..reports.life_tables import print_verified
+    from ..reports.progress import ProgressBar
 
     home = one_index(path, index)
-    dropped = repair_index(home) if repair else []
+    dropped = []
+    if repair:
+        with ProgressBar("repairing", "images") as bar:
+            dropped = repair_index(home, bar)
     cleared = clear_index(home) if gc else []
     found = verify_index(home)
     extra = {"dropped": [asdict(one) for one in dropped], "cleared": [asdict(one) for one in cleared]}

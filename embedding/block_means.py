@@ -48,6 +48,7 @@ class BlockMeans(Embedder):
         self.spec = f"block-means:{blocks}"
         self.input_size = (PIXELS * blocks, PIXELS * blocks)
         self.dim = 3 * blocks**2
+        self.sums = PIXELS
         self.score: Score = "cosine"
         self.lipschitz: UpperBound | None = UpperBound(1.0, "orthonormal rows, then an orthogonal projection")
         self.uncertified_because: str | None = None
@@ -56,8 +57,12 @@ class BlockMeans(Embedder):
     def forward(self, x: Tensor) -> Tensor:
         """Embed a batch (b, 3, 4s, 4s) in [0, 1] → (b, 3·s²), in the dtype of x."""
         require_input(x, self.input_size)
-        sums = scaled_block_sums(x, PIXELS).flatten(2)  # b 3 s²
-        return (sums - sums.mean(-1, keepdim=True)).flatten(1)
+        return self.beyond_sums(scaled_block_sums(x, PIXELS))
+
+    def beyond_sums(self, sums: Tensor) -> Tensor:
+        """P alone: (b, 3, s, s) → (b, 3·s²)."""
+        flat = sums.flatten(2)  # b 3 s²
+        return (flat - flat.mean(-1, keepdim=True)).flatten(1)
 
     def rounding(self, dtype: torch.dtype) -> UpperBound | None:
         """Forward error, any summation order: block sums, division, mean, subtraction (Higham, ASNA, §3.1).

@@ -26,6 +26,8 @@ class Embedder(ABC):
         lipschitz: proved upper bound on L_g (ℓ2 → ℓ2), or None for an uncertified embedder.
         uncertified_because: why lipschitz is None; None for a certified embedder.
         digest: hex SHA-256 of everything that defines the map (architecture, weights, parameters).
+        sums: side k of the blocks whose sums, divided by k, are all that it sees of its input; 1 where it sees every
+            pixel. Sums of disjoint blocks over k have orthonormal rows: they may be counted to the resize.
         device: where ``forward`` expects its input; ``to`` changes it.
     """
 
@@ -37,6 +39,7 @@ class Embedder(ABC):
     lipschitz: UpperBound | None
     uncertified_because: str | None
     digest: str
+    sums: int = 1
     device: str = "cpu"
 
     @abstractmethod
@@ -50,6 +53,11 @@ class Embedder(ABC):
             (b, dim), not normalised. float64 in gives float64 arithmetic throughout: that is the certified path.
             An uncertified embedder may compute in the precision of its own weights and only return x's dtype.
         """
+
+    def beyond_sums(self, sums: Tensor) -> Tensor:
+        """The rest of ``forward``: from (b, 3, h/k, w/k) block sums over k, k = ``sums``, to (b, dim)."""
+        assert self.sums == 1, "an embedder that sums blocks first knows what comes after"
+        return self.forward(sums)
 
     @abstractmethod
     def rounding(self, dtype: torch.dtype) -> UpperBound | None:

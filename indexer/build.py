@@ -15,12 +15,13 @@ import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
 from ..core.parallel import in_order
-from ..core.progress import Progress
+from ..core.progress import Progress, begin
 from ..embedding.contract import Embedder
 from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
 from ..images.views import view_set
 from .embed import embed_batch
+from .entries import may_be_read
 from .forget import check_forgotten, files_gone
 from .gallery import open_gallery
 from .labels import Row, id_of, read_label_file
@@ -30,12 +31,13 @@ from .options import IndexOptions, IndexReport, check_options, choose_device, te
 from .prepare import Prepared, Recipe, Refused, prepare
 from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current
-from .sources import Corpus, file_stamp, read_corpora, text_to_path
+from .sources import Corpus, read_corpora
 from .writer import Writer
 
 _OWN = frozenset(
     {
         "CURRENT",
+        "decisions.parquet",
         "declared",
         "dismissed.parquet",
         "gaps",
@@ -87,6 +89,7 @@ def build_index(source: str | Sequence[str], index: Path, options: IndexOptions,
         resume=options.resume,
         restart=options.restart,
         segment_rows=options.segment_rows,
+        progress=progress,
     )
     with writer, decoder(options.isolate, options.workers) as decode:
         _check_same(writer.snapshot, base, index)
@@ -137,19 +140,27 @@ class _Run:
         todo = self._todo(done)
         self.report.seen = self.corpus.seen
         self.report.skipped += self.corpus.repeated
-        self.progress.start(len(self.corpus.paths), len(self.corpus.paths) - len(todo))
+        self._begin(len(self.corpus.paths) - len(todo))
         self._store([], [Refused(path, why) for path, why in self.corpus.unlistable if path not in done])
         for outcomes in self._outcomes(todo):
             files = [o for o in outcomes if isinstance(o, Prepared)]
             changed = [file for file in files if not self._same_content(file, todo[file.path])]
             self.report.skipped += len(files) - len(changed)
             self.report.notes += [(file.path, file.note) for file in changed if file.note is not None]
+            base = self.writer.snapshot
             self._store(changed, [o for o in outcomes if isinstance(o, Refused)])
             self._time(outcomes)
+            if self.writer.snapshot is not base:  # a segment was sealed, and its gaps were measured
+                self._begin(self.through)
+            self.through += len(outcomes)
             self.progress.advance(len(outcomes))
         self._finish()
         self.report.wall_s = time.perf_counter() - began
         return self.report
+
+    def _begin(self, done: int) -> None:
+        self.through = done
+        begin(self.progress, "indexing", len(self.corpus.paths), done)
 
     # -- what there is to do --------------------------------------------------------------------------------------
 
@@ -193,12 +204,17 @@ class _Run:
 
     def _touched(self, path: str, stamp: tuple[int, int]) -> bool:
         """Whether a file must be read again: it was changed, or (where that matters) can no longer be read."""
-        file = text_to_path(path)
-        return file_stamp(file) != stamp or (self.options.prune and not os.access(file, os.R_OK))
+        unchanged = self.corpus.unchanged(path, *stamp)
+        return not unchanged or (self.options.prune and not may_be_read(path))
 
     def _outcomes(self, todo: Iterable[str]) -> Iterator[list[Prepared | Refused]]:
         """Batches of files, decoded and resized in threads."""
-        ready = in_order(partial(prepare, recipe=self.recipe), todo, workers=self.options.workers, name="decode")
+        ready = in_order(
+            partial(prepare, recipe=self.recipe, stamp=self.corpus.stamp),
+            todo,
+            workers=self.options.workers,
+            name="decode",
+        )
         with closing(ready):
             while batch := list(islice(ready, self.options.batch_size)):
                 yield batch

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from ..core.errors import RetrError
 from ..core.files import sha256_file
 from .catalog import item_id, read_catalog
+from .dismissed import FILE as DISMISSED
+from .dismissed import read_dismissed
 from .gaps import gaps_of, read_gaps
 from .row_codes import ROW_CODES
 from .row_keys import FILE, row_keys
@@ -116,6 +118,10 @@ def setting_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> It
     yield from _reference_faults(index, snapshot)
     yield from _gaps_faults(index, snapshot, bad)
     yield from _told_faults(index, snapshot, bad)
+    try:
+        read_dismissed(index)
+    except RetrError as error:
+        yield DISMISSED, str(error), None
 
 
 def _reference_faults(index: Path, snapshot: Snapshot) -> Iterator[tuple[str, str, str | None]]:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
-from ..core.files import write_atomically
+from ..core.files import digest_json, write_atomically
+from .decisions import read_decisions
 from .lock import writer_lock
 
 FILE = "dismissed.parquet"
@@ -21,19 +22,21 @@ SCHEMA = pa.schema(
         pa.field("since", pa.string(), nullable=False),
     ]
 )
+_DIGEST = b"retr.sha256"
 Pair = tuple[bytes, bytes]
 """SHA-256 of the pixels of two pictures, as hex digits, the smaller first."""
 
 
 def read_dismissed(index: Path) -> frozenset[Pair]:
-    """The pairs.
+    """The pairs, those that a review found to be different among them.
 
     Raises:
-        IntegrityError: the file is damaged.
+        IntegrityError: a file is damaged, or says something else than what was written.
     """
     table = _read(index)
     pairs = zip(table["one"].to_pylist(), table["other"].to_pylist(), strict=True)
-    return frozenset((one.encode(), other.encode()) for one, other in pairs)
+    told = ((one.one, one.other) for one in read_decisions(index) if one.relation == "different")
+    return frozenset((one.encode(), other.encode()) for one, other in (*pairs, *told))
 
 
 def dismiss(index: Path, pairs: Iterable[Pair]) -> int:
@@ -55,12 +58,20 @@ def _read(index: Path) -> pa.Table:
     if not file.exists():
         return SCHEMA.empty_table()
     try:
-        return pq.read_table(file, schema=SCHEMA)
-    except (OSError, pa.ArrowException) as error:
+        table = pq.read_table(pa.BufferReader(file.read_bytes())).cast(SCHEMA)
+        said = (pq.read_schema(pa.BufferReader(file.read_bytes())).metadata or {}).get(_DIGEST)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(f"{file} cannot be read: {error}") from error
+    if said is not None and said != _digest(table):  # 0.1.0 wrote none
+        raise IntegrityError(f"{file} holds other decisions than were made: remove it, and say them again (--dismiss)")
+    return table
+
+
+def _digest(table: pa.Table) -> bytes:
+    return digest_json({"rows": table.to_pydict()}).encode()
 
 
 def _write(index: Path, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table.replace_schema_metadata({_DIGEST: _digest(table)}), sink, compression="zstd")
     write_atomically(index / FILE, sink.getvalue().to_pybytes())

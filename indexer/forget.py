@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.errors import IndexStateError
+from .addresses import beginnings
 from .held import Held, among
-from .sources import Corpus, text_to_path
+from .sources import Corpus
 
 _SHOWN = 3
 
@@ -53,7 +54,7 @@ def _below(paths: pa.ChunkedArray, folders: Iterable[str]) -> npt.NDArray[np.boo
     """Which paths lie below some folders; those whose bytes are not UTF-8 are URIs, whatever their folder is."""
     found = np.zeros(len(paths), dtype=np.bool_)
     for folder in folders:
-        for name in {folder, text_to_path(folder).as_uri()}:
-            begins = pc.MatchSubstringOptions(name.rstrip("/") + "/")
+        for name in beginnings(folder):
+            begins = pc.MatchSubstringOptions(name)
             found |= np.asarray(pc.call_function("starts_with", [paths], begins), dtype=np.bool_)
     return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..core.progress import Progress, begin
 from . import neighbours
 from .gaps import KIND, Gaps
 from .items import Keys
@@ -80,19 +81,20 @@ def blocks(rows: Ids, keys: Keys, others: int) -> Iterator[Block]:
         first = last
 
 
-def against_references(sides: Sequence[Side], rows: Ids, keys: Keys) -> None:
+def against_references(sides: Sequence[Side], rows: Ids, keys: Keys, progress: Progress) -> None:
     """Set the reference gaps of some items' rows, and their gaps and limits as if no other item were there.
 
     Args:
         sides: the channels.
         rows: (m,) all rows of some items.
         keys: (m,) the name of each row's item.
+        progress: told of every item, channel after channel.
     """
-    nearest_kinds = [_against_reference(side, rows, keys)[rows] for side in sides]
+    nearest_kinds = [_against_reference(side, rows, keys, progress)[rows] for side in sides]
     cut_sheets([side.reference for side in sides], [side.known for side in sides], nearest_kinds, rows)
 
 
-def _against_reference(side: Side, rows: Ids, keys: Keys) -> Keys:
+def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) -> Keys:
     """One channel; of all its rows the kind of the nearest vector, empty for rows that were not looked at."""
     reference = side.reference
     others = Others.of(reference.rows(), reference.score)
@@ -101,6 +103,7 @@ def _against_reference(side: Side, rows: Ids, keys: Keys) -> Keys:
     farthest = rounded_down(np.array([reference.farthest]))[0]
     within = reference.certain * np.minimum(reference.near.astype(np.float64), reference.farthest)
     kinds = np.zeros(len(side.known), dtype="S64")
+    _begin(progress, "measuring gaps to the reference set", keys)
     for block in blocks(rows, keys, len(names)):
         own = side.store.take(block.rows)
         near = others.nearness(own)
@@ -117,10 +120,11 @@ def _against_reference(side: Side, rows: Ids, keys: Keys) -> Keys:
         side.known.reference[block.rows] = side.known.gap[block.rows] = far
         side.known.limit[block.rows] = limit
         side.known.presumed[block.rows] = b""
+        progress.advance(len(block.keys))
     return kinds
 
 
-def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, names: Keys) -> None:
+def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, names: Keys, progress: Progress) -> None:
     """Let rows of other items make the gaps of some items' rows smaller; reference gaps are known already.
 
     Args:
@@ -129,12 +133,14 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
         keys: (m,) the name of each row's item.
         others: (n,) unedited rows.
         names: (n,) the name of each one's item.
+        progress: told of every item.
     """
     order = np.lexsort((others, names))
     others, names = others[order], names[order]
     if not len(others):
         return
     prepared = [Others.of(side.store.take(others), side.reference.score) for side in sides]
+    _begin(progress, "measuring gaps between images", keys)
     for block in blocks(rows, keys, len(others)):
         owns = [side.store.take(block.rows) for side in sides]
         nears = [one.nearness(own) for one, own in zip(prepared, owns, strict=True)]
@@ -149,6 +155,12 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
             near[left_out] = -np.inf
             far, first = _least(len(own), *nearest(one, own, near))
             _lower(side, block.rows, far, np.where(np.isfinite(far), names[first], b"").astype("S64"))
+        progress.advance(len(block.keys))
+
+
+def _begin(progress: Progress, title: str, keys: Keys) -> None:
+    if len(keys):  # of nothing there is nothing to say
+        begin(progress, title, len(np.unique(keys)))
 
 
 def _own(block: Block, names: Keys) -> Mask:

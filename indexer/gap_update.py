@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..core.files import digest_json
+from ..core.progress import Progress, Silent
 from .gallery import Gallery
 from .gap_scan import Side, against_items, against_references
 from .gaps import KIND, Gaps
@@ -39,7 +40,10 @@ def basis_of(gallery: Gallery, references: Sequence[Reference]) -> str:
 
 
 def measure_gaps(
-    gallery: Gallery, references: Sequence[Reference], old: Sequence[Gaps] | None = None
+    gallery: Gallery,
+    references: Sequence[Reference],
+    old: Sequence[Gaps] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Gaps, ...]:
     """The gaps of every row, channel by channel.
 
@@ -47,6 +51,7 @@ def measure_gaps(
         gallery: an opened snapshot.
         references: one for each channel.
         old: what is known of these rows, measured on the same basis; None for nothing.
+        progress: told how far it is, in items.
     """
     rows, names = _rows(gallery)
     known = tuple(old) if old is not None else tuple(Gaps.unknown(len(rows)) for _ in references)
@@ -59,10 +64,11 @@ def measure_gaps(
     sample = originals[_in_sample(rows[originals], level_of(gallery.items))]
     again = np.flatnonzero(news.again[gallery.groups] & gallery.live)
     kept = np.flatnonzero(~news.again[gallery.groups] & gallery.live)
-    against_references(sides, again, rows[again])
-    against_items(sides, again, rows[again], sample, rows[sample])
     fresh = sample[news.fresh[gallery.groups[sample]]]
-    against_items(sides, kept, rows[kept], fresh, rows[fresh])
+    told = progress or Silent()
+    against_references(sides, again, rows[again], told)
+    against_items(sides, again, rows[again], sample, rows[sample], told)
+    against_items(sides, kept, rows[kept], fresh, rows[fresh], told)
     return tuple(side.known for side in sides)
 
 

@@ -11,6 +11,7 @@ from .gallery import open_gallery
 from .held import Held, read_held
 from .integrity import check_content
 from .presumed import presumed_copies
+from .rules import describe_rules, plain_rules
 from .snapshot import Snapshot, require_current
 
 
@@ -42,6 +43,7 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
         "views": snapshot.views,
         "policy_digest": snapshot.policy_digest,
         "bytes_per_item": _bytes_per_item(snapshot, held),
+        "rules": plain_rules(describe_rules(index, snapshot)),
         "channels": [asdict(channel) for channel in snapshot.channels],
         "presumed_copies": len(presumed_copies(index, gallery)),
         "content": str(checked or gallery.content),

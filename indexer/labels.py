@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError, UsageError
 from ..core.files import sha256_file, write_atomically
+from .addresses import absolute_text, beginnings, is_url, own_name
 from .held import among
 from .snapshot import Snapshot, told_file
-from .sources import path_to_text
 
 SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("path", "key", "value")])
 Row = tuple[str, str, str]
@@ -178,7 +178,7 @@ def _of_line(line: Mapping[str | None, str | None], keys: Sequence[str], base: P
     path = line.get("path")
     if not path:
         return []
-    text = path if path.startswith("file://") else path_to_text(os.path.abspath(base / path))
+    text = absolute_text(path if path.startswith("file://") or is_url(path) else os.path.join(base, path))
     return [(text, key, value) for key in keys if (value := line.get(key))]
 
 
@@ -206,6 +206,7 @@ def id_of(path: str, source: str, root: str | None) -> str:
         root: folder of the corpus; None where it is none: the path is whole then.
     """
     if source == "path":
-        return path.removeprefix(f"{root}/") if root is not None else path
-    name = path.rsplit("/", 1)[-1]
+        begins = next((one for one in beginnings(root) if path.startswith(one)), "") if root is not None else ""
+        return path.removeprefix(begins)
+    name = own_name(path)
     return name if source == "name" else name.rsplit(".", 1)[0] or name

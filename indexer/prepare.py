@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,8 @@ from ..images.policy import DecodePolicy
 from ..images.resize import resize_operator
 from ..images.views import Pixels, View
 from .catalog import CatalogRow, RejectRow, item_id
-from .sources import Entry, file_stamp, text_to_path
+from .entries import Entry, stamp_of
+from .places import Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,10 @@ class Refused:
         return RejectRow(self.path, self.why.stage, self.why.reason, self.why.detail, self.why.byte_count)
 
 
-def prepare(path: str, recipe: Recipe) -> Prepared | Refused:
-    """Decode, view and resize one file, as it is now."""
-    return prepare_entry(Entry(path, *(file_stamp(text_to_path(path)) or (0, 0))), recipe)
+def prepare(path: str, recipe: Recipe, stamp: Callable[[str], Stamp | None] = stamp_of) -> Prepared | Refused:
+    """Decode, view and resize one image, as it is now."""
+    size, time = stamp(path) or (0, 0)
+    return prepare_entry(Entry(path, size or 0, time), recipe)
 
 
 def prepare_entry(entry: Entry, recipe: Recipe) -> Prepared | Refused:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
+from ..core.progress import Progress
+from .addresses import absolute_text
+from .entries import is_there
 from .held import Held, Places
 from .labels import labels_of
-from .sources import is_there, path_to_text
 from .where import parse_condition
 from .writer import Writer
 
@@ -39,7 +40,13 @@ class Removed:
 
 
 def remove_items(
-    index: Path, names: Sequence[str], *, missing: bool = False, all_missing: bool = False, rehearse: bool = False
+    index: Path,
+    names: Sequence[str],
+    *,
+    missing: bool = False,
+    all_missing: bool = False,
+    rehearse: bool = False,
+    progress: Progress | None = None,
 ) -> Removed:
     """Take items out of an index.
 
@@ -50,12 +57,13 @@ def remove_items(
         missing: also those whose file is not there any more; refused where that is more than half of the index.
         all_missing: however many they are.
         rehearse: say what would go, and change nothing.
+        progress: told while gaps are measured; None for nobody.
 
     Raises:
         UsageError: a name means nothing here; then nothing is taken out.
         IndexStateError: no index, another writer, an unfinished run, or most files are missing.
     """
-    with Writer(index) as writer:
+    with Writer(index, progress=progress) as writer:
         held = writer.held
         places = [_meant(index, writer, name) for name in names]
         if missing or all_missing:
@@ -73,7 +81,7 @@ def _meant(index: Path, writer: Writer, name: str) -> Places:
     held = writer.held
     found = held.named([name]) if _ID.fullmatch(name) else held.located([])
     if not len(found):
-        found = held.located({name, path_to_text(os.path.abspath(name))})
+        found = held.located({name, absolute_text(name)})
     if not len(found):
         found = _labelled(index, writer, name)
     if not len(found):

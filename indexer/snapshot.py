@@ -30,9 +30,16 @@ SCHEMA_BLANK = "retr.index/5"
 """As 4, and some items have no direction: ``blank``. Written only where there are such."""
 SCHEMA_SHARE = "retr.index/6"
 """As 5, and a threshold may be a share of each row's gap, by a reference set. Written only where one is."""
-SCHEMA_PAIRS = "retr.index/7"
-"""As 6, and views of a query may be compared with stored views: ``pairs``. Written only where they are."""
-_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE, SCHEMA_PAIRS)
+SCHEMA_RULES = "retr.index/7"
+"""As 6, and there may be rules for some of the items. Written only where there are."""
+SCHEMA_PAIRS = "retr.index/8"
+"""As 7, and views of a query may be compared with stored views: ``pairs``. Written only where they are."""
+_SCHEMAS = (
+    *(SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE),
+    *(SCHEMA_RULES, SCHEMA_PAIRS),
+)
+MOST_REACH = 2.0
+"""A rule may let rows accept so many times as far as they would, and no farther."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,25 @@ class SegmentInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """What is different for the items that fulfil a condition, by their labels and paths as the snapshot has them.
+
+    Attributes:
+        where: the condition, as for ``indexer.where.parse_condition``.
+        reach: their rows accept so many times as far as they would; None for a negative bank: a match there silences
+            all others, and its items are no matches themselves.
+    """
+
+    where: str
+    reach: float | None = None
+
+    @property
+    def negative(self) -> bool:
+        """Whether this makes a negative bank."""
+        return self.reach is None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole state of an index at one commit.
 
@@ -118,6 +144,7 @@ class Snapshot:
         labels: SHA-256 of the table of labels (``indexer.labels``); None where nothing is labelled.
         declared: SHA-256 of the table of pictures that were declared to be one item (``indexer.declared``); None where
             only equal pixels are.
+        rules: for some of the items, each with another condition.
         pairs: which stored views each view of a query is compared with, and how strictly (THEORY T10); empty where a
             query is compared with every row, as it is.
     """
@@ -133,6 +160,7 @@ class Snapshot:
     labels: str | None = None
     declared: str | None = None
     blank: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
     pairs: tuple[PairRule, ...] = ()
 
     def removed(self, segment: str) -> frozenset[str]:
@@ -164,6 +192,7 @@ def _plain(snapshot: Snapshot) -> dict[str, Any]:
     return (
         told
         | ({"blank": blank} if blank else {})
+        | ({"rules": [asdict(rule) for rule in snapshot.rules]} if snapshot.rules else {})
         | ({"pairs": [asdict(rule) for rule in snapshot.pairs]} if snapshot.pairs else {})
         | {
             "policy": dict(snapshot.policy),
@@ -189,9 +218,11 @@ TOLD = ("labels", "declared")
 def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
-    thresholds = [channel.threshold for channel in channels if channel.threshold is not None]
     if snapshot.pairs:
         return SCHEMA_PAIRS
+    if snapshot.rules:
+        return SCHEMA_RULES
+    thresholds = [channel.threshold for channel in channels if channel.threshold is not None]
     if any(threshold.share is not None for threshold in thresholds):
         return SCHEMA_SHARE
     if any(snapshot.blank.values()):
@@ -247,6 +278,7 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         labels=data.get("labels"),
         declared=data.get("declared"),
         blank={key: tuple(ids) for key, ids in data.get("blank", {}).items()},
+        rules=tuple(Rule(**rule) for rule in data.get("rules", ())),
         pairs=tuple(map(_build_rule, data.get("pairs", ()))),
     )
     check_types(snapshot)
@@ -254,6 +286,10 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
     for key, ids in snapshot.blank.items():
         _must(set(ids) <= set(snapshot.tombstones.get(key, ())), "blank items that are searched in", key)
+    for rule in snapshot.rules:
+        check_types(rule)
+        _must(rule.reach is None or 0.0 < rule.reach <= MOST_REACH, "a rule with reach", rule.reach)
+    _must(len({rule.where for rule in snapshot.rules}) == len(snapshot.rules), "rules of one condition", snapshot.rules)
     for name in TOLD:
         digest = getattr(snapshot, name)
         _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
@@ -309,11 +345,11 @@ def _must(good: object, what: str, value: object) -> None:
         raise ValueError(f"{what} {value!r}")
 
 
-def read_current(index: Path) -> Snapshot | None:
-    """The committed snapshot of an index folder, or None where nothing was ever committed.
+def current_id(index: Path) -> str | None:
+    """Id of the committed snapshot of an index folder, or None where nothing was ever committed; reads one line.
 
     Raises:
-        IntegrityError: CURRENT is damaged, or names a snapshot that is missing or damaged.
+        IntegrityError: CURRENT is damaged.
     """
     pointer = index / "CURRENT"
     try:
@@ -324,7 +360,17 @@ def read_current(index: Path) -> Snapshot | None:
         raise IntegrityError(f"{pointer} cannot be read: {error}") from error
     if not _ID.fullmatch(name):
         raise IntegrityError(f"{pointer} is damaged: {name[:32]!r} is no id of a snapshot")
-    return read_snapshot(index, name)
+    return name
+
+
+def read_current(index: Path) -> Snapshot | None:
+    """The committed snapshot of an index folder, or None where nothing was ever committed.
+
+    Raises:
+        IntegrityError: CURRENT is damaged, or names a snapshot that is missing or damaged.
+    """
+    name = current_id(index)
+    return None if name is None else read_snapshot(index, name)
 
 
 def read_snapshot(index: Path, name: str) -> Snapshot:

@@ -1,21 +1,28 @@
-"""Where images come from: folders, lists of paths and tar shards, turned into one ordered list. The only listing."""
+"""Where images come from: folders, lists, archives and URLs, turned into one ordered list. The only listing."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tarfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
 
 from ..core.errors import ImageRejected, IntegrityError, UsageError
-from ..images.decode import DecodedImage, decode, read_image_file
 from ..images.identify import identify
-from ..images.isolated import Decoder
-from ..images.names import is_image_name
-from ..images.policy import DecodePolicy
+from .addresses import (
+    absolute_text,
+    is_archive,
+    is_url,
+    member_address,
+    path_to_text,
+    split_address,
+    text_to_path,
+)
+from .archive import list_archive
+from .archive_tar import begins_a_tar
+from .entries import Entry, member_stamp
+from .places import Stamp, file_stamp, filesystem, place_stamp, remote_stamp
 
 SHARD = ".tar"
 """Ending of an uncompressed tar of images, in webdataset style."""
@@ -26,75 +33,46 @@ _IMAGES = (b"\x89PNG", b"\xff\xd8\xff")
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The files of one run, in the order in which they are indexed.
+    """The images of one run, in the order in which they are indexed.
 
     Attributes:
-        root: absolute folder that was walked, or None for a list.
-        paths: absolute paths, each once.
-        repeated: how many listed paths were left out because they had been listed before.
-        unlistable: (path, reject) of folders that could not be read.
+        root: absolute folder that was walked, archive or URL, as text; None for a list.
+        paths: absolute paths, addresses of members and URLs, each once.
+        repeated: how many listed ones were left out because they had been listed before.
+        unlistable: (path, reject) of folders and archives that could not be read, and of members that cannot be used.
+        stamps: of what is no file of this machine; None for what has to be read to be known.
     """
 
     root: str | None
     paths: tuple[str, ...]
     repeated: int = 0
     unlistable: tuple[tuple[str, ImageRejected], ...] = ()
+    stamps: Mapping[str, Stamp | None] = field(default_factory=dict)
 
     @property
     def seen(self) -> int:
         """Everything that was listed, repeated paths and folders that could not be read included."""
         return len(self.paths) + self.repeated + len(self.unlistable)
 
+    def stamp(self, path: str) -> Stamp | None:
+        """What tells whether an image is unchanged; None where there is none, or nothing tells."""
+        return self.stamps[path] if path in self.stamps else file_stamp(text_to_path(path))
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One image somewhere.
-
-    Attributes:
-        name: its path as text; ``SHARD/MEMBER`` in a shard.
-        size: bytes; mtime_ns: of the file or the shard.
-        offset: where its bytes begin in the shard; None for a file of its own.
-    """
-
-    name: str
-    size: int
-    mtime_ns: int
-    shard: str | None = None
-    offset: int | None = None
-
-    def read(self, policy: DecodePolicy) -> bytes:
-        """Its bytes.
-
-        Raises:
-            ImageRejected: as ``images.decode.read_image_file``; a shard that cannot be read is ``unreadable``.
-        """
-        if self.shard is None or self.offset is None:
-            return read_image_file(text_to_path(self.name), policy=policy)
-        return _piece(text_to_path(self.shard), self.offset, self.size)
-
-    def load(self, policy: DecodePolicy, decode: Decoder = decode) -> DecodedImage:
-        """Read and decode.
-
-        Raises:
-            ImageRejected: as ``images.decode``.
-        """
-        return decode(self.read(policy), policy=policy)
-
-    def attempt(self, policy: DecodePolicy, decode: Decoder = decode) -> DecodedImage | ImageRejected:
-        """The image, or why it is none."""
-        try:
-            return self.load(policy, decode)
-        except ImageRejected as why:
-            return why
+    def unchanged(self, path: str, size: int, time: int) -> bool:
+        """Whether an image is what it was when it had so many bytes and this time."""
+        stamp = self.stamp(path)
+        return stamp is not None and stamp[1] == time and stamp[0] in (None, size)
 
 
 def read_corpus(source: str, *, exclude: Path) -> Corpus:
-    """List the files of a corpus.
+    """List the images of a corpus.
 
     Args:
         source: a folder (walked recursively in sorted order; names that begin with a dot are left out, links to
-            folders are not followed), a text file with one path a line (relative to that file's folder), or ``-``
-            for paths on standard input (relative to the current folder). Lists may be separated by NUL instead.
+            folders are not followed, archives in it are not opened), an archive (``.tar``, ``.zip``, ``.parquet``), a
+            URL of a file, an archive or a folder, a text file with one of these a line (paths relative to that file's
+            folder), or ``-`` for such lines on standard input (relative to the current folder). Lists may be separated
+            by NUL instead.
         exclude: a folder never descended into (the index itself).
 
     Raises:
@@ -106,12 +84,59 @@ def read_corpus(source: str, *, exclude: Path) -> Corpus:
     if os.path.isdir(path):
         return _from_folder(path, exclude)
     if not os.path.exists(path):
-        raise UsageError(f"no such corpus: {source!r}; give a folder, a file that lists paths, or - for standard input")
+        return _from_name(source)
+    if is_archive(source) and os.path.isfile(path):
+        return _from_archive(path_to_text(os.path.abspath(path)))
     if is_image(path):
         return Corpus(root=None, paths=(path_to_text(os.path.abspath(path)),))
     if not os.path.isfile(path):
         raise UsageError(f"{source!r} is neither a folder nor a file that lists paths")
     return _from_list(path.read_bytes(), path.resolve().parent, repr(source))
+
+
+def _from_name(source: str) -> Corpus:
+    """What is no file: a member of an archive, or a URL."""
+    split = split_address(source)
+    if split is None and not is_url(source):
+        raise UsageError(
+            f"no such corpus: {source!r}; give a folder, an archive, a file that lists paths, or - for standard input"
+        )
+    return _joined([_listed(source, Path.cwd())]) if split is not None else _from_url(source)
+
+
+def _from_archive(archive: str) -> Corpus:
+    listing, stamp = list_archive(archive), place_stamp(archive)
+    stamps: dict[str, Stamp | None] = {
+        member_address(archive, one.name): None if stamp is None else (one.size, stamp[1])
+        for one in listing.members.values()
+    }
+    refused = [(_address(archive, name), why) for name, why in listing.refused.items()]
+    whole = [(archive, listing.damage)] if listing.damage is not None else []
+    return Corpus(archive, tuple(stamps), 0, (*refused, *whole), stamps)
+
+
+def _address(archive: str, name: str) -> str:
+    """Of a member that cannot be used, whose name may be none."""
+    return member_address(archive, ascii(name)[1:-1] if is_url(archive) else name)
+
+
+def _from_url(url: str) -> Corpus:
+    files, path = filesystem(url)
+    try:
+        info = files.info(path)
+        found = files.find(path, detail=True) if info["type"] == "directory" else {path: info}
+    except Exception as error:
+        raise UsageError(f"{url!r} cannot be listed: {str(error) or type(error).__name__}") from error
+    if info["type"] != "directory" and is_archive(url):
+        return _from_archive(url)
+    below = {name: one for name, one in sorted(found.items()) if not _hidden(name.removeprefix(path))}
+    stamps = {files.unstrip_protocol(name): remote_stamp(one) for name, one in below.items()}
+    root = files.unstrip_protocol(path) if info["type"] == "directory" else None
+    return Corpus(root, tuple(stamps), stamps=stamps)
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def read_corpora(sources: Sequence[str], *, exclude: Path) -> Corpus:
@@ -123,39 +148,59 @@ def read_corpora(sources: Sequence[str], *, exclude: Path) -> Corpus:
     if sources.count("-") > 1:
         raise UsageError("standard input can be read once, and - is named twice")
     corpora = [read_corpus(source, exclude=exclude) for source in sources]
-    if len(corpora) == 1:
-        return corpora[0]
-    listed = [path for corpus in corpora for path in corpus.paths]
+    return corpora[0] if len(corpora) == 1 else _joined(corpora)
+
+
+def _joined(corpora: Iterable[Corpus]) -> Corpus:
+    listed, failed = list[str](), dict[str, ImageRejected]()
+    stamps, repeated = dict[str, Stamp | None](), 0
+    for corpus in corpora:
+        listed += corpus.paths
+        failed.update(corpus.unlistable)
+        stamps.update(corpus.stamps)
+        repeated += corpus.repeated
     unique = tuple(dict.fromkeys(listed))
-    failed = dict(pair for corpus in corpora for pair in corpus.unlistable)
-    repeated = len(listed) - len(unique) + sum(corpus.repeated for corpus in corpora)
-    return Corpus(None, unique, repeated, tuple(failed.items()))
+    return Corpus(None, unique, repeated + len(listed) - len(unique), tuple(failed.items()), stamps)
 
 
 def list_entries(source: str | Path, *, exclude: Path) -> tuple[Entry, ...]:
-    """Every image of a folder (with the shards in it), a list file, or one shard, in sorted order.
+    """Every image of a folder (with the archives in it), a list, or one archive, in sorted order.
 
     Args:
-        source: a folder, a text file with one path a line, or a ``.tar`` file.
+        source: as for :func:`read_corpus`.
         exclude: a folder never descended into.
 
     Raises:
-        UsageError: it does not exist, holds nothing, or is a shard that is no tar.
-        IntegrityError: a shard is damaged.
+        UsageError: it does not exist, holds nothing, or is an archive of another kind than its name says.
+        IntegrityError: an archive is damaged.
     """
-    path = Path(source)
-    names = (path_to_text(path.resolve()),) if is_shard(path) else read_corpus(str(source), exclude=exclude).paths
-    entries = [entry for name in names for entry in _entries_of(name)]
+    corpus = read_corpus(str(source), exclude=exclude)
+    _check_whole(corpus)
+    entries = [entry for name in _sorted_members(corpus) for entry in _entries_of(name, corpus)]
     if not entries:
         raise UsageError(f"{source} holds no images")
     return tuple(entries)
 
 
-def _entries_of(name: str) -> list[Entry]:
+def _sorted_members(corpus: Corpus) -> Sequence[str]:
+    whole = corpus.root is not None and is_archive(corpus.root)
+    return sorted(corpus.paths) if whole else corpus.paths
+
+
+def _check_whole(corpus: Corpus) -> None:
+    for name, why in corpus.unlistable:
+        if why.reason == "damaged-archive":
+            if name.lower().endswith(SHARD) and not begins_a_tar(text_to_path(name)):
+                raise UsageError(f"{name} cannot be read as an uncompressed tar shard: {why.detail}")
+            raise IntegrityError(f"{name} is a damaged archive: {why.detail}; fetch it again")
+
+
+def _entries_of(name: str, corpus: Corpus) -> list[Entry]:
     path = text_to_path(name)
-    if is_shard(path):
+    if name not in corpus.stamps and is_shard(path):
         return sorted(shard_entries(path), key=lambda entry: entry.name)
-    return [Entry(name, *(file_stamp(path) or (0, 0)))]
+    size, time = corpus.stamp(name) or (0, 0)
+    return [Entry(name, size or 0, time)]
 
 
 def is_image(path: Path) -> bool:
@@ -176,50 +221,17 @@ def is_shard(path: Path) -> bool:
 
 
 def shard_entries(path: Path) -> Iterator[Entry]:
-    """The images of a shard by their names, in the order in which they lie there; labels and manifests are left out.
+    """The images of a shard by their addresses, in the order in which they lie there; the rest of it is left out.
 
     Raises:
         UsageError: the file is no uncompressed tar.
         IntegrityError: it begins as one and is damaged.
     """
-    name, stamp = path_to_text(path), file_stamp(path)
-    with _open_shard(path) as shard:
-        try:
-            for member in shard:
-                if member.isfile() and is_image_name(member.name):
-                    mtime = stamp[1] if stamp else 0
-                    yield Entry(f"{name}/{member.name}", member.size, mtime, name, member.offset_data)
-        except (tarfile.TarError, OSError) as error:
-            raise IntegrityError(f"{path} is a damaged tar shard: {error}; fetch it again") from error
-
-
-def _open_shard(path: Path) -> tarfile.TarFile:
-    try:
-        return tarfile.open(path, "r:")
-    except (tarfile.TarError, OSError) as error:
-        if _begins_a_tar(path):
-            raise IntegrityError(f"{path} is a damaged tar shard: {error}; fetch it again") from error
-        raise UsageError(f"{path} cannot be read as an uncompressed tar shard: {error}") from error
-
-
-def _begins_a_tar(path: Path) -> bool:
-    """Whether the first header is whole, checksum and all."""
-    try:
-        with path.open("rb") as handle:
-            tarfile.TarInfo.frombuf(handle.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
-    except (tarfile.TarError, OSError):
-        return False
-    return True
-
-
-def _piece(path: Path, offset: int, size: int) -> bytes:
-    try:
-        with path.open("rb") as handle:
-            handle.seek(offset)
-            return handle.read(size)
-    except OSError as error:
-        detail = error.strerror or str(error)
-        raise ImageRejected(stage="read", reason="unreadable", detail=detail, byte_count=size) from error
+    corpus = _from_archive(path_to_text(path))
+    _check_whole(corpus)
+    for name, stamp in corpus.stamps.items():
+        size, time = stamp or (0, 0)
+        yield Entry(name, size or 0, time)
 
 
 def _from_folder(root: Path, exclude: Path) -> Corpus:
@@ -238,79 +250,25 @@ def _from_folder(root: Path, exclude: Path) -> Corpus:
 
 
 def _from_list(data: bytes, base: Path, name: str) -> Corpus:
-    listed = [path_to_text(path) for path in read_list(data, base, name=name)]
-    unique = tuple(dict.fromkeys(listed))
-    return Corpus(root=None, paths=unique, repeated=len(listed) - len(unique))
-
-
-def read_list(data: bytes, base: Path, *, name: str) -> list[str]:
-    """The paths of a list, in its order.
-
-    Args:
-        data: paths separated by NUL if there is one, else by line ends; empty ones are left out.
-        base: the folder that they are relative to.
-        name: of the list, for errors.
-
-    Returns:
-        Absolute paths. A path that no file can have is one of them: reading it says what is wrong with it.
-
-    Raises:
-        UsageError: this is an image or a blob, and no list.
-    """
     lines = split_list(data)
     if data.startswith(_IMAGES) or (lines and min(map(len, lines)) > _LONGEST):
         raise UsageError(f"{name} is not a list of paths (to index single images, pipe their paths to: retr index -)")
-    return [os.path.abspath(base / os.fsdecode(line)) for line in lines]
+    return _joined([_listed(os.fsdecode(line), base) for line in lines])
+
+
+def _listed(line: str, base: Path) -> Corpus:
+    """What one line names. A path that no file can have is one of them: reading it says what is wrong with it."""
+    if is_url(line) and split_address(line) is None:
+        return _from_url(line) if is_archive(line) else Corpus(None, (line,), stamps={line: place_stamp(line)})
+    text = absolute_text(line if is_url(line) else os.path.join(base, line))
+    split = split_address(text)
+    if split is not None:
+        return Corpus(None, (text,), stamps={text: member_stamp(*split)})
+    path = text_to_path(text)
+    return _from_archive(text) if is_archive(text) and os.path.isfile(path) else Corpus(None, (text,))
 
 
 def split_list(data: bytes) -> list[bytes]:
     """Names separated by NUL if there is one, else by line ends; empty ones are left out."""
     lines = data.split(b"\0") if b"\0" in data else [line.rstrip(b"\r") for line in data.split(b"\n")]
     return [line for line in lines if line.strip()]
-
-
-def path_to_text(path: str | os.PathLike[str]) -> str:
-    """The path as text that Parquet and JSON can hold: itself, or a ``file://`` URI if its bytes are not UTF-8.
-
-    A relative path becomes absolute where it needs a URI. The text does not depend on the locale.
-    """
-    try:
-        return os.fsencode(path).decode()
-    except UnicodeDecodeError:
-        return Path(os.path.abspath(path)).as_uri()
-
-
-def text_to_path(text: str) -> Path:
-    """Inverse of :func:`path_to_text`, up to relative paths that needed a URI."""
-    if text.startswith("file://"):
-        return Path(os.fsdecode(unquote_to_bytes(urlsplit(text).path)))
-    return Path(os.fsdecode(text.encode(errors="surrogateescape")))
-
-
-def file_stamp(path: Path) -> tuple[int, int] | None:
-    """(bytes, mtime in ns) of a file, or None where there is none: what tells an unchanged file without reading it."""
-    try:
-        info = path.stat()
-    except (OSError, ValueError):
-        return None
-    return info.st_size, info.st_mtime_ns
-
-
-def is_there(text: str) -> bool:
-    """Whether the file of an item is still there, readable or not."""
-    try:
-        os.stat(text_to_path(text))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (OSError, ValueError):
-        pass
-    return True
-
-
-def load_named(text: str, policy: DecodePolicy) -> DecodedImage:
-    """The image that a catalog names, as it is now.
-
-    Raises:
-        ImageRejected: as ``images.decode``.
-    """
-    return Entry(text, *(file_stamp(text_to_path(text)) or (0, 0))).load(policy)

@@ -10,7 +10,7 @@ import numpy as np
 from .forget import files_gone
 from .held import Held, read_held
 from .snapshot import require_current
-from .sources import Corpus, file_stamp, read_corpus, text_to_path
+from .sources import Corpus, read_corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,6 @@ def _differing(held: Held, corpus: Corpus) -> tuple[list[str], list[str]]:
     for path, place in zip(corpus.paths, held.find(corpus.paths).tolist(), strict=True):
         if place < 0:
             added.append(path)
-        elif file_stamp(text_to_path(path)) != (sizes[place], times[place]):
+        elif not corpus.unchanged(path, int(sizes[place]), int(times[place])):
             changed.append(path)
     return added, changed

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.cosine import cosine
 from ..core.errors import IntegrityError
+from ..core.progress import Progress, Silent, begin
 from .gallery import Gallery, open_gallery
 from .gap_update import basis_of, measure_gaps
 from .gaps import Gaps, all_of, read_neighbours, write_gaps, write_neighbours
@@ -32,7 +33,7 @@ class Measured:
     digests: tuple[tuple[str, str], ...]
 
 
-def renew_thresholds(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]:
+def renew_thresholds(index: Path, snapshot: Snapshot, progress: Progress | None = None) -> tuple[ChannelSpec, ...]:
     """The channels of a snapshot whose rows have changed, with thresholds that suit the rows.
 
     A calibrated offset stays, marked as older than the rows; so does one calibrated threshold for all rows.
@@ -41,7 +42,7 @@ def renew_thresholds(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]
     if len(held) == len(snapshot.channels) and all(map(_for_all_rows, held)):  # nobody would look at gaps
         pairs = zip(snapshot.channels, held, strict=True)
         return tuple(replace(channel, threshold=replace(one, stale=True)) for channel, one in pairs)
-    measured = measure(index, open_gallery(index, snapshot))
+    measured = measure(index, open_gallery(index, snapshot), progress)
     # What was measured is one comparison a row and channel: of an index that makes more nobody knows.
     rate = stated_rate(() if snapshot.pairs else measured.references)
     parts = zip(snapshot.channels, measured.references, measured.digests, strict=True)
@@ -50,19 +51,19 @@ def renew_thresholds(index: Path, snapshot: Snapshot) -> tuple[ChannelSpec, ...]
     )
 
 
-def measure(index: Path, gallery: Gallery) -> Measured:
+def measure(index: Path, gallery: Gallery, progress: Progress | None = None) -> Measured:
     """Measure the gaps of all rows; what the snapshot's thresholds name already is brought up to date."""
     snapshot = gallery.snapshot
-    references = tuple(reference_of(index, channel) for channel in snapshot.channels)
+    references = tuple(reference_of(index, channel, progress) for channel in snapshot.channels)
     basis = basis_of(gallery, references)
-    gaps = measure_gaps(gallery, references, _known(index, snapshot, basis))
+    gaps = measure_gaps(gallery, references, _known(index, snapshot, basis), progress)
     digests = tuple(
         (write_gaps(index, snapshot, own.gap), write_neighbours(index, snapshot, own, basis=basis)) for own in gaps
     )
     return Measured(references, gaps, digests)
 
 
-def reference_of(index: Path, channel: ChannelSpec) -> Reference:
+def reference_of(index: Path, channel: ChannelSpec, progress: Progress | None = None) -> Reference:
     """The reference set for a channel: the package's, or one of drawn pictures that the index keeps.
 
     Raises:
@@ -77,11 +78,15 @@ def reference_of(index: Path, channel: ChannelSpec) -> Reference:
 
     file = index / "references" / f"{channel.model_digest[:16]}{SUFFIX}"
     if not file.is_file():
+        begin(progress or Silent(), f"drawing a reference set for {channel.name}", 0)
         file.parent.mkdir(exist_ok=True)
         write_reference(file, drawn_reference(open_model(index, channel)))
-    found = read_reference(file)
+    try:
+        found = read_reference(file)
+    except IntegrityError as why:
+        raise IntegrityError(f"{why}; remove it, and it is drawn again") from None
     if found.model_digest != channel.model_digest:
-        raise IntegrityError(f"{file} holds the reference set of another model; remove it, and it is made again")
+        raise IntegrityError(f"{file} holds the reference set of another model; remove it, and it is drawn again")
     return found
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ..core.errors import IndexStateError, IntegrityError, RetrError
 from ..core.files import sha256_file
 from ..core.parallel import in_order
+from ..core.progress import Progress
 from .catalog import read_catalog, read_rejects
 from .consistency import catalog_faults, channel_faults, setting_faults
 from .garbage import Orphan, collect_garbage, orphans
@@ -124,12 +125,16 @@ def verify_index(index: Path) -> Verified:
     )
 
 
-def repair_index(index: Path) -> list[Dropped]:
+def repair_index(index: Path, progress: Progress | None = None) -> list[Dropped]:
     """Drop what cannot be trusted, and say what that was; what is left is an index again.
 
     A damaged pointer is set to the newest snapshot that is whole. A segment with a damaged file goes, items and all; so
     do damaged labels, and gaps, which are measured anew. Snapshots that name a damaged file are
     forgotten. Models and settings that are not what they should be cannot be mended here.
+
+    Args:
+        index: the folder.
+        progress: told while gaps are measured; None for nobody.
 
     Raises:
         IndexStateError: no index, a writer at work, or nothing whole is left.
@@ -144,7 +149,7 @@ def repair_index(index: Path) -> list[Dropped]:
         assert current is not None, "the pointer was set"
         mended = _without(index, current, before.problems, dropped)
         if mended is not current:
-            commit(index, replace(mended, channels=renew_thresholds(index, mended)))
+            commit(index, replace(mended, channels=renew_thresholds(index, mended, progress)))
         after = verify_index(index)  # what was current names the damaged file too, and is an older snapshot now
         for name in sorted({one.snapshot for one in after.problems if one.snapshot is not None}):
             (index / "snapshots" / f"{name}.json").unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
 from ..core.files import canonical_json, write_atomically
+from ..core.progress import Progress
 from . import staging as stage
 from .catalog import BLANK, as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
 from .compact import compacted
@@ -22,7 +23,17 @@ from .held import Held, Places, read_held
 from .integrity import check_content
 from .labels import Row, labels_of, write_labels, write_told
 from .lock import writer_lock
-from .snapshot import SegmentInfo, Snapshot, Threshold, commit, read_current, read_snapshot, require_current
+from .snapshot import (
+    ChannelSpec,
+    Rule,
+    SegmentInfo,
+    Snapshot,
+    Threshold,
+    commit,
+    read_current,
+    read_snapshot,
+    require_current,
+)
 from .thresholds import renew_thresholds
 
 if TYPE_CHECKING:  # they need torch, and to remove an item or to compact an index does not
@@ -60,6 +71,7 @@ class Writer:
         resume: go on with an unfinished run.
         restart: drop an unfinished run.
         segment_rows: rows after which ``append`` commits by itself and begins a new segment.
+        progress: told while gaps are measured, at commits; None for nobody.
 
     Attributes:
         snapshot: the index as it was last committed; what it will begin as, where nothing was.
@@ -83,11 +95,12 @@ class Writer:
         resume: bool = False,
         restart: bool = False,
         segment_rows: int = SEGMENT_ROWS,
+        progress: Progress | None = None,
     ) -> None:
         self.index = index
         self.replaced = self.dropped = 0
         self._create, self._source, self._segment_rows = create, source, segment_rows
-        self._resume, self._restart = resume, restart
+        self._resume, self._restart, self._progress = resume, restart, progress
         self._staging: stage.Staging | None = None
         self._open = ExitStack()
 
@@ -304,7 +317,20 @@ class Writer:
         digest = write_told(self.index, "declared", as_table(declared))
         if digest != self.snapshot.declared:
             grown = replace(self.snapshot, declared=digest, parent=self.snapshot.id, created="")
-            self.snapshot = commit(self.index, replace(grown, channels=renew_thresholds(self.index, grown)))
+            self.snapshot = commit(self.index, replace(grown, channels=self._renewed(grown)))
+        return self.snapshot
+
+    def rule(self, rules: Sequence[Rule]) -> Snapshot:
+        """Commit the rules for some of the items, in place of those that there were.
+
+        Raises:
+            IndexStateError: something is waiting for a commit.
+        """
+        self._check_idle()
+        if tuple(rules) != self.snapshot.rules:
+            self.snapshot = commit(
+                self.index, replace(self.snapshot, rules=tuple(rules), parent=self.snapshot.id, created="")
+            )
         return self.snapshot
 
     def restore(self, name: str) -> Snapshot:
@@ -369,11 +395,14 @@ class Writer:
             return  # all labels were there
         grown = replace(grown, parent=self._parent, created="")
         if len(gone) or segments != self.snapshot.segments or not self._committed:
-            grown = replace(grown, channels=renew_thresholds(self.index, grown))
+            grown = replace(grown, channels=self._renewed(grown))
         self.snapshot = commit(self.index, grown)
         self._committed, self.held = True, left
         if staging is not None:
             self._known_rejects.update(map(reject_key, staging.rejects))
+
+    def _renewed(self, grown: Snapshot) -> tuple[ChannelSpec, ...]:
+        return renew_thresholds(self.index, grown, self._progress)
 
     def _labels(self, left: Held, told: Sequence[Row]) -> str | None:
         """The labels of the next snapshot: with what was told of items that it holds, without removed items."""

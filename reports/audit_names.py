@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..core.rounded import budget_text, lower_text, nearest_text, upper_text
+from ..core.rounded import budget_text
 from ..core.statistics import Quantiles
 from ..evaluation.robustness.columns import ball_order
+from ..evaluation.robustness.rates import RadiusLine
 from ..evaluation.robustness.shifts import ShiftLine
 from ..evaluation.robustness.summary_lines import AttackLine, EditLine, Summary
+from ..evaluation.robustness.tightness import TightnessLine
+from .kinds import said
 from .words import words
 
 PROMISES = words("audit")["promises"]
@@ -40,24 +43,25 @@ def source_name(source: str | None) -> str:
     return f" made on {source}" if source else ""
 
 
-def middle_half(spread: Quantiles, decimals: int) -> str:
-    """From the first quartile to the third, rounded down."""
-    return f"{lower_text(spread.p25, decimals=decimals)}–{lower_text(spread.p75, decimals=decimals)}"
+def middle_half(spread: Quantiles) -> str:
+    """Of certified radii, from the first quartile to the third."""
+    return "–".join(said(RadiusLine, "spread", end) for end in (spread.p25, spread.p75))
 
 
 def ratio(number: float) -> str:
     """A certified radius as a share of the smallest attack, rounded down: 1 is not read before it is reached."""
-    return lower_text(number, decimals=3)
+    return said(TightnessLine, "ratios", number)
 
 
 def part_of_bound(used: Quantiles) -> str:
     """How much of a proved bound attacks used, rounded up: so that no room is read where there is none."""
-    return f"median {upper_text(used.p50, decimals=3)}, largest {upper_text(used.most, decimals=3)}"
+    return f"median {said(ShiftLine, 'used', used.p50)}, largest {said(ShiftLine, 'used', used.most)}"
 
 
 def moved(shift: Quantiles) -> str:
     """How far the embedding was moved."""
-    return f"{nearest_text(shift.p50, digits=3)}, largest {nearest_text(shift.most, digits=3)}"
+    middle, most = (said(ShiftLine, "shift", one, digits=3) for one in (shift.p50, shift.most))
+    return f"{middle}, largest {most}"
 
 
 def largest_shifts(summary: Summary) -> list[ShiftLine]:

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ..core.rounded import lower_text, radius_text
 from ..core.statistics import Share
 from ..evaluation.robustness.columns import Columns
 from ..evaluation.robustness.curves import Axis, Curve, curves
+from ..evaluation.robustness.rates import RadiusLine
 from ..evaluation.robustness.summary_lines import BudgetLine, Summary
 from ..evaluation.robustness.tightness import PROMISES as PROMISE_NAMES
+from ..evaluation.robustness.tightness import TightnessLine
 from .audit_names import level, middle_half, warnings
 from .audit_page_figures import accuracy_figure, end_of_axis, radius_figures, shift_figures, tightness_figures
 from .audit_page_gallery import gallery
 from .audit_records import alarm_table, cost_table, run_facts, system_table
 from .audit_tables import attack_tables, edit_table, radius_table, results, shift_table, tightness_table
-from .kinds import bounds, count, counted, percent
+from .kinds import bounds, count, counted, percent, said
 from .pages import Figure, Key, page, when
 from .words import words
 
@@ -83,12 +84,12 @@ def _keys(summary: Summary) -> Iterator[Key]:
     if own:
         yield from _at_budget(own[-1], alarmed=summary.alarms > 0)
     if first.radius is not None:
-        text = f"median certified radius (RMSE), half of them {middle_half(first.radius.spread, 2)}"
-        yield Key(radius_text(first.radius.rmse, decimals=2), (text,))
+        text = f"median certified radius (RMSE), half of them {middle_half(first.radius.spread)}"
+        yield Key(said(RadiusLine, "rmse", first.radius.rmse), (text,))
     ratios = next((line.ratios for line in summary.tightness if line.system == first.name), None)
     if ratios is not None:
         text = f"median tightness: certified radius ÷ smallest attack, on {count(ratios.count)} queries"
-        yield Key(lower_text(ratios.p50, decimals=2), (text,))
+        yield Key(said(TightnessLine, "ratios", ratios.p50, decimals=2), (text,))
 
 
 def _at_budget(line: BudgetLine, *, alarmed: bool) -> Iterator[Key]:

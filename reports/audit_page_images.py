@@ -13,6 +13,7 @@ from PIL import Image
 from ..core.errors import ImageRejected
 from ..images.decode import decode, load
 from ..images.policy import DecodePolicy
+from ..indexer.entries import load_named
 
 Pixels = npt.NDArray[np.float64]
 
@@ -31,6 +32,14 @@ def read_picture(path: Path) -> Pixels | None:
             return found if found.ndim == 3 and found.shape[2] == 3 else None
         return load(path, policy=DecodePolicy()).pixels.astype(np.float64) / 255.0
     except (OSError, ValueError, ImageRejected):
+        return None
+
+
+def named_picture(text: str) -> Pixels | None:
+    """As :func:`read_picture`, of an image that a catalog names."""
+    try:
+        return load_named(text, DecodePolicy()).pixels.astype(np.float64) / 255.0
+    except ImageRejected:
         return None
 
 

@@ -7,7 +7,10 @@ from operator import attrgetter, methodcaller
 from typing import Any
 
 from ..core.statistics import Quantiles, Share
-from ..evaluation.robustness.summary_lines import AttackLine, BudgetLine, EditLine, Rates, Summary
+from ..evaluation.robustness.attack_lines import AttackLine, Norms
+from ..evaluation.robustness.rates import RadiusLine, Rates
+from ..evaluation.robustness.shifts import ShiftLine
+from ..evaluation.robustness.summary_lines import BudgetLine, EditLine, Summary
 from ..evaluation.robustness.tightness import TightnessLine
 from .audit_names import PROMISES, edit_name, goals, largest_shifts, level
 from .audit_runs import runs_of
@@ -19,16 +22,11 @@ from .kinds import (
     HEAT,
     MARKUP,
     NAME,
-    PSNR_FLOOR,
-    RADIUS,
     RATE,
-    SECONDS,
     SHARE,
     WRAPPED,
-    lower,
-    measured,
     percent,
-    upper,
+    told,
 )
 from .svg_charts import share_bar
 from .table import Column, Kind, Table
@@ -138,7 +136,7 @@ def edit_table(summary: Summary) -> Table:
         Column("", MARKUP, lambda line: _bar(line, worst.get((line.system, line.edit)))),
         Column("clean", RATE, attrgetter("clean.first")),
         *(attacked if worst else [Column("certified queries", COUNT, attrgetter("certified"))]),
-        Column("median radius", RADIUS, attrgetter("median_rmse")),
+        Column("median radius", told(EditLine, "median_rmse"), attrgetter("median_rmse")),
     )
     names = [system.name for system in summary.systems]
     lines = [line for name in names for line in summary.edits if line.system == name]
@@ -178,17 +176,17 @@ def _effort(summary: Summary, goal: str, lines: Sequence[AttackLine]) -> Table:
     columns = [
         Column("attack", NAME, attrgetter("name")),
         Column("images", COUNT, lambda runs: runs.norm("images") or 0, _IMAGES),
-        Column("RMSE", measured(decimals=2), methodcaller("norm", "rmse"), _IMAGES),
-        Column("ℓ2", measured(digits=3), methodcaller("norm", "l2"), _IMAGES, spare=True),
-        Column("ℓ∞ × 255", measured(decimals=1), methodcaller("norm", "linf", 255), _IMAGES, spare=True),
-        Column("PSNR", measured(decimals=1), methodcaller("norm", "psnr"), _IMAGES, spare=True),
+        Column("RMSE", told(Norms, "rmse"), methodcaller("norm", "rmse"), _IMAGES),
+        Column("ℓ2", told(Norms, "l2"), methodcaller("norm", "l2"), _IMAGES, spare=True),
+        Column("ℓ∞ × 255", told(Norms, "linf", decimals=1), methodcaller("norm", "linf", 255), _IMAGES, spare=True),
+        Column("PSNR", told(Norms, "psnr"), methodcaller("norm", "psnr"), _IMAGES, spare=True),
         *(
             Column(f"> {share}", SHARE, methodcaller("norm", f"changed_{digits}"), "pixels changed by", spare=True)
             for share, digits in ((0.001, "001"), (0.01, "01"), (0.03, "03"))
         ),
-        Column("gradients", measured(decimals=0), attrgetter("last.gradients"), _EFFORT),
-        Column("forwards", measured(decimals=0), attrgetter("last.forwards"), _EFFORT),
-        Column("seconds", SECONDS, attrgetter("last.seconds"), _EFFORT),
+        Column("gradients", told(AttackLine, "gradients", decimals=0), attrgetter("last.gradients"), _EFFORT),
+        Column("forwards", told(AttackLine, "forwards", decimals=0), attrgetter("last.forwards"), _EFFORT),
+        Column("seconds", told(AttackLine, "seconds"), attrgetter("last.seconds"), _EFFORT),
     ]
     return Table.of(columns, runs_of(lines), title=_TITLES["effort"].format(goal=goal), group=_by_system(summary))
 
@@ -200,9 +198,9 @@ def tightness_table(summary: Summary) -> Table:
         Column("system, certificate", NAME, lambda line: f"{line.system}, {PROMISES[line.promise]}"),
         Column("attacked", COUNT, attrgetter("queries")),
         Column("fell", COUNT, lambda line: line.ratios.count if line.ratios else 0),
-        *_spread(lower(decimals=3), attrgetter("ratios")),
+        *_spread(told(TightnessLine, "ratios"), attrgetter("ratios")),
         Column("fell", COUNT, lambda line: line.free and line.free.count, free, spare=True),
-        Column("median", lower(decimals=3), lambda line: line.free and line.free.p50, free, spare=True),
+        Column("median", told(TightnessLine, "free"), lambda line: line.free and line.free.p50, free, spare=True),
         Column("found by", WRAPPED, _finders, spare=True),
     )
     return Table.of(columns, summary.tightness, title=_TITLES["tightness"])
@@ -219,9 +217,9 @@ def radius_table(summary: Summary) -> Table:
     columns = (
         Column("system, certificate", NAME, lambda one: one[0]),
         Column("queries", COUNT, lambda one: one[1].queries),
-        *_spread(RADIUS, lambda one: one[1].spread),
-        Column("median ℓ2", RADIUS, lambda one: one[1].l2),
-        Column("PSNR floor", PSNR_FLOOR, lambda one: one[1].psnr),
+        *_spread(told(RadiusLine, "spread"), lambda one: one[1].spread),
+        Column("median ℓ2", told(RadiusLine, "l2", decimals=2), lambda one: one[1].l2),
+        Column("PSNR floor, dB", told(RadiusLine, "psnr"), lambda one: one[1].psnr),
     )
     return Table.of(columns, found, title=_TITLES["radii"])
 
@@ -232,9 +230,17 @@ def shift_table(summary: Summary) -> Table:
         Column("system", NAME, attrgetter("system")),
         Column("size", NAME, lambda line: level(line.budget, line.unit)),
         Column("images", COUNT, attrgetter("shift.count")),
-        *(Column(head, measured(digits=3), attrgetter(f"shift.{name}")) for head, name in _ENDS.items()),
         *(
-            Column(head, upper(decimals=3), lambda line, name=name: line.used and getattr(line.used, name), "of L·‖δ‖")
+            Column(head, told(ShiftLine, "shift", digits=3), attrgetter(f"shift.{name}"))
+            for head, name in _ENDS.items()
+        ),
+        *(
+            Column(
+                head,
+                told(ShiftLine, "used"),
+                lambda line, name=name: line.used and getattr(line.used, name),
+                "of L·‖δ‖",
+            )
             for head, name in _ENDS.items()
         ),
     )

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ..core.rounded import budget_text, nearest_text, percent_text
 from ..core.statistics import Share
+from ..evaluation.copies.plan import AS_IT_COMES
 from ..evaluation.copies.summary import CopySummary, Scores, SystemLine
 from .attack_table import say_skipped
 from .kinds import COUNT, NAME, PERCENT, RATE, SHARE, WRAPPED, measured
@@ -28,9 +29,9 @@ def copy_json(result: CopyResult) -> dict[str, Any]:
     return {
         "schema": "retr.copies/1",
         **result.summary.as_json(),
-        "records": str(result.records),
+        "records": str(result.path),
         "index": str(result.index),
-        "seconds": dict(result.seconds),
+        "seconds": result.seconds,
     }
 
 
@@ -74,7 +75,7 @@ def print_copies(result: CopyResult, console: Console | None = None) -> None:
     say(out, (text, "red" if refuted else "green"))
     say_skipped(out, summary.skipped)
     stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in result.seconds.items())
-    say(out, f"records: {result.records}  ({stages})", on_one_line=True)
+    say(out, f"records: {result.path}" + (f"  ({stages})" if stages else ""), on_one_line=True)
 
 
 def _head(summary: CopySummary) -> str:
@@ -103,7 +104,9 @@ def family_tables(summary: CopySummary) -> Iterator[Table]:
     yield Table(columns, tuple(rows), _TITLES["first_place"])
     if line.mean.verdict is not None:
         rows = ((name, one.verdict, *(one.verdict_certified or [""] * len(sizes))) for name, _, one in _scores(line))
-        title = _TITLES["verdict"].format(fpr=budget_text(summary.plan["fpr"]))
+        plan = summary.plan
+        as_it_comes = plan.get("thresholds") == AS_IT_COMES  # records of the first release do not say
+        title = _TITLES["as_it_comes" if as_it_comes else "verdict"].format(fpr=budget_text(plan["fpr"]))
         yield Table((family, Column("clean", PERCENT), *ladder), tuple(rows), title)
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.files import write_atomically
-from ..indexer.sources import text_to_path
-from .audit_page_images import picture, read_picture
+from .audit_page_images import named_picture, picture
 from .dupes_table import heading, member_words
 from .pages import page
 
@@ -65,5 +64,5 @@ def _section(number: int, group: Group, fates: Mapping[str, str]) -> Section:
 
 def _shot(member: Mapping[str, object]) -> Shot:
     path = str(member["path"])
-    pixels = read_picture(text_to_path(path))
+    pixels = named_picture(path)
     return Shot(None if pixels is None else picture(pixels), path, tuple(member_words(member)))

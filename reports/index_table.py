@@ -35,7 +35,7 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "labelled", counted(report["labelled"], "file")
     yield "gallery", f"{counted(report['items'], 'item')} in {counted(report['rows'], 'row')}"
     if report["presumed"]:
-        yield "presumed copies", f"{counted(report['presumed'], 'item')} {_SEEM}; list them: retr info --presumed"
+        yield "presumed copies", f"{counted(report['presumed'], 'item')} {_SEEM}"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
@@ -72,8 +72,11 @@ def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in _FACTS:
         if info.get(key) is not None:
             yield key.replace("_", " "), str(info[key])
+    for rule in info["rules"]:
+        kind = "negative bank" if rule["reach"] is None else f"reach × {nearest_text(rule['reach'], decimals=3)}"
+        yield kind, f"{rule['where']}  ({counted(rule['files'], 'file')})"
     if info["presumed_copies"]:
-        yield "presumed copies", f"{counted(info['presumed_copies'], 'item')} (retr info --presumed lists them)"
+        yield "presumed copies", f"{counted(info['presumed_copies'], 'item')} (--presumed lists them)"
     yield "decode policy", info["policy_digest"][:16]
     for channel in info["channels"]:
         proof = (
@@ -151,6 +154,8 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "presumed copy", f"{pair['negative']} of {pair['stored']}, left out"
     counted_pairs = sum(pair["relation"] == "counted" for pair in result["pairs"])
     if counted_pairs:
-        yield "near", f"{counted(counted_pairs, 'negative')} near a stored image, counted; see --review"
+        tighter = any(channel["offset"] is not None for channel in result["thresholds"])
+        why = "they make the thresholds tighter; if they are copies, say so: --review" if tighter else "see --review"
+        yield "near", f"{counted(counted_pairs, 'negative')} near a stored image, counted; {why}"
     for channel in result["thresholds"]:
         yield channel["channel"], _threshold(channel)

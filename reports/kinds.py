@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
 from ..core.names import shown
-from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, psnr_text, radius_text, upper_text
+from ..core.rounded import budget_text, lower_text, nearest_text, percent_text, radius_text, upper_text
 from ..core.statistics import Share
+from ..evaluation.shared.lines import Line, Rounded
 from .table import THIN, Kind
 
 
@@ -49,19 +51,38 @@ def lines(texts: Any) -> str:
     return "\n".join(map(shown, texts))
 
 
-def radius(*, decimals: int | None = None, digits: int = 4) -> Kind:
-    """A certified radius, rounded down."""
-    return Kind(lambda x: radius_text(x, decimals=decimals, digits=digits))
+_DIRECTIONS: Mapping[Rounded, Callable[..., str]] = {"down": lower_text, "up": upper_text, "nearest": nearest_text}
+_PLACES: Mapping[str, dict[str, int]] = {
+    "ratio": {"decimals": 3},
+    "rmse": {"decimals": 2},
+    "l2": {"digits": 3},
+    "dB": {"decimals": 1},
+    "s": {"decimals": 2},
+}
+"""How exactly a number of a unit is written, where nothing else is asked for."""
 
 
-def upper(*, decimals: int) -> Kind:
-    """A proved upper bound, or how much of one was used, rounded up."""
-    return Kind(lambda x: upper_text(x, decimals=decimals))
+def told(line: type[Line], name: str, **places: int) -> Kind:
+    """A number that an audit declares, rounded in the direction that it declares.
+
+    Args:
+        line: the table.
+        name: its column.
+        places: ``decimals`` or ``digits``, where the unit's own do not serve.
+    """
+    declared = line.declared()[name]
+    write, chosen = _DIRECTIONS[declared.rounded], places or _PLACES.get(declared.unit, {})
+    return Kind(lambda x: write(x, **chosen))
 
 
-def lower(*, decimals: int) -> Kind:
-    """A number that is the better the larger it is, rounded down."""
-    return Kind(lambda x: lower_text(x, decimals=decimals))
+def said(line: type[Line], name: str, value: float, **places: int) -> str:
+    """The same within a sentence."""
+    return told(line, name, **places).write(value)
+
+
+def radius(*, decimals: int) -> Kind:
+    """A certified radius that no table of an audit declares, rounded down."""
+    return Kind(lambda x: radius_text(x, decimals=decimals))
 
 
 def measured(*, decimals: int | None = None, digits: int = 4) -> Kind:
@@ -103,6 +124,4 @@ RATE = Kind(lambda share: percent(share.value), small=bounds)
 BOUNDS = Kind(bounds)
 """The interval of a share alone."""
 
-RADIUS = radius(decimals=2)
-PSNR_FLOOR = Kind(lambda x: f"{psnr_text(x)} dB")
 SECONDS = measured(decimals=2)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ..core.rounded import radius_text
-from ..core.units import Radius, rmse_of
+from ..core.units import rmse_of
 from ..evaluation.knn.bench import KnnResult
-from ..evaluation.knn.summary import BudgetLine, KnnSummary
-from .kinds import bounds, count, ends, percent
+from ..evaluation.knn.summary import BudgetLine, KnnSummary, Rows
+from ..evaluation.shared.frame import Floats
+from .kinds import bounds, count, ends, percent, said
 from .knn_table import budget_table, clean_table, remarks
 from .pages import Figure, Key, page, plan_facts, when
 from .svg_charts import Mark, Point, accuracy_chart, histogram_chart
@@ -29,15 +29,15 @@ def knn_page(result: KnnResult, summary: KnnSummary) -> str:
         result: a finished benchmark.
         summary: its numbers.
     """
-    plan = result.plan
+    plan, name, held = result.plan, result.model["name"], result.model["gallery"]
     return page(
         "knn.html.j2",
-        model=result.model,
-        when=when(result.records.parent.name) or result.model,
+        model=name,
+        when=when(result.path.parent.name) or name,
         counted=[
-            result.model,
+            name,
             f"{count(summary.queries)} queries",
-            f"{count(sum(result.gallery.values()))} images of {count(len(result.gallery))} labels",
+            f"{count(sum(held.values()))} images of {count(len(held))} labels",
             f"k = {plan.k}",
         ],
         alarms=summary.alarms,
@@ -55,8 +55,9 @@ def knn_page(result: KnnResult, summary: KnnSummary) -> str:
 def _facts(result: KnnResult) -> list[tuple[str, str]]:
     plan = result.plan
     attack = f"apgd-l2, {plan.steps} steps, {plan.restarts} starts" if plan.attack else None
-    facts = {"run": result.records.parent.name, "model": result.model, "gallery": plan.gallery, "queries": plan.queries}
-    return plan_facts(facts | {"seed": plan.seed, "side": plan.side, "attack": attack, "digest": result.digest})
+    name, digest = result.model["name"], result.model["digest"]
+    facts = {"run": result.path.parent.name, "model": name, "gallery": plan.gallery, "queries": plan.queries}
+    return plan_facts(facts | {"seed": plan.seed, "side": plan.side, "attack": attack, "digest": digest})
 
 
 def _keys(summary: KnnSummary, k: int) -> Iterator[Key]:
@@ -69,28 +70,31 @@ def _keys(summary: KnnSummary, k: int) -> Iterator[Key]:
     if line is not None:
         yield Key(percent(line.certified.value), (f"proved to, whatever the change within {line.budget}",), "proved")
     if summary.median_rmse is not None:
-        yield Key(radius_text(summary.median_rmse, decimals=2), ("median certified radius of right votes (RMSE)",))
+        yield Key(
+            said(KnnSummary, "median_rmse", summary.median_rmse), ("median certified radius of right votes (RMSE)",)
+        )
 
 
 def _figures(result: KnnResult, summary: KnnSummary) -> Iterator[Figure]:
     """The vote against the size of the change, and how certified radii are spread."""
-    right = [row for row in result.rows if row.correct]
-    if not right:
+    rows = Rows.of(result.records.table)
+    right = rows.clean.where(rows.clean.correct)
+    if not len(right):
         return
-    radii = np.sort([Radius(row.radius or 0.0, row.values).rmse for row in right])
-    places = _places(result, summary)
-    yield _votes(result, summary, radii, places)
-    if result.certified and summary.median_rmse is not None:
+    radii = np.sort(right.rmse())
+    places, proved = _places(rows.clean, summary), result.model["uncertified_because"] is None
+    yield _votes(result, summary, rows.attacked, radii if proved else None, places)
+    if proved and summary.median_rmse is not None:
         end = max(1.05 * float(radii[-1]), 1e-9)
         marks = [Mark(at, str(line.budget)) for line, at in places[-1:] if at < end]
         spread = histogram_chart(radii, x_max=end, axis=_CHARTS["radii"],
                                  label="certified radii of right votes", marks=marks, write=radius_text)  # fmt: skip
-        yield Figure("Certified radii", spread, f"Median {radius_text(summary.median_rmse, decimals=2)}.")
+        yield Figure("Certified radii", spread, f"Median {said(KnnSummary, 'median_rmse', summary.median_rmse)}.")
 
 
-def _places(result: KnnResult, summary: KnnSummary) -> list[tuple[BudgetLine, float]]:
+def _places(clean: Rows, summary: KnnSummary) -> list[tuple[BudgetLine, float]]:
     """Budgets on an axis of RMSE, from the smallest; those in ℓ2 have a place only where all images are of one size."""
-    first, *others = {row.values for row in result.rows}
+    first, *others = set(clean.values.tolist())
     found = [
         (line, line.budget.amount if line.budget.unit == "rmse" else rmse_of(line.budget.amount, first))
         for line in summary.lines
@@ -99,13 +103,23 @@ def _places(result: KnnResult, summary: KnnSummary) -> list[tuple[BudgetLine, fl
     return sorted(found, key=lambda pair: pair[1])
 
 
+def _broken(tried: Rows) -> Floats:
+    """The least change of each query that turned its vote, RMSE rounded up; in ascending order."""
+    falls = tried.where(tried["success"])
+    least = (one.where(np.argsort(one["fallen_at"])[:1]) for one in falls.groups("query"))
+    return np.sort([rmse_of(one.first("fallen_at"), int(one.values[0]), up=True) for one in least])
+
+
 def _votes(
-    result: KnnResult, summary: KnnSummary, radii: npt.NDArray[np.float64], places: Sequence[tuple[BudgetLine, float]]
+    result: KnnResult,
+    summary: KnnSummary,
+    tried: Rows,
+    radii: Floats | None,
+    places: Sequence[tuple[BudgetLine, float]],
 ) -> Figure:
-    right, of, clean = [row for row in result.rows if row.correct], len(result.rows), summary.accuracy.value
-    fell = [(min((one.l2 for one in row.attacked if one.l2 is not None), default=None), row.values) for row in right]
-    broken = np.sort([rmse_of(l2, values, up=True) for l2, values in fell if l2 is not None])
-    largest = places[-1][1] if places else float(radii[-1])
+    right, of, clean = summary.accuracy.count, summary.queries, summary.accuracy.value
+    broken = _broken(tried)
+    largest = places[-1][1] if places else 0.0 if radii is None else float(radii[-1])
     points = [
         Point(at, line.attacked.value, line.attacked.low, line.attacked.high,
               f"{line.budget}: {percent(line.attacked.value)} left, 95 % interval {ends(line.attacked)}")
@@ -113,12 +127,12 @@ def _votes(
     ]  # fmt: skip
     drawn = accuracy_chart(
         clean=clean,
-        attacked=lambda amount: (len(right) - int((broken <= amount).sum())) / of,
-        certified=(lambda amount: int((radii > amount).sum()) / of) if result.certified else None,
+        attacked=lambda amount: (right - int((broken <= amount).sum())) / of,
+        certified=None if radii is None else lambda amount: int((radii > amount).sum()) / of,
         points=points,
         reach=largest if result.plan.attack else 0.0,
         x_max=_BEYOND * max(largest, 1e-9),
         axis=_CHARTS["axis"],
-        label=f"{result.model}: right votes against the size of the change; clean {percent(clean)}",
+        label=f"{result.model['name']}: right votes against the size of the change; clean {percent(clean)}",
     )
     return Figure("Right votes", drawn, f"Clean {percent(clean)} of {of} queries.")

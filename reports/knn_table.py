@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from operator import attrgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from rich.console import Console
 
-from ..core.rounded import radius_text
 from ..core.statistics import Share
 from ..core.units import Radius
 from ..datasets.rows import RejectedRow
-from ..evaluation.knn.bench import KnnResult, KnnRow
+from ..evaluation.knn.bench import KnnResult
+from ..evaluation.knn.rows import values_of
 from ..evaluation.knn.summary import BudgetLine, KnnSummary
-from .kinds import COUNT, NAME, PERCENT, WORD, ends
+from .kinds import COUNT, NAME, PERCENT, WORD, ends, said
 from .table import Column, Row, Table
 from .terminal import say, show
 from .words import words
@@ -26,21 +27,21 @@ _TITLES = words("knn")["titles"]
 
 def knn_json(result: KnnResult, summary: KnnSummary) -> dict[str, Any]:
     """The benchmark as ``retr.knn/1``; radii and budgets as they were asked for, shares in [0, 1]."""
-    plan = result.plan
+    plan, model = result.plan, result.model
     return {
         "schema": "retr.knn/1",
         "gallery": str(plan.gallery),
         "queries_from": None if plan.queries is None else str(plan.queries),
-        "model": result.model,
-        "model_digest": result.digest,
-        "certified": result.certified,
-        "uncertified_because": result.uncertified_because,
+        "model": model["name"],
+        "model_digest": model["digest"],
+        "certified": model["uncertified_because"] is None,
+        "uncertified_because": model["uncertified_because"],
         "k": plan.k,
         "side": plan.side,
         "seed": plan.seed,
         "attack": {"name": "apgd-l2", "steps": plan.steps, "restarts": plan.restarts} if plan.attack else None,
-        "stored": sum(result.gallery.values()),
-        "labels": result.gallery,
+        "stored": sum(model["gallery"].values()),
+        "labels": model["gallery"],
         "queries": summary.queries,
         "rejected": dict(Counter(one.reason for one in result.rejected)),
         "accuracy": asdict(summary.accuracy),
@@ -52,21 +53,21 @@ def knn_json(result: KnnResult, summary: KnnSummary) -> dict[str, Any]:
         "withheld": summary.withheld,
         "budgets": [_line_json(line) for line in summary.lines],
         "alarms": summary.alarms,
-        "seconds": dict(result.seconds),
+        "seconds": result.seconds,
     }
 
 
 def knn_rows(result: KnnResult) -> Iterator[dict[str, Any]]:
     """One flat row per query, as ``retr.knn-row/1``; ℓ2 radii in pixels of the query."""
-    return (_row(result, row) for row in result.rows)
+    for _, (clean, *attacked) in groupby(result.records.table.to_pylist(), itemgetter("query")):
+        yield _row(clean, attacked)
 
 
 def print_knn(result: KnnResult, summary: KnnSummary, console: Console | None = None) -> None:
     """What a benchmark found; to standard output by default."""
-    out, plan = console or Console(), result.plan
-    stored = sum(result.gallery.values())
-    what = f"{summary.queries} queries, {stored} images of {len(result.gallery)} labels, k = {plan.k}"
-    say(out, f"{result.model}: {what}")
+    out, plan, held = console or Console(), result.plan, result.model["gallery"]
+    what = f"{summary.queries} queries, {sum(held.values())} images of {len(held)} labels, k = {plan.k}"
+    say(out, f"{result.model['name']}: {what}")
     show(out, clean_table(summary, plan.k))
     show(out, budget_table(summary, plan.k))
     for text in remarks(summary, plan.k, result.rejected):
@@ -102,7 +103,8 @@ def budget_table(summary: KnnSummary, k: int) -> Table:
 def remarks(summary: KnnSummary, k: int, rejected: Sequence[RejectedRow]) -> Iterator[str]:
     """What the tables do not say."""
     if summary.median_rmse is not None:
-        yield f"median certified radius of right votes: RMSE {radius_text(summary.median_rmse, digits=3)}"
+        middle = said(KnnSummary, "median_rmse", summary.median_rmse, digits=3)
+        yield f"median certified radius of right votes: RMSE {middle}"
     if summary.recall_first.of and k > 1:
         yield "a vote is proved only where its winner has more than half of the voters"
     for reason, number in summary.withheld.items():
@@ -124,33 +126,28 @@ def _line_json(line: BudgetLine) -> dict[str, Any]:
     }
 
 
-def _row(result: KnnResult, row: KnnRow) -> dict[str, Any]:
-    found = row.retrieved
+def _row(clean: dict[str, Any], attacked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    l2, values = clean["radius_vote"], values_of(clean)
+    same = ("query", "label", "predicted", "votes")
+    found = ("first", "among", "average_precision", "radius_first", "radius_among")
     return {
         "schema": "retr.knn-row/1",
-        "model": result.model,
-        "query": row.name,
-        "label": row.label,
-        "predicted": row.predicted,
-        "votes": row.votes,
-        "correct": row.correct,
-        "radius": row.radius,
-        "radius_rmse": None if row.radius is None else Radius(row.radius, row.values).rmse,
-        "first": found.first,
-        "among": found.among,
-        "average_precision": found.average_precision,
-        "radius_first": found.radius_first,
-        "radius_among": found.radius_among,
-        "values": row.values,
-        "withheld": row.withheld,
+        "model": clean["model"],
+        **{name: clean[name] for name in same},
+        "correct": clean["predicted"] == clean["label"],
+        "radius": l2,
+        "radius_rmse": None if l2 is None else Radius(l2, values).rmse,
+        **{name: clean[name] for name in found},
+        "values": values,
+        "withheld": clean["withheld"],
         "attacked": [
             {
-                "unit": one.budget.unit,
-                "amount": one.budget.amount,
-                "fallen": one.fallen,
-                "l2": one.l2,
-                "alarms": list(one.alarms),
+                "unit": one["unit"],
+                "amount": one["budget"],
+                "fallen": one["success"],
+                "l2": one["fallen_at"],
+                "alarms": one["alarm_kind"].split("+") if one["alarm"] else [],
             }
-            for one in row.attacked
+            for one in attacked
         ],
     }

@@ -90,6 +90,16 @@ def print_compacted(done: Mapping[str, Any]) -> None:
     Console().print(facts(f"{done['index']}  snapshot {done['snapshot']}", pairs))
 
 
+def print_rules(said: Mapping[str, Any]) -> None:
+    """The rules of an index."""
+    pairs = [(_rule(one), f"{one['where']}  ({counted(one['files'], 'file')})") for one in said["rules"]]
+    Console().print(facts(f"{said['index']}  snapshot {said['snapshot']}", pairs or [("rules", "none")]))
+
+
+def _rule(one: Mapping[str, Any]) -> str:
+    return "negative bank" if one["reach"] is None else f"reach × {nearest_text(one['reach'], decimals=3)}"
+
+
 def print_snapshots(states: Iterable[Mapping[str, Any]]) -> None:
     """The states of an index."""
     columns = (

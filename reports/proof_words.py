@@ -7,7 +7,7 @@ from pathlib import Path
 from ..certificates.statement import ProofObject
 from ..core.files import sha256_bytes
 from ..core.units import Radius
-from ..indexer.sources import text_to_path
+from ..indexer.addresses import text_to_path
 from .audit_page_images import thumbnail_picture
 from .numbers import radius_inline
 from .pages import page

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import ImageRejected
-from ..retrieval.answer import Answer
+from ..certificates.proof import Certificate
+from ..core.errors import ImageRejected, UsageError
+from ..core.types import UpperBound
+from ..core.units import Radius
+from ..retrieval.answer import Answer, Bank, Match
 from .emit import Columns, flatten
 
 SCHEMA = "retr.query/2"
@@ -38,6 +42,64 @@ def failed_record(why: ImageRejected, query: str, *, model: str, snapshot: str, 
     return {key: _nothing(value) for key, value in blank.items()} | known | {"error": why.reason, "detail": why.detail}
 
 
+def answer_of_record(record: Mapping[str, Any]) -> Answer:
+    """The answer that a record was made of; what was proved of edits is not in it.
+
+    Args:
+        record: of :func:`answer_record`, from a service.
+
+    Raises:
+        UsageError: it is no such record.
+    """
+    try:
+        values = 3 * int(record["width"]) * int(record["height"])
+        matches = tuple(_match(one, values) for one in record["matches"])
+        radii = {name: _as_radius(record[name], values) for name in ("eps", "copy", "not_a_copy")}
+        plain = ("width", "height", "model", "snapshot", "verdict", "point_verdict", "k", "verdict_because", "withheld")
+        return Answer(
+            **{name: record[name] for name in plain},
+            **radii,
+            matches=matches,
+            thresholds=tuple(record["thresholds"]),
+            certificate=None if record["certificate"] is None else _certificate(record["certificate"]),
+            where=tuple(record["where"]),
+            banks=tuple(_bank(one, values) for one in record["banks"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"this is no record of {SCHEMA}: {type(error).__name__}: {error}") from error
+
+
+def _match(said: Mapping[str, Any], values: int) -> Match:
+    radii = {name: _as_radius(said[name], values) for name in ("top1", "topk", "copy")}
+    plain = ("rank", "id", "path", "view", "score", "distance", "channel", "accepted")
+    explained = _Told(said["explained"]) if "explained" in said else None
+    known = {name: said[name] for name in plain}
+    return Match(**known, **radii, group=-1, duplicates=tuple(said["duplicates"]), explained=explained)
+
+
+def _bank(said: Mapping[str, Any], values: int) -> Bank:
+    plain = {name: said[name] for name in ("where", "rows", "silences", "id", "path")}
+    return Bank(**plain, radius=_as_radius(said["radius"], values))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    said: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        return self.said
+
+
+def _as_radius(said: Mapping[str, Any] | None, values: int) -> Radius | None:
+    return None if said is None else Radius(float(said["l2"]), values)
+
+
+def _certificate(said: Mapping[str, Any]) -> Certificate:
+    bounds = {name: UpperBound(float(said["lipschitz"][name]), said["methods"][name]) for name in ("network", "resize")}
+    plain = ("exact", "rows_scanned", "rows_total", "slack", "limited_by")
+    return Certificate(**bounds, **{name: said[name] for name in plain})
+
+
 def _nothing(value: object) -> object:
     return [] if isinstance(value, list) else {} if isinstance(value, dict) else None
 
@@ -59,7 +121,7 @@ COLUMNS: Columns = {
     **_radius("copy"),
     **_radius("not_a_copy"),
     "k": int,
-    "where": str,
+    **_texts("where", "silenced_by"),
     "match.rank": int,
     **_texts("match.id", "match.path", "match.view", "match.query_view"),
     "match.score": float,
@@ -100,7 +162,7 @@ def query_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Yields:
         Values by names of :data:`COLUMNS`; ``threshold`` is the one of the channel that decides for the match.
     """
-    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds", "against")}
+    common = {key: value for key, value in record.items() if key not in ("matches", "thresholds", "against", "banks")}
     common["against"] = _families(record["against"])
     thresholds = {threshold["channel"]: threshold for threshold in record["thresholds"]}
     for match in record["matches"] or [None]:

@@ -13,8 +13,8 @@ from ..core.errors import ImageRejected
 from ..core.names import shown
 from ..core.rounded import nearest_text, upper_text
 from ..core.units import Radius
-from ..indexer.sources import text_to_path
-from ..retrieval.answer import Answer, Match
+from ..indexer.addresses import asked_name
+from ..retrieval.answer import Answer, Bank, Match
 from ..retrieval.answering import NOT_ASKED, PIXELS
 from .index_table import limit_words
 from .kinds import COUNT, LINES, counted, measured
@@ -73,7 +73,7 @@ def verdict_words(answer: Answer, asked: str | None = None) -> str:
         return _copy(answer) + budget
     if answer.verdict == "not-a-copy":
         reach = NOT_PROVED if answer.not_a_copy is None else _proved(answer.not_a_copy)
-        return f"not a copy of anything in the index, {reach}{budget}"
+        return f"{_nothing(answer)}, {reach}{budget}"
     as_it_is = "" if answer.point_verdict is None else f"; as it is: {_point(answer)}"
     return f"{answer.verdict} because {answer.verdict_because or 'nothing is known'}{as_it_is}"
 
@@ -92,6 +92,15 @@ def _copy(answer: Answer) -> str:
     return f"copy of {_short(best.path)}, {_proved(best.copy)}{more if answer.copy.l2 > best.copy.l2 else ''}"
 
 
+def _nothing(answer: Answer) -> str:
+    """Not a copy: of nothing, or since a negative bank holds what it is a copy of."""
+    silent = [bank for bank in answer.banks if bank.silences]
+    if not silent:
+        return "not a copy of anything in the index"
+    named = ", ".join(f"{bank.where}{'' if bank.path is None else f' ({_short(bank.path)})'}" for bank in silent)
+    return f"not a copy: silenced by the negative bank {named}"
+
+
 def _proved(radius: Radius) -> str:
     return f"proved for every change up to {radius_inline(radius)}"
 
@@ -99,7 +108,7 @@ def _proved(radius: Radius) -> str:
 def _point(answer: Answer) -> str:
     """What the threshold says of the query as it is; a local threshold may refuse the nearest item."""
     if answer.point_verdict != "copy":
-        return "not a copy of anything in the index"
+        return _nothing(answer)
     accepting = [match for match in answer.matches if match.accepted]
     return f"copy of {_short(accepting[0].path)}" if accepting else "copy of an item that is not listed here"
 
@@ -113,10 +122,17 @@ def lines(answer: Answer) -> Iterator[str]:
         yield certificate
     if answer.withheld not in (None, NOT_ASKED):
         yield f"certificate withheld: {answer.withheld}"
+    yield from map(_bank, answer.banks)
     yield from _explanations(answer)
     for threshold in answer.thresholds:
         yield _threshold(threshold)
     yield f"query: {answer.width}×{answer.height} pixels; model {answer.model}; snapshot {answer.snapshot}"
+
+
+def _bank(bank: Bank) -> str:
+    said = "accepts the query" if bank.silences else "accepts nothing"
+    how_far = "" if bank.radius is None else f", {_proved(bank.radius)}"
+    return f"negative bank {bank.where}: {said}{how_far}; {counted(bank.rows, 'row')}"
 
 
 def _explanations(answer: Answer) -> Iterator[str]:
@@ -136,7 +152,7 @@ def _neighbour(said: Mapping[str, Any] | None) -> str:
     if said is None:
         return "which is farther than any picture is taken to be"
     if said["kind"] is not None:
-        return f"a {said['kind']} of the reference set"
+        return f"a picture of the reference set: {said['kind']}"
     if said["path"] is None:
         return "an image that was not asked about"
     return f"{_short(said['path'])} {said['id']}"
@@ -183,7 +199,7 @@ def _views(match: Match) -> str:
 
 def _short(path: str) -> str:
     """The path from here, or its last two parts: whole paths are in the other formats."""
-    path, here = str(text_to_path(path)), os.getcwd().rstrip("/") + "/"
+    path, here = asked_name(path), os.getcwd().rstrip("/") + "/"
     if path.startswith(here):
         return shown(path.removeprefix(here))
     return shown("…/" + "/".join(path.rsplit("/", 2)[-2:]) if path.count("/") > 2 else path)

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.files import write_atomically
-from ..indexer.sources import path_to_text, text_to_path
+from ..indexer.addresses import absolute_text
 from ..retrieval.calibrate import Calibration
 from ..retrieval.known_pairs import COLUMNS, RELATION
 from ..retrieval.near_pairs import PRESUMED, NearPair
-from .audit_page_images import picture, read_picture
+from .audit_page_images import named_picture, picture
 from .pages import Key, page
 
 SHOWN = 200
@@ -36,6 +36,11 @@ class Shown:
     pair: NearPair
 
 
+def shown_pair(pair: NearPair) -> Shown:
+    """A pair with its pictures, which are read now."""
+    return Shown(_picture(pair.negative), _picture(pair.stored), pair)
+
+
 def write_review(folder: Path, found: Calibration) -> Path:
     """Write ``index.html`` and ``pairs.csv`` into a folder, which is made.
 
@@ -47,7 +52,7 @@ def write_review(folder: Path, found: Calibration) -> Path:
         The list, in which a person answers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shown = [Shown(_picture(pair.negative), _picture(pair.stored), pair) for pair in found.pairs[:SHOWN]]
+    shown = [shown_pair(pair) for pair in found.pairs[:SHOWN]]
     presumed = sum(pair.relation == PRESUMED for pair in found.pairs)
     text = page(
         "review.html.j2",
@@ -67,7 +72,7 @@ def write_review(folder: Path, found: Calibration) -> Path:
 
 
 def _picture(path: str) -> str | None:
-    pixels = read_picture(text_to_path(path))
+    pixels = named_picture(path)
     return None if pixels is None else picture(pixels)
 
 
@@ -76,6 +81,6 @@ def _list(pairs: Sequence[NearPair]) -> str:
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow([*COLUMNS, RELATION, "channel", "nearness"])
     for pair in pairs:
-        name = path_to_text(Path(pair.negative).absolute())
+        name = absolute_text(pair.negative)
         writer.writerow([name, pair.stored, pair.relation, pair.channel, f"{pair.nearness:.4f}"])
     return sink.getvalue()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..core.rounded import budget_text, nearest_text, percent_text
 from ..evaluation.two_afc.summary_lines import AttackLine, Flips, Spread, TripletSummary
-from .kinds import measured
+from .kinds import told
 from .paper_figures import pgd_steps, transfer_name
 from .words import words
 
@@ -147,7 +147,7 @@ def paper_eps(flips: Flips) -> float | None:
     return None if found is None else ON_PAPERS_SCALE * found.mean
 
 
-PAPER_EPS = measured(decimals=4)
+PAPER_EPS = told(Flips, "smallest_eps", decimals=4)
 """How it is written."""
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter, methodcaller
 from typing import Any
 
-from ..evaluation.two_afc.summary_lines import CertifiedLine, Form, MetricLine, TripletSummary
+from ..evaluation.two_afc.summary_lines import CertifiedLine, Form, MetricLine, ShiftLine, TripletSummary
 from .html_tags import Html
-from .kinds import COUNT, HEAT, MARKUP, NAME, NAMED, RATE, SHARE, WORD, WRAPPED, counted, measured, percent, radius
+from .kinds import COUNT, HEAT, MARKUP, NAME, NAMED, RATE, SHARE, WORD, WRAPPED, counted, percent, told
 from .paper_figures import Beside
 from .svg_charts import share_bar
 from .table import Column, Table
@@ -202,7 +202,7 @@ def certified_table(summary: TripletSummary, data: str) -> Table:
             Column(size(eps), SHARE, lambda line, place=place: line.scores[place], ladder=True)
             for place, eps in enumerate(summary.epsilons)
         ),
-        Column("median radius, ℓ2", radius(decimals=3), attrgetter("median")),
+        Column("median radius, ℓ2", told(CertifiedLine, "median", decimals=3), attrgetter("median")),
         Column("withheld", COUNT, attrgetter("withheld")),
         Column("proved", SHARE, lambda line: line.proved if line.form == "published" else "all"),
     ]
@@ -216,8 +216,8 @@ def shift_table(summary: TripletSummary, data: str) -> Table:
         METRIC,
         Column("ε", WORD, lambda line: line.eps and size(line.eps)),
         Column("n", COUNT, attrgetter("shift.count")),
-        Column("median", measured(), attrgetter("shift.p50")),
-        Column("largest", measured(), attrgetter("shift.most")),
+        Column("median", told(ShiftLine, "shift"), attrgetter("shift.p50")),
+        Column("largest", told(ShiftLine, "shift"), attrgetter("shift.most")),
         Column("of L·‖δ‖", SHARE, lambda line: line.used and line.used.p50),
         Column("broken", COUNT, attrgetter("broken")),
     )

@@ -81,6 +81,31 @@ class Match:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """What a negative bank had to do with a verdict (``retrieval.silencing``).
+
+    Attributes:
+        where: its condition.
+        rows: live rows that it holds; all of them were scanned where a radius is given.
+        silences: whether the query is a copy of something in it, which silences all matches.
+        id, path: of what that is; None where it does not.
+        radius: what it does stays so for every change within; None where that is not proved.
+    """
+
+    where: str
+    rows: int
+    silences: bool
+    id: str | None
+    path: str | None
+    radius: Radius | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As part of ``retr.query/2``."""
+        named = {name: getattr(self, name) for name in ("where", "rows", "silences", "id", "path")}
+        return named | {"radius": _radius(self.radius)}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Basis:
     """What a certified answer was made of: the embedded query and the ranking, as proofs of its claims need them."""
@@ -106,6 +131,7 @@ class Answer:
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
         where: conditions that left the gallery which was asked: ranks, verdict and certificate speak of its rows alone.
+        banks: negative banks that were asked too: where one silences, the verdict is *not a copy*.
         basis: what the certificate was made of; None without one.
         against: what is proved of edited versions of the query (THEORY T12); None where it was not asked for.
     """
@@ -126,6 +152,7 @@ class Answer:
     certificate: Certificate | None = None
     withheld: str | None = None
     where: tuple[str, ...] = ()
+    banks: tuple[Bank, ...] = ()
     against: RangeProof | None = None
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     basis: Basis | None = field(default=None, compare=False, repr=False)
@@ -151,6 +178,8 @@ class Answer:
             "not_a_copy": _radius(self.not_a_copy),
             "k": self.k,
             "where": list(self.where),
+            "silenced_by": [bank.where for bank in self.banks if bank.silences],
+            "banks": [bank.as_json() for bank in self.banks],
             "matches": [match.as_json() for match in self.matches],
             "thresholds": list(self.thresholds),
             "certificate": self.certificate.as_json() if self.certificate else None,

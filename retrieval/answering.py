@@ -11,9 +11,9 @@ from ..certificates.proof import Certificate
 from ..certificates.verdicts import verdict_at
 from ..core.rounded import budget_text, radius_text
 from ..core.units import Radius
+from ..indexer.entries import is_there
 from ..indexer.gallery import Gallery
 from ..indexer.snapshot import Threshold
-from ..indexer.sources import file_stamp, text_to_path
 from ..indexer.where import Condition
 from .answer import Answer, Basis, Match, VerdictName
 from .channel import Channel
@@ -210,7 +210,7 @@ def _there(rows: Sequence[Mapping[str, object]]) -> tuple[Mapping[str, object], 
     """
     named = rows[0]
     if len(rows) > 1:
-        named = next((row for row in rows if file_stamp(text_to_path(str(row["path"]))) is not None), named)
+        named = next((row for row in rows if is_there(str(row["path"]))), named)
     paths = dict.fromkeys(str(row["path"]) for row in rows)
     return named, tuple(path for path in paths if path != named["path"])
 

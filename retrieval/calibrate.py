@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
+from ..core.progress import Progress, Silent
 from ..core.types import Score
 from ..indexer.snapshot import Threshold
 from ..indexer.thresholds import Measured, by_reference, measure
@@ -71,7 +72,7 @@ def calibrate(
     shares: Sequence[float] | None = None,
     local: bool = True,
     known: KnownPairs | None = None,
-    advance: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
 ) -> Calibration:
     """Set every channel's threshold so that a new image that is absent matches with probability at most ``fpr``.
 
@@ -89,24 +90,27 @@ def calibrate(
         local: give every row a threshold of its own, by how near unrelated pictures come (``indexer.gaps``);
             False for one threshold per channel.
         known: what people say of pairs.
-        advance: called after each image.
+        progress: told how far it is.
 
     Raises:
-        UsageError: fpr or shares out of range, too few negatives to say anything about so small a rate (said before
-            any is embedded, where their number alone says so), or a negative that no threshold can tell from a stored
-            row.
+        UsageError: fpr or shares out of range, known pairs of other images, too few negatives to say anything about so
+            small a rate (said before any is embedded, where their number alone says so), or a negative that no
+            threshold can tell from a stored row.
         IndexStateError: no index, an empty one, or an unfinished run in it.
     """
     if not 0.0 < fpr < 1.0:
         raise UsageError(f"fpr must lie between 0 and 1, got {fpr}")
     with Writer(index) as writer:
-        engine = Engine.open(index)
+        engine = Engine.open(index, unsilenced=True)
         check_rule(engine, local=local)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
         check_enough(len(paths), fpr, len(engine.channels))  # before any of them is embedded
-        read = read_negatives(engine, paths, advance)
-        near = Nearness(engine, local=local, known=known)
+        if known is not None:
+            known.check_names(paths, engine.gallery.catalog["path"].to_pylist())
+        told = progress or Silent()
+        read = read_negatives(engine, paths, told)
+        near = Nearness(engine, local=local, known=known, progress=told)
         near.take(read)
         try:
             found = near.thresholds(fpr=fpr, shares=shares)
@@ -136,15 +140,18 @@ class Nearness:
         engine: the opened index.
         local: give every row a threshold of its own.
         known: what people say of pairs.
+        progress: told while gaps are measured and negatives compared.
 
     Raises:
         UsageError: one threshold for all rows, for an index that compares views of a query.
     """
 
-    def __init__(self, engine: Engine, *, local: bool, known: KnownPairs | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, local: bool, known: KnownPairs | None = None, progress: Progress | None = None
+    ) -> None:
         check_rule(engine, local=local)
-        self._engine, self._known = engine, known or KnownPairs()
-        self._measured = measure(engine.path, engine.gallery) if local else None
+        self._engine, self._known, self._progress = engine, known or KnownPairs(), progress or Silent()
+        self._measured = measure(engine.path, engine.gallery, self._progress) if local else None
         self._read = self._used = Negatives()
         self._left: dict[str, tuple[str, ...]] = {}
         self._pairs: tuple[NearPair, ...] = ()
@@ -216,7 +223,7 @@ class Nearness:
         # Pictures that the gaps were measured to are no negatives: each lies as far from every row as its gap says.
         parts = zip(measured.references, self._themselves(), strict=True)
         self._leave_out("in_reference", np.unique(np.concatenate([in_reference(*part) for part in parts])))
-        near = near_rows(self._engine, measured, self._zs())
+        near = near_rows(self._engine, measured, self._zs(), self._progress)
         judged = judge(self._engine, measured, near, self._used.names, self._known)
         self._pairs, self._used = judged.pairs, self._used.keep(judged.kept)
         found = levels(judged.counted, [own.gap for own in measured.gaps], len(judged.kept))

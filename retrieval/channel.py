@@ -65,6 +65,7 @@ class Channel:
     Attributes:
         groups: (rows,) item number of each row; −1 for rows that are no longer part of the gallery.
         gaps: (rows,) of ``indexer.gaps``, where the threshold is local.
+        factors: (rows,) how many times as far each row accepts (``indexer.rules``); None for once.
         parts: (rows,) what part of its reach each row has for one view of the query (``scopes``); None for all of it.
     """
 
@@ -75,6 +76,7 @@ class Channel:
     threshold: Threshold | None
     gpu: bool = False
     gaps: Float32 | None = None
+    factors: Float64 | None = None
     parts: Float64 | None = None
 
     @property
@@ -85,22 +87,31 @@ class Channel:
     @property
     def is_local(self) -> bool:
         """Whether every row has a threshold of its own."""
-        return self.threshold is not None and self.threshold.local
+        return self.threshold is not None and (
+            self.threshold.local or self.factors is not None or self.parts is not None
+        )
 
     def limits(self, ids: Ids) -> Float64:
         """(m,) what the verdict compares these rows' values with: the channel's threshold, or each row's own."""
         assert self.threshold is not None, "a verdict needs a threshold"
         if not self.is_local:
-            return self.levels(ids)
+            return np.full(len(ids), self.threshold.value)
         reach = self.reach(ids)
         return cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
 
     def reach(self, ids: Ids) -> Float64:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
         assert self.threshold is not None
-        assert self.gaps is not None, "a local threshold needs gaps"
-        reach = reach_of_gaps(self.threshold, self.gaps[ids])
+        reach = self._usual_reach(self.threshold, ids)
+        reach = reach if self.factors is None else reach * self.factors[ids]
         return reach if self.parts is None else self.parts[ids] * reach
+
+    def _usual_reach(self, threshold: Threshold, ids: Ids) -> Float64:
+        if threshold.local:
+            assert self.gaps is not None, "a local threshold needs gaps"
+            return reach_of_gaps(threshold, self.gaps[ids])
+        far = math.acos(min(1.0, max(-1.0, threshold.value))) if self.score == "cosine" else threshold.value
+        return np.full(len(ids), far)
 
     def levels(self, ids: Ids) -> Float64:
         """(m,) the thresholds that items are ranked by: the channel's, made stricter where a row has part of its reach.
@@ -131,7 +142,7 @@ class Channel:
         assert self.threshold is not None, "a verdict needs a threshold"
         live = np.flatnonzero(self.groups >= 0)
         if not self.is_local:
-            return self.span[0] if self.score == "cosine" else self.span[1]
+            return self.threshold.value
         if not len(live):
             return 1.0 if self.score == "cosine" else 0.0
         reach = self.reach(live)

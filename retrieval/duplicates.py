@@ -12,8 +12,10 @@ import numpy as np
 from ..certificates.channels import union_copy_radius
 from ..core.errors import ImageRejected
 from ..core.units import Radius
+from ..indexer.addresses import text_to_path
+from ..indexer.entries import load_named
 from ..indexer.items import Keys
-from ..indexer.sources import load_named, text_to_path
+from ..indexer.vectors import Ids
 from .channel import ORIGINAL
 from .engine import Engine
 from .grouping import Pair, Star, assigned, stars
@@ -23,6 +25,7 @@ from .query import to_float
 from .source import Ask
 from .verdict import radii_of
 
+_BLANK = "it has no direction: the pixels are the same, and nothing is proved of changes"
 MEASURED = 256
 """Members up to which every pair of a group is measured for its diameter; larger groups say a bound."""
 Silent = Callable[[int], object]
@@ -122,6 +125,7 @@ def find_duplicates(
         found = assigned(links, own, _keys(references), dismissed)
     maker = _Maker(engine, references, links, certify, advance)
     groups = [group for star in found if len((group := maker.group(star)).members) > 1]
+    groups += maker.blank_groups()
     if references is not None:
         groups = [group for group in groups if any(one.role == "copy" for one in group.members)]
     groups.sort(key=lambda group: (-len(group.members), group.members[0].pixels_sha256, group.members[0].path))
@@ -161,6 +165,23 @@ class _Maker:
                 members.append(self._linked(one, first, star.centre, share, name))
         return Group(tuple(members), self._diameter(star))
 
+    def blank_groups(self) -> list[Group]:
+        """Files without a direction: no network compares them, and those with the same pixels are copies."""
+        own, centres = _blank_files(self.engine), _blank_files(self.centres)
+        role, groups = ("centre" if self.references is None else "reference"), []
+        for pixels, files in centres.items():
+            first, *same = _each_file_once([replace(one, role=role) for one in files], ())
+            others = same if self.references is None else [*same, *own.get(pixels, ())]
+            copies = [self._same(one, first) for one in _each_file_once(others, [first])]
+            if copies:
+                groups.append(Group((first, *copies), 0.0))
+        return groups
+
+    def _same(self, one: Member, centre: Member) -> Member:
+        kind = "same-bytes" if one.bytes_sha256 == centre.bytes_sha256 else "same-pixels"
+        role = one.role if one.role == "reference" else "copy"
+        return replace(one, role=role, kind=kind, share=0.0, unproved=_BLANK if self.certify else None)
+
     def _linked(self, one: Member, centre: Member, item: int, share: float, channel: str | None) -> Member:
         kind = "near" if one.pixels_sha256 != centre.pixels_sha256 else "same-pixels"
         kind = "same-bytes" if one.bytes_sha256 == centre.bytes_sha256 else kind
@@ -184,12 +205,23 @@ class _Maker:
 
 def _files(engine: Engine, item: int) -> list[Member]:
     """The files of an item, by path."""
-    gallery = engine.gallery
-    rows = gallery.catalog.take(gallery.table.rows_of(item)).to_pylist()
-    named = {row["path"]: row for row in rows}
+    return _members(engine, engine.gallery.table.rows_of(item))
+
+
+def _members(engine: Engine, rows: Ids) -> list[Member]:
+    """The files of some rows, by path."""
+    named = {row["path"]: row for row in engine.gallery.catalog.take(rows).to_pylist()}
     fields = ("id", "path", "width", "height", "format", "bytes", "mtime_ns", "bytes_sha256", "pixels_sha256")
     found = (Member(str(engine.path), *(row[name] for name in fields), role="copy") for row in named.values())
     return sorted(found, key=lambda member: member.path)
+
+
+def _blank_files(engine: Engine) -> dict[str, list[Member]]:
+    """Pixels → files, of images without a direction."""
+    found: dict[str, list[Member]] = {}
+    for one in _members(engine, engine.gallery.blank):
+        found.setdefault(one.pixels_sha256, []).append(one)
+    return found
 
 
 def _each_file_once(files: Sequence[Member], before: Sequence[Member]) -> list[Member]:

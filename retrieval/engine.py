@@ -11,6 +11,7 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..certificates.verdicts import check_threshold
 from ..core.errors import UsageError
@@ -19,20 +20,22 @@ from ..images.policy import DecodePolicy
 from ..images.view_pairs import query_views
 from ..indexer.gallery import Gallery, open_gallery, restricted
 from ..indexer.gaps import gaps_of, read_gaps
-from ..indexer.labels import labels_of
+from ..indexer.labels import Labels, labels_of
 from ..indexer.models import open_model
 from ..indexer.row_lengths import check_rows
+from ..indexer.rules import reach_factors, rows_of_rule
 from ..indexer.snapshot import Threshold, find_snapshot
 from ..indexer.vectors import Ids, choose_gpu
 from ..indexer.where import Condition, parse_condition, rows_where
 from .answer import Answer
 from .answering import Answering, model_name, why_uncertified
-from .channel import ORIGINAL, Channel, Pixels, QueryView
+from .channel import ORIGINAL, Channel, Float64, Pixels, QueryView
 from .explain import Explainer
 from .index_source import IndexSource
 from .probe import Name, Query, as_levels, embed
 from .scopes import Scope, Scopes, scopes_of
 from .settle import settle_all
+from .silencing import Heard, silenced
 from .source import Source
 
 
@@ -49,6 +52,7 @@ class Engine:
         views: of the query, each of which every row is compared with (THEORY T10); several need thresholds.
         where: conditions that the gallery's rows fulfil: it holds no others.
         rows: numbers of its rows in the snapshot; None for all.
+        banks: negative banks, by their conditions: engines of their rows, which are no part of this gallery.
     """
 
     path: Path
@@ -59,6 +63,7 @@ class Engine:
     views: tuple[QueryView, ...] = (ORIGINAL,)
     where: tuple[Condition, ...] = ()
     rows: Ids | None = None
+    banks: tuple[tuple[str, Engine], ...] = ()
 
     @staticmethod
     def open(
@@ -68,6 +73,7 @@ class Engine:
         threshold: float | None = None,
         snapshot: str | None = None,
         where: Sequence[str] = (),
+        unsilenced: bool = False,
     ) -> Engine:
         """Open an index folder.
 
@@ -78,6 +84,7 @@ class Engine:
             snapshot: id of an earlier snapshot, or how it begins; None for the current one.
             where: conditions (``indexer.where``): what does not fulfil all of them is no part of the gallery, so that
                 ranks, radii and the rows that a certificate counts are those of the rest. Each row keeps its threshold.
+            unsilenced: ask as if no bank were negative (``indexer.rules``): its items are matches like all others.
 
         Raises:
             IndexStateError: there is no index.
@@ -90,22 +97,52 @@ class Engine:
             raise UsageError("a threshold is one number, and this index has several channels: calibrate it instead")
         gallery = open_gallery(path, opened)
         gpu = choose_gpu(device)
-        channels = tuple(_open_channel(path, gallery, number, gpu, threshold) for number in range(len(gallery.stores)))
+        labels = labels_of(path, opened) if opened.rules else Labels.none()
+        factors = reach_factors(opened.rules, gallery.catalog, labels)
+        channels = tuple(
+            _open_channel(path, gallery, number, gpu, threshold, factors) for number in range(len(gallery.stores))
+        )
         policy, views = DecodePolicy.from_json(dict(opened.policy)), query_views(opened.pairs)
         engine = Engine(path, gallery, channels, policy, views=views)
+        if not unsilenced:
+            engine = engine._without_banks(labels)
         return engine.only(conditions) if conditions else engine
+
+    def _without_banks(self, labels: Labels) -> Engine:
+        """The engine of what lies in no negative bank, with engines of those that hold anything."""
+        rules = [rule for rule in self.gallery.snapshot.rules if rule.negative]
+        if not rules:
+            return self
+        known, left, banks = self._known(), np.ones(self.gallery.catalog.num_rows, dtype=np.bool_), []
+        for rule in rules:
+            inside = rows_of_rule(rule, self.gallery.catalog, labels) & known
+            left &= ~inside
+            if inside.any():
+                banks.append((rule.where, self._of(inside, ())))
+        return replace(self._of(left & known, ()), banks=tuple(banks))
 
     def only(self, conditions: Sequence[Condition]) -> Engine:
         """The engine of the rows for which all conditions hold."""
         assert not self.parts, "parts hold rows of their own"
         labels = labels_of(self.path, self.gallery.snapshot)
+        return self._of(rows_where(self.gallery.catalog, labels, conditions) & self._known(), conditions)
+
+    def _known(self) -> npt.NDArray[np.bool_]:
+        """(rows,) which rows are of items."""
         known = self.gallery.live.copy()
         known[self.gallery.blank] = True  # found by their pixels
-        kept = rows_where(self.gallery.catalog, labels, conditions) & known
+        return known
+
+    def _of(self, kept: npt.NDArray[np.bool_], conditions: Sequence[Condition]) -> Engine:
+        """The engine of some rows."""
         gallery = restricted(self.gallery, kept)
         channels = tuple(
             replace(
-                channel, store=store, groups=gallery.groups, gaps=None if channel.gaps is None else channel.gaps[kept]
+                channel,
+                store=store,
+                groups=gallery.groups,
+                gaps=None if channel.gaps is None else channel.gaps[kept],
+                factors=None if channel.factors is None else channel.factors[kept],
             )
             for channel, store in zip(self.channels, gallery.stores, strict=True)
         )
@@ -196,16 +233,50 @@ class Engine:
         began = time.perf_counter()
         queries = [self.embed(pixels) for pixels in images]
         share = (time.perf_counter() - began) / max(1, len(images))
-        jobs = [
-            Answering(self.gallery, self.channels, query, k, certify, eps, asked, self.where)
-            for query, eps in zip(queries, budgets, strict=True)
-        ]
-        answers = self._search(jobs, images, k, certify=certify)
+        answers = self._answers(queries, images, k, certify, budgets, asked)
         if explain:
             pairs = zip(answers, queries, strict=True)
             answers = [self.explainer.explained(answer, query) for answer, query in pairs]
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
+
+    def answer_query(self, query: Query, *, k: int = 10) -> Answer:
+        """The answer to what was embedded elsewhere: what is nearest, and whether it accepts; nothing is certified."""
+        _check_k(k)
+        why = self._why_refused(query)
+        if why is not None:
+            return Answering(self.gallery, self.channels, query, k).refuse(why)
+        nothing = np.zeros((query.height, query.width, 3), dtype=np.uint8)  # only what is refused is looked at
+        return self._answers([query], [nothing], k, False, [None], None)[0]
+
+    def _answers(
+        self,
+        queries: Sequence[Query],
+        images: Sequence[Pixels],
+        k: int,
+        certify: bool,
+        budgets: Sequence[float | None],
+        asked: str | None,
+    ) -> list[Answer]:
+        """The answers of this gallery, silenced by its negative banks. A probe knows nothing of rows: all share it."""
+        jobs = [
+            Answering(self.gallery, self.channels, query, k, certify, eps, asked, self.where)
+            for query, eps in zip(queries, budgets, strict=True)
+        ]
+        answers = self._search(jobs, images, k, certify=certify)
+        if not self.banks:
+            return answers
+        said = [(name, bank, bank._answers(queries, images, 1, certify, budgets, asked)) for name, bank in self.banks]
+        return [
+            silenced(
+                answer,
+                [Heard(name, bank.gallery.table.live_rows, found[place]) for name, bank, found in said],
+                eps=budgets[place],
+                asked=asked,
+                refused=queries[place].refused is not None,
+            )
+            for place, answer in enumerate(answers)
+        ]
 
     def _search(self, jobs: Sequence[Answering], images: Sequence[Pixels], k: int, *, certify: bool) -> list[Answer]:
         refused = [self._why_refused(job.query) for job in jobs]
@@ -238,7 +309,9 @@ class Engine:
         return self.gallery.paths_of(group)
 
 
-def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshold: float | None) -> Channel:
+def _open_channel(
+    path: Path, gallery: Gallery, number: int, gpu: bool, threshold: float | None, factors: Float64 | None
+) -> Channel:
     spec = gallery.snapshot.channels[number]
     if threshold is not None:
         check_threshold(spec.score, threshold)
@@ -246,7 +319,10 @@ def _open_channel(path: Path, gallery: Gallery, number: int, gpu: bool, threshol
     check_rows(gallery.stores[number], spec.name)
     chosen = spec.threshold if threshold is None else Threshold(threshold, "given", None, 0)
     gaps = None if chosen is None or chosen.gaps is None else gaps_of(gallery.snapshot, read_gaps(path, chosen.gaps))
-    return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu, gaps)
+    if factors is not None and chosen is not None and factors.max(initial=0.0) > 1.0:
+        chosen = replace(chosen, fpr=None, upper95=None)  # what was measured speaks of rows that accept less
+    factors = None if chosen is None else factors
+    return Channel(spec.name, embedder, gallery.stores[number], gallery.groups, chosen, gpu, gaps, factors)
 
 
 def _check_k(k: int) -> None:

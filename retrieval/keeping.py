@@ -14,10 +14,10 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.files import canonical_json, sha256_file
+from ..indexer.addresses import absolute_text, is_url, path_to_text, split_address, text_to_path
 from ..indexer.dismissed import dismiss
 from ..indexer.held import read_held
 from ..indexer.snapshot import require_current
-from ..indexer.sources import path_to_text, text_to_path
 from .duplicates import Group, Member
 from .grouping import pair_of
 
@@ -124,6 +124,8 @@ def _done(member: Member, kept: Member, plan: Plan) -> Fate:
 
 def _check(member: Member) -> None:
     """Whether the file is the one that was indexed: another might be no copy of anything."""
+    if is_url(member.path) or split_address(member.path) is not None:
+        raise ValueError(f"{member.path} is no file of its own, and stays where it is")
     path = text_to_path(member.path)
     if not path.is_file():
         raise ValueError(f"{member.path} is no file of its own any more")
@@ -181,7 +183,7 @@ def dismiss_files(index: Path, names: Sequence[str]) -> int:
 
 
 def _pixels(table: Any, name: str, index: Path) -> str:
-    wanted = {name, path_to_text(os.path.abspath(name))}
+    wanted = {name, absolute_text(name)}
     pairs: Iterable[tuple[str, str]] = zip(table["path"].to_pylist(), table["pixels_sha256"].to_pylist(), strict=True)
     for path, pixels in pairs:
         if path in wanted:

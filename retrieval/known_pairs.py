@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..indexer.sources import path_to_text
+from ..indexer.addresses import absolute_text
 
 COLUMNS = ("image", "copy_of")
 RELATION = "relation"
 """How the two are related; a pair without the column is one of copies."""
+SAME = ("same", "presumed", "altered", "recoloured", "")
+"""Relations of pairs that are copies: by a person's word, as a review lists those that calibration left out, and by
+what was done to one of them."""
 DIFFERENT = ("different", "counted")
 """Relations of pairs that are no copies: by a person's word, and as a review lists those that calibration counted."""
 
@@ -25,10 +28,26 @@ class KnownPairs:
 
     Attributes:
         copies, different: what was said of them.
+        source: the file that says so.
     """
 
     copies: frozenset[Pair] = frozenset()
     different: frozenset[Pair] = frozenset()
+    source: str = ""
+
+    def check_names(self, negatives: Iterable[str], stored: Iterable[str]) -> None:
+        """A list that speaks of other images would be silent about these.
+
+        Raises:
+            UsageError: it names not one of the negatives and the stored paths.
+        """
+        pairs = self.copies | self.different
+        named, lengths = {name for pair in pairs for name in pair}, _lengths(pairs)
+        held = (_ends(path, lengths) for path in (*map(_absolute, negatives), *stored))
+        if pairs and not any(named & ends for ends in held):
+            raise UsageError(
+                f"{self.source} names none of the images here, its first is {min(pairs)[0]!r}; give names as paths end"
+            )
 
     def copies_of(self, negatives: Sequence[str], stored: Iterable[str]) -> list[int]:
         """Numbers of the negatives that have a known copy among the stored paths."""
@@ -48,11 +67,11 @@ class KnownPairs:
 def read_known_pairs(path: Path) -> KnownPairs:
     """Read a CSV file whose header names at least ``image`` and ``copy_of``, such as a review's ``pairs.csv``.
 
-    Where it has a column ``relation``, ``different`` and ``counted`` say that the two are no copies; anything else,
-    that they are.
+    Where it has a column ``relation``, that is a word of ``SAME`` or ``DIFFERENT``.
 
     Raises:
-        UsageError: for a file that is not there, lacks a column, or has an empty name, with its line.
+        UsageError: for a file that is not there, lacks a column, or has an empty name or another relation, with its
+            line.
     """
     copies, different = set(), set()
     try:
@@ -62,11 +81,18 @@ def read_known_pairs(path: Path) -> KnownPairs:
                 if name not in (reader.fieldnames or ()):
                     raise UsageError(f"{path} needs a header with the columns {', '.join(COLUMNS)}; {name} is missing")
             for row in reader:
-                relation = (row.get(RELATION) or "").strip().lower()
-                (different if relation in DIFFERENT else copies).add(_pair(path, reader.line_num, row))
+                is_copy = _is_copy(path, reader.line_num, row.get(RELATION) or "")
+                (copies if is_copy else different).add(_pair(path, reader.line_num, row))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read as a CSV file: {error}") from error
-    return KnownPairs(frozenset(copies), frozenset(different))
+    return KnownPairs(frozenset(copies), frozenset(different), str(path))
+
+
+def _is_copy(path: Path, line: int, word: str) -> bool:
+    relation = word.strip().lower()
+    if relation not in (*SAME, *DIFFERENT):  # a word that was mistyped must not take a negative away
+        raise UsageError(f"{path}, line {line}: the {RELATION} is same or different, not {word.strip()!r}")
+    return relation in SAME
 
 
 def _pair(path: Path, line: int, row: dict[str, str | None]) -> Pair:
@@ -77,7 +103,7 @@ def _pair(path: Path, line: int, row: dict[str, str | None]) -> Pair:
 
 
 def _absolute(path: str) -> str:
-    return path_to_text(Path(path).absolute())
+    return absolute_text(path)
 
 
 def _lengths(pairs: Iterable[Pair]) -> frozenset[int]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.progress import Progress, begin
 from ..indexer.snapshot import Threshold
 from ..indexer.thresholds import Measured
 from ..indexer.vectors import Float32, Ids
-from .channel import Float64, reach_of_gaps
+from .channel import ORIGINAL, Float64, reach_of_gaps
 from .engine import Engine
 from .known_pairs import KnownPairs
 from .scopes import Scope
@@ -54,7 +55,7 @@ class Judged:
     pairs: tuple[NearPair, ...]
 
 
-def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64]) -> list[Pairs]:
+def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64], progress: Progress) -> list[Pairs]:
     """Per channel, the negatives and rows that lie within the share of the row's gap, by any view that it allows.
 
     How far a pair is apart is said as part of what its class allows: where rows accept within half of their reach,
@@ -64,21 +65,25 @@ def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64]) -> list
         engine: the opened index.
         measured: the gaps of its rows.
         zs: per test (n, d) of ``survey.searched``.
+        progress: told how far it is, in negatives, test after test.
     """
     found: list[list[Pairs]] = [[] for _ in engine.channels]
     for (number, view), own in zip(engine.tests, zs, strict=True):
+        named = engine.channels[number].name + ("" if view == ORIGINAL.name else f", {view}")
+        begin(progress, f"comparing negatives: {named}", len(own))
         scope = engine.scope((number, view))
         share = Threshold(0.0, "reference", None, 0, share=measured.references[number].share)
         gaps = measured.gaps[number].gap
-        found[number].append(_by_view(scope, own, reach_of_gaps(share, gaps if scope.ids is None else gaps[scope.ids])))
+        reach = reach_of_gaps(share, gaps if scope.ids is None else gaps[scope.ids])
+        found[number].append(_by_view(scope, own, reach, progress))
     return [Pairs.joined(parts) for parts in found]
 
 
-def _by_view(scope: Scope, zs: Float64, reach: Float64) -> Pairs:
+def _by_view(scope: Scope, zs: Float64, reach: Float64, progress: Progress) -> Pairs:
     parts = scope.channel.parts
     if parts is None:
-        return within(scope.channel, zs, reach)
-    near = within(scope.channel, zs, parts * reach)
+        return within(scope.channel, zs, reach, progress)
+    near = within(scope.channel, zs, parts * reach, progress)
     return Pairs(near.negatives, scope.outward(near.rows), near.far / parts[near.rows])
 
 

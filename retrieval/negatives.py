@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,17 @@ import safetensors
 import safetensors.numpy
 
 from ..core.errors import ImageRejected
-from ..core.files import canonical_json, digest_json, write_atomically
+from ..core.files import canonical_json, digest_json, sha256_bytes, write_atomically
 from ..core.parallel import in_order
-from ..images.decode import DecodedImage, load
-from ..indexer.sources import file_stamp, path_to_text
+from ..core.progress import Progress, begin
+from ..images.decode import DecodedImage
+from ..indexer.addresses import absolute_text, asked_text
+from ..indexer.entries import load_named, stamp_of
 from .channel import Float64, Pixels
 from .engine import Engine
 
 _KEY = "retr"
+_DIGEST = "retr.sha256"
 _WORKERS = 2
 
 
@@ -68,7 +70,7 @@ def embed_negative(engine: Engine, pixels: Pixels, digest: str = "") -> Negative
     return Negative(tuple(found.get(name, zeros) for name, zeros in zip(engine.tests, blank, strict=True)), digest)
 
 
-def read_negatives(engine: Engine, paths: Sequence[str], advance: Callable[[], None]) -> Negatives:
+def read_negatives(engine: Engine, paths: Sequence[str], progress: Progress) -> Negatives:
     """Read and embed image files; those that were embedded before, and are unchanged, are not read again.
 
     What was embedded is kept in the index, also when this is interrupted.
@@ -76,10 +78,11 @@ def read_negatives(engine: Engine, paths: Sequence[str], advance: Callable[[], N
     Args:
         engine: the opened index.
         paths: image files.
-        advance: called after each.
+        progress: told of each.
     """
     shelf = Shelf(engine)
     found = Negatives()
+    begin(progress, "reading negatives", len(paths))
     try:
         for path, negative in _each(engine, shelf, paths):
             if negative is None:
@@ -89,7 +92,7 @@ def read_negatives(engine: Engine, paths: Sequence[str], advance: Callable[[], N
             else:
                 found.names.append(path)
                 found.images.append(negative)
-            advance()
+            progress.advance()
     finally:
         shelf.write()
     return found
@@ -110,7 +113,7 @@ def _each(engine: Engine, shelf: Shelf, paths: Sequence[str]) -> Iterator[tuple[
 
 def _load(engine: Engine, path: str) -> DecodedImage | None:
     try:
-        return load(Path(path), policy=engine.policy)
+        return load_named(asked_text(path), engine.policy)
     except ImageRejected:
         return None
 
@@ -152,14 +155,15 @@ class Shelf:
         tensors = {f"z{k}": np.stack([one.zs[k] for one in images]) for k in range(len(self._dims))}
         lines = [[path, *stamp, one.pixels_sha256] for path, (stamp, one) in self._known.items()]
         self._file.parent.mkdir(exist_ok=True)
-        header = {_KEY: canonical_json(lines).decode("utf-8", "surrogatepass")}
+        header = {_KEY: canonical_json(lines).decode("utf-8", "surrogatepass"), _DIGEST: _digest(tensors, lines)}
         write_atomically(self._file, safetensors.numpy.save(tensors, metadata=header))
 
     def _read(self) -> dict[str, tuple[tuple[int, int], Negative]]:
         try:
             data = self._file.read_bytes()
             tensors = safetensors.numpy.load(data)
-            return self._parse(tensors, json.loads(_metadata(data)[_KEY]))
+            lines = json.loads(_metadata(data)[_KEY])
+            return self._parse(tensors, lines) if _metadata(data)[_DIGEST] == _digest(tensors, lines) else {}
         except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError):
             return {}
 
@@ -175,14 +179,20 @@ class Shelf:
         }
 
 
+def _digest(tensors: Mapping[str, Any], lines: list[Any]) -> str:
+    """Of all that is kept."""
+    return digest_json({"lines": lines, "tensors": {key: sha256_bytes(tensors[key].tobytes()) for key in tensors}})
+
+
 def _metadata(data: bytes) -> dict[str, str]:
     length = int.from_bytes(data[:8], "little")
     return json.loads(data[8 : 8 + length])["__metadata__"]
 
 
 def _name(path: str) -> str:
-    return path_to_text(str(Path(path).absolute()))
+    return absolute_text(path)
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
-    return file_stamp(Path(path))
+    stamp = stamp_of(asked_text(path))
+    return None if stamp is None else (stamp[0] or 0, stamp[1])

@@ -5,7 +5,6 @@ The radii are those of the answer, to the last bit. Added are the names and numb
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from ..certificates.verdicts import signed_distances
 from ..core.errors import UsageError
 from ..core.files import digest_json
 from ..core.units import Radius
-from ..indexer.sources import path_to_text, text_to_path
+from ..indexer.addresses import absolute_text, asked_name
 from ..indexer.vectors import Ids
 from .answer import Answer, Basis, Match
 from .channel import Channel
@@ -79,6 +78,7 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject) -> list[ProofObj
     Raises:
         UsageError: the answer has no certificate, its query has views, or its gallery items, that no proof can name.
     """
+    check_provable(engine)
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     if any(probe.view != "original" for probe in answer.basis.query.probes):
@@ -86,14 +86,27 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject) -> list[ProofObj
             "proofs speak of the query itself, and this index looks at views of it "
             f"(--views {engine.gallery.snapshot.views}): index with --views none, or light/1"
         )
+    return list(_Prover(engine, answer, answer.basis, subject).proofs())
+
+
+def check_provable(engine: Engine) -> None:
+    """Whether proofs can speak of the gallery of an engine at all.
+
+    Raises:
+        UsageError: they cannot.
+    """
     if engine.where:
         raise UsageError("proofs speak of every row of a snapshot, and this gallery is a part of one (--where)")
+    if engine.gallery.snapshot.rules:
+        raise UsageError(
+            "proofs take every row for a match with its own threshold, and here some items have rules: ask an earlier "
+            "snapshot (--snapshot), or take the rules back (retr rules --clear)"
+        )
     if engine.gallery.snapshot.declared is not None:
         raise UsageError(
             "proofs take an item for what has the same pixels, and here others were declared one item: ask an "
             "earlier one (--snapshot), or take it back (retr dupes --withdraw)"
         )
-    return list(_Prover(engine, answer, answer.basis, subject).proofs())
 
 
 def proofs_of_outcome(engine: Engine, outcome: Outcome) -> list[ProofObject]:
@@ -101,7 +114,7 @@ def proofs_of_outcome(engine: Engine, outcome: Outcome) -> list[ProofObject]:
     answer, image = outcome.answer, outcome.image
     if answer is None or answer.basis is None or image is None:
         return []
-    path = path_to_text(os.path.abspath(outcome.path))
+    path = absolute_text(outcome.path)
     return proofs_of(engine, answer, Subject(path, image.bytes_sha256, image.pixels_sha256))
 
 
@@ -114,7 +127,7 @@ def write_proofs(engine: Engine, names: Sequence[str], folder: Path, *, k: int =
         folder: for the proofs.
         k: how many matches are asked for.
     """
-    outcomes = query_files(engine, [str(text_to_path(name)) for name in names], k=k, certify=True)
+    outcomes = query_files(engine, [asked_name(name) for name in names], k=k, certify=True)
     return len([one.write(folder) for outcome in outcomes for one in proofs_of_outcome(engine, outcome)])
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import ImageRejected, UsageError
 from ..core.rounded import budget_text
 from ..core.units import Radius, Unit
-from ..images.decode import DecodedImage, decode, read_image_file
+from ..images.decode import DecodedImage, decode
 from ..images.families.asked import AskedFamily
 from ..images.isolated import Decoder
+from ..indexer.addresses import asked_text
+from ..indexer.entries import read_named
 from .answer import Answer
 from .channel import Float64
 from .engine import Engine
@@ -118,6 +119,6 @@ def _batches(loaded: Iterable[Loaded], most: int) -> Iterator[list[Loaded]]:
 
 def _load(engine: Engine, path: str, decode: Decoder) -> DecodedImage | ImageRejected:
     try:
-        return decode(read_image_file(Path(path), policy=engine.policy), policy=engine.policy)
+        return decode(read_named(asked_text(path), engine.policy), policy=engine.policy)
     except ImageRejected as why:
         return why

@@ -84,5 +84,6 @@ def _together(channel: Channel, kept: npt.NDArray[np.bool_]) -> tuple[RowStore, 
 def _scope(channel: Channel, parts: npt.NDArray[np.float64], store: RowStore, ids: Ids | None) -> Scope:
     if ids is None:
         return Scope(replace(channel, parts=parts))
-    gaps = None if channel.gaps is None else channel.gaps[ids]
-    return Scope(replace(channel, store=store, groups=channel.groups[ids], gaps=gaps, parts=parts[ids]), ids)
+    gaps, factors = (None if one is None else one[ids] for one in (channel.gaps, channel.factors))
+    own = replace(channel, store=store, groups=channel.groups[ids], gaps=gaps, factors=factors, parts=parts[ids])
+    return Scope(own, ids)

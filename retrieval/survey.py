@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.numerics import norm
+from ..core.progress import Progress, Silent
 from ..indexer.neighbours import Others
 from ..indexer.reference import Reference
 from ..indexer.vectors import Float32, Ids, RowStore
@@ -47,20 +48,23 @@ def searched(zs: Float64, channel: Channel) -> Float64:
     return np.divide(zs, lengths, out=np.zeros_like(zs), where=lengths > 0.0)
 
 
-def within(channel: Channel, zs: Float64, reach: Float64) -> Pairs:
+def within(channel: Channel, zs: Float64, reach: Float64, progress: Progress | None = None) -> Pairs:
     """All pairs of an embedding and a live row that are no farther apart than the row's reach. Exact but for rounding.
 
     Args:
         channel: its rows.
         zs: (n, d) of :func:`searched`.
         reach: (rows,) angles below π/2, or distances.
+        progress: told how much is done, as a part of n.
     """
     live = np.flatnonzero(channel.groups >= 0)
-    found = [Pairs(live[:0], live[:0], np.zeros(0))]
+    found, told = [Pairs(live[:0], live[:0], np.zeros(0))], progress or Silent()
     for start in range(0, len(live), _ROWS):
         rows = live[start : start + _ROWS]
         others = Others.of(channel.store.take(rows), channel.score)
         found += [_block(others, rows, zs, first, reach[rows]) for first in range(0, len(zs), _QUERIES)]
+        through = [len(zs) * end // len(live) for end in (start, start + len(rows))]
+        told.advance(through[1] - through[0])
     return Pairs.joined(found)
 
 

@@ -12,7 +12,9 @@ from ..core.files import digest_json
 from ..images.decode import read_image_file
 from ..images.names import SUFFIXES
 from ..images.policy import DecodePolicy
-from ..indexer.sources import SHARD, file_stamp, is_shard, read_corpus, shard_entries, text_to_path
+from ..indexer.addresses import member_of, text_to_path
+from ..indexer.places import file_stamp
+from ..indexer.sources import SHARD, is_shard, read_corpus, shard_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def read_images(
     for container in containers:
         if container.is_shard:
             for entry in shard_entries(container.path):
-                yield entry.name.removeprefix(f"{entry.shard}/"), _attempt(partial(entry.read, policy))
+                yield member_of(entry.name), _attempt(partial(entry.read, policy))
         else:
             yield container.name, _attempt(partial(read_image_file, container.path, policy=policy))
 

@@ -18,9 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retr.images.decode import load
 from retr.images.edits import EDITS
-from retr.indexer.sources import text_to_path
+from retr.indexer.entries import load_named
 from retr.retrieval.engine import Engine
 
 LEVELS = (1.0, 2.0, 3.0, 5.0, 8.0)
@@ -38,7 +37,7 @@ class Judgement(NamedTuple):
 def judgements(engine: Engine, rows: np.ndarray, edits: list[str]) -> Iterator[Judgement]:
     """Answer every edit of every row's image."""
     for row in rows:
-        image = load(text_to_path(str(engine.gallery.describe(int(row))["path"])), policy=engine.policy)
+        image = load_named(str(engine.gallery.describe(int(row))["path"]), engine.policy)
         for number, edit in enumerate(edits):
             edited = EDITS[edit].apply(image.pixels, np.random.default_rng([int(row), number]))
             began = time.perf_counter()

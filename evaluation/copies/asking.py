@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,17 +29,15 @@ def ask(
     systems: Sequence[Calibrated],
     asked: Sequence[Asked],
     place: RunFolder,
-    absent: Mapping[str, str],
     progress: Progress,
-) -> None:
-    """Ask every system the queries that no part holds, a part for each batch, and write the records.
+) -> Counter[str]:
+    """Ask every system the queries that no part holds, a part for each batch; why queries could not be made.
 
     Args:
         plan: of the run.
         systems: what is asked.
         asked: every query.
         place: of the run.
-        absent: systems that cannot be had here, with the reason.
         progress: told of every query.
 
     Raises:
@@ -67,10 +65,10 @@ def ask(
         place.abandon()
         why = _reasons(skipped, 0, len(asked)) or "it holds no images"
         raise UsageError(f"no query could be made from {plan.gallery}: {why}")
-    reasons = Counter(absent.values())
+    reasons: Counter[str] = Counter()
     for found in [*(mark["skipped"] for mark in place.marks()), _reasons(skipped, first, len(asked))]:
         reasons.update(found)
-    place.finish({"skipped": dict(sorted(reasons.items()))})
+    return reasons
 
 
 def _reasons(skipped: dict[int, str], first: int, last: int) -> dict[str, int]:

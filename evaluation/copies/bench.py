@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ...core.errors import UsageError
 from ...core.files import digest_json
 from ...core.progress import Progress, begin
 from ...core.rounded import budget_text
-from ...indexer.sources import Entry, list_entries
-from ..shared.images import halves
-from ..shared.run_folder import open_run
+from ...indexer.addresses import split_address
+from ...indexer.entries import Entry
+from ...indexer.sources import list_entries
+from ..shared.images import halves, listing_digest
+from ..shared.records import Records
+from ..shared.run_folder import RunFolder, open_run
 from ..systems.index_system import EngineSystem, open_at
 from .asking import ask
-from .index import BenchIndex, open_index
+from .index import BenchIndex, digests_of, open_index
 from .known_copies import read_known_copies
 from .plan import CopyPlan
-from .queries import (
-    Item,
-    Negatives,
-    all_asked,
-    find_negatives,
-)
+from .queries import Item, Negatives, all_asked, find_negatives
 from .records import FORMAT
 from .summary import CopySummary, summarise
 from .systems import Corpora, absent_hashes, open_systems
@@ -36,19 +36,40 @@ class CopyResult:
     """A finished benchmark.
 
     Attributes:
-        run: its id; records: the Parquet file; index: the folder of the index it used.
-        skipped: queries left out, and baselines that cannot be had here, by reason.
-        seconds: wall time by stage.
-        absent: those baselines.
+        run: its id.
+        path: the Parquet file; records: its content.
+        stored: whether the run had been finished before, and is only told again.
     """
 
     run: str
-    records: Path
-    index: Path
-    summary: CopySummary
-    skipped: dict[str, int]
-    seconds: dict[str, float]
-    absent: tuple[str, ...] = ()
+    path: Path
+    records: Records
+    stored: bool = False
+
+    @cached_property
+    def summary(self) -> CopySummary:
+        """Computed from the records alone."""
+        return summarise(self.records)
+
+    @property
+    def index(self) -> Path:
+        """Folder of the index that was asked."""
+        return self.path.parent.parent / self.records.facts["systems"][0]["index"]
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Queries left out, and baselines that cannot be had here, by reason."""
+        return dict(self.records.facts["skipped"])
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall time by stage; none in the records of older versions."""
+        return dict(self.records.facts.get("seconds", {}))
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Baselines that could not be had here."""
+        return tuple(self.records.facts.get("absent", ()))
 
 
 @dataclass
@@ -65,17 +86,28 @@ class _Clock:
 
 
 def run_copy_bench(plan: CopyPlan, progress: Progress) -> CopyResult:
-    """Run a whole benchmark and write its records to ``plan.out/<run>/records.parquet``.
+    """Run a whole benchmark and write its records to ``plan.out/<run>/records.parquet``; or what is left of that.
 
     Raises:
-        UsageError: a source that holds nothing, or too few negatives for the false-match rate.
+        UsageError: a source that holds nothing, too few negatives for the false-match rate, or a run that cannot be
+            resumed.
         ModelError: a model that cannot be had here; a baseline is left out, with the reason.
         IntegrityError: an index that is damaged.
     """
-    clock = _Clock()
-    absent = absent_hashes(plan)
     corpora = _list(plan)
+    listed = {name: listing_digest(getattr(corpora, name)) for name in ("gallery", "distractors", "negatives")}
     place = open_run(FORMAT, plan=plan.as_json(), command=plan.command, out=None, home=plan.out, resume=plan.resume)
+    finished = place.finished
+    if finished:
+        place.agree({"images": listed, "models": digests_of(plan)})
+    else:
+        _run(plan, corpora, listed, place, progress)
+    return CopyResult(place.run, place.records, FORMAT.read(place.records), stored=finished)
+
+
+def _run(plan: CopyPlan, corpora: Corpora, listed: Mapping[str, str], place: RunFolder, progress: Progress) -> None:
+    """Build, calibrate, ask what no part holds, and write the records."""
+    clock, absent = _Clock(), absent_hashes(plan)
     bench = open_index(plan, plan.models, corpora.gallery, corpora.distractors, progress)
     main = open_at(bench.path, bench.snapshot, device=plan.device)
     clock.lap("index")
@@ -86,20 +118,19 @@ def run_copy_bench(plan: CopyPlan, progress: Progress) -> CopyResult:
     counts = {"setting": len(negatives.setting), "measuring": len(negatives.measuring)}
     counts |= {"present": negatives.present, "refused": negatives.refused, "known_copies": corpora.known}
     queries = digest_json([[one.item.entry.name, one.item.pixels_sha256, one.family] for one in asked])
-    place.begin({"systems": facts, "negatives": counts, "queries": queries})
-    if not place.finished:
-        ask(plan, systems, asked, place, absent, progress)
+    models = [channel.embedder.digest for channel in main.engine.channels]
+    place.begin({"systems": facts, "negatives": counts, "queries": queries, "images": listed, "models": models})
+    skipped = ask(plan, systems, asked, place, progress)
     clock.lap("queries")
-    records = FORMAT.read(place.records)
-    skipped = dict(records.facts["skipped"])
-    return CopyResult(place.run, place.records, bench.path, summarise(records), skipped, clock.seconds, tuple(absent))
+    reasons = dict(sorted((skipped + Counter(absent.values())).items()))
+    place.finish({"skipped": reasons, "absent": sorted(absent), "seconds": clock.seconds})
 
 
 def _list(plan: CopyPlan) -> Corpora:
     gallery = list_entries(plan.gallery, exclude=plan.out)
-    shards = [entry.shard for entry in gallery if entry.shard is not None]
-    if shards:
-        raise UsageError(f"the gallery takes image files, and {shards[0]} is a tar shard; unpack it")
+    members = [split for entry in gallery if (split := split_address(entry.name)) is not None]
+    if members:
+        raise UsageError(f"the gallery takes image files, and {members[0][0]} is an archive; unpack it")
     negatives = list_entries(plan.negatives, exclude=plan.out) if plan.negatives is not None else ()
     distractors: list[Entry] = []
     for source in plan.distractors:
@@ -118,7 +149,7 @@ def _list(plan: CopyPlan) -> Corpora:
 
 def _check_enough(plan: CopyPlan, count: int) -> None:
     """Before hours of indexing: half of the negatives set the thresholds, one for each channel."""
-    if plan.negatives is None:
+    if plan.negatives is None or not plan.calibrates:
         return
     needed = 2 * (math.ceil(len(plan.models) / plan.fpr) - 1)
     if count < needed:

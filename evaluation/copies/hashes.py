@@ -12,7 +12,7 @@ import numpy as np
 from ...core.errors import ImageRejected
 from ...core.files import digest_json
 from ...images.policy import DecodePolicy
-from ...indexer.sources import Entry
+from ...indexer.entries import Entry
 from ..shared.images import listing_digest
 from ..systems.baselines import Hash, check_hash, hash_images
 from ..systems.hash_system import HashSpec, HashSystem
@@ -34,7 +34,7 @@ class BenchHashes:
     def facts(self) -> dict[str, object]:
         """For the records: what is stored, and what a gallery item costs."""
         system = self.system
-        value = system.threshold if system.calibrated else None
+        value = system.threshold if system.has_verdicts else None
         threshold = {"channel": system.name, "value": value, "source": "calibrated", "samples": system.samples}
         return {
             "items": len({item.pixels_sha256 for item in system.catalog[: self.gallery_rows]}),

@@ -14,18 +14,18 @@ from pathlib import Path
 from ...core.errors import IntegrityError
 from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.parallel import in_order
-from ...core.progress import Progress, begin, say
+from ...core.progress import Progress, begin
 from ...images.policy import DecodePolicy
 from ...images.view_pairs import VIEW_CLASSES, rules_for
 from ...images.views import VIEW_SETS
 from ...indexer.build import IndexOptions, build_index
 from ...indexer.embed import embed_batch
+from ...indexer.entries import Entry
 from ...indexer.gallery import open_gallery
 from ...indexer.models import describe_channel, open_model, told_apart
 from ...indexer.options import choose_device
 from ...indexer.prepare import Prepared, Recipe, Refused, prepare_entry
 from ...indexer.snapshot import ChannelSpec, require_current
-from ...indexer.sources import Entry
 from ...indexer.writer import SEGMENT_ROWS, Writer
 from ..shared.images import listing_digest
 from .plan import CopyPlan
@@ -65,13 +65,22 @@ def open_index(
         distractors: what is stored beside it.
         progress: told how far it is.
     """
-    channels = told_apart([describe_channel(spec, pretrained=True, rows=plan.stored_rows) for spec in models])
+    channels = _channels(plan, models)
     path = plan.out / f"index-{_key(plan, channels, gallery, distractors)[:16]}"
     if (path / MARK).exists():
         return replace(_read_mark(path), reused=True)
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     return _build(path, plan, models, distractors, progress)
+
+
+def digests_of(plan: CopyPlan) -> list[str]:
+    """Of the models that a plan names, as they are now."""
+    return [channel.model_digest for channel in _channels(plan, plan.models)]
+
+
+def _channels(plan: CopyPlan, models: Sequence[str]) -> list[ChannelSpec]:
+    return list(told_apart([describe_channel(spec, pretrained=True, rows=plan.stored_rows) for spec in models]))
 
 
 def _key(
@@ -108,7 +117,6 @@ def _build(
         device=plan.device,
         segment_rows=SEGMENT_ROWS,
     )
-    say(progress, "indexing the gallery")
     report = build_index(plan.gallery, path, options, progress)
     rejected = report.rejected
     if distractors:
@@ -133,7 +141,7 @@ def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progre
     What the index holds already stays as it is.
     """
     refused = 0
-    with Writer(index, segment_rows=sys.maxsize) as writer:
+    with Writer(index, segment_rows=sys.maxsize, progress=progress) as writer:
         snapshot, new = writer.snapshot, {entry.name: entry for entry in entries}
         places = writer.held.find(list(new))
         device = choose_device(IndexOptions(device=plan.device))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import UsageError
-from ...indexer.sources import Entry
+from ...indexer.addresses import MEMBER
+from ...indexer.entries import Entry
 
 COLUMNS = ("image", "copy_of")
 """Of the CSV file; further ones, such as how the two are related, are for people."""
@@ -78,5 +79,5 @@ def _pair(path: Path, line: int, row: dict[str, str | None]) -> tuple[str, str]:
 
 def _endings(entries: Iterable[Entry], lengths: set[int]) -> set[str]:
     """The last so many parts of every path."""
-    parts = (entry.name.split("/") for entry in entries)
+    parts = (entry.name.replace(MEMBER, "/").split("/") for entry in entries)
     return {"/".join(one[-length:]) for one in parts for length in lengths if len(one) >= length}

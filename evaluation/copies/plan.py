@@ -12,13 +12,15 @@ from ...images.copy_edits import FAMILIES, find_family
 from ...images.views import VIEW_ROWS, VIEW_SETS
 from ...indexer.options import DEFAULT_MODELS
 from ...indexer.row_codes import find_code
-from ...retrieval.calibrate import check_thresholds
-from ..shared.plans import check_counts, check_sizes, check_words
+from ...retrieval.calibrate import THRESHOLDS
+from ..shared.plans import check_counts, check_sizes, check_words, plain
 from ..systems.baselines import HASHES
 
 DEFAULT_EPSILONS = (0.5, 1.0, 2.0, 3.0, 5.0)
 DEFAULT_QUERIES = 500
 DEFAULT_FPR = 1e-3
+AS_IT_COMES = "reference"
+"""Thresholds that an index has before anyone calibrates it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class CopyPlan:
     Attributes:
         gallery: folder or list file; its images are stored and, edited, queried.
         distractors: folders or tar shards whose images are stored only.
-        negatives: images not stored: one half sets the thresholds, the other measures. A source that is given as
+        negatives: images not stored: one half sets the thresholds (none where they are ``reference``), the other
+            measures. A source that is given as
             distractors too is halved by seed: one half is stored, the other are the negatives. None for no verdicts.
         known_copies: CSV file of pairs that are copies of one another (``evaluation.known_copies``): a negative whose
             copy is stored is left out.
@@ -40,7 +43,8 @@ class CopyPlan:
         seed: of samples, halves and edits.
         epsilons: budgets in RMSE levels at which certified rates are stated.
         fpr: false-match rate per query that the thresholds aim at.
-        thresholds: ``local``, one for each row, or ``global``, one for each channel (``retrieval.calibrate``).
+        thresholds: ``local``, one for each row, or ``global``, one for each channel (``retrieval.calibrate``), or
+            ``reference``, those of the index as it comes: no negative sets them, and fpr plays no part.
         baselines: further systems: ``phash``, ``dhash``, ``pdq``, or embedder specs (an index of their own, with the
             same views).
         out: folder of indexes and records; what matches an earlier run is used again.
@@ -78,6 +82,11 @@ class CopyPlan:
         _check_places(self)
 
     @property
+    def calibrates(self) -> bool:
+        """Whether negatives set thresholds."""
+        return self.thresholds != AS_IT_COMES
+
+    @property
     def stored_distractor_views(self) -> str:
         """The view set of distractors, by name."""
         return self.views if self.distractor_views == "same" else self.distractor_views
@@ -99,21 +108,8 @@ class CopyPlan:
 
     def as_json(self) -> dict[str, Any]:
         """What belongs in the records: everything that the numbers depend on."""
-        return {
-            "gallery": self.gallery,
-            "distractors": [str(path) for path in self.distractors],
-            "negatives": None if self.negatives is None else str(self.negatives),
-            "known_copies": None if self.known_copies is None else str(self.known_copies),
-            "views": self.views,
-            "distractor_views": self.stored_distractor_views,
-            "rows": self.stored_rows,
-            "queries": self.queries,
-            "families": list(self.families),
-            "seed": self.seed,
-            "epsilons": list(self.epsilons),
-            "fpr": self.fpr,
-            "thresholds": self.thresholds,
-        }
+        values = plain(self, "out", "workers", "batch_size", "device", "command", "resume")
+        return {**values, "rows": self.stored_rows, "distractor_views": self.stored_distractor_views}
 
 
 def _check_numbers(plan: CopyPlan) -> None:
@@ -135,7 +131,9 @@ def _check_names(plan: CopyPlan) -> None:
     if plan.views not in VIEW_SETS:
         raise UsageError(f"unknown view set {plan.views!r}; choose {', '.join(VIEW_SETS)}")
     find_code(plan.stored_rows)
-    check_thresholds(plan.thresholds)
+    if plan.thresholds not in (*THRESHOLDS, AS_IT_COMES):
+        choices = f"{', '.join(THRESHOLDS)} or {AS_IT_COMES}"
+        raise UsageError(f"thresholds are {choices}, not {plan.thresholds!r}")
     if plan.stored_distractor_views not in VIEW_SETS:
         choices = ", ".join([*VIEW_SETS, "same"])
         raise UsageError(f"unknown view set {plan.distractor_views!r} for distractors; choose {choices}")

@@ -15,7 +15,7 @@ from ...core.files import digest_json
 from ...core.parallel import in_order
 from ...images.copy_edits import FAMILIES, MORE, edited
 from ...images.policy import DecodePolicy
-from ...indexer.sources import Entry
+from ...indexer.entries import Entry
 from ..shared.images import halves
 from .plan import CopyPlan
 from .records import NEGATIVE
@@ -170,7 +170,7 @@ def iter_negatives(items: Sequence[Item], plan: CopyPlan) -> Iterator[Query]:
 
 
 def find_negatives(entries: Sequence[Entry], stored: set[str], plan: CopyPlan) -> Negatives:
-    """Which negatives can serve, halved by seed.
+    """Which negatives can serve, halved by seed where they set thresholds too.
 
     Args:
         entries: what the negatives' source lists.
@@ -186,6 +186,8 @@ def find_negatives(entries: Sequence[Entry], stored: set[str], plan: CopyPlan) -
             present += 1
         else:
             usable.append(Item(entry, image.pixels_sha256))
+    if not plan.calibrates:
+        return Negatives([], usable, present, refused)
     setting, measuring = halves(usable, seed=plan.seed, purpose="copy-calibration")
     return Negatives(setting, measuring, present, refused)
 

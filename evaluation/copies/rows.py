@@ -65,7 +65,7 @@ def row_of(
 
 def _accepted(system: Calibrated, answer: Answer, *, first_only: bool) -> bool | None:
     """The thresholds' verdict; of the first item alone, for local thresholds may accept a farther one."""
-    if not system.calibrated:
+    if not system.has_verdicts:
         return None
     of_first = answer.matches[0].accepted if first_only and answer.matches else None
     return answer.point_verdict == "copy" if of_first is None else of_first
@@ -83,7 +83,7 @@ def _confidence(system: Calibrated, answer: Answer) -> float | None:
 
 def verdict_radius(system: Calibrated, answer: Answer) -> Radius | None:
     """T4, T5 or T9: of "copy of the first item" if accepted, else of "copy of nothing"; 0 if nothing is proved."""
-    if not system.calibrated or answer.certificate is None or not answer.matches:
+    if not system.has_verdicts or answer.certificate is None or not answer.matches:
         return None
     proved = answer.matches[0].copy if answer.point_verdict == "copy" else answer.not_a_copy
     return proved or Radius(0.0, 3 * answer.width * answer.height)

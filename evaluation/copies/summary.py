@@ -158,7 +158,7 @@ class FamilyLine(Line):
     family: str = col(lambda own: own.rows.first("edit"), "its name")
     geometric: bool = col(lambda own: bool(own.rows.first("geometric")), "whether it moves content")
     queries: int = col(lambda own: len(own.rows), "of it")
-    scores: Scores = col(OfFamily.scores, "see the module's table", "share", "down")
+    scores: Scores = col(OfFamily.scores, "see the module's table", "share")
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class NegativeLine(Line):
         "share",
     )
     rejected: float = col(lambda own: 1.0 - own.matches / len(own.negatives), "of them", "share")
-    certified: tuple[float, ...] = col(OfSystem.rejected, "rejected, and proved to be so at each ε", "share", "down")
+    certified: tuple[float, ...] = col(OfSystem.rejected, "rejected, and proved to be so at each ε", "share")
 
 
 @dataclass(frozen=True)

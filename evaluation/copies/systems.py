@@ -11,7 +11,8 @@ from typing import Any
 from ...core.errors import ModelError, UsageError
 from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.progress import Progress, begin
-from ...indexer.sources import Entry, path_to_text
+from ...indexer.addresses import path_to_text
+from ...indexer.entries import Entry
 from ..shared.images import listing_digest
 from ..systems.baselines import check_hash
 from ..systems.hash_system import HashSystem
@@ -69,7 +70,7 @@ def open_systems(
     facts: list[dict[str, Any]] = []
 
     def add(system: EngineSystem, index: BenchIndex) -> None:
-        system = replace(system, local=plan.thresholds == "local")
+        system = replace(system, local=plan.thresholds == "local", has_verdicts=not plan.calibrates)
         ready = _calibrated_index(plan, system, index, negatives, progress)
         systems.append(ready)
         facts.append({"system": ready.name, "index": path_to_text(index.path.name), **index_facts(index)})
@@ -133,7 +134,8 @@ def _calibrated_index(
     file = bench.path / f"thresholds-{key[:16]}.json"
     if file.exists():
         return system.with_stored(json.loads(file.read_bytes()))
-    done = system.calibrate(_images(negatives.setting, plan, progress, f"thresholds: {system.name}"), fpr=plan.fpr)
+    images = _images(negatives.setting, plan, progress, f"thresholds: {system.name}")
+    done = system.calibrate(images, fpr=plan.fpr, progress=progress)
     write_atomically(file, canonical_json(done.stored_thresholds()))
     return done
 

@@ -35,6 +35,7 @@ class AuditResult:
         skipped: reason → how many inputs, or systems that cannot be had here, were left out.
         skipped_paths: each of them with its reason.
         seconds: wall time, of all sittings.
+        stored: whether the run had been finished before, and is only told again.
     """
 
     run: str
@@ -44,6 +45,7 @@ class AuditResult:
     skipped: dict[str, int]
     skipped_paths: tuple[tuple[str, str], ...]
     seconds: float
+    stored: bool = False
 
 
 def run_attack_eval(
@@ -77,7 +79,8 @@ def run_attack_eval(
     sources = find_sources(engine, plan, skipped)
     place = open_folder(plan) if place is None else place
     place.begin({"systems": [_facts(entrant) for entrant in lineup.all], "queries": _digest(sources)})
-    if not place.finished:
+    finished = place.finished
+    if not finished:
         with worker_threads() as pool:
             sitting = AuditRun(engine, plan, lineup, place, progress=progress or Silent())
             sitting.run(sources, (*lineup.left_out, *skipped.paths), pool)
@@ -85,7 +88,14 @@ def run_attack_eval(
     left_out = tuple((path, reason) for path, reason in records.facts["skipped"])
     reasons = dict(Counter(reason for _, reason in left_out))
     return AuditResult(
-        place.run, place.folder, place.records, summarise(records.table), reasons, left_out, records.facts["seconds"]
+        run=place.run,
+        folder=place.folder,
+        records=place.records,
+        summary=summarise(records.table),
+        skipped=reasons,
+        skipped_paths=left_out,
+        seconds=records.facts["seconds"],
+        stored=finished,
     )
 
 

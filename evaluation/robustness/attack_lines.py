@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..shared.lines import Line, col, word
+from ..shared.lines import Line, Unit, col, word
 from .columns import Bools, Columns, run_once, within
 from .rates import Rates, certificates, rates_left
 
@@ -19,7 +19,7 @@ def at_level(trials: Columns, budget: float, unit: str) -> Bools:
     return np.where(run_once(trials), within(trials, budget, unit), trials["budget"] == budget)
 
 
-def _median(name: str, meaning: str, unit: str = "") -> Any:
+def _median(name: str, meaning: str, unit: Unit = "") -> Any:
     return col(lambda images: float(np.median(images[name])), meaning, unit)
 
 
@@ -35,7 +35,7 @@ class Norms(Line):
 
     images: int = col(len, "how many")
     l2: float = _median("l2", "norm, pixels in [0, 1]", "l2")
-    linf: float = _median("linf", "largest change, pixels in [0, 1]")
+    linf: float = _median("linf", "largest change, pixels in [0, 1]", "linf")
     rmse: float = _median("rmse", "in 8-bit levels", "rmse")
     psnr: float | None = col(_psnr, "None where most images are unchanged", "dB")
     changed_001: float = _median("changed_001", "pixels changed by more than 0.001 on the scale from −1 to 1", "share")
@@ -114,7 +114,6 @@ class AttackLine(Line):
         lambda one: rates_left(one.clean, one.runs.where(within(one.runs, one.budget, one.unit))),
         "what is left of the right answers under this attack alone",
         "share",
-        "up",
     )
     norms: Norms | None = col(_norms, "of the float images that reached the goal")
     certificates: int = col(lambda one: certificates(one.given), "images given this budget inside a certified radius")

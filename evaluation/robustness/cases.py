@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from ...attacks.media import Bytes
 from ...core.errors import ImageRejected, UsageError
-from ...images.decode import DecodedImage, load
+from ...images.decode import DecodedImage
 from ...images.edits import EDITS
-from ...indexer.sources import text_to_path
+from ...indexer.addresses import asked_text
+from ...indexer.entries import load_named
 from ...retrieval.engine import Engine
 from ..shared.attacking import seed_of
 from ..shared.truth import Groups, truth_from_csv, truth_from_stems
@@ -138,7 +138,7 @@ def _item(row: Mapping[str, object], group: int) -> Source:
 def _load(engine: Engine, source: Source, skipped: Skipped) -> DecodedImage | None:
     stored = source.pixels_sha256
     try:
-        image = load(Path(source.path) if stored is None else text_to_path(source.path), policy=engine.policy)
+        image = load_named(asked_text(source.path) if stored is None else source.path, engine.policy)
     except ImageRejected as why:
         skipped.add(source.path, why.reason)
         return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ...core.statistics import Quantiles, Share, quantiles_of, share_of
 from ...core.units import psnr_of
-from .columns import Bools, Columns, radii_in_rmse
+from ..shared.lines import Line, col
+from .columns import Bools, Columns, Floats, radii_in_rmse
 from .curves import right_verdict
 
 
@@ -28,20 +30,32 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class RadiusLine:
-    """Certified radii over the queries that are answered right (0 for those without a certificate).
+class Radii:
+    """Certified ℓ2 radii of the queries that are answered right, 0 for those without a certificate, and their sizes."""
 
-    Attributes:
-        queries: how many those are.
-        l2, rmse, psnr: the median radius, RMSE in 8-bit levels; psnr is None where that is 0.
-        spread: quantiles of the radius as RMSE.
-    """
+    l2: Floats
+    values: np.ndarray
 
-    queries: int
-    l2: float
-    rmse: float
-    psnr: float | None
-    spread: Quantiles
+    @cached_property
+    def spread(self) -> Quantiles:
+        """As RMSE."""
+        found = quantiles_of(radii_in_rmse(self.l2, self.values))
+        assert found is not None, "some radius is a number"
+        return found
+
+
+@dataclass(frozen=True)
+class RadiusLine(Line):
+    """Certified radii over the queries that are answered right; of :class:`Radii`."""
+
+    queries: int = col(lambda radii: len(radii.l2), "how many those are")
+    l2: float = col(lambda radii: float(np.median(radii.l2)), "the median radius", "l2", "down")
+    rmse: float = col(lambda radii: radii.spread.p50, "the same in 8-bit levels", "rmse", "down")
+    # RMSE/255 is ℓ2/√n, for n = 255² too.
+    psnr: float | None = col(
+        lambda radii: psnr_of(radii.spread.p50, 255**2), "the same; None where the radius is 0", "dB", "up"
+    )
+    spread: Quantiles = col(lambda radii: radii.spread, "quantiles of the radius", "rmse", "down")
 
 
 @dataclass(frozen=True)
@@ -86,11 +100,7 @@ def radius_line(clean: Columns, name: str) -> RadiusLine | None:
     answered = clean.where(right.first if name == "radius_top1" else right.verdict)
     if np.isnan(answered[name]).all():
         return None
-    l2 = answered.radius(name)
-    spread = quantiles_of(radii_in_rmse(l2, answered.values))
-    assert spread is not None, "some radius is a number"
-    # RMSE/255 is ℓ2/√n, for n = 255² too.
-    return RadiusLine(len(answered), float(np.median(l2)), spread.p50, psnr_of(spread.p50, 255**2), spread)
+    return RadiusLine.of(Radii(answered.radius(name), answered.values))
 
 
 def certified(clean: Columns) -> bool:

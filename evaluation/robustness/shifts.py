@@ -24,7 +24,7 @@ class ShiftLine(Line):
     used: Quantiles | None = col(
         lambda rows: used_quantiles(rows["embedding_shift"], rows["embedding_limit"]),
         "quantiles of the share of L·‖δ‖ that this is; None without a proved L. Above 1 it would be an alarm",
-        "share",
+        "ratio",
         "up",
     )
 

@@ -118,10 +118,8 @@ class BudgetLine(Line):
     unit: str = col(lambda at: at.unit, "rmse, l2 or psnr")
     queries: int = col(lambda at: len(at.clean), "query images")
     clean: Rates = col(lambda at: clean_rates(at.clean), "before any attack", "share")
-    attacked: Rates = col(
-        lambda at: rates_left(at.clean, at.counted), "left by the worst of all attacks", "share", "up"
-    )
-    certified: Rates | None = col(_certified_rates, "proved to stay right; None without certificates", "share", "down")
+    attacked: Rates = col(lambda at: rates_left(at.clean, at.counted), "left by the worst of all attacks", "share")
+    certified: Rates | None = col(_certified_rates, "proved to stay right; None without certificates", "share")
     certificates: int = col(lambda at: certificates(at.here), "images of attacks here inside a certified radius")
     alarms: int = col(lambda at: int(at.here["alarm"].sum()), "those that broke it")
     success: float = col(_success, "of attacks here whose goal was reached, by the float image", "share")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pyarrow.compute as pc
 
+from ...core.errors import ImageRejected
 from ...core.files import sha256_bytes
-from ...indexer.sources import text_to_path
+from ...indexer.entries import read_named
 from ...retrieval.engine import Engine
 from ..systems.index_system import EngineSystem
 from ..systems.lineup import Lineup
@@ -35,7 +36,7 @@ def _file_of(engine: Engine, item: str) -> bytes | None:
         return None
     facts = engine.gallery.describe(row)
     try:
-        data = text_to_path(str(facts["path"])).read_bytes()
-    except OSError:
+        data = read_named(str(facts["path"]), engine.policy)
+    except ImageRejected:
         return None
     return data if sha256_bytes(data) == facts["bytes_sha256"] else None

@@ -69,16 +69,16 @@ class TightnessLine(Line):
     promise: Promise = col(lambda broken: broken.promise, "which certificate")
     queries: int = col(lambda broken: len(broken.radius), "those with a radius above 0 that were attacked")
     ratios: Quantiles | None = col(
-        lambda broken: quantiles_of(broken.ratios), "where some attack broke the answer", "share", "down"
+        lambda broken: quantiles_of(broken.ratios), "where some attack broke the answer", "ratio", "down"
     )
     free: Quantiles | None = col(
         lambda broken: quantiles_of(broken.ratios[~broken.boxed]),
         "those whose smallest breaking image has at most ``BOXED`` of its values at 0 or 1",
-        "share",
+        "ratio",
         "down",
     )
     boxed: Quantiles | None = col(
-        lambda broken: quantiles_of(broken.ratios[broken.boxed]), "the others", "share", "down"
+        lambda broken: quantiles_of(broken.ratios[broken.boxed]), "the others", "ratio", "down"
     )
     finders: dict[str, int] = col(_finders, "attack → on how many its image was the smallest, most often first")
 

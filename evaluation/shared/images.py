@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from ...core.files import digest_json
-from ...indexer.sources import Entry
+from ...indexer.entries import Entry
 
 In = TypeVar("In")
 

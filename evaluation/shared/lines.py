@@ -1,7 +1,8 @@
 """Declared tables: what an audit says, a class for each table, a field for each of its columns.
 
 A column says how it is computed over the rows that a line is of, what it is, its unit, and the direction in which it
-may be rounded where it is written. A line is made by :meth:`Line.of`, and nothing of it is computed anywhere else.
+may be rounded where it is written. A line is made by :meth:`Line.of`, and nothing of it is computed anywhere else;
+unit and direction are what reports write it by (``reports.kinds.told``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self
 
 Rounded = Literal["nearest", "down", "up"]
-"""A certified radius and what is proved go down, so that they never say more; bounds on an adversary go up."""
+"""A certified radius goes down, so that it never says more; how much of a bound was used goes up. Shares of what was
+counted are rounded to nearest: only none of them reads 0 %, and only all of them 100 %."""
+Unit = Literal["", "share", "ratio", "l2", "linf", "rmse", "dB", "s"]
+"""Empty for words and counts; a ratio is of two numbers that were not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +24,18 @@ class Declared:
 
     Attributes:
         meaning: what it is, in a few words.
-        unit: share, l2, rmse, dB, s; empty for words and counts.
+        unit: see :data:`Unit`.
         rounded: the safe direction.
         compute: its value from the rows of a line.
     """
 
     meaning: str
-    unit: str
+    unit: Unit
     rounded: Rounded
     compute: Callable[[Any], Any]
 
 
-def col(compute: Callable[[Any], Any], meaning: str, unit: str = "", rounded: Rounded = "nearest") -> Any:
+def col(compute: Callable[[Any], Any], meaning: str, unit: Unit = "", rounded: Rounded = "nearest") -> Any:
     """Declare a column; see :class:`Declared`."""
     return field(metadata={"declared": Declared(meaning, unit, rounded, compute)})
 
@@ -46,7 +50,7 @@ def total(name: str, meaning: str) -> Any:
     return col(lambda rows: int(rows[name].sum()), meaning)
 
 
-def mean(name: str, meaning: str, unit: str = "") -> Any:
+def mean(name: str, meaning: str, unit: Unit = "") -> Any:
     """The mean of a column of numbers."""
     return col(lambda rows: float(rows[name].mean()), meaning, unit)
 

@@ -38,8 +38,13 @@ def plain(plan: Any, *left_out: str) -> dict[str, Any]:
         plan: a dataclass.
         left_out: fields that they do not depend on.
     """
-    values = {name: value for name, value in asdict(plan).items() if name not in left_out}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    return {name: _plain(value) for name, value in asdict(plan).items() if name not in left_out}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def check_counts(least: int = 1, **counts: int | None) -> None:

@@ -6,14 +6,14 @@
 
 A part holds the records of some queries and is written in one step, with a mark that says how far the run has come by
 then. After a kill at any instant the parts are those of an uninterrupted run, as far as they go, and the next one
-begins where they end.
+begins where they end. A run that is resumed when it is finished is told again from its records.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,15 @@ STATE = "run.json"
 PARTS = "parts"
 _SCHEMA = "retr.run/1"
 _MARK = b"reached"
+_INSTEAD = "choose another folder"
 
 
 class RunFolder:
     """One run's folder; made by :func:`open_run`."""
 
-    def __init__(self, folder: Path, kind: RecordFormat, state: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, kind: RecordFormat, state: dict[str, Any], instead: str = _INSTEAD) -> None:
         self.folder, self.kind = folder, kind
-        self._state = state
+        self._state, self._instead = state, instead
         self._parts = sorted((folder / PARTS).glob("[0-9]*.parquet"))
 
     @property
@@ -71,29 +72,38 @@ class RunFolder:
         return len(self._parts)
 
     def begin(self, about: Mapping[str, Any]) -> None:
-        """Write down what is run, or make sure that it is what the parts are of.
+        """Write down what is run, or make sure that it is what the parts, or the records, are of.
 
         Args:
             about: JSON values: systems, queries, data.
 
         Raises:
-            UsageError: the unfinished run was of something else, or the folder cannot be made.
+            UsageError: the earlier run was of something else, or the folder cannot be made.
         """
         for litter in self.folder.glob(f".{STATE}.*.tmp"):  # of a write that a kill cut short
             litter.unlink()
         if self.finished:  # and killed before the last step
             self._drop_parts()
-        given, known = json.loads(canonical_json(dict(about))), self._state.get("about")
-        if known is None:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UsageError(f"{self.folder} cannot be made: {error.strerror}") from error
-            self._state["about"] = given
-            write_atomically(self.folder / STATE, canonical_json(self._state))
-        elif known != given:
-            changed = " and ".join(name for name in given if known.get(name) != given[name])
-            raise UsageError(f"{self.folder} cannot be resumed: its {changed} changed since; choose another folder")
+        if "about" in self._state:
+            self.agree(about)
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{self.folder} cannot be made: {error.strerror}") from error
+        self._state["about"] = json.loads(canonical_json(dict(about)))
+        write_atomically(self.folder / STATE, canonical_json(self._state))
+
+    def agree(self, about: Mapping[str, Any]) -> None:
+        """Make sure that this is what the run was of, as far as it was written down.
+
+        Raises:
+            UsageError: naming what is another.
+        """
+        known, given = self._state.get("about", {}), json.loads(canonical_json(dict(about)))
+        changed = " and ".join(name for name in given if name in known and known[name] != given[name])
+        if changed:
+            raise UsageError(f"{self.folder} cannot be resumed: its {changed} changed since; {self._instead}")
 
     def marks(self) -> list[dict[str, Any]]:
         """What every part says of how far the run had come."""
@@ -156,7 +166,8 @@ def open_run(
         command: the command line.
         out: the folder; None for one of its own in ``home``.
         home: where runs go that are not told where.
-        resume: whether to go on: with the run of ``out``, or with the newest unfinished one of ``home``.
+        resume: whether to go on: with the run of ``out``, or with one of ``home``: the newest unfinished one of this
+            plan, else the newest finished one, which is told again.
         own: folders that such a run makes beside its parts.
 
     Raises:
@@ -164,12 +175,13 @@ def open_run(
         IntegrityError: its state cannot be read.
     """
     asked = json.loads(canonical_json(dict(plan)))
-    folder = out or (_unfinished(home, kind) if resume else None)
+    folder = out or (_earlier(home, kind, asked) if resume else None)
     if folder is not None and ((folder / STATE).exists() or (folder / RECORDS).exists()):
         if not resume:
             what = "the records of a run" if (folder / RECORDS).exists() else "an unfinished run"
             raise UsageError(f"{folder} already holds {what}; resume it, or choose another folder")
-        return RunFolder(folder, kind, _same_plan(folder, kind, asked))
+        instead = "begin a new run instead of resuming it" if out is None else _INSTEAD
+        return RunFolder(folder, kind, _same_plan(folder, kind, asked), instead)
     run = new_run_id()
     folder = folder or home / run
     for name in (PARTS, *own):
@@ -179,14 +191,24 @@ def open_run(
     return RunFolder(folder, kind, state)
 
 
-def _unfinished(home: Path, kind: RecordFormat) -> Path | None:
-    """The newest unfinished run of this kind."""
+def _earlier(home: Path, kind: RecordFormat, asked: Mapping[str, Any]) -> Path | None:
+    """The run to go on with; of another plan only where it is unfinished, so that the difference is told."""
     states = sorted(home.glob(f"*/{STATE}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    return next((path.parent for path in _of_kind(states, kind) if not (path.parent / RECORDS).exists()), None)
-
-
-def _of_kind(states: Sequence[Path], kind: RecordFormat) -> Iterator[Path]:
-    return (path for path in states if _state(path).get("audit") == kind.audit)
+    found: dict[tuple[bool, bool], Path] = {}  # the newest, by whether it has this plan and is finished
+    broken: IntegrityError | None = None
+    for file in states:
+        finished = (file.parent / RECORDS).exists()
+        try:
+            state = _state(file)
+        except IntegrityError as error:
+            broken = broken if finished else error
+        else:
+            if state.get("audit") == kind.audit:
+                found.setdefault((state["plan"] == asked, finished), file.parent)
+    chosen = found.get((True, False)) or found.get((True, True)) or found.get((False, False))
+    if chosen is None and broken is not None:
+        raise broken
+    return chosen
 
 
 def _same_plan(folder: Path, kind: RecordFormat, asked: Mapping[str, Any]) -> dict[str, Any]:

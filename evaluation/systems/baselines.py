@@ -24,7 +24,7 @@ from ...attacks.media import Bytes
 from ...core.errors import ImageRejected, ModelError, UsageError
 from ...core.parallel import in_order
 from ...images.policy import DecodePolicy
-from ...indexer.sources import Entry
+from ...indexer.entries import Entry
 
 Words = npt.NDArray[np.uint64]
 """Bits of hashes: (rows, bits ÷ 64)."""

@@ -25,7 +25,7 @@ from ...core.errors import ImageRejected, UsageError
 from ...core.files import digest_json, sha256_bytes
 from ...core.rounded import budget_text
 from ...images.policy import DecodePolicy
-from ...indexer.sources import Entry
+from ...indexer.entries import Entry
 from ...retrieval.answer import Answer, Match
 from .baselines import HASHES, Words, check_hash, hash_images, why_uncertified
 from .hash_target import Hashed, HashTarget, Ints, to_levels
@@ -104,8 +104,8 @@ class HashSystem:
     certified: bool = False
 
     @property
-    def calibrated(self) -> bool:
-        """See :class:`.index_system.Calibrated`."""
+    def has_verdicts(self) -> bool:
+        """See :class:`.index_system.Calibrated`: only once it is calibrated."""
         return self.samples > 0
 
     @property
@@ -222,7 +222,7 @@ class HashSystem:
         )
 
     def _threshold(self) -> dict[str, object]:
-        source = "calibrated" if self.calibrated else "given" if self.spec.given else "usual"
+        source = "calibrated" if self.has_verdicts else "given" if self.spec.given else "usual"
         return {"channel": self.spec.hash, "value": float(self.threshold), "source": source}
 
 

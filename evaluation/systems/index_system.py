@@ -13,6 +13,7 @@ import numpy as np
 
 from ...attacks.media import Bytes, Pixels, as_pixels
 from ...attacks.target import Sees, Target
+from ...core.progress import Progress
 from ...indexer.gaps import gaps_of, read_gaps
 from ...indexer.snapshot import Threshold
 from ...indexer.writer import Writer
@@ -74,8 +75,8 @@ class Calibrated(System, Protocol):
     """A system whose thresholds can be set on images that are known to be absent."""
 
     @property
-    def calibrated(self) -> bool:
-        """Whether they were; if not, its verdicts say nothing."""
+    def has_verdicts(self) -> bool:
+        """Whether its verdicts count: its thresholds were set so, or are to be taken as they come."""
         ...
 
     def pixels_of(self, item: int) -> str:
@@ -140,7 +141,8 @@ class EngineSystem:
 
     Attributes:
         device: where attacks run; answers are float64 on the CPU.
-        calibrated: whether its thresholds were set by :meth:`calibrate`; if not, they serve only to rank channels.
+        has_verdicts: whether its verdicts count: its thresholds were set by :meth:`calibrate`, or are to be taken as
+            the index came. If not, they serve only to rank channels.
         local: whether that gives every row a threshold of its own.
     """
 
@@ -148,7 +150,7 @@ class EngineSystem:
     engine: Engine
     kind: Kind = "index"
     device: str = "cpu"
-    calibrated: bool = False
+    has_verdicts: bool = False
     local: bool = True
 
     @property
@@ -199,7 +201,9 @@ class EngineSystem:
         """See :class:`Calibrated`."""
         return self.engine.gallery.table.keys(np.array([item]))[0].decode()
 
-    def calibrate(self, negatives: Iterable[Sequence[Bytes]], *, fpr: float) -> EngineSystem:
+    def calibrate(
+        self, negatives: Iterable[Sequence[Bytes]], *, fpr: float, progress: Progress | None = None
+    ) -> EngineSystem:
         """As ``retrieval.calibrate``: thresholds set together, for the false-match rate of the union (THEORY T9).
 
         The thresholds are committed to the index as a new snapshot.
@@ -207,7 +211,7 @@ class EngineSystem:
         Raises:
             UsageError: too few negatives for so small a rate, or a negative that no threshold tells from a stored row.
         """
-        near = Nearness(self.engine, local=self.local)
+        near = Nearness(self.engine, local=self.local, progress=progress)
         for batch in negatives:
             near.see(Queries(batch))
         found = near.thresholds(fpr=fpr)
@@ -231,14 +235,14 @@ class EngineSystem:
         parts = zip(engine.channels, thresholds, gaps, strict=True)
         opened = tuple(replace(channel, threshold=threshold, gaps=own) for channel, threshold, own in parts)
         engine = replace(engine, gallery=replace(engine.gallery, snapshot=done), channels=opened)
-        return replace(self, engine=engine, calibrated=True)
+        return replace(self, engine=engine, has_verdicts=True)
 
 
 def open_at(path: Path, snapshot: str, *, device: str) -> EngineSystem:
     """Open an index, named after its models, at a snapshot: thresholds of earlier runs are put aside."""
     with Writer(path) as writer:
         writer.restore(snapshot)
-    engine = Engine.open(path, device=device)
+    engine = Engine.open(path, device=device, unsilenced=True)
     return EngineSystem(engine.model, engine)
 
 

@@ -21,9 +21,9 @@ import torch
 from ...core.errors import ModelError, RetrError, UsageError
 from ...core.files import write_atomically
 from ...core.progress import Progress
+from ...indexer.addresses import asked_name
 from ...indexer.build import build_index
 from ...indexer.options import IndexOptions
-from ...indexer.sources import text_to_path
 from ...retrieval.engine import Engine
 from ..robustness.plan import AuditPlan
 from ..robustness.showcase import word
@@ -138,14 +138,14 @@ class _Opener:
 
     def _index(self, path: Path) -> System:
         same = path.resolve() == self.base.path.resolve()
-        engine = self.base if same else Engine.open(path, device=self.device)
+        engine = self.base if same else Engine.open(path, device=self.device, unsilenced=True)
         return EngineSystem(path.resolve().name, engine, device=attack_device(self.device))
 
     def _embedder(self, spec: str) -> System:
         home = self.folder / _FOLDER
         home.mkdir(parents=True, exist_ok=True)
         listing = home / "items"
-        paths = [os.fsencode(text_to_path(item.path)) for item in gallery_items(self.base)]
+        paths = [os.fsencode(asked_name(item.path)) for item in gallery_items(self.base)]
         write_atomically(listing, b"\0".join(paths) + b"\0")
         options = IndexOptions(models=(spec,), policy=self.base.policy, resume=True, device=self.device)
         try:

@@ -30,7 +30,7 @@ from .records import FORMAT, nearer
 from .rows import Radii, View
 from .targets import planes
 from .tasks import LeftOut, Task, check_different, find_source, load_systems, plan_tasks
-from .trials import IMAGES, Trials
+from .trials import IMAGES, run_task
 
 Bytes = npt.NDArray[np.uint8]
 Pieces = list[tuple[str, LazyTriplets]]
@@ -49,6 +49,7 @@ class TwoAFCResult:
         absent: metrics that could not be loaded here: (metric, what is missing), once for every setting left out.
         alarms: certificates that an attack broke; 0 unless something is wrong with retr.
         seconds: computed, in all sittings.
+        stored: whether the run had been finished before, and is only told again.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class TwoAFCResult:
     absent: tuple[tuple[str, str], ...]
     alarms: int
     seconds: float
+    stored: bool = False
 
 
 def run_two_afc(plan: TwoAFCPlan, *, progress: Progress | None = None) -> TwoAFCResult:
@@ -93,12 +95,13 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Progress | None = None) -> TwoAFC
     )
     sets = [{"name": name, **triplets.describe()} for name, triplets in data]
     place.begin({"metrics": [system.describe() for system in judges], "data": sets})
-    if not place.finished:
+    finished = place.finished
+    if not finished:
         told = {system.spec: _provenance(system, plan, place, policy) for system in judges}
         pieces = [(name, piece) for name, triplets in data for piece in chunks(triplets, plan.batch_size)]
         try:
             with worker_threads() as pool:
-                _Sitting(plan, Trials(plan, policy), judges, tasks, told, place, progress or Silent()).run(pieces, pool)
+                _Sitting(plan, judges, tasks, told, place, progress or Silent()).run(pieces, pool)
         except RetrError:
             if not place.done:
                 place.abandon()
@@ -108,7 +111,8 @@ def run_two_afc(plan: TwoAFCPlan, *, progress: Progress | None = None) -> TwoAFC
     alarms = sum(records.table["alarm"].to_pylist())
     rejected = tuple((name, why) for name, why in records.facts["rejected"])
     absent = tuple((one["metric"], one["why"]) for one in (*missing, *stranded))
-    return TwoAFCResult(place.folder, place.records, records, rejected, absent, alarms, records.facts["seconds"])
+    seconds = records.facts["seconds"]
+    return TwoAFCResult(place.folder, place.records, records, rejected, absent, alarms, seconds, stored=finished)
 
 
 def _finish(place: RunFolder, told: Provenance, left_out: Sequence[LeftOut]) -> None:
@@ -133,14 +137,13 @@ class _Sitting:
     def __init__(
         self,
         plan: TwoAFCPlan,
-        trials: Trials,
         judges: Sequence[System],
         tasks: Sequence[Task],
         told: Mapping[str, Provenance],
         place: RunFolder,
         progress: Progress,
     ) -> None:
-        self._plan, self._trials, self._judges, self._tasks = plan, trials, judges, tasks
+        self._plan, self._judges, self._tasks = plan, judges, tasks
         self._told, self._place, self._progress = told, place, progress
         self._alarms = sum(row["alarm"] for row in place.rows(["alarm"]))
 
@@ -173,7 +176,7 @@ class _Sitting:
         for task in self._tasks:
             view = views[task.system.spec]
             others = [other for other in views.values() if task.transfer and other is not view]
-            jobs.append((task, pool.submit(self._trials.run, task.setting, task.moves, view, others)))
+            jobs.append((task, pool.submit(run_task, self._plan, task, view, others)))
         for task, job in jobs:
             rows = job.result()
             alarms = sum(row["alarm"] for row in rows)

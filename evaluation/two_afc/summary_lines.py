@@ -171,11 +171,11 @@ class CertifiedLine(OfMetric):
     """Certified 2AFC score of one metric in one form, of :class:`Proved`; see ``two_afc.summary`` for the forms."""
 
     form: Form = col(lambda one: one.form, "sound, published or all")
-    scores: tuple[float, ...] = col(Proved.scores, "at each ε", "share", "down")
+    scores: tuple[float, ...] = col(Proved.scores, "at each ε", "share")
     withheld: int = col(lambda one: int(one.withheld.sum()), "triplets without a radius of this form")
     median: float | None = col(Proved.median, "median radius where metric and people agree (0 for none)", "l2", "down")
     proved: float | None = col(
-        Proved.holding, "published form only: its positive radii that are proved all the same", "share", "down"
+        Proved.holding, "published form only: its positive radii that are proved all the same", "share"
     )
 
 
@@ -184,8 +184,8 @@ class WorstLine(OfMetric):
     """2AFC score that is left by the worst of all attacks, whatever made the image; of :class:`Worst`."""
 
     moves: str = word("moves", "reference, preferred, other or all")
-    scores: tuple[float | None, ...] = col(Worst.scores, "at each ε, by how far the image really is", "share", "up")
-    unbounded: float = col(Worst.unbounded, "by images at any distance", "share", "up")
+    scores: tuple[float | None, ...] = col(Worst.scores, "at each ε, by how far the image really is", "share")
+    unbounded: float = col(Worst.unbounded, "by images at any distance", "share")
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class ShiftLine(OfMetric):
     eps: float | None = col(_eps, "pixels run from 0 to 1")
     shift: Quantiles = col(lambda own: shift_quantiles(own["shift"]), "in the embedding's units")
     used: Quantiles | None = col(
-        lambda own: used_quantiles(own["shift"], own["shift_limit"]), "of L·‖δ‖; None without a proved L", "share", "up"
+        lambda own: used_quantiles(own["shift"], own["shift_limit"]), "of L·‖δ‖; None without a proved L", "share"
     )
     broken: int = col(
         lambda own: int((own["shift"] > np.where(np.isnan(own["shift_limit"]), np.inf, own["shift_limit"])).sum()),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -23,112 +22,92 @@ from .rows import Judged, View, attack_row, largest_change
 from .settings import Moves, Setting
 from .shift import shifts_of
 from .targets import Attacked, planes, target_of
+from .tasks import Task
 
 IMAGES = "images"
 _MEDIA = 2  # the float image and the PNG
 
 
-@dataclass(frozen=True)
-class Trials:
-    """Runs attacks. Safe to use from several threads.
+def run_task(plan: TwoAFCPlan, task: Task, view: View, judges: Sequence[View] = ()) -> list[Row]:
+    """Attack the triplets of a view; the records of the saved images. Several threads may do so at once.
 
-    Attributes:
+    A triplet whose candidates are equally far has no order to change. One that a judge orders otherwise than the
+    attacked metric is no attack on that judge: there the attack pushes the way it already leans.
+
+    Args:
         plan: of the run.
-        policy: how saved images are decoded.
+        task: what is done; its system is the view's.
+        view: as the attacked metric judges them.
+        judges: the same triplets as other metrics judge them.
     """
+    setting, moves = task.setting, task.moves
+    chosen = [place for place in range(len(view.triplets)) if _suits(setting, moves, view, place)]
+    if not chosen:
+        return []
+    prey = Attacked(tuple(view.triplets[place] for place in chosen), view.order[chosen] > 0)
+    sizes, shown = [_eps(setting, moves, view, place) for place in chosen], ("float", "png").index(plan.medium)
+    rows = []
+    with _attack(plan, task, view, prey, sizes) as (outcomes, _):
+        for judge in (view, *judges):
+            found = _judged(judge, prey, moves, outcomes, chosen)
+            if setting.goal == "embedding":
+                found = _shifted(judge.system, prey, outcomes, found)
+            source = None if judge is view else view.system.spec
+            for said, place, outcome in zip(found, chosen, outcomes, strict=True):
+                if judge.order[place] == view.order[place]:
+                    row = attack_row(judge, place, setting, moves, outcome, said, shown=shown, source=source)
+                    rows.append(_kept(plan, row, outcome.trials[shown].path))
+    return rows
 
-    plan: TwoAFCPlan
-    policy: DecodePolicy
 
-    def run(self, setting: Setting, moves: Moves, view: View, judges: Sequence[View] = ()) -> list[Row]:
-        """Attack the triplets of a view; the records of the saved images.
+def _attack(
+    plan: TwoAFCPlan, task: Task, view: View, prey: Attacked, sizes: Sequence[float]
+) -> AbstractContextManager[tuple[list[Outcome[Pixels]], Path]]:
+    setting, moves = task.setting, task.moves
+    about = ("2afc", plan.choice.seed, view.data)
+    seeds = [seed_of(*about, one.name, setting.label, moves, digits=12) for one in prey.triplets]
+    subjects = [
+        Subject(prey.moved(place, moves), eps, seed, stem=f"{place:04d}")
+        for place, (eps, seed) in enumerate(zip(sizes, seeds, strict=True))
+    ]
+    return attacked(
+        setting.attack,
+        target_of(view.system, setting, moves, prey),
+        subjects,
+        list,  # the images themselves: they are judged together with those that did not move
+        effort=replace(setting.effort, stop_on_success=not setting.endless),
+        policy=DecodePolicy(),
+        device=view.system.device,
+    )
 
-        A triplet whose candidates are equally far has no order to change. One that a judge orders otherwise than the
-        attacked metric is no attack on that judge: there the attack pushes the way it already leans.
 
-        Args:
-            setting: of the attack.
-            moves: what it changes.
-            view: as the attacked metric judges them.
-            judges: the same triplets as other metrics judge them.
-        """
-        chosen = [place for place in range(len(view.triplets)) if _suits(setting, moves, view, place)]
-        if not chosen:
-            return []
-        prey = Attacked(tuple(view.triplets[place] for place in chosen), view.order[chosen] > 0)
-        sizes = [_eps(setting, moves, view, place) for place in chosen]
-        rows = []
-        with self._attack(setting, moves, view, prey, sizes) as (outcomes, _):
-            for judge in (view, *judges):
-                found = self._judged(judge, prey, moves, outcomes, chosen)
-                if setting.goal == "embedding":
-                    found = _shifted(judge.system, prey, outcomes, found)
-                for number, (place, outcome) in enumerate(zip(chosen, outcomes, strict=True)):
-                    if judge.order[place] != view.order[place]:
-                        continue
-                    source = None if judge is view else view.system.spec
-                    row = attack_row(
-                        judge, place, setting, moves, outcome, found[number], shown=self._shown, source=source
-                    )
-                    rows.append(self._kept(row, outcome))
-        return rows
-
-    @property
-    def _shown(self) -> int:
-        return ("float", "png").index(self.plan.medium)
-
-    def _attack(
-        self, setting: Setting, moves: Moves, view: View, prey: Attacked, sizes: Sequence[float]
-    ) -> AbstractContextManager[tuple[list[Outcome[Pixels]], Path]]:
-        subjects = [
-            Subject(prey.moved(place, moves), eps, self._seed(view, triplet.name, setting, moves), stem=f"{place:04d}")
-            for place, (triplet, eps) in enumerate(zip(prey.triplets, sizes, strict=True))
+def _judged(
+    judge: View, prey: Attacked, moves: Moves, outcomes: Sequence[Outcome[Pixels]], chosen: Sequence[int]
+) -> list[tuple[Judged, Judged]]:
+    """What a metric says of the saved images, the float image and the PNG of each triplet."""
+    found = []
+    for medium in range(_MEDIA):
+        trials = [outcome.trials[medium] for outcome in outcomes]
+        near, far = _distances(judge, prey, moves, [trial.verdict for trial in trials], chosen)
+        right = prey.near_is_right
+        lefts, rights = np.where(right, far, near), np.where(right, near, far)
+        changes = [
+            trial.distance if moves != "all" else largest_change(prey.moved(place, moves), trial.verdict, images=3)
+            for place, trial in enumerate(trials)
         ]
-        return attacked(
-            setting.attack,
-            target_of(view.system, setting, moves, prey),
-            subjects,
-            list,  # the images themselves: they are judged together with those that did not move
-            effort=replace(setting.effort, stop_on_success=not setting.endless),
-            policy=self.policy,
-            device=view.system.device,
-        )
+        found.append([Judged(*one) for one in zip(changes, lefts.tolist(), rights.tolist(), strict=True)])
+    return list(zip(*found, strict=True))
 
-    def _seed(self, view: View, triplet: str, setting: Setting, moves: Moves) -> int:
-        return seed_of("2afc", self.plan.choice.seed, view.data, triplet, setting.label, moves, digits=12)
 
-    def _judged(
-        self,
-        judge: View,
-        prey: Attacked,
-        moves: Moves,
-        outcomes: Sequence[Outcome[Pixels]],
-        chosen: Sequence[int],
-    ) -> list[tuple[Judged, Judged]]:
-        """What a metric says of the saved images, the float image and the PNG of each triplet."""
-        found = []
-        for medium in range(_MEDIA):
-            trials = [outcome.trials[medium] for outcome in outcomes]
-            near, far = _distances(judge, prey, moves, [trial.verdict for trial in trials], chosen)
-            right = prey.near_is_right
-            lefts, rights = np.where(right, far, near), np.where(right, near, far)
-            changes = [
-                trial.distance if moves != "all" else largest_change(prey.moved(place, moves), trial.verdict, images=3)
-                for place, trial in enumerate(trials)
-            ]
-            found.append([Judged(*one) for one in zip(changes, lefts.tolist(), rights.tolist(), strict=True)])
-        return list(zip(*found, strict=True))
-
-    def _kept(self, row: Row, outcome: Outcome[Any]) -> Row:
-        """The record, with the saved image where it shall be kept."""
-        if not is_kept(self.plan.keep, alarm=row["alarm"]):
-            return row
-        file = outcome.trials[self._shown].path
-        names = [row[name] for name in ("system", "data", "query", "setting", "moves", "source")]
-        kept = self.plan.out / IMAGES / f"{digest_json(names)[:16]}{file.suffix}"
-        kept.parent.mkdir(exist_ok=True)
-        keep(file, kept, file.parent)
-        return {**row, "image": kept.relative_to(self.plan.out).as_posix()}
+def _kept(plan: TwoAFCPlan, row: Row, file: Path) -> Row:
+    """The record, with the saved image where it shall be kept."""
+    if not is_kept(plan.keep, alarm=row["alarm"]):
+        return row
+    names = [row[name] for name in ("system", "data", "query", "setting", "moves", "source")]
+    kept = plan.out / IMAGES / f"{digest_json(names)[:16]}{file.suffix}"
+    kept.parent.mkdir(exist_ok=True)
+    keep(file, kept, file.parent)
+    return {**row, "image": kept.relative_to(plan.out).as_posix()}
 
 
 def _eps(setting: Setting, moves: Moves, view: View, place: int) -> float:

@@ -6,6 +6,8 @@ are at a and b. The base is a constant of the *query*: black, a level, its mean,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .family import Cell, Continuous, Enclosure, Levels, Pixels, Point, between, to_8_bits
@@ -24,25 +26,34 @@ def affine(
         name: of the family.
         program: what the base is.
         pixels: the query.
-        base: broadcasts to (H, W, 3), in levels.
+        base: (3,) or (H, W, 1), in levels.
         span: of f.
         names: what f is called.
     """
-    origin = np.broadcast_to(base, pixels.shape).astype(np.float64)
-    away = pixels.astype(np.float64) - origin
+    values, spread = _values(pixels, base)
+    origin = np.broadcast_to(base.flat[0] if values.ndim == 1 else base, values.shape).astype(np.float64)
+    away = values.astype(np.float64) - origin
 
     def moved(factor: float) -> Levels:
         return origin + factor * away
 
     def enclose(cell: Cell) -> Enclosure:
         first, last = (moved(end) for end in cell[0])
-        return between(np.minimum(first, last), np.maximum(first, last))
+        found = between(np.minimum(first, last), np.maximum(first, last))
+        return Enclosure(spread(found.centre), spread(found.half))
 
     def member(point: Point) -> Pixels:
-        return to_8_bits(moved(point[0]))
+        return spread(to_8_bits(moved(point[0])))
 
     identity = min(max(1.0, span[0]), span[1])
     return Continuous(name, f"{program}, {ROUNDED}", (span,), (identity,), enclose, member, (names,))
+
+
+def _values(pixels: Pixels, base: Levels) -> tuple[Pixels, Callable[[np.ndarray], np.ndarray]]:
+    """The values to be moved, and from results to pixels: all levels once, where the base is one level."""
+    if np.ptp(base) > 0.0:
+        return pixels, lambda moved: moved
+    return np.arange(256, dtype=np.uint8), lambda table: table.take(pixels)
 
 
 def brightness(pixels: Pixels, *, span: tuple[float, float]) -> Continuous:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .family import OUTWARD, Cell, Continuous, Enclosure, Levels, Pixels, Point, to_8_bits
 
 Grid = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 Place = Callable[[Point], tuple[Grid, Grid]]
 """Parameters → where each output pixel is read, (H, W) rows and columns."""
 _PAD = 3
@@ -34,31 +35,38 @@ class Sampled:
 
     def __init__(self, pixels: Pixels, fill: float = 0.0) -> None:
         self.shape = pixels.shape[:2]
-        self.levels = np.pad(pixels.astype(np.float64), ((_PAD, _PAD), (_PAD, _PAD), (0, 0)), constant_values=fill)
-        down, across = np.abs(np.diff(self.levels, axis=0)), np.abs(np.diff(self.levels, axis=1))
+        levels = np.pad(pixels.astype(np.float64), ((_PAD, _PAD), (_PAD, _PAD), (0, 0)), constant_values=fill)
+        down, across = np.abs(np.diff(levels, axis=0)), np.abs(np.diff(levels, axis=1))
         # Slopes of the square whose upper left corner is (i, j), then the largest of the 3×3 squares about it.
-        self.down = _around(np.maximum(down[:, :-1], down[:, 1:]))
-        self.across = _around(np.maximum(across[:-1], across[1:]))
+        self.down, self.across = (
+            np.pad(_around(np.maximum(one, other)), ((0, 1), (0, 1), (0, 0))).reshape(-1, 3)
+            for one, other in ((down[:, :-1], down[:, 1:]), (across[:-1], across[1:]))
+        )
+        self.width, self.levels = levels.shape[1], levels.reshape(-1, 3)
 
     def read(self, rows: Grid, columns: Grid) -> Levels:
         """Bilinear values, (H, W, 3)."""
-        top, left, y, x = self._square(rows, columns)
+        corner, y, x = self._square(rows, columns)
         y, x = y[..., None], x[..., None]
-        upper = self.levels[top, left] * (1.0 - x) + self.levels[top, left + 1] * x
-        lower = self.levels[top + 1, left] * (1.0 - x) + self.levels[top + 1, left + 1] * x
+        upper = self._between(corner, x)
+        lower = self._between(corner + self.width, x)
         return upper * (1.0 - y) + lower * y
+
+    def _between(self, corner: Places, x: Grid) -> Levels:
+        """On the side that goes right from a corner."""
+        return self.levels.take(corner, axis=0) * (1.0 - x) + self.levels.take(corner + 1, axis=0) * x
 
     def change(self, rows: Grid, columns: Grid, down: Grid, across: Grid) -> Levels:
         """A bound on |v(x') − v(x)| for x' at most (down, across) away, both at most 1; (H, W, 3)."""
-        top, left, _, _ = self._square(rows, columns)
-        return self.down[top, left] * down[..., None] + self.across[top, left] * across[..., None]
+        corner, _, _ = self._square(rows, columns)
+        return self.down.take(corner, axis=0) * down[..., None] + self.across.take(corner, axis=0) * across[..., None]
 
-    def _square(self, rows: Grid, columns: Grid) -> tuple[np.ndarray, np.ndarray, Grid, Grid]:
-        """Upper left corner and place within the square; far outside all is the constant, wherever it is read."""
+    def _square(self, rows: Grid, columns: Grid) -> tuple[Places, Grid, Grid]:
+        """Upper left corner, counted row by row, and place in its square; far outside all is the constant."""
         y = np.clip(rows + _PAD, 1.0, self.shape[0] + 2 * _PAD - 2.0 - 1e-9)
         x = np.clip(columns + _PAD, 1.0, self.shape[1] + 2 * _PAD - 2.0 - 1e-9)
-        top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
-        return top, left, y - top, x - left
+        top, left = np.floor(y), np.floor(x)
+        return (top * self.width + left).astype(np.int64), y - top, x - left
 
 
 def _around(slopes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from ...certificates.edit_ranges import Moves, cover_radius
 from ...images.families.family import Cell, Continuous, Enclosure
-from ..channel import Float64
 from .claim import Part
 from .judge import Judge
 from .members import Sizes
@@ -133,15 +132,12 @@ class CellCover:
         return not any(self.identity.holds(part, shrunk)[0] for part in self.parts)
 
     def _moves(self, enclosure: Enclosure) -> Moves:
-        seen = self.optics.see(enclosure.half[None])
-        distances = [
-            cover_radius(one, rounding=rounding) for one, rounding in zip(seen, self.sizes.rounding, strict=True)
-        ]
+        seen = zip(self.optics.see(enclosure.half), self.sizes.rounding, strict=True)
+        distances = [cover_radius(one[None], rounding=rounding) for one, rounding in seen]
         return self.sizes.moves(distances, np.zeros(1, dtype=np.int64), self.optics.of_probe)
 
     def _stand(self, enclosures: Sequence[Enclosure]) -> list[Standing]:
-        images: list[Float64] = self.optics.see(np.stack([one.centre for one in enclosures]))
-        return self.judge.stand(images, self.parts)
+        return self.judge.stand(self.optics.see_all([one.centre for one in enclosures]), self.parts)
 
 
 def piece_of(cell: Cell, family: Continuous, *, depth: int = 0, like: Piece | None = None) -> Piece:

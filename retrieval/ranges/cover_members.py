@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from .judge import Judge
 from .members import Members
 from .standing import Standing
 
-FIRST, MORE = 2, 8
-"""Representatives at a time: at first, and then."""
+FIRST, MOST = 2, 32
+"""Representatives at a time: at first, then twice as many each time up to this."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,13 @@ def cover_members(family: Finite, members: Members, judge: Judge, parts: Sequenc
     side, near = _places(family)
     judge.rounding = members.rounding
     found = Covered({part: Front(part, side, near) for part in parts}, {}, 0)
-    cells, batch, room = 0, FIRST, np.inf
+    cells, batch = 0, FIRST
     while (wanted := _wanted(found.fronts)).any():
-        chosen = members.pick(np.flatnonzero(wanted), near, batch, room)
+        chosen = members.pick(np.flatnonzero(wanted), near, batch)
         needed = [part for part in parts if found.fronts[part].open[chosen].any()]
         for place, standing in zip(chosen, judge.stand(members.images(chosen), needed), strict=True):
-            gained, reached = _try(found, members, int(place), standing, needed, room)
-            cells, room = cells + gained, reached if np.isinf(room) else max(room, reached)
-        batch = MORE
+            cells += _try(found, members, int(place), standing, needed)
+        batch = min(2 * batch, MOST)
     return Covered(found.fronts, found.standings, cells)
 
 
@@ -60,23 +60,22 @@ def _wanted(fronts: dict[Part, Front]) -> np.ndarray:
     return np.logical_or.reduce([front.open for front in fronts.values()]) if fronts else np.zeros(0, dtype=bool)
 
 
-def _try(
-    found: Covered, members: Members, place: int, standing: Standing, needed: Sequence[Part], room: float
-) -> tuple[int, float]:
-    """Mark what one representative proves: whether that was anything new, and the farthest member that it reached."""
+def _try(found: Covered, members: Members, place: int, standing: Standing, needed: Sequence[Part]) -> bool:
+    """Mark what one representative proves; whether that was anything new."""
     fronts = [found.fronts[part] for part in needed]
     among = np.flatnonzero(np.logical_or.reduce([~front.proved for front in fronts]))
     among = np.union1d(among, [place])
-    moves, gained, farthest = members.moves(place, among, room), False, 0.0
+    # All claims are wanted of a member, so that which reaches least decides which are worth comparing.
+    rooms = [members.room(place, partial(standing.holds, part)) for part in needed]
+    moves, gained = members.moves(place, among, min((room for room in rooms if room > 0.0), default=0.0)), False
     for front in fronts:
         holds = standing.holds(front.part, moves)
-        farthest = max(farthest, float(moves.covered[holds].min(axis=1).max(initial=0.0)))
         gained = gained or bool((holds & ~front.proved[among]).any())
         front.proved[among] |= holds
         if not front.proved[place]:
             front.failed[place] = True
             found.standings[front.part, place] = standing
-    return int(gained), farthest
+    return gained
 
 
 def _places(family: Finite) -> tuple[np.ndarray, np.ndarray]:

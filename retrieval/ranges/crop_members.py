@@ -1,103 +1,65 @@
-"""All crops of an image as a proof sees them: too many to keep, and separable, so that distances are inner products.
+"""All crops of an image as a proof sees them: too many to keep, so only those near a representative are compared.
 
-The crop of rows a and columns b, resized, is A_a·q·B_bᵀ. With U_b = q·B_bᵀ kept for every b, its squared norm is
-⟨U_b U_bᵀ, A_aᵀ A_a⟩ and its inner product with a representative c is ⟨U_b, A_aᵀ c⟩: no crop is ever made. All terms are
-non-negative, so each is known to a relative γ of the number of terms. Only crops that a small proxy finds near are
-compared at all; the others are left to other representatives.
+Which are near is guessed: a crop moves about as a quadratic form of its four edges, fitted to those that are nearly
+whole, and a representative reaches about as far as the nearest one before it. Nothing proved rests on it: what
+is not compared is left to other representatives.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from ...certificates.edit_ranges import Moves
-from ...certificates.rounding import up
-from ...core.numerics import gamma
-from ...images.families.geometry import Crops, Ints
-from ...images.resize import resize_axis
+from ...certificates.edit_ranges import Bools, Moves
+from ...images.families.geometry import Crops
 from ..channel import ORIGINAL, Float64
 from ..evidence import Ids
 from .members import Budget, Sizes
 from .optics import Optic, Optics
+from .separable import Separable
 
-_PROXY = 8
-"""Side of the small images by which near crops are found: nothing proved rests on them."""
-_BLOCK = 8
-_SURE = 0.9
-"""Share of the usual reach that is counted on when crops are chosen."""
-_TRIED = 32
-"""Crops that are looked at to find one with many others near it."""
-
-
-@dataclass(frozen=True)
-class Separable:
-    """All crops through one optic.
-
-    Attributes:
-        family: the crops.
-        target: height and width after the resize.
-    """
-
-    family: Crops
-    target: tuple[int, int]
-
-    @cached_property
-    def tall(self) -> Float64:
-        """(a, h, H): A_a, zero outside of the window."""
-        return _matrices(self.family.rows, self.family.pixels.shape[0], self.target[0])
-
-    @cached_property
-    def half_done(self) -> Float64:
-        """(b, H, 3·w): U_b."""
-        return _across(self.family.pixels, self.family.columns, self.target[1])
-
-    @cached_property
-    def squares(self) -> Float64:
-        """(a·b,) ‖A_a·U_b‖², along the diagonals where A_aᵀ A_a is not zero."""
-        grams = np.matmul(self.tall.transpose(0, 2, 1), self.tall)  # a H H
-        width = _bandwidth(grams)
-        total = np.zeros((len(grams), len(self.half_done)))
-        for off in range(width + 1):
-            line = np.diagonal(grams, off, axis1=1, axis2=2)  # a H−off
-            upper = self.half_done[:, : self.half_done.shape[1] - off]
-            products = np.einsum("bhk,bhk->bh", upper, self.half_done[:, off:])
-            total += (1.0 if off == 0 else 2.0) * (line @ products.T)
-        return total.ravel()
-
-    def products(self, image: Float64, rows: Ids, columns: Ids) -> Float64:
-        """(r, c) inner products with one resized image (3·h·w,) of the crops of these rows and columns."""
-        planes = image.reshape(3, *self.target).transpose(1, 0, 2).reshape(self.target[0], -1)  # h 3w
-        down = np.matmul(self.tall[rows].transpose(0, 2, 1), planes)  # r H 3w
-        return down.reshape(len(rows), -1) @ self.half_done[columns].reshape(len(columns), -1).T
-
-    @property
-    def terms(self) -> int:
-        """At least the roundings on the way to any of these numbers."""
-        return 4 * (self.half_done[0].size + sum(self.target) + sum(self.family.pixels.shape))
+_FITTED, _FEWEST = 2000, 100
+"""Crops that the form is fitted to, those among them that one can reach or so many at least."""
+_NEAR = 1.1
+"""How much farther than a representative reaches crops are still compared with it."""
+_LONGEST, _STEPS = 40.0, 160
+"""How far a representative's reach is looked for, in resized units, and in how many steps."""
+_TRIED, _COUNTED = 512, 2048
+"""Crops that are looked at to find some with many others near them, and among how many those are counted."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class CropMembers:
     """Every crop of a query.
 
     Attributes:
         lenses: per optic.
+        reached: (n,) how far the nearest representative so far reached; away: (n,) how far that one is, by ``edges``.
+        edges: (n, 4) where each crop lies, for distances that are about right; None before the first representative.
+        seen: number of a crop → per optic, what comes out: those that were asked for last.
     """
 
     family: Crops
     optics: Optics
     sizes: Sizes
     lenses: tuple[Separable, ...]
+    reached: Float64 = field(init=False)
+    away: Float64 = field(init=False)
+    edges: Float64 | None = field(init=False, default=None)
+    seen: dict[int, list[Float64]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reached, self.away = np.full((2, len(self.family)), np.inf)
 
     @staticmethod
     def of(family: Crops, optics: Optics, budget: Budget) -> CropMembers:
         """For optics that look at the whole image."""
         assert all(fits(optic) for optic in optics.every), "only whole images are separable into rows and columns"
-        lenses = tuple(Separable(family, optic.target) for optic in optics.every)
+        lenses = tuple(Separable(family, optic.target, optic.sums) for optic in optics.every)
         return CropMembers(family, optics, Sizes.of(optics, family.sizes, budget), lenses)
 
     @property
@@ -111,9 +73,24 @@ class CropMembers:
         return hashlib.sha256(self.family.pixels.tobytes()).hexdigest()
 
     def images(self, places: Ids) -> list[Float64]:
+        """See :class:`members.Members`; those asked for last are kept."""
+        wanted = [int(place) for place in places]
+        self.seen = {at: self.seen[at] if at in self.seen else self.optics.see(self.family.make(at)) for at in wanted}
+        return [np.stack(own) for own in zip(*(self.seen[at] for at in wanted), strict=True)]
+
+    @cached_property
+    def shares(self) -> Float64:
+        """Per optic, how far a crop moves in it for how far it moves in the widest: of the farthest from the whole."""
+        far = np.array([0, len(self.family) - 1])
+        moved = np.array([float(np.linalg.norm(one[1] - one[0])) for one in self.images(far)])
+        return moved / moved.max() if moved.max() > 0.0 else np.ones(len(moved))
+
+    def room(self, place: int, holds: Callable[[Moves], Bools]) -> float:
         """See :class:`members.Members`."""
-        made = [self.optics.see(self.family.make(int(place))[None].astype(np.float64)) for place in places]
-        return [np.concatenate(own) for own in zip(*made, strict=True)]
+        steps = _LONGEST * np.arange(1.0, _STEPS + 1.0) / _STEPS
+        distances = [steps * share for share in self.shares]
+        held = holds(self.sizes.moves(distances, np.full(_STEPS, place), self.optics.of_probe))
+        return float(steps[held].max(initial=0.0))
 
     def moves(self, place: int, among: Ids, room: float = np.inf) -> Moves:
         """How far crops are from one of them; infinitely far where they were not compared.
@@ -121,64 +98,51 @@ class CropMembers:
         Args:
             place: of the representative.
             among: the crops asked about.
-            room: distance beyond which nobody needs to know.
+            room: distance beyond which nobody needs to know, in the optic that moves most.
         """
-        near = self._proxy_distances(place)[among] <= room * self.ratios[1]
-        near |= among == place
-        images = self.images(np.array([place]))
-        distances = [
-            self._distances(lens, image[0], among, near) for lens, image in zip(self.lenses, images, strict=True)
-        ]
+        if self.edges is None:
+            self.edges = self._edges(room)
+        far = _far(self.edges[[place]], self.edges)[0]
+        closer = far < self.away
+        self.reached[closer], self.away[closer] = room, far[closer]
+        near = (far[among] <= room * _NEAR) | (among == place)
+        images = self.seen[place] if place in self.seen else self.optics.see(self.family.make(place))
+        distances = [np.full(len(among), np.inf) for _ in self.lenses]
+        for found, lens, image in zip(distances, self.lenses, images, strict=True):
+            found[near] = lens.distances(image, among[near])
         return self.sizes.moves(distances, among, self.optics.of_probe)
 
-    def pick(self, places: Ids, near: Float64, count: int, room: float) -> Ids:
-        """Crops with many others near them."""
-        if len(places) <= count or not np.isfinite(room):
+    def pick(self, places: Ids, near: Float64, count: int) -> Ids:
+        """Crops with many others near them, as far as those are likely to reach."""
+        if len(places) <= count or not np.isfinite(self.reached[places]).all():
             return places[np.argsort(near[places], kind="stable")[:1]]
+        assert self.edges is not None, "known since the first representative"
+        rng = np.random.default_rng(len(places))
+        tried, counted = _some(places, _TRIED, rng), _some(places, _COUNTED, rng)
+        close = _far(self.edges[tried], self.edges[counted]) <= self.reached[tried, None]
         chosen: list[int] = []
-        left, rng = places, np.random.default_rng(len(places))
-        while len(chosen) < count and len(left):
-            tried = left if len(left) <= _TRIED else rng.choice(left, _TRIED, replace=False)
-            far = _far(self.proxies[tried], self.proxies[left])
-            close = far <= _SURE * self.ratios[0] * room
-            counts = close.sum(axis=1)
-            best = int(counts.argmax())
+        while len(chosen) < count and close.any():
+            best = int(np.count_nonzero(close, axis=1).argmax())
             chosen.append(int(tried[best]))
-            left = left[~close[best]]
-        return np.array(chosen)
+            close[:, close[best]] = False
+        return np.array(chosen or places[:1])
 
-    def _distances(self, lens: Separable, image: Float64, among: Ids, near: np.ndarray) -> Float64:
-        found, wanted = np.full(len(among), np.inf), among[near]
-        columns = len(self.family.columns)
-        rows, at_row = np.unique(wanted // columns, return_inverse=True)
-        cols, at_column = np.unique(wanted % columns, return_inverse=True)
-        products = lens.products(image, rows, cols)[at_row, at_column]
-        own = float(image @ image)
-        squares = lens.squares[wanted]
-        # Three sums of non-negative terms, each known to a relative γ; the error is not less for their difference.
-        error = 2.0 * gamma(lens.terms) * (squares + 2.0 * products + own) + 1e-300
-        found[near] = up(np.sqrt(np.maximum(squares - 2.0 * products + own, 0.0) + error)) * (1.0 + 1e-14)
-        return found
+    def _edges(self, room: float) -> Float64:
+        """(n, 4) places of the crops such that their distances are about those of the resized crops."""
+        rows, columns, sides = self.family.rows, self.family.columns, self.family.pixels.shape[:2]
+        first, second = np.divmod(np.arange(len(self.family)), len(columns))
+        cut = [(one[:, 0], side - one.sum(axis=1)) for one, side in zip((rows, columns), sides, strict=True)]
+        edges = np.stack([*(one[first] for one in cut[0]), *(one[second] for one in cut[1])], axis=1).astype(np.float64)
+        some = np.argsort((edges / np.repeat(sides, 2)).max(axis=1), kind="stable")[1 : _FITTED + 1]
+        widest = int(np.argmax(self.shares))
+        distances = self.lenses[widest].distances(self.optics.see(self.family.make(0))[widest], some)
+        fewest = np.sort(distances)[:_FEWEST].max(initial=0.0)
+        within = distances <= max(fewest, room)
+        return edges @ _form(edges[some[within]], distances[within])
 
-    @cached_property
-    def ratios(self) -> tuple[float, float]:
-        """How large proxy distances are for true ones, as a rule and at most: from the whole image to all crops."""
-        every = np.arange(len(self.family))
-        true = self._distances(self.lenses[0], self.images(every[:1])[0][0], every, every >= 0)
-        shares = self._proxy_distances(0)[1:] / true[1:]
-        return (float(np.median(shares)), float(np.quantile(shares, 0.98))) if len(shares) else (1.0, 1.0)
 
-    @cached_property
-    def proxies(self) -> Float64:
-        """(n, 3·8·8) float32 small crops."""
-        lens = Separable(self.family, (_PROXY, _PROXY))
-        tall = lens.tall.astype(np.float32)
-        across = lens.half_done.astype(np.float32)
-        small = np.einsum("ahk,bkc->abhc", tall, across, optimize=True)
-        return small.reshape(len(self.family), -1)
-
-    def _proxy_distances(self, place: int) -> Float64:
-        return _far(self.proxies[[place]], self.proxies)[0]
+def _some(places: Ids, count: int, rng: np.random.Generator) -> Ids:
+    return places if len(places) <= count else rng.choice(places, count, replace=False)
 
 
 def fits(optic: Optic) -> bool:
@@ -186,41 +150,19 @@ def fits(optic: Optic) -> bool:
     return optic.view is ORIGINAL
 
 
-def _far(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _far(some: Float64, others: Float64) -> Float64:
     """(m, n) distances, about."""
     squares = np.einsum("ij,ij->i", some, some)[:, None] + np.einsum("ij,ij->i", others, others)
     return np.sqrt(np.maximum(squares - 2.0 * (some @ others.T), 0.0))
 
 
-def _matrices(windows: Ints, side: int, target: int) -> Float64:
-    out = np.zeros((len(windows), target, side))
-    for at, (first, size) in enumerate(windows):
-        out[at, :, first : first + size] = axis_of(int(size), target)
-    return out
-
-
-def axis_of(size: int, target: int) -> Float64:
-    """The resize of one side."""
-    return resize_axis(size, target).matrix
-
-
-def _across(pixels: np.ndarray, windows: Ints, target: int) -> Float64:
-    """(b, H, 3·w) every window of columns, resized; each block of columns multiplies only what it touches."""
-    height, width = pixels.shape[:2]
-    matrices = _matrices(windows, width, target)  # b w W
-    planes = (pixels / 255.0).transpose(0, 2, 1).reshape(-1, width)  # H3 W
-    out = np.empty((len(windows), height, 3, target))
-    for start in range(0, target, _BLOCK):
-        block = matrices[:, start : start + _BLOCK]  # b k W
-        used = np.flatnonzero(block.any(axis=(0, 1)))
-        low, high = int(used[0]), int(used[-1]) + 1
-        flat = block[:, :, low:high].reshape(-1, high - low)
-        made = planes[:, low:high] @ flat.T  # H3 bk
-        out[:, :, :, start : start + _BLOCK] = made.reshape(height, 3, len(windows), -1).transpose(2, 0, 1, 3)
-    return out.reshape(len(windows), height, -1)
-
-
-def _bandwidth(grams: Float64) -> int:
-    """How far from the diagonal any of these matrices has entries."""
-    rows, columns = np.nonzero(grams.any(axis=0))
-    return int(np.abs(rows - columns).max())
+def _form(moved: Float64, distances: Float64) -> Float64:
+    """(4, 4) m such that ‖x·m‖ is about the distance that belongs to each x."""
+    first, second = np.triu_indices(moved.shape[1])
+    weights = 1.0 / np.maximum(distances, 1e-6) ** 2
+    terms = moved[:, first] * moved[:, second] * np.where(first == second, 1.0, 2.0)
+    fitted = np.linalg.lstsq(terms * weights[:, None], np.ones(len(moved)), rcond=None)[0]
+    form = np.zeros((moved.shape[1],) * 2)
+    form[first, second] = form[second, first] = fitted
+    values, vectors = np.linalg.eigh(form)
+    return vectors * np.sqrt(np.maximum(values, 0.0))

@@ -14,7 +14,7 @@ from .claim import Claim, Part
 from .optics import Optics
 from .standing import Standing, standing_of
 
-NEAREST = 128
+NEAREST = 32
 """Rows that each probe of a representative lists where other items matter."""
 
 

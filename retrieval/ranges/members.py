@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
+import torch
 
-from ...certificates.edit_ranges import Moves, cover_radius
+from ...certificates.edit_ranges import Bools, Moves, cover_radius
 from ...core.errors import UsageError
-from ...images.families.family import Finite
+from ...images.families.family import Finite, Pixels
 from ..channel import Float64
 from ..evidence import Ids
 from .optics import Optics
 
 LARGEST_FAMILY = 4_000_000_000
 """Pixels of all members together beyond which a family is not made."""
-_BATCH_VALUES = 20_000_000
 
+Made = TypeVar("Made")
 Budget = Callable[[int], float]
 """Number of values of an image → ε as an ℓ2 norm."""
 
@@ -42,14 +44,18 @@ class Members(Protocol):
         """Per optic, (b, 3·h·w) of some of them."""
         ...
 
+    def room(self, place: int, holds: Callable[[Moves], Bools]) -> float:
+        """About how far a claim that holds for these moves reaches from a member; inf where nobody needs to know."""
+        ...
+
     def moves(self, place: int, among: Ids, room: float = np.inf) -> Moves:
         """How far some members are from this one, an adversary's change included.
 
-        Those that are surely farther than ``room`` may be called infinitely far.
+        Those that are farther than ``room`` may be called infinitely far.
         """
         ...
 
-    def pick(self, places: Ids, near: Float64, count: int, room: float) -> Ids:
+    def pick(self, places: Ids, near: Float64, count: int) -> Ids:
         """Which of these members become representatives next; ``near`` is their distance from the identity."""
         ...
 
@@ -71,9 +77,9 @@ class Sizes:
         """Of members of these sizes, (n, 2)."""
         distinct, place = np.unique(sizes, axis=0, return_inverse=True)
         pairs = [(int(height), int(width)) for height, width in distinct]
-        norms = optics.norms(pairs)
+        norms, rounding = optics.norms(pairs)
         budgets = np.array([budget(3 * height * width) for height, width in pairs])
-        return Sizes(norms[place.ravel()], budgets[place.ravel()], optics.rounding(pairs))
+        return Sizes(norms[place.ravel()], budgets[place.ravel()], rounding)
 
     def moves(self, distances: Sequence[Float64], among: Ids, of_probe: Sequence[int]) -> Moves:
         """From distances per optic, rounded up."""
@@ -106,8 +112,16 @@ class MadeMembers:
         if pixels > LARGEST_FAMILY:
             raise UsageError(f"{family.name}: {len(family)} members of {pixels} pixels together are too many to make")
         digest = hashlib.sha256()
-        parts = [_see(family, optics, run, digest.update) for run in _runs(family.sizes)]
-        seen = tuple(np.concatenate(one) for one in zip(*parts, strict=True))
+        seen = tuple(np.empty((len(family), 3 * math.prod(optic.shape))) for optic in optics.every)
+
+        def made(place: int) -> tuple[Pixels, list[Float64]]:
+            member = family.make(place)
+            return member, optics.see(member)
+
+        for place, (member, values) in enumerate(in_threads(made, range(len(family)))):
+            digest.update(np.ascontiguousarray(member))
+            for own, one in zip(seen, values, strict=True):
+                own[place] = one
         return MadeMembers(optics, Sizes.of(optics, family.sizes, budget), seen, digest.hexdigest())
 
     @property
@@ -119,7 +133,11 @@ class MadeMembers:
         """See :class:`Members`."""
         return [one[places] for one in self.seen]
 
-    def pick(self, places: Ids, near: Float64, count: int, room: float) -> Ids:  # noqa: ARG002 - all are at hand
+    def room(self, place: int, holds: Callable[[Moves], Bools]) -> float:  # noqa: ARG002 - all are at hand
+        """See :class:`Members`."""
+        return np.inf
+
+    def pick(self, places: Ids, near: Float64, count: int) -> Ids:
         """See :class:`Members`."""
         return spread(places, near, count)
 
@@ -130,24 +148,14 @@ class MadeMembers:
         return self.sizes.moves(distances, among, self.optics.of_probe)
 
 
-def _runs(sizes: np.ndarray) -> list[range]:
-    """Consecutive members of one size, few enough to be held at once."""
-    runs, start = [], 0
-    for at in range(1, len(sizes) + 1):
-        values = 3 * int(sizes[start, 0]) * int(sizes[start, 1]) * (at - start + 1)
-        if at == len(sizes) or (sizes[at] != sizes[start]).any() or values > _BATCH_VALUES:
-            runs.append(range(start, at))
-            start = at
-    return runs
-
-
-def _see(family: Finite, optics: Optics, run: range, digest: Callable[[bytes], object]) -> list[Float64]:
-    levels = np.empty((len(run), *(int(side) for side in family.sizes[run.start]), 3))
-    for at, place in enumerate(run):
-        pixels = family.make(place)
-        digest(pixels.tobytes())
-        levels[at] = pixels
-    return optics.see(levels)
+def in_threads(work: Callable[[int], Made], places: Sequence[int]) -> Iterator[Made]:
+    """Results in order, as many at a time as torch has threads: encoders, decoders and products release the lock."""
+    threads = torch.get_num_threads()
+    if threads == 1 or len(places) < 2 * threads:
+        yield from map(work, places)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(work, places)
 
 
 def spread(places: Ids, near: np.ndarray, count: int) -> Ids:

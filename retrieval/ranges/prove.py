@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from ...core.errors import CertificateWithheld
+from ...core.errors import CertificateWithheld, UsageError
 from ...core.units import Radius, Unit
 from ...images.families.asked import AskedFamily
 from ...images.families.family import Continuous, Finite, Pixels
@@ -46,7 +46,15 @@ def prove_ranges(
         eps: of the change on top, in ``unit``; it counts the values of the *edited* image.
         unit: rmse, l2 or psnr.
         watch: wraps the families, for progress.
+
+    Raises:
+        UsageError: the index has negative banks.
     """
+    if engine.banks:
+        raise UsageError(
+            "proofs of edits speak of the gallery alone, and here negative banks have a say: ask as if there were "
+            "none, with unsilenced (--unsilenced)"
+        )
     proof = _Proof(engine, pixels, claim_of(engine, answer), eps, unit)
     return RangeProof(
         proof.claim, Radius.asked(eps, unit, pixels.size), tuple(proof.of(family) for family in watch(families))

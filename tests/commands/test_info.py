@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from command_line import one_line
+from drawn import draw
+from PIL import Image
 
 
 def test_info_verifies(retr, corpus, tmp_path):
@@ -31,3 +35,15 @@ def test_csv_has_no_json_in_its_cells(retr, index):
     assert row["channels.0.name"] == "block-means:4"
     assert row["channels.0.threshold.source"] == "reference"
     assert not [cell for cell in row.values() if cell[:1] in ("{", "[")]
+
+
+def test_a_picture_saved_twice_is_counted_and_the_command_that_lists_it_is_the_one_named(retr, tmp_path):
+    for seed in range(6):
+        draw(tmp_path / "corpus" / f"{seed}.png", seed)
+    Image.open(tmp_path / "corpus" / "3.png").save(tmp_path / "corpus" / "again.jpg", quality=98)
+    home = tmp_path / "my index"
+    done = retr("index", tmp_path / "corpus", "-o", home, "--model", "block-means")
+    assert f"2 items seem to be copies of one another; list them with: retr info '{home}' --presumed" in done.err
+    rows = retr("info", home, "--presumed", "--format", "csv").rows
+    listed = {Path(row["path"]).name for row in rows}
+    assert listed == {"3.png", "again.jpg"}

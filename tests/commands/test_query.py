@@ -51,6 +51,8 @@ def test_a_match_is_explained_on_request(retr, corpus, index):
     said = " ".join(retr(*arguments, "--explain").out.decode().split())
     assert "why 1: " in said
     assert said.count("of the way to its nearest unrelated neighbour, ") >= 2
+    kinds = [one["kind"] for one in neighbours if one["kind"]]
+    assert all(f"a picture of the reference set: {kind} (" in said for kind in kinds)
     assert "nearer than 0.5 of the way to its nearest unrelated neighbour (reference)" in said
     assert "explained" not in retr(*arguments, "--format", "json").only["matches"][0]
     [row, _] = retr(*arguments, "--explain", "--format", "csv").rows

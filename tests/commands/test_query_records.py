@@ -106,14 +106,14 @@ def test_columns_do_not_depend_on_what_was_found(retr, index, mixed):
 
 @pytest.mark.parametrize("failure", [RuntimeError("decoder lost its mind"), MemoryError()])
 def test_an_input_that_breaks_the_program_costs_no_other_answer(retr, corpus, index, monkeypatch, failure):
-    load = query_module.read_image_file
+    load = query_module.read_named
 
-    def breaks(path, **options):
-        if path.name == "04.png":
+    def breaks(name, policy):
+        if name.endswith("04.png"):
             raise failure
-        return load(path, **options)
+        return load(name, policy)
 
-    monkeypatch.setattr(query_module, "read_image_file", breaks)
+    monkeypatch.setattr(query_module, "read_named", breaks)
     paths = [str(corpus / f"{number:02}.png") for number in (3, 4, 5)]
     done = retr("query", *paths, "-i", index, "--format", "json")
     assert done.code == 3
@@ -123,14 +123,14 @@ def test_an_input_that_breaks_the_program_costs_no_other_answer(retr, corpus, in
 
 
 def test_what_was_answered_before_the_index_fell_apart_is_printed(retr, corpus, index, monkeypatch):
-    load = query_module.read_image_file
+    load = query_module.read_named
 
-    def damaged(path, **options):
-        if path.name == "05.png":
+    def damaged(name, policy):
+        if name.endswith("05.png"):
             raise IntegrityError("segment 1 does not match its SHA-256")
-        return load(path, **options)
+        return load(name, policy)
 
-    monkeypatch.setattr(query_module, "read_image_file", damaged)
+    monkeypatch.setattr(query_module, "read_named", damaged)
     monkeypatch.setattr(query_module, "BATCH_PIXELS", 1)
     for form in ("json", "jsonl", "csv", "parquet"):
         done = retr("query", corpus / "03.png", corpus / "05.png", "-i", index, "-k", 1, "--format", form)

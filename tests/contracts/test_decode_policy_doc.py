@@ -9,7 +9,7 @@ import pytest
 
 from retr.images import decode, edits, identify, isolated, view_pairs, views
 from retr.images.policy import DecodePolicy
-from retr.indexer import embed
+from retr.indexer import archive, embed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "decode-policy.md"
 
@@ -48,7 +48,7 @@ def test_tables_of_the_code_are_on_the_page(module: ModuleType):
 
 def test_the_page_has_no_other_rows():
     fields = [row for row in rows(PAGE.read_text()) if row.split("`")[1] in DecodePolicy().as_json()]
-    reasons = [row for module in (decode, isolated, embed) for row in rows(module.__doc__)]
+    reasons = [row for module in (decode, isolated, embed, archive) for row in rows(module.__doc__)]
     expected = [*fields, *reasons, *rows(views.__doc__), *sets(), *classes(), *rows(edits.__doc__)]
     assert sorted(rows(PAGE.read_text())) == sorted(expected)
 

@@ -7,16 +7,13 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
+import made_reports
 import pyarrow as pa
 import pytest
 
 import retr
 from retr.evaluation.copies.records import OWN as COPIES
-from retr.evaluation.knn.bench import KnnResult
-from retr.evaluation.knn.label_retrieval import NOTHING
-from retr.evaluation.knn.plan import KnnPlan
 from retr.evaluation.knn.records import OWN as KNN
-from retr.evaluation.knn.rows import Attacked, KnnRow
 from retr.evaluation.knn.summary import summarise_knn
 from retr.evaluation.robustness.records import OWN as AUDIT
 from retr.evaluation.shared.records import COMMON
@@ -69,12 +66,7 @@ def keys_of_tables(title: str) -> list[list[str]]:
 
 
 def test_what_bench_knn_prints_is_explained_key_by_key_and_nothing_else() -> None:
-    plan = KnnPlan(gallery=Path("labelled"), attack=True)
-    attacked = tuple(Attacked(budget, True, 1.0, ("vote",), {}) for budget in plan.budgets)
-    row = KnnRow("a/0.png", "a", "a", 3, 0.5, (4, 4), NOTHING, None, attacked)
-    result = KnnResult(
-        plan, Path("records.parquet"), "m", "0" * 64, True, None, {"a": 3}, (row,), (), {"gallery": 1.0, "queries": 1.0}
-    )
+    result = made_reports.knn(queries=1)
     body, (flat,) = knn_json(result, summarise_knn(result)), knn_rows(result)
 
     def explained(title: str, written: Iterable[str], inner: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from drawn import Quiet, draw
+from drawn import Quiet, Stretches, draw
 
 from retr.core.errors import IndexStateError, IntegrityError, UsageError
 from retr.images.views import VIEW_SETS
@@ -150,6 +150,16 @@ def test_rows_do_not_depend_on_workers_or_segment_size(corpus, tmp_path):
     assert one.catalog.drop_columns(["segment"]).equals(many.catalog.drop_columns(["segment"]))
     every = np.arange(22)
     assert (one.stores[0].take(every) == many.stores[0].take(every)).all()
+
+
+def test_progress_goes_on_where_it_was_after_a_segment_is_sealed(corpus, tmp_path):
+    told = Stretches()
+    options = IndexOptions(models=("block-means:4",), batch_size=4, segment_rows=6)
+    build_index(str(corpus), tmp_path / "index", options, told)
+    own = [(total, through) for title, total, through in told.told if title == "indexing"]
+    assert own == [(22, 8), (22, 16), (22, 22)]
+    assert told.told[-1][0] == "measuring gaps between images"  # the last commit is no silent one
+    assert all(total == through for title, total, through in told.told if title != "indexing")
 
 
 def test_bad_files_are_refused_by_name_and_every_good_one_is_indexed(corpus, tmp_path, bad_files):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from drawn import Stretches
 
 from retr.core.errors import IntegrityError
 from retr.core.types import Score
@@ -157,6 +158,18 @@ def test_gaps_follow_the_rule(world: World):
     assert presumed[20] == b""
     assert found[0].gap[0] > 10 * 0.012  # the copies do not count
     assert {one[2].split(b":")[0] for known in by_item(gallery, found[0]).values() for one in known} >= {b"kind"}
+
+
+def test_measuring_says_how_far_it_is(world: World, monkeypatch: pytest.MonkeyPatch):
+    gallery = world.gallery(list(range(40)))
+    monkeypatch.setattr(neighbours, "BLOCK", 130)
+    told = Stretches()
+    known = measure_gaps(gallery, REFERENCES, progress=told)
+    titles = ["measuring gaps to the reference set"] * 2 + ["measuring gaps between images"]
+    assert told.told == [(title, gallery.items, gallery.items) for title in titles]
+    nothing = Stretches()
+    measure_gaps(gallery, REFERENCES, known, nothing)
+    assert nothing.told == []
 
 
 def test_blocks_and_order_change_nothing(world: World, monkeypatch: pytest.MonkeyPatch):

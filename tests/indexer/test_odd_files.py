@@ -17,12 +17,12 @@ from retr.core.errors import ImageRejected
 from retr.images import decode as decode_module
 from retr.images.decode import load
 from retr.images.policy import DecodePolicy
+from retr.indexer.addresses import text_to_path
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.held import read_held
 from retr.indexer.info import describe_index, list_rejects
 from retr.indexer.options import IndexReport
 from retr.indexer.snapshot import require_current
-from retr.indexer.sources import text_to_path
 from retr.retrieval.engine import Engine
 from retr.retrieval.query import query_files
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retr.core.progress import Silent
 from retr.indexer.gap_scan import Side, against_references
 from retr.indexer.gaps import Gaps
 from retr.indexer.neighbours import measure_near
@@ -36,7 +37,7 @@ def near_to(*axes: int) -> RowStore:
 def measured(references: list[Reference], stores: list[RowStore]) -> list[Gaps]:
     sides = [Side(store, one, Gaps.unknown(store.rows)) for store, one in zip(stores, references, strict=True)]
     keys = np.array([f"{n:064x}" for n in range(stores[0].rows)], dtype="S64")
-    against_references(sides, np.arange(stores[0].rows), keys)
+    against_references(sides, np.arange(stores[0].rows), keys, Silent())
     return [side.known for side in sides]
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from retr.core.errors import IntegrityError, UsageError
 from retr.images.policy import DecodePolicy
-from retr.indexer.sources import list_entries, path_to_text, read_corpora, read_corpus, shard_entries, text_to_path
+from retr.indexer.addresses import path_to_text, text_to_path
+from retr.indexer.sources import list_entries, read_corpora, read_corpus, shard_entries
 from retr.training.sources import list_containers, read_images
 
 NOWHERE = Path("/nowhere")
@@ -145,19 +146,20 @@ def test_every_command_sees_the_same_members_of_a_shard(tree):
     """One list of endings: .jfif was an image to training and none to the copy benchmark, a ._ file the other way."""
     names = ("b.JFIF", "a.heic", "._a.jpg", "deep/.b.png", "a.json", "c.jpeg")
     shard = shard_of(tree / "000.TAR", names)
-    seen = [entry.name.removeprefix(f"{shard}/") for entry in shard_entries(shard)]
+    seen = [entry.name.removeprefix(f"{shard}::") for entry in shard_entries(shard)]
     assert seen == ["b.JFIF", "a.heic", "c.jpeg"]
     assert [entry.name for entry in list_entries(shard, exclude=NOWHERE)] == [
-        f"{shard}/{name}" for name in ("a.heic", "b.JFIF", "c.jpeg")
+        f"{shard}::{name}" for name in ("a.heic", "b.JFIF", "c.jpeg")
     ]
     assert [name for name, _ in read_images(list_containers([shard]), policy=DecodePolicy())] == seen
     assert all(entry.read(DecodePolicy()) == b"img" for entry in shard_entries(shard))
 
 
 def test_a_file_that_is_no_tar_and_a_damaged_one_are_told_apart(tree):
+    (tree / "no.tar").write_bytes(b"no tar at all")
     with pytest.raises(UsageError, match="cannot be read as an uncompressed tar"):
-        list(shard_entries(tree / "a.png"))
+        list(shard_entries(tree / "no.tar"))
     shard = shard_of(tree / "cut.tar", ("a.jpg", "b.jpg"))
     shard.write_bytes(shard.read_bytes()[:600])
-    with pytest.raises(IntegrityError, match="damaged tar shard"):
+    with pytest.raises(IntegrityError, match="damaged archive"):
         list(shard_entries(shard))

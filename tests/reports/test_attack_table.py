@@ -51,7 +51,7 @@ def test_the_table_shows_recall_with_intervals_certificates_radius_and_alarms():
     assert cells(text, "RMSE 2") == [
         "RMSE 2", "recall@1", "87.5 % (52–98)", "75.0 % (40–93)", "87.5 % (52–98)", "8", "0",
     ]  # fmt: skip
-    radii = ["index, first place", "7", *["2.49"] * 6, "0.53", "40.2 dB"]
+    radii = ["index, first place", "7", *["2.49"] * 6, "0.53", "40.2"]
     assert cells(text, "index, first place") == radii
     assert "soundness alarms: 0 in 8 attacked certificates" in text
     assert "left out: 1 × vanished" in text

@@ -78,26 +78,26 @@ def test_the_knn_page_is_whole_and_says_what_the_summary_says() -> None:
 
 def test_a_knn_benchmark_of_images_of_many_sizes_or_of_none_right() -> None:
     result = made_reports.knn()
-    other = replace(result.rows[0], name="q/2.png", **made_reports.SIZE_OF_ANOTHER)
-    several = replace(result, rows=(*result.rows, other))
+    several = made_reports.changed(result, lambda row: {"width": 200} if row["query"] == "q/6.png" else {})
     assert "l2 36/255" not in str(Page(knn_page(several, summarise_knn(several))).source.split("</figure>")[0])
-    wrong = replace(result, rows=tuple(replace(row, predicted="dog") for row in result.rows))
+    wrong = made_reports.changed(result, lambda _: {"predicted": "dog"})
     assert "<svg" not in knn_page(wrong, summarise_knn(wrong))
 
 
 def test_alarms_of_a_knn_benchmark_come_first() -> None:
-    result = made_reports.knn()
-    fallen = replace(result.rows[0].attacked[0], alarms=("vote",))
-    rows = (replace(result.rows[0], attacked=(fallen, *result.rows[0].attacked[1:])), *result.rows[1:])
-    alarmed = replace(result, rows=rows)
-    assert "1 certificate broken by an attack" in Page(knn_page(alarmed, summarise_knn(alarmed))).text
+    broken = {"alarm": True, "alarm_kind": "vote+among"}
+    fell = ("q/0.png", "rmse", 0.5)
+    alarmed = made_reports.changed(
+        made_reports.knn(), lambda row: broken if (row["query"], row["unit"], row["budget"]) == fell else {}
+    )
+    assert "2 certificates broken by an attack" in Page(knn_page(alarmed, summarise_knn(alarmed))).text
 
 
 def test_hostile_names_are_only_words() -> None:
     summary = made_reports.Copies().summary
     systems = tuple(replace(line, system=HOSTILE) for line in summary.systems)
     copies = copied(replace(summary, systems=systems, skipped={HOSTILE: 1}, plan={**summary.plan, "gallery": HOSTILE}))
-    result = replace(made_reports.knn(), model=HOSTILE)
+    result = made_reports.knn(model=HOSTILE)
     for text in (copies, knn_page(result, summarise_knn(result))):
         assert "<script" not in text
         assert "\x1b" not in text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import Quiet, draw
+from drawn import Quiet, Stretches, draw
 from PIL import Image
 from plain import one_threshold
 
@@ -138,10 +138,10 @@ def test_a_calibrated_threshold_is_used_by_the_next_query_and_survives_indexing(
     paths = absent(tmp_path / "absent", 20)
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no image")
-    advanced = []
-    found = calibrate(index, [*paths, str(bad), str(corpus / "3.png")], fpr=0.1, advance=lambda: advanced.append(1))
+    told = Stretches()
+    found = calibrate(index, [*paths, str(bad), str(corpus / "3.png")], fpr=0.1, progress=told)
     assert (found.negatives, found.refused, found.present) == (20, 1, (str(corpus / "3.png"),))
-    assert len(advanced) == 22
+    assert told.told == [("reading negatives", 22, 22), ("comparing negatives: block-means:4", 20, 20)]
     [(name, threshold)] = found.thresholds
     assert name == "block-means:4"
     assert found.snapshot != before.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from retr.core.errors import UsageError
 from retr.images.kinds import made_kinds
 from retr.indexer.build import IndexOptions, build_index
+from retr.reports.index_table import print_calibration
 from retr.reports.review_page import write_review
 from retr.retrieval import negatives as kept
 from retr.retrieval.calibrate import calibrate
@@ -57,7 +59,7 @@ def test_copies_among_the_negatives_are_left_out_and_named(index, absent, copies
     assert said(index, copies) == ["copy", "copy"]
 
 
-def test_a_review_is_written_and_read_back(index, absent, copies, tmp_path):
+def test_a_review_is_written_and_read_back(index, absent, copies, tmp_path, capsys):
     found = calibrate(index, [*absent, *copies], fpr=0.1)
     listed = write_review(tmp_path / "review", found)
     page = (tmp_path / "review" / "index.html").read_text()
@@ -74,6 +76,18 @@ def test_a_review_is_written_and_read_back(index, absent, copies, tmp_path):
     assert with_them.negatives == 21
     assert {pair.relation for pair in with_them.pairs} == {"counted"}
     assert said(index, copies).count("copy") <= 1  # two of 22 are cut, and edges are excluded
+    print_calibration(
+        {**asdict(with_them), "thresholds": [{"channel": n, **asdict(t)} for n, t in with_them.thresholds]}
+    )
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "2 negatives near a stored image, counted; they make the thresholds tighter" in words
+
+
+def test_the_page_says_what_cannot_be_shown(index, absent, copies, tmp_path):
+    found = calibrate(index, [*absent, *copies], fpr=0.1)
+    (tmp_path / "corpus" / "3.png").unlink()
+    write_review(tmp_path / "review", found)
+    assert (tmp_path / "review" / "index.html").read_text().count("the stored image cannot be read any more") == 1
 
 
 def test_known_copies_are_pairs_of_ends_of_paths(tmp_path):
@@ -88,6 +102,22 @@ def test_known_copies_are_pairs_of_ends_of_paths(tmp_path):
             read_known_pairs(tmp_path / "bad.csv")
     with pytest.raises(UsageError, match="cannot be read"):
         read_known_pairs(tmp_path / "nowhere.csv")
+
+
+def test_a_mistyped_word_and_a_list_of_other_images_take_no_negative_away(index, absent, tmp_path):
+    listed = tmp_path / "pairs.csv"
+    listed.write_text("image,copy_of,relation\na.png,b.png,Same\nc.png,d.png,diferent\n")
+    with pytest.raises(UsageError, match=r"pairs.csv, line 3: the relation is same or different, not 'diferent'"):
+        read_known_pairs(listed)
+    listed.write_text("image,copy_of,relation\na.png,b.png,same\nc.png,d.png, DIFFERENT\n")
+    with pytest.raises(UsageError, match=r"pairs.csv names none of the images here, its first is 'a.png'"):
+        calibrate(index, absent, fpr=0.1, known=read_known_pairs(listed))
+
+
+def test_the_project_s_own_list_can_be_read():
+    file = Path(__file__).parents[2] / "docs" / "benchmarks" / "known_copies.csv"
+    found = read_known_pairs(file)
+    assert (len(found.copies) > 100, len(found.different)) == (True, 0)
 
 
 def test_what_was_embedded_is_kept(index, absent, monkeypatch):

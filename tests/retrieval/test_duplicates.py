@@ -8,15 +8,18 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from drawn import Quiet, draw
 from PIL import Image
 
-from retr.core.errors import UsageError
+from retr.core.errors import IntegrityError, UsageError
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.declared import declared_of, joined
 from retr.indexer.dismissed import read_dismissed
 from retr.indexer.snapshot import require_current
+from retr.indexer.verify import verify_index
 from retr.indexer.writer import Writer
 from retr.retrieval.duplicates import as_records, as_rows, find_duplicates
 from retr.retrieval.engine import Engine
@@ -156,6 +159,35 @@ def test_a_link_to_a_file_is_no_copy_of_it(corpus, tmp_path):
     assert not any("link" in name for group in named(find_duplicates(opened(index))) for name in group)
 
 
+def test_blank_images_with_the_same_pixels_are_one_group(tmp_path):
+    for name, level in (("w.png", 255), ("w.bmp", 255), ("again/w.png", 255), ("g.png", 90)):
+        (tmp_path / "c" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 20), (level,) * 3).save(tmp_path / "c" / name)
+    for number in range(2):
+        draw(tmp_path / "c" / f"{number}.png", number)
+    built(sorted(path for path in (tmp_path / "c").rglob("*.*") if path.is_file()), tmp_path)
+    for certify in (False, True):
+        [group] = find_duplicates(opened(tmp_path / "index"), certify=certify).groups
+        assert [Path(one.path).name for one in group.members] == ["w.png", "w.bmp", "w.png"]
+        assert [(one.role, one.kind) for one in group.members] == [
+            ("centre", None),
+            ("copy", "same-pixels"),
+            ("copy", "same-bytes"),
+        ]
+        assert bool(group.members[1].unproved) == certify
+    (tmp_path / "other").mkdir()
+    shutil.copy(tmp_path / "c" / "w.bmp", tmp_path / "other" / "v.bmp")
+    draw(tmp_path / "other" / "x.png", 30)
+    built(sorted((tmp_path / "other").iterdir()), tmp_path / "other")
+    [found] = find_duplicates(opened(tmp_path / "index"), opened(tmp_path / "other" / "index")).groups
+    assert [(Path(one.path).name, one.role) for one in found.members] == [
+        ("v.bmp", "reference"),
+        ("w.png", "copy"),
+        ("w.bmp", "copy"),
+        ("w.png", "copy"),
+    ]
+
+
 class TestFiles:
     @pytest.fixture
     def home(self, corpus, tmp_path) -> Path:
@@ -230,6 +262,18 @@ class TestFiles:
             dismiss_files(home / "index", ["nobody.png", "x.png"])
         with pytest.raises(UsageError, match="different pixels"):
             dismiss_files(home / "index", [str(home / "corpus" / name) for name in ("0.png", "0-bytes.png")])
+
+    def test_decisions_that_are_others_than_were_made_are_refused(self, home):
+        dismiss_files(home / "index", [str(home / "corpus" / "1.png"), str(home / "corpus" / "2.png")])
+        file = home / "index" / "dismissed.parquet"
+        table = pq.read_table(file)
+        changed = table.set_column(0, "one", pa.array(["0" * 64]))
+        pq.write_table(changed.replace_schema_metadata(table.schema.metadata), file)
+        with pytest.raises(IntegrityError, match="other decisions than were made"):
+            read_dismissed(home / "index")
+        assert "dismissed.parquet" in [one.file for one in verify_index(home / "index").problems]
+        pq.write_table(changed.replace_schema_metadata(None), file)  # as an older version wrote them
+        assert len(read_dismissed(home / "index")) == 1
 
     def test_records_are_per_group_and_rows_per_file(self, home):
         found = find_duplicates(opened(home / "index"))

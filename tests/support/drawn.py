@@ -54,6 +54,25 @@ class Watcher(Quiet):
                 raise Killed
 
 
+class Stretches(Quiet):
+    """Progress that remembers every stretch: ``told`` holds [title, total, through]."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int, int]] = []
+        self.title = ""
+
+    def doing(self, text: str) -> None:
+        self.title = text
+
+    def start(self, total: int, done: int = 0) -> None:
+        super().start(total, done)
+        self.told.append((self.title, total, done))
+
+    def advance(self, count: int = 1) -> None:
+        super().advance(count)
+        self.told[-1] = (*self.told[-1][:2], self.done)
+
+
 def draw(path: Path, seed: int) -> Path:
     """A smooth random picture of 30 to 60 pixels a side."""
     rng = np.random.default_rng(seed)

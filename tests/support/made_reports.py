@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,15 @@ from retr.certificates.proof import Certificate
 from retr.core.statistics import wilson
 from retr.core.types import UpperBound
 from retr.core.units import Radius
+from retr.datasets.labelled import LabelledImage
 from retr.evaluation.copies.summary import CopySummary, FamilyLine, NegativeLine, Scores, SystemLine
 from retr.evaluation.knn.bench import KnnResult
 from retr.evaluation.knn.label_retrieval import Retrieved
 from retr.evaluation.knn.plan import KnnPlan
-from retr.evaluation.knn.rows import Attacked, KnnRow
+from retr.evaluation.knn.records import FORMAT
+from retr.evaluation.knn.rows import clean_row, fallen_row
+from retr.evaluation.shared.provenance import describe_run
+from retr.evaluation.shared.records import Records
 from retr.retrieval.answer import Answer, Match
 
 LIPSCHITZ, SLACK, UPPER95 = 1.00000000004, 1.2345e-10, 0.00312
@@ -63,7 +69,7 @@ class Copies:
     """A finished copy benchmark of a certified system and of a hash."""
 
     run, seconds = "20261121-044743-7d4f", {"index": 12.3, "queries": 45.6}
-    records, index = Path("retr-copies/records.parquet"), Path("retr-copies/index")
+    path, index = Path("retr-copies/records.parquet"), Path("retr-copies/index")
 
     def __init__(self, share: float = 0.87654, epsilons: tuple[float, ...] = (0.5, 1.0, 3.0)) -> None:
         proved = tuple(share / (place + 2) for place in range(len(epsilons)))
@@ -99,33 +105,35 @@ class Copies:
 
 
 def knn(
-    radius: float = 1.25, rmse: tuple[float, ...] = (0.5, 1.0), *, queries: int = 7, name: str = "q/1.png"
+    radius: float = 1.25, rmse: tuple[float, ...] = (0.5, 1.0), *, queries: int = 7, model: str = "retr_s"
 ) -> KnnResult:
     """A finished k-NN benchmark; every third query is voted wrong, and every other one has this radius."""
     plan = KnnPlan(Path("gallery"), rmse=rmse, attack=True, k=3)
-    rows = tuple(
-        KnnRow(
-            name=name,
-            label="cat",
-            predicted="dog" if place % 3 == 2 else "cat",
-            votes=2,
-            radius=radius,
-            shape=(100, 100),
-            retrieved=Retrieved(True, True, 0.75, radius, radius),
-            withheld=None,
-            attacked=tuple(
-                Attacked(budget, place == 0, 0.5 if place == 0 else None, (), {}) for budget in plan.budgets
-            ),
-        )
-        for place in range(queries)
-    )
-    return KnnResult(
-        plan, Path("records.parquet"), "retr_s", "d" * 64, True, None, {"cat": 5, "dog": 5}, rows, (), {"embed": 1.0}
-    )
+    told = describe_run(
+        {"model": model, "model_digest": "d" * 64, "snapshot": "", "policy_digest": "e" * 64},
+        run="r1", command="retr bench-knn", seed=0,
+    ).columns()  # fmt: skip
+    rows = []
+    for place in range(queries):
+        image = LabelledImage(f"q/{place}.png", Path(f"q/{place}.png"), "cat")
+        vote, found = ("dog" if place % 3 == 2 else "cat", 2, radius), Retrieved(True, True, 0.75, radius, radius)
+        clean = clean_row(told, image, (100, 100, 3), vote, found)
+        reached = {"success": place == 0, "fallen_at": 0.5 if place == 0 else None}
+        tried = [fallen_row({**clean, "goal": "vote", "attack": "apgd-l2", "norm": "l2"}, one) for one in plan.budgets]
+        rows += [clean, *({**row, **reached} for row in tried)]
+    facts = {
+        "model": {"name": model, "digest": "d" * 64, "uncertified_because": None, "gallery": {"cat": 5, "dog": 5}},
+        "rejected": [], "seconds": {"gallery": 1.0, "queries": 1.0},
+    }  # fmt: skip
+    return KnnResult(plan, Path("records.parquet"), Records(FORMAT.table(rows), facts))
 
 
-SIZE_OF_ANOTHER: dict[str, Any] = {"shape": (100, 200)}
-"""What a query of another size has otherwise."""
+def changed(result: KnnResult, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> KnnResult:
+    """The same benchmark with other values in its records."""
+    rows = [{**row, **change(row)} for row in result.records.table.to_pylist()]
+    return replace(result, records=Records(FORMAT.table(rows), result.records.facts))
+
+
 INDEX_RUN: dict[str, Any] = {
     "index": "ix", "snapshot": "0001", "indexed": 12, "skipped": 3, "rejected": 2, "seen": 17, "recovered": 1,
     "replaced": 1, "pruned": 2, "items": 14, "rows": 28, "wall_s": 3.21, "seconds": {"decode": 1.0, "embed": 2.0},

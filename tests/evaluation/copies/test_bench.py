@@ -23,7 +23,7 @@ from retr.attacks.media import Bytes, as_pixels
 from retr.core.errors import IntegrityError, UsageError, WeightsUnavailable
 from retr.core.units import Radius
 from retr.embedding.model_file import load_model, save_model
-from retr.evaluation.copies import asking, queries
+from retr.evaluation.copies import asking, bench, queries
 from retr.evaluation.copies import index as copy_index
 from retr.evaluation.copies.bench import CopyResult, run_copy_bench
 from retr.evaluation.copies.plan import CopyPlan
@@ -34,7 +34,7 @@ from retr.evaluation.systems.hash_system import HashSpec, HashSystem
 from retr.evaluation.systems.hash_target import Hashed
 from retr.evaluation.systems.index_system import EngineSystem, Item
 from retr.images.policy import DecodePolicy
-from retr.reports.copy_table import copy_json, copy_rows, print_copies
+from retr.reports.copy_table import copy_json, copy_rows, family_tables, print_copies
 from retr.retrieval.answer import Answer, Match
 from retr.training.students import parse_student
 
@@ -91,7 +91,7 @@ def result(plan: CopyPlan) -> CopyResult:
 
 
 def table_of(result: CopyResult) -> list[dict[str, Any]]:
-    return FORMAT.read(result.records).table.to_pylist()
+    return FORMAT.read(result.path).table.to_pylist()
 
 
 def test_a_run_that_was_killed_ends_as_one_in_peace(
@@ -105,12 +105,45 @@ def test_a_run_that_was_killed_ends_as_one_in_peace(
     assert len(list((unfinished / "parts").iterdir())) == 3
     progress = Watcher(of="queries")
     resumed = run_copy_bench(replace(plan, resume=True), progress)
-    assert resumed.records.parent == unfinished
+    assert resumed.path.parent == unfinished
     own = ("run", "seconds")
     bare = [[{k: v for k, v in row.items() if k not in own} for row in table_of(one)] for one in (resumed, result)]
     assert bare[0] == bare[1]
     asked = len({(row["query"], row["edit"]) for row in table_of(result)})
     assert (progress.before, progress.counted) == (15, asked - 15)
+
+
+class TestFinished:
+    """A run that is resumed when nothing is left to do is told again."""
+
+    @pytest.fixture
+    def asked(self, plan: CopyPlan, home: Path, tmp_path: Path) -> CopyPlan:
+        shutil.copytree(home / "gallery" / "a", tmp_path / "gallery")
+        changes = {"gallery": str(tmp_path / "gallery"), "families": ("jpeg",), "out": tmp_path / "runs"}
+        asked = replace(plan, **changes, negatives=None, distractors=())
+        run_copy_bench(asked, Quiet())
+        return replace(asked, resume=True)
+
+    def test_from_its_records(self, asked: CopyPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bench, "open_index", None)
+        again = run_copy_bench(asked, Quiet())
+        assert again.stored
+        assert [file.parent for file in asked.out.glob("*/run.json")] == [again.path.parent]
+        assert again.index.is_dir()
+        assert set(again.seconds) == {"index", "thresholds and baselines", "queries"}
+        assert len(copy_rows(again)) == 3
+
+    def test_other_images_or_models_are_no_longer_the_same_run(
+        self, asked: CopyPlan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert not run_copy_bench(replace(asked, models=("block-means:2",)), Quiet()).stored
+        with monkeypatch.context() as other:
+            other.setattr(bench, "digests_of", lambda _: ["0"])
+            with pytest.raises(UsageError, match="its models changed since; begin a new run instead"):
+                run_copy_bench(asked, Quiet())
+        draw(Path(asked.gallery) / "00.png", 99)
+        with pytest.raises(UsageError, match="its images changed since"):
+            run_copy_bench(asked, Quiet())
 
 
 class TestCounts:
@@ -145,8 +178,22 @@ class TestCounts:
         assert other["gaps"] is None
         assert (threshold["share"] is None, other["share"] is None) == (False, True)
         assert plain.summary.plan["thresholds"] == "global"
-        with pytest.raises(UsageError, match="thresholds are local or global, not 'none'"):
+        with pytest.raises(UsageError, match="thresholds are local, global or reference, not 'none'"):
             replace(plan, thresholds="none")
+
+    def test_thresholds_may_be_those_of_the_index_as_it_comes(self, plan: CopyPlan, tmp_path: Path) -> None:
+        asked = replace(plan, thresholds="reference", fpr=1e-9, families=("identity",), out=tmp_path)
+        found = run_copy_bench(replace(asked, baselines=("phash",)), Quiet())
+        own, hashed = found.summary.systems
+        (threshold,) = own.stored["thresholds"]
+        assert (threshold["source"], threshold["offset"], threshold["share"] is None) == ("reference", None, False)
+        assert own.mean.verdict == 1.0
+        assert hashed.mean.verdict is None  # a hash has no threshold before it is calibrated
+        assert (found.summary.negatives["setting"], found.summary.negatives["measuring"]) == (0, 12)
+        assert own.negatives is not None
+        assert own.negatives.queries == 12
+        titles = [str(table.title) for table in family_tables(found.summary)]
+        assert titles[1].endswith("at the thresholds of the index as it comes")
 
     def test_numbers_are_those_of_the_records(self, result: CopyResult) -> None:
         rows = [row for row in table_of(result) if row["edit"] == "two"]
@@ -231,7 +278,7 @@ class TestSeedsAndReuse:
         (result.index / "benchmark.json").unlink()
         progress = Watcher()
         run_copy_bench(replace(plan, families=("identity",), queries=2), progress)
-        assert "indexing the gallery" in progress.said
+        assert "indexing" in progress.said
 
 
 class TestSeveral:
@@ -329,7 +376,7 @@ class TestBaselines:
         query[0, 0] = 0b11111111
         answer = system.answer_many([as_pixels(query)], k=1)[0]
         assert (system.pixels_of(answer.matches[0].group), answer.matches[0].score) == ("c", -4.0)
-        assert (answer.point_verdict, system.calibrated) == ("not-a-copy", False)
+        assert (answer.point_verdict, system.has_verdicts) == ("not-a-copy", False)
         query[0, 0] = 0b11111110
         assert system.answer_many([as_pixels(query)], k=1)[0].matches[0].path == "d"
         negatives = [np.full((1, 8, 3), level, dtype=np.uint8) for level in (0b111, 0b1, 0b11, 0b11111)]
@@ -404,7 +451,7 @@ class TestFaults:
         ("column", "value"), [("rmse_top1", 99.0), ("rank", 1), ("accepted", True), ("edit", "jpeg")]
     )
     def test_an_edited_record_is_refused(self, result: CopyResult, tmp_path: Path, column: str, value: object) -> None:
-        table = pq.read_table(result.records)
+        table = pq.read_table(result.path)
         place = next(i for i, v in enumerate(table[column].to_pylist()) if v != value)
         changed = [value if i == place else v for i, v in enumerate(table[column].to_pylist())]
         index = table.schema.get_field_index(column)
@@ -427,7 +474,7 @@ class TestFaults:
     def test_a_record_that_contradicts_itself_is_refused(
         self, result: CopyResult, tmp_path: Path, changes: dict[str, object], why: str
     ) -> None:
-        records = FORMAT.read(result.records)
+        records = FORMAT.read(result.path)
         rows = records.table.to_pylist()
         FORMAT.write(tmp_path / "r.parquet", FORMAT.table([{**rows[0], **changes}, *rows[1:]]), records.facts)
         with pytest.raises(IntegrityError, match=f"record 0 contradicts itself: .*{why}"):
@@ -476,7 +523,7 @@ class TestBadInput:
             run_copy_bench(replace(plan, **change), Quiet())
 
     def test_a_gallery_of_shards_or_around_the_output(self, plan: CopyPlan, home: Path) -> None:
-        with pytest.raises(UsageError, match=r"000\.tar is a tar shard"):
+        with pytest.raises(UsageError, match=r"000\.tar is an archive"):
             run_copy_bench(replace(plan, gallery=str(home / "distractors")), Quiet())
         with pytest.raises(UsageError, match="lies inside the gallery"):
             replace(plan, out=home / "gallery" / "out")
@@ -524,7 +571,7 @@ class TestReport:
         assert {"certified_0.5", "verdict_certified_5", "bytes_per_item", "uap"} <= rows[0].keys()
 
     def test_the_summary_is_made_of_the_records_alone(self, result: CopyResult) -> None:
-        assert summarise(FORMAT.read(result.records)).as_json() == result.summary.as_json()
+        assert summarise(FORMAT.read(result.path)).as_json() == result.summary.as_json()
 
 
 def test_the_schema_says_what_every_column_is() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from retr.core.errors import UsageError
 from retr.evaluation.copies.known_copies import KnownCopies, read_known_copies
-from retr.indexer.sources import Entry
+from retr.indexer.entries import Entry
 
 
 def entries(*names: str) -> list[Entry]:
@@ -21,7 +21,7 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-NEGATIVES = entries("/data/far/000.tar/1.jpg", "/data/far/000.tar/2.jpg", "/data/far/001.tar/1.jpg")
+NEGATIVES = entries("/data/far/000.tar/1.jpg", "/data/far/000.tar::2.jpg", "/data/far/001.tar/1.jpg")
 STORED = entries("/data/near/5.jpg", "/data/train/000.tar/1.jpg")
 
 
@@ -38,7 +38,7 @@ class TestWithout:
     def test_names_are_whole_parts_of_a_path(self) -> None:
         pairs = (("ar/000.tar/1.jpg", "near/5.jpg"), ("000.tar/1.jpg", "5.jpg"))
         kept, left_out = KnownCopies(Path("x"), pairs).without(NEGATIVES, STORED)
-        assert (kept[0].name, left_out) == ("/data/far/000.tar/2.jpg", 1)
+        assert (kept[0].name, left_out) == ("/data/far/000.tar::2.jpg", 1)
 
     def test_a_list_of_other_images_is_refused(self) -> None:
         with pytest.raises(UsageError, match=r"names none of the images here, the first is a/1\.jpg"):

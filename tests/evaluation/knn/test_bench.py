@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from retr.evaluation.knn.search import neighbours, vote_radius, winner
 from retr.evaluation.knn.summary import summarise_knn
 from retr.evaluation.knn.target import VoteTarget
 from retr.indexer.vectors import RowStore
+from retr.reports.knn_page import knn_page
 from retr.reports.knn_table import knn_json, knn_rows, print_knn
 from retr.retrieval.channel import Channel
 from retr.retrieval.probe import Bounds
@@ -65,15 +67,76 @@ def test_a_run_that_was_killed_ends_as_one_in_peace(folder, result, tmp_path):
     with pytest.raises(UsageError, match="another plan: steps was 15 and is 16"):
         run_knn(replace(asked, steps=16, resume=True), Quiet())
     resumed = run_knn(replace(asked, resume=True), Quiet())
-    assert resumed.records.parent == unfinished
+    assert resumed.path.parent == unfinished
     peace = run_knn(replace(asked, out=tmp_path / "peace"), Quiet())
-
-    def bare(rows):
-        return [replace(row, attacked=tuple(replace(one, measured={}) for one in row.attacked)) for row in rows]
-
-    assert bare(resumed.rows) == bare(peace.rows)
+    assert bare(resumed) == bare(peace)
     assert summarise_knn(resumed) == summarise_knn(peace)
     assert not (unfinished / "parts").exists()
+
+
+def bare(result):
+    """The records without what no two runs share."""
+    return result.records.table.drop_columns(["run", "seconds"]).to_pylist()
+
+
+class TestFinished:
+    @pytest.fixture
+    def asked(self, folder, tmp_path):
+        shutil.copytree(folder, tmp_path / "labelled")
+        asked = plan(tmp_path / "labelled", out=tmp_path / "runs")
+        run_knn(asked, Quiet())
+        return replace(asked, resume=True)
+
+    def test_it_is_told_again_and_nothing_is_embedded(self, asked, monkeypatch):
+        monkeypatch.setattr(knn, "embed_gallery", None)
+        again = run_knn(asked, Quiet())
+        assert again.stored
+        (only,) = asked.out.iterdir()
+        assert again.path.parent == only
+        assert summarise_knn(again).queries == 6
+
+    def test_the_newest_of_its_plan_unless_one_is_unfinished(self, asked):
+        other = run_knn(replace(asked, k=1), Quiet())
+        assert not other.stored, "another plan is another run"
+        with pytest.raises(Killed):
+            run_knn(replace(asked, resume=False), Watcher(1, of="queries"))
+        again = run_knn(asked, Quiet())
+        assert not again.stored
+        assert len(list(asked.out.iterdir())) == 3
+
+    def test_other_images_are_no_longer_the_same_run(self, asked):
+        draw(asked.gallery / "plum" / "0.png", 99)
+        with pytest.raises(UsageError, match=r"its images changed since; begin a new run instead"):
+            run_knn(asked, Quiet())
+
+    def test_another_model_of_that_name_neither(self, asked, monkeypatch):
+        model = load_embedder("block-means:2")
+        monkeypatch.setattr(knn, "load_embedder", lambda spec: model)
+        with pytest.raises(UsageError, match="its model changed since"):
+            run_knn(asked, Quiet())
+
+
+def test_nothing_is_left_where_no_image_can_be_used(tmp_path):
+    for label in "ab":
+        for number in range(2):
+            (tmp_path / "l" / label).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "l" / label / f"{number}.png").write_bytes(b"no image")
+    with pytest.raises(UsageError, match="no image"):
+        run_knn(plan(tmp_path / "l", out=tmp_path / "runs", split=1), Quiet())
+    assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_a_query_that_cannot_be_read_alone_leaves_empty_tables(folder, tmp_path, capsys):
+    for label in ("apple", "plum"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "broken.png").write_bytes(b"no image")
+    found = run_knn(plan(folder, queries=tmp_path, attack=True), Quiet())
+    summary = summarise_knn(found)
+    assert (summary.queries, summary.accuracy.of, summary.mean_average_precision) == (0, 0, 0.0)
+    assert list(knn_rows(found)) == []
+    print_knn(found, summary)
+    assert "2 × not-an-image" in capsys.readouterr().out
+    assert "<svg" not in knn_page(found, summary)
 
 
 def test_certified_is_at_most_attacked_and_nothing_breaks(result):
@@ -91,9 +154,9 @@ def test_certified_is_at_most_attacked_and_nothing_breaks(result):
     assert large.attacked is not None
     assert large.attacked.value < 0.5
     assert pixels.among.value >= pixels.certified.value
-    for row in result.rows:
-        fallen = {str(one.budget): one.l2 for one in row.attacked if one.fallen}
-        assert all(l2 is not None and l2 >= (row.radius or 0) for l2 in fallen.values())
+    for row in knn_rows(result):
+        fallen = [one["l2"] for one in row["attacked"] if one["fallen"]]
+        assert all(l2 >= (row["radius"] or 0) for l2 in fallen)
 
 
 def test_a_wrong_constant_is_caught(folder, monkeypatch):
@@ -134,8 +197,9 @@ def test_a_flat_query_is_withheld_and_a_broken_file_left_out(folder, tmp_path):
     (tmp_path / "apple" / "broken.png").write_bytes(b"no image")
     found = run_knn(plan(folder, queries=tmp_path), Quiet())
     assert [(one.file, one.reason) for one in found.rejected] == [("apple/broken.png", "not-an-image")]
-    assert [(row.predicted, row.radius) for row in found.rows] == [(None, None)]
-    assert "is flat to" in (found.rows[0].withheld or "")
+    (row,) = knn_rows(found)
+    assert (row["predicted"], row["radius"]) == (None, None)
+    assert "is flat to" in row["withheld"]
     assert summarise_knn(found).accuracy.value == 0.0
 
 
@@ -244,5 +308,7 @@ def test_the_command_line(folder, tmp_path):
     assert outcome.exit_code == 0
     body = json.loads(outcome.stdout)
     assert (body["queries"], body["attack"], [one["unit"] for one in body["budgets"]]) == (2, None, ["rmse", "l2"])
-    outcome = CliRunner().invoke(app, [*words, "jsonl"])
+    outcome = CliRunner().invoke(app, [*words, "jsonl", "--resume"])
     assert len(outcome.stdout.splitlines()) == 2
+    assert "finished before; told again from" in outcome.stderr
+    assert len(list((tmp_path / "runs").iterdir())) == 1

@@ -70,6 +70,7 @@ def test_a_finished_run_is_told_again(index, tmp_path):
     first = run_attack_eval(engine, plan)
     again = run_attack_eval(engine, plan, progress=Watcher(1, of="pgd"))
     assert (again.run, again.summary, again.seconds) == (first.run, first.summary, first.seconds)
+    assert (first.stored, again.stored) == (False, True)
 
 
 def test_another_plan_or_another_index_is_refused(make_index, index, tmp_path):
@@ -94,7 +95,10 @@ def test_without_a_folder_the_newest_unfinished_one_is_taken_up(index, tmp_path,
         run_attack_eval(engine, PLAN, progress=Watcher(2, of="pgd"))
     (folder,) = (path for path in HOME.iterdir() if path.name != finished.run)
     assert run_attack_eval(engine, replace(PLAN, resume=True)).folder == folder
-    assert open_folder(replace(PLAN, resume=True)).folder not in (folder, finished.folder)
+    again = run_attack_eval(engine, replace(PLAN, resume=True))
+    assert again.stored
+    assert again.folder in (folder, finished.folder)
+    assert open_folder(replace(PLAN, steps=2, resume=True)).folder not in (folder, finished.folder)
 
 
 def test_time_spent_before_counts_towards_the_limit(index, tmp_path):

@@ -24,7 +24,7 @@ from retr.evaluation.systems.index_system import Item, System, gallery_items
 from retr.evaluation.systems.retrieval_target import Aim
 from retr.images.decode import load
 from retr.images.policy import DecodePolicy
-from retr.indexer.sources import path_to_text
+from retr.indexer.addresses import path_to_text
 
 POLICY = DecodePolicy()
 COUNT = 10

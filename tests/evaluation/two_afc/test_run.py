@@ -324,7 +324,9 @@ def test_the_same_seed_gives_the_same_records_and_a_resumed_run_too(run: Run, tm
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["records.parquet", "run.json"]
     with pytest.raises(UsageError, match="already holds the records"):
         run(**told, out=tmp_path / "out")
-    assert run(**told, out=tmp_path / "out", resume=True).records.table == resumed.records.table
+    again = run(**told, out=tmp_path / "out", resume=True)
+    assert again.records.table == resumed.records.table
+    assert (resumed.stored, again.stored) == (False, True)
 
 
 def test_another_seed_gives_another_attack(run: Run) -> None:

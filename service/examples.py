@@ -1,0 +1,60 @@
+"""Examples for OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_RADIUS = {"l2": 59.31, "rmse": 19.15, "psnr": 22.5}
+_RECORD: dict[str, Any] = {
+    "schema": "retr.query/2",
+    "query": "img.png",
+    "error": None,
+    "detail": None,
+    "width": 425,
+    "height": 489,
+    "model": "block-means+retr_s",
+    "snapshot": "47b03e59479c0e51",
+    "verdict": "copy",
+    "point_verdict": "copy",
+    "verdict_because": None,
+    "eps": {"l2": 3.097, "rmse": 1.0, "psnr": 48.13},
+    "copy": _RADIUS,
+    "not_a_copy": None,
+    "k": 1,
+    "where": [],
+    "matches": [
+        {
+            "rank": 1,
+            "id": "96d55abaedf4661e",
+            "path": "96d55abaedf4661e",
+            "view": "original",
+            "score": 79.76,
+            "distance": 0.31,
+            "channel": "block-means",
+            "top1": {"l2": 47.17, "rmse": 15.23, "psnr": 24.5},
+            "topk": None,
+            "copy": _RADIUS,
+            "accepted": True,
+            "duplicates": [],
+        }
+    ],
+    "withheld": None,
+}
+_FAULT = {"application/json": {"example": {"error": "usage", "detail": "k is 1 to 1000, got 0"}}}
+_WORDS = {
+    400: "The form cannot be read.",
+    401: "No token, or a wrong one.",
+    404: "No such item or index.",
+    408: "The request came in too slowly.",
+    413: "Too many bytes, pixels or images.",
+    415: "No image, or no form.",
+    422: "A damaged image, or a field that cannot be.",
+    503: "Busy, too slow, or not loaded yet; Retry-After says when to come again.",
+}
+FAULTS: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, "content": _FAULT} for status, words in _WORDS.items()
+}
+ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A record for each image.", "content": {"application/json": {"example": [_RECORD]}}},
+    **FAULTS,
+}
