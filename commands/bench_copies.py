@@ -10,9 +10,11 @@ import typer
 from .options import (
     CORES,
     REJECTED,
+    AgainstOption,
     DeviceOption,
     FormatOption,
     ModelsOption,
+    OnTopOption,
     RowsOption,
     RunResumeOption,
     numbers_of,
@@ -58,6 +60,8 @@ def bench_copies(
     baseline: Annotated[
         list[str] | None, typer.Option(help="phash, dhash, pdq or an embedder, in the same table; repeatable.")
     ] = None,
+    against: AgainstOption = None,
+    on_top: OnTopOption = 1.0,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of indexes and records.")] = Path(
         "retr-copies"
     ),
@@ -96,6 +100,8 @@ def bench_copies(
         fpr=fpr,
         thresholds=thresholds,
         baselines=tuple(baseline or ()),
+        against=tuple(against or ()),
+        on_top=on_top,
         out=output,
         workers=workers,
         batch_size=batch_size,

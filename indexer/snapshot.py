@@ -477,8 +477,9 @@ def gaps_file(index: Path, digest: str) -> Path:
 
 
 def told_file(index: Path, kind: str, digest: str) -> Path:
-    """Where a table of ``TOLD`` is."""
-    return index / kind / f"{digest}.parquet"
+    """Where a table of ``TOLD`` is; declared items are plain JSON, and were Parquet once."""
+    plain, table = (index / kind / f"{digest}{suffix}" for suffix in (".json", ".parquet"))
+    return plain if kind == "declared" and not table.exists() else table
 
 
 def neighbours_file(index: Path, digest: str) -> Path:

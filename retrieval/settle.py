@@ -15,6 +15,10 @@ from .source import Ask, NoAnswer, Source
 
 SHORTLIST = 128
 """Rows proposed per probe before anything is known about how many are needed."""
+SHORTLIST_OF_MANY = 32
+"""The same where a query has views: each row is looked at by many probes, and few of them decide."""
+MANY = 4
+"""Probes; more are many."""
 
 
 class Decides(Protocol):
@@ -63,7 +67,9 @@ def settle_all(
     sources = [source for source in sources if source.rows]  # one without rows has nothing to say, and may be silent
     if not sources:
         return [Ranking(()) for _ in queries]
-    first = propose(sources, [probe for probes in queries for probe in probes], max(SHORTLIST, 4 * k))
+    most = max(len(probes) for probes in queries)
+    count = max(SHORTLIST if most <= MANY else SHORTLIST_OF_MANY, 4 * k)
+    first = propose(sources, [probe for probes in queries for probe in probes], count)
     found, place = [], 0
     for probes, hidden in zip(queries, blind or [None] * len(queries), strict=True):
         own, place = first[place : place + len(probes)], place + len(probes)
