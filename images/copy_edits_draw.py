@@ -9,23 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .copy_edits_colour import Drawn, Pixels, pick_colour
+from .edits_overlay import WORDS
 
-_WORDS = (
-    "look",
-    "new",
-    "sale",
-    "wow",
-    "today",
-    "photo",
-    "2024",
-    "best",
-    "hello",
-    "copy",
-    "www",
-    "share",
-    "love",
-    "news",
-)
 _INKS = {
     "white": ((255, 255, 255), (0, 0, 0)),
     "black": ((0, 0, 0), (255, 255, 255)),
@@ -45,7 +30,7 @@ def draw_text(rng: np.random.Generator) -> Drawn:
 
 
 def _line(rng: np.random.Generator) -> Drawn:
-    words = " ".join(_WORDS[int(index)] for index in rng.integers(len(_WORDS), size=int(rng.integers(1, 5))))
+    words = " ".join(WORDS[int(index)] for index in rng.integers(len(WORDS), size=int(rng.integers(1, 5))))
     return {"words": words, "size": float(rng.uniform(0.08, 0.16)), **_place(rng)}
 
 
@@ -71,10 +56,15 @@ def draw_logo(rng: np.random.Generator) -> Drawn:
     return {"shapes": [_shape(rng) for _ in range(int(rng.integers(1, 4)))]}
 
 
-def _shape(rng: np.random.Generator) -> Drawn:
+def _shape(rng: np.random.Generator, size: tuple[float, float] = (0.12, 0.3)) -> Drawn:
     kind = list(_SHAPES)[int(rng.integers(len(_SHAPES)))]
     colour = [int(c) for c in rng.integers(0, 256, 3)]
-    return {"kind": kind, "size": float(rng.uniform(0.12, 0.3)), "colour": colour, **_place(rng)}
+    return {"kind": kind, "size": float(rng.uniform(*size)), "colour": colour, **_place(rng)}
+
+
+def draw_stickers(rng: np.random.Generator) -> Drawn:
+    """As :func:`draw_logo`: more of them, and smaller."""
+    return {"shapes": [_shape(rng, (0.1, 0.25)) for _ in range(int(rng.integers(3, 7)))]}
 
 
 def logo(pixels: Pixels, drawn: Mapping[str, Any]) -> Pixels:
