@@ -9,12 +9,16 @@ from typing import Protocol, TypeVar
 
 from .decide import GROWTH, decide
 from .evidence import Evidence, merge, nothing_from
-from .probe import Name, Probe
+from .probe import Blind, Name, Probe
 from .ranking import Ranking
 from .source import Ask, NoAnswer, Source
 
 SHORTLIST = 128
 """Rows proposed per probe before anything is known about how many are needed."""
+SHORTLIST_OF_MANY = 32
+"""The same where a query has views: each row is looked at by many probes, and few of them decide."""
+MANY = 4
+"""Probes; more are many."""
 
 
 class Decides(Protocol):
@@ -49,17 +53,27 @@ def settle(sources: Sequence[Source], probes: Sequence[Probe], k: int, *, certif
 
 
 def settle_all(
-    sources: Sequence[Source], queries: Sequence[Sequence[Probe]], k: int, *, certify: bool
+    sources: Sequence[Source],
+    queries: Sequence[Sequence[Probe]],
+    k: int,
+    *,
+    certify: bool,
+    blind: Sequence[Blind | None] | None = None,
 ) -> list[Ranking]:
-    """As :func:`settle` for several queries, with one first search for all of them; of no rows nothing is said."""
+    """As :func:`settle` for several queries, with one first search for all of them; of no rows nothing is said.
+
+    ``blind`` is what each query has of views that show nothing.
+    """
     sources = [source for source in sources if source.rows]  # one without rows has nothing to say, and may be silent
     if not sources:
         return [Ranking(()) for _ in queries]
-    first = propose(sources, [probe for probes in queries for probe in probes], max(SHORTLIST, 4 * k))
+    most = max(len(probes) for probes in queries)
+    count = max(SHORTLIST if most <= MANY else SHORTLIST_OF_MANY, 4 * k)
+    first = propose(sources, [probe for probes in queries for probe in probes], count)
     found, place = [], 0
-    for probes in queries:
+    for probes, hidden in zip(queries, blind or [None] * len(queries), strict=True):
         own, place = first[place : place + len(probes)], place + len(probes)
-        found.append(until_settled(sources, own, partial(decide, k=k, certify=certify)).ranking)
+        found.append(until_settled(sources, own, partial(decide, k=k, certify=certify, blind=hidden)).ranking)
     return found
 
 

@@ -35,7 +35,7 @@ class Covered:
 
 
 def cover_members(family: Finite, members: Members, judge: Judge, parts: Sequence[Part]) -> Covered:
-    """Try representatives until every member is proved, has failed itself, or lies behind one that has.
+    """Try representatives until every member is proved, has failed itself, or lies behind one that has; or so many.
 
     Args:
         family: whose members they are.
@@ -47,7 +47,7 @@ def cover_members(family: Finite, members: Members, judge: Judge, parts: Sequenc
     judge.rounding = members.rounding
     found = Covered({part: Front(part, side, near) for part in parts}, {}, 0)
     cells, batch = 0, FIRST
-    while (wanted := _wanted(found.fronts)).any():
+    while (wanted := _wanted(found.fronts)).any() and not judge.tired:
         chosen = members.pick(np.flatnonzero(wanted), near, batch)
         needed = [part for part in parts if found.fronts[part].open[chosen].any()]
         for place, standing in zip(chosen, judge.stand(members.images(chosen), needed), strict=True):

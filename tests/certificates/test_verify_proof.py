@@ -39,7 +39,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     home = tmp_path_factory.mktemp(request.param)
     small = str(save_small(home / "small.safetensors"))
     models = {"scores": ("block-means:4",), "network": (small,)}.get(request.param, ("block-means:4", small))
-    index = proved_index(home, models, views="light" if request.param == "views" else "none")
+    index = proved_index(home, models, views="light/1" if request.param == "views" else "none")
     if request.param == "local":
         calibrate(index, save_pictures(home / "absent", draw_pictures(COUNT + 14, side=20)[-12:]), fpr=0.2)
     return home, list(proofs_from(Engine.open(index, device="cpu"), home / "queries"))
