@@ -60,7 +60,7 @@ def prepare(data: Path, home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     stored, negatives, others = names[:STORED], names[STORED : STORED + NEGATIVES], names[STORED + NEGATIVES :]
     queries = [*map(Path, stored[:20]), *edited_queries(stored[:20], home / "queries"), *map(Path, others[:20])]
-    for name, count, views in (("plain", STORED, "none"), ("views", VIEWED, "light")):
+    for name, count, views in (("plain", STORED, "none"), ("views", VIEWED, "light/1")):
         (home / f"{name}.txt").write_text("\n".join(names[:count]) + "\n", encoding="utf-8")
         if not (home / name / "CURRENT").exists():
             build_index(str(home / f"{name}.txt"), home / name, IndexOptions(views=views, workers=1), Silent())
@@ -312,7 +312,7 @@ def timing(data: Path, home: Path) -> dict[str, Any]:
     home.mkdir(parents=True, exist_ok=True)
     (home / "large.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     if not (home / "large" / "CURRENT").exists():
-        build_index(str(home / "large.txt"), home / "large", IndexOptions(views="light", workers=1), Silent())
+        build_index(str(home / "large.txt"), home / "large", IndexOptions(views="light/1", workers=1), Silent())
     engine = Engine.open(home / "large", device="cpu")
     queries = [names[0], str(sorted((data / "dev").glob("*/*.jpg"))[1300])]
     seconds: dict[str, Any] = {}
