@@ -349,11 +349,11 @@ def main() -> None:
     if "prepare" in parts:
         prepare(options.data, home)
     figures = json.loads(file.read_text()) if file.exists() else {}
+    if "time" in parts:
+        figures["time"] = timing(options.data, home)
+    memoised()
     for part in parts:
-        if part == "time":
-            figures[part] = timing(options.data, home)
-        elif part != "prepare":
-            memoised()
+        if part not in ("prepare", "time"):
             figures[part] = {"confirm": confirm, "edit": edit, "mutate": mutate}[part](home)
         file.write_text(json.dumps(figures, indent=1))
         print(part, json.dumps(figures.get(part), indent=1), flush=True)
