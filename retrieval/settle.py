@@ -67,7 +67,7 @@ def settle_all(
     sources = [source for source in sources if source.rows]  # one without rows has nothing to say, and may be silent
     if not sources:
         return [Ranking(()) for _ in queries]
-    most = max(len(probes) for probes in queries)
+    most = max(map(len, queries), default=0)
     count = max(SHORTLIST if most <= MANY else SHORTLIST_OF_MANY, 4 * k)
     first = propose(sources, [probe for probes in queries for probe in probes], count)
     found, place = [], 0
