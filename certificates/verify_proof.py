@@ -112,7 +112,7 @@ TYPES: Any = {"s": str, "i": int, "f": float, "b": bool, "o": dict}  # a questio
 
 def read_proof(path: Path, shapes: dict[str, Any]) -> Any:
     """The predicate in a file: bounded in size, every number finite, exactly the fields of its kind."""
-    need(path.stat().st_size <= MOST_BYTES, f"a proof has at most {MOST_BYTES} bytes")
+    need(path.is_file() and path.stat().st_size <= MOST_BYTES, f"a proof is a file of at most {MOST_BYTES} bytes")
     hooks: Any = {"parse_int": _number, "parse_float": _number, "parse_constant": _number}
     found = json.loads(path.read_bytes().decode(), object_pairs_hook=_object, **hooks)
     need(isinstance(found, dict) and found.get("_type") == TYPE, "this is no in-toto Statement")
@@ -542,7 +542,7 @@ def follow(
             best_leads.append((lead, more))
         each, grown = (np.concatenate([pair[n] for pair in best_leads]) for n in (0, 1))
         each = np.where(others, each, math.inf)
-    kth, first = float(np.sort(np.append(per_item.max(0), [math.inf] * k))[k - 1]), int(each.argmin())
+    kth, first = float(np.append(np.sort(per_item.max(0)), math.inf)[min(k - 1, per_item.shape[1])]), int(each.argmin())
     if kind == "among-k" and (len(parts) == 1 or not carriers or kth >= each[first]):
         return kth, 1.0, items, np.zeros(0)
     return float(each[first]), float(grown[first]), items, each if kind == "first-place" else np.zeros(0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ FAMILY = {"name": "s", "asked": "s", "program": "s", "parameters": ["s"], "low":
 LEFT_OUT = ("carriers", "target", "rival?")
 CLAIMS = ("copy", "not-a-copy", "first-place")
 OUTWARD = 1e-7  # levels by which ends are moved outward before they are rounded: more than float64 loses on the way
-LARGEST = 4_000_000_000  # pixels of all members of a family together
+LARGEST, MOST_MEMBERS, MOST_CELLS = 4_000_000_000, 400_000, 4096  # pixels of all members together; members; cells
 
 
 def _ranges() -> dict[str, Any]:
@@ -81,6 +82,8 @@ def members(name: str, shape: Sequence[int], low: float, high: float) -> list[tu
     height, width = shape[:2]
     if name == "crop":  # every whole window, by how much of both sides it keeps at least
         (tall, wide) = (_windows(side, low) for side in (height, width))
+        if len(tall) * len(wide) > MOST_MEMBERS:
+            network.unsupported(f"{len(tall) * len(wide)} crops")
         kept = ((*rows, *columns) for rows in tall for columns in wide)
         return [(y, x, h, w) for y, h, x, w in kept if low <= 100.0 * min(h / height, w / width) <= high]
     if name in SCALED:  # every whole length of the longer side
@@ -97,8 +100,9 @@ def members(name: str, shape: Sequence[int], low: float, high: float) -> list[tu
 
 
 def _windows(side: int, low: float) -> list[tuple[int, int]]:
-    sizes = [size for size in range(side, 0, -1) if 100.0 * (size / side) >= low]
-    return [(at, size) for size in sizes for at in range(side - size + 1)]
+    sizes = (size for size in range(side, 0, -1) if 100.0 * (size / side) >= low)
+    every = ((at, size) for size in sizes for at in range(side - size + 1))
+    return list(itertools.islice(every, MOST_MEMBERS + 1))
 
 
 def make(name: str, pixels: Array, at: Sequence[int], policy: Any) -> Array:
@@ -295,8 +299,8 @@ class Cover:
         """All of them, which together hold every member of what is claimed."""
         name, low, high = self.family["name"], self.family["low"], self.family["high"]
         need(len(low) == len(high) == len(self.family["parameters"]), "each parameter has a range")
-        if name not in (*FINITE, *CONTINUOUS):
-            network.unsupported(f"edits of family {name}")
+        if name not in (*FINITE, *CONTINUOUS) or len(self.said["cells"]) > MOST_CELLS:
+            network.unsupported(f"edits of family {name[:40]}, or more than {MOST_CELLS} cells")
         need(len(low) == CONTINUOUS.get(name, 1) and all(map(float.__le__, low, high)), "a range has two ends")
         return self.finite(low[0], high[0]) if name in FINITE else self.continuous(low, high)
 
@@ -385,7 +389,7 @@ def covers(boxes: Array, low: Sequence[float], high: Sequence[float]) -> bool:
     """Whether closed boxes, (n, 2, d), tile another: each piece that their sides cut it into is in one of them."""
     ends = list(zip(low, high, strict=True))
     cuts = [np.unique(np.clip([*boxes[:, :, axis].ravel(), a, b], a, b)) for axis, (a, b) in enumerate(ends)]
-    if math.prod(len(cut) for cut in cuts) > 10**7:
+    if math.prod(len(cut) for cut in cuts) > 10**6:
         network.unsupported("a cover of so many cells")
     middles = [(cut[:-1] + cut[1:]) / 2.0 if len(cut) > 1 else cut for cut in cuts]
     points = np.stack(np.meshgrid(*middles, indexing="ij"), -1).reshape(-1, len(cuts))

@@ -53,7 +53,10 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels |
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     if any(probe.view != "original" for probe in answer.basis.query.probes):
-        raise UsageError("proofs speak of the query itself, and this engine looks at views of it")
+        raise UsageError(
+            "proofs speak of the query itself, and this index looks at views of it "
+            f"(--views {engine.gallery.snapshot.views}): index with --views none, or light/1"
+        )
     context = Context(engine, answer, answer.basis, subject)
     about_edits = [] if pixels is None else range_proofs(context, pixels)
     return [*_Prover(context).proofs(), *about_edits]
