@@ -23,6 +23,7 @@ from retr.images.views import VIEW_SETS, parse_view
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.snapshot import SCHEMA_PAIRS, Threshold, parse_snapshot, require_current
 from retr.indexer.vectors import RowStore
+from retr.retrieval import settle
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.channel import Channel
 from retr.retrieval.engine import Engine
@@ -30,6 +31,7 @@ from retr.retrieval.links import find_links
 from retr.retrieval.probe import Blind
 from retr.retrieval.proofs import Subject, proofs_of
 from retr.retrieval.ranges.prove import prove_ranges
+from retr.retrieval.settle import propose
 
 VIEWS = [view.name for view in VIEW_SETS["light"]]
 MODELS = ("block-means:4", "block-means:8")
@@ -363,3 +365,19 @@ def test_no_proof_object_is_written(home, engine):
     answer = engine.answer(picture(home, 3), certify=True)
     with pytest.raises(UsageError, match="looks at views of it"):
         proofs_of(engine, answer, Subject(None, None, "0" * 64))
+
+
+def test_many_queries_are_searched_for_some_at_a_time(home, engine, monkeypatch):
+    """What is listed of a query with many views is much: it is not held for hundreds of queries at once."""
+    widths = []
+
+    def watched(sources, probes, count):
+        widths.append(len(probes))
+        return propose(sources, probes, count)
+
+    monkeypatch.setattr(settle, "propose", watched)
+    monkeypatch.setattr(settle, "AT_ONCE", 3 * len(engine.tests))
+    images = queries(home)[:5]
+    found = engine.answer_many(images, k=2)
+    assert widths == [3 * len(engine.tests), 2 * len(engine.tests)]
+    assert [answer.matches[0].id for answer in found] == [engine.answer(one, k=2).matches[0].id for one in images]
