@@ -18,7 +18,7 @@ import numpy as np
 
 UNIT = 2.0**-53  # unit roundoff of float64
 NEAR = 1e-9  # relative room where two programs compute one float64 number in two ways
-LARGEST_SIDE = 4096  # of the image that a network takes
+LARGEST_SIDE, LARGEST_COUNT, LARGEST_FILE = 4096, 1 << 16, 4 << 30  # image of a network; its numbers; bytes
 Array = Any  # a numpy array
 LAYERS = ("orthogonal", "aol", "sll", "cpl")
 
@@ -181,7 +181,9 @@ class Model:
             self.digest = canonical({"family": "block-means", "version": 1, "blocks": int(blocks), "pixels": 4})
             need(self.side <= LARGEST_SIDE, f"no network takes images of {self.side} pixels")
             return
-        data = (index / channel["model_file"]).read_bytes()
+        file = index / channel["model_file"]
+        need(file.is_file() and file.stat().st_size <= LARGEST_FILE, f"{file} is no file, or too large for a model")
+        data = file.read_bytes()
         begin = 8 + int.from_bytes(data[:8], "little")
         table, digests, self.t = json.loads(data[8:begin]), {}, {}
         head = json.loads(table.pop("__metadata__")["retr"])
@@ -194,6 +196,8 @@ class Model:
         self.digest = canonical({"blueprint": blueprint, "tensors": digests})
         self.a, self.sums, (self.side, width) = head["architecture"], 1, head["input_size"]
         same("score", channel["score"], head["score"])
+        counts = [n for value in self.a.values() for n in (value if isinstance(value, list) else [value])]
+        need(all(isinstance(n, str) or 0 <= n <= LARGEST_COUNT for n in counts), "no network has such numbers")
         known = {"layer": LAYERS, "activation": ("maxmin", "abs"), "centring": ("plain", "none", "homogeneous")}
         if head["family"] == "sll":  # all of it is residual blocks
             self.blocks = "sll"
@@ -238,7 +242,8 @@ class Model:
             top, low = np.split(net.x, 2) if self.a["activation"] == "maxmin" else (net.x, -net.x)
             net.x = np.concatenate([np.maximum(top, low), np.minimum(top, low)])[: len(bias)]
             return
-        d = np.broadcast_to(self.t.get(f"{layer}.step", self.t.get(f"{layer}.diagonal")), len(kernel))
+        stated = f"{layer}.step" if f"{layer}.step" in self.t else f"{layer}.diagonal"
+        d = np.broadcast_to(self.t[stated], len(kernel))
         root, tall, repeated = np.sqrt(d), (-1, 1, 1), math.sqrt(net.x[0].size)
         inside = d.reshape(tall) * np.maximum(convolved(net.x, kernel) + bias.reshape(tall), 0.0)
         x = net.x - 2.0 * convolved(inside, kernel.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])

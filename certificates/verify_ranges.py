@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -23,17 +24,18 @@ try:
     from . import verify_network as network
     from . import verify_proof as base
 except ImportError:  # as a script
-    import verify_network as network  # type: ignore[no-redef]
-    import verify_proof as base  # type: ignore[no-redef]
+    import verify_network as network
+    import verify_proof as base
 
-Array, need, same, close = network.Array, network.need, network.same, network.close
+Array = Any  # a numpy array
+need, same, close = network.need, network.same, network.close
 FILES = (*base.FILES, "verify_ranges.py")
 CELL = {"low": ["f"], "high": ["f"], "at": ["i"], "members": ["i"], "r": ["f"], "moved": ["f"], "own": ["f?"]}
 FAMILY = {"name": "s", "asked": "s", "program": "s", "parameters": ["s"], "low": ["f"], "high": ["f"]}
 LEFT_OUT = ("carriers", "target", "rival?")
 CLAIMS = ("copy", "not-a-copy", "first-place")
 OUTWARD = 1e-7  # levels by which ends are moved outward before they are rounded: more than float64 loses on the way
-LARGEST = 4_000_000_000  # pixels of all members of a family together
+LARGEST, MOST_MEMBERS, MOST_CELLS = 4_000_000_000, 400_000, 4096  # pixels of all members together; members; cells
 
 
 def _ranges() -> dict[str, Any]:
@@ -81,6 +83,8 @@ def members(name: str, shape: Sequence[int], low: float, high: float) -> list[tu
     height, width = shape[:2]
     if name == "crop":  # every whole window, by how much of both sides it keeps at least
         (tall, wide) = (_windows(side, low) for side in (height, width))
+        if len(tall) * len(wide) > MOST_MEMBERS:
+            network.unsupported(f"{len(tall) * len(wide)} crops")
         kept = ((*rows, *columns) for rows in tall for columns in wide)
         return [(y, x, h, w) for y, h, x, w in kept if low <= 100.0 * min(h / height, w / width) <= high]
     if name in SCALED:  # every whole length of the longer side
@@ -97,8 +101,9 @@ def members(name: str, shape: Sequence[int], low: float, high: float) -> list[tu
 
 
 def _windows(side: int, low: float) -> list[tuple[int, int]]:
-    sizes = [size for size in range(side, 0, -1) if 100.0 * (size / side) >= low]
-    return [(at, size) for size in sizes for at in range(side - size + 1)]
+    sizes = (size for size in range(side, 0, -1) if 100.0 * (size / side) >= low)
+    every = ((at, size) for size in sizes for at in range(side - size + 1))
+    return list(itertools.islice(every, MOST_MEMBERS + 1))
 
 
 def make(name: str, pixels: Array, at: Sequence[int], policy: Any) -> Array:
@@ -120,9 +125,9 @@ def make(name: str, pixels: Array, at: Sequence[int], policy: Any) -> Array:
     if name == "palette":
         return np.asarray(image.quantize(at[0], Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB"))
     whole = 10 if name == "downscale-jpeg" else max(height, width)
-    small = tuple(max(1, round(at[0] * side / whole)) for side in (width, height))
+    wide, tall = (max(1, round(at[0] * side / whole)) for side in (width, height))
     kernel = FILTERS.get(name.removeprefix("downscale"), FILTERS[""])
-    made = image.resize(small, kernel)
+    made = image.resize((wide, tall), kernel)
     if name == "downscale-jpeg":
         return _through(made, policy, format="JPEG", quality=at[1], subsampling="4:2:0")
     return np.asarray(made.resize((width, height), kernel) if name == "rescale" else made)
@@ -194,13 +199,8 @@ def moved(name: str, p: Array, low: Sequence[float], high: Sequence[float]) -> t
     middle, half = ([0.5 * (a + s * b) for a, b in zip(high, low, strict=True)] for s in (1.0, -1.0))
     if name == "rotation":
         angle, arc = math.radians(middle[0]), math.radians(half[0])
-        rows, columns = (
-            math.cos(angle) * y + math.sin(angle) * x,
-            math.cos(angle) * x - math.sin(angle) * y,
-        )
-        radius = np.hypot(
-            y, x
-        )  # each pixel is read on an arc about the centre, whose slopes grow by at most arc·radius
+        rows, columns = math.cos(angle) * y + math.sin(angle) * x, math.cos(angle) * x - math.sin(angle) * y
+        radius = np.hypot(y, x)  # each pixel is read on an arc, on which its slopes grow by at most arc·radius
         ways = (arc * np.minimum(np.abs(one) + arc * radius, radius) for one in (columns, rows))
         down, across = (way * (1.0 + 1e-9) + 1e-9 for way in ways)
     else:
@@ -295,8 +295,8 @@ class Cover:
         """All of them, which together hold every member of what is claimed."""
         name, low, high = self.family["name"], self.family["low"], self.family["high"]
         need(len(low) == len(high) == len(self.family["parameters"]), "each parameter has a range")
-        if name not in (*FINITE, *CONTINUOUS):
-            network.unsupported(f"edits of family {name}")
+        if name not in (*FINITE, *CONTINUOUS) or len(self.said["cells"]) > MOST_CELLS:
+            network.unsupported(f"edits of family {name[:40]}, or more than {MOST_CELLS} cells")
         need(len(low) == CONTINUOUS.get(name, 1) and all(map(float.__le__, low, high)), "a range has two ends")
         return self.finite(low[0], high[0]) if name in FINITE else self.continuous(low, high)
 
@@ -385,11 +385,13 @@ def covers(boxes: Array, low: Sequence[float], high: Sequence[float]) -> bool:
     """Whether closed boxes, (n, 2, d), tile another: each piece that their sides cut it into is in one of them."""
     ends = list(zip(low, high, strict=True))
     cuts = [np.unique(np.clip([*boxes[:, :, axis].ravel(), a, b], a, b)) for axis, (a, b) in enumerate(ends)]
-    if math.prod(len(cut) for cut in cuts) > 10**7:
+    if math.prod(len(cut) for cut in cuts) > 10**6:
         network.unsupported("a cover of so many cells")
     middles = [(cut[:-1] + cut[1:]) / 2.0 if len(cut) > 1 else cut for cut in cuts]
     points = np.stack(np.meshgrid(*middles, indexing="ij"), -1).reshape(-1, len(cuts))
-    held = sum(((points >= least) & (points <= most)).all(1).astype(int) for least, most in boxes)
+    held = np.zeros(len(points), dtype=int)
+    for least, most in boxes:
+        held += ((points >= least) & (points <= most)).all(1)
     beyond = [boxes[:, 0].min(0) - low, high - boxes[:, 1].max(0)]  # of two parameters cells may go on
     return bool((held == 1).all()) and (
         len(ends) > 1 or np.abs(beyond).max() <= network.NEAR * max(1.0, *map(abs, ends[0]))

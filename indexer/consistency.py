@@ -98,7 +98,7 @@ def _rows_fault(index: Path, snapshot: Snapshot, segment: SegmentInfo, number: i
 def setting_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> Iterator[tuple[str, str, str | None]]:
     """Models, policy, views, gaps and what users told: (file, what is wrong, what a repair may drop or None)."""
     from ..images.policy import DecodePolicy
-    from ..images.views import VIEW_SETS
+    from ..images.views import view_set
     from .models import open_model
 
     name = f"snapshots/{snapshot.id}.json"
@@ -107,8 +107,10 @@ def setting_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> It
             yield name, "the decode policy does not match its digest", None
     except RetrError as error:
         yield name, f"the decode policy is not known here: {error}", None
-    if snapshot.views not in VIEW_SETS:
-        yield name, f"the set of views {snapshot.views!r} is not known here", None
+    try:
+        view_set(snapshot.views)
+    except RetrError as error:
+        yield name, str(error), None
     for channel in snapshot.channels:
         try:
             open_model(index, channel)

@@ -60,7 +60,7 @@ def about_edits(proof: ProofObject) -> list[str]:
         f"The claim: {words}, for every edited version of the query by {family['name']}, {span}, and for every image "
         f"of such a version's size that differs from it by at most {near(claim['eps'], radius)}{_among(proof)}.",
         f"What makes the edits: {family['program']}.",
-        f"How it is proved: {count(len(said['cells']), 'image')} stand for all of these versions, near each of them.",
+        f"How it is proved: {stand(len(said['cells']))} for all of these versions, near each of them.",
         *_about(proof),
         "It says nothing about changes that are made before the edit, about other edits or several of them, nor about "
         "other models, thresholds or indexes, nor about who made or owns a picture.",
@@ -71,14 +71,22 @@ def about_edits(proof: ProofObject) -> list[str]:
 def near(eps: dict[str, object], radius: Radius) -> str:
     """The change on top, as it was asked for."""
     amount = number(float(str(eps["value"])))
-    return {"rmse": f"an RMSE of {amount} levels", "psnr": f"a PSNR of {amount} dB"}.get(
-        str(eps["unit"]), radius_inline(radius)
+    return {"rmse": f"RMSE {amount}", "psnr": f"PSNR {amount} dB"}.get(str(eps["unit"]), radius_inline(radius))
+
+
+def heading(proof: ProofObject) -> str:
+    """What is claimed, in a word or two."""
+    claim = proof.claim
+    return (
+        claim["kind"]
+        if claim["kind"] != "ranges"
+        else f"{claim['what']}, edited by {proof.predicate['family']['name']}"
     )
 
 
-def count(many: int, what: str) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{many} {what}" + "s" * (many != 1)
+def stand(many: int) -> str:
+    """``1 image stands``, ``2 images stand``."""
+    return "1 image stands" if many == 1 else f"{many} images stand"
 
 
 def _about(proof: ProofObject) -> list[str]:
@@ -117,7 +125,7 @@ def write_proof_page(path: Path, proof: ProofObject, *, image: Path | None, verd
     if item is not None:
         title = "The picture of the index" if proof.claim["item"] else "The nearest picture of the index"
         pictures.append((title, *_picture(Path(text_to_path(item["path"])), item["bytes_sha256"])))
-    text = page("proof.html.j2", claim=proof.claim, sentences=sentences(proof), pictures=pictures, verdict=verdict)
+    text = page("proof.html.j2", heading=heading(proof), sentences=sentences(proof), pictures=pictures, verdict=verdict)
     path.write_text(text, encoding="utf-8")
 
 

@@ -70,7 +70,7 @@ class _Proof:
 
     def __init__(self, engine: Engine, pixels: Pixels, claim: Claim, eps: float, unit: Unit) -> None:
         self.engine, self.pixels, self.claim = engine, pixels, claim
-        self.optics = Optics(engine.channels, engine.views)
+        self.optics = Optics(engine.channels, engine.views, engine.tests)
         self.budget: Budget = lambda values: Radius.asked(eps, unit, values).l2
 
     def of(self, asked: AskedFamily) -> FamilyProof:

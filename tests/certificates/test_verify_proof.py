@@ -6,6 +6,7 @@ import ast
 import base64
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from PIL import Image
 from planted import draw_pictures, save_pictures
 from proved import COUNT, edited, found_in, leaves, proofs_from, proved_index, save_lipsim, save_small
 
-from retr.certificates import verify_proof, verify_ranges
+from retr.certificates import verify_network, verify_proof, verify_ranges
 from retr.certificates.statement import ProofObject
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.declared import joined
@@ -38,7 +39,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     home = tmp_path_factory.mktemp(request.param)
     small = str(save_small(home / "small.safetensors"))
     models = {"scores": ("block-means:4",), "network": (small,)}.get(request.param, ("block-means:4", small))
-    index = proved_index(home, models, views="light" if request.param == "views" else "none")
+    index = proved_index(home, models, views="light/1" if request.param == "views" else "none")
     if request.param == "local":
         calibrate(index, save_pictures(home / "absent", draw_pictures(COUNT + 14, side=20)[-12:]), fpr=0.2)
     return home, list(proofs_from(Engine.open(index, device="cpu"), home / "queries"))
@@ -210,6 +211,77 @@ def test_sizes_types_and_missing_files(made: tuple[Path, list[ProofObject]], tmp
     more = json.loads(json.dumps(statement))
     more["predicate"]["claim"]["note"] = "and more"
     assert found_in(more, tmp_path, home / "index").verdict == "refuted"
+
+
+def test_what_is_no_file_is_not_waited_for(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """Pipes, devices and links to them, in place of the proof, the image and every file of the index."""
+    home, proofs = made
+    statement = proofs[0].statement
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero", "."):
+        assert verify_proof.verify(tmp_path / name, home / "index").verdict == "refuted"
+        assert found_in(statement, tmp_path, home / "index", tmp_path / name).verdict == "unsupported"
+        assert found_in(statement, tmp_path, tmp_path / name).verdict == "unsupported"
+    for pattern in ("snapshots/*", "segments/*/row*", "models/*"):
+        for file in (home / "index").glob(pattern):
+            shutil.rmtree(tmp_path / "index", ignore_errors=True)
+            shutil.copytree(home / "index", tmp_path / "index")
+            copy = tmp_path / "index" / file.relative_to(home / "index")
+            copy.unlink()
+            os.mkfifo(copy)
+            found = found_in(statement, tmp_path, tmp_path / "index")
+            read = copy.name.startswith(("rows-", "row-keys")) or copy.parent.name == "models"
+            assert found.verdict in ("refuted", "unsupported") or not read, file
+
+
+def test_numbers_beyond_all_bounds_cost_nothing(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    statement = kinds(proofs)["among-k"].statement
+    claim = ("predicate", "claim", "k")
+    for k in (10**9, 10**15):
+        assert found_in(edited(statement, claim, lambda _, k=k: k), tmp_path, home / "index").verdict == "refuted"
+    for field in ("rows_total", "rows_scanned"):
+        huge = edited(statement, ("predicate", "index", field), lambda _: 10**15)
+        assert found_in(huge, tmp_path, home / "index").verdict == "refuted"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"widths": [10**12, 8]},
+        {"depths": [10**12, 1]},
+        {"patch": 0},
+        {"patch": -4},
+        {"widths": "many"},
+        {"layer": "unknown"},
+        {"activation": None},
+    ],
+    ids=str,
+)
+def test_a_model_of_hostile_numbers(change: dict[str, Any], tmp_path: Path) -> None:
+    """A file whose header and snapshot agree, made to exhaust whoever reads it."""
+    file = save_small(tmp_path / "models" / "m.safetensors")
+    data = file.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    table = json.loads(data[8:end])
+    head = json.loads(table["__metadata__"]["retr"])
+    head["architecture"] |= change
+    table["__metadata__"]["retr"] = json.dumps(head)
+    for shape in (None, [10**9, 10**9], [-1]):
+        if shape is not None:
+            table["head.weight"]["shape"] = shape
+        text = json.dumps(table).encode()
+        file.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
+        channel = {"spec": "m", "model_file": "models/m.safetensors", "score": "cosine"}
+
+        def see(channel: dict[str, Any] = channel) -> None:
+            model = verify_network.Model(tmp_path, channel)
+            model.see(verify_network.Network(np.zeros((3, model.side, model.side)), 1.0))
+
+        assert verify_proof.judge(see).verdict in ("refuted", "unsupported")
+    file.write_bytes((2**63).to_bytes(8, "little") + data[8:])
+    assert verify_proof.judge(see).verdict == "refuted"
 
 
 def test_a_proof_for_another_checker_says_so(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:

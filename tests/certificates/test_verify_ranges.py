@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from proved import edited, found_in, leaves, proofs_from, proved_index, save_small
 
+from retr.certificates import verify_proof as base
 from retr.certificates import verify_ranges as checker
 from retr.certificates.statement import ProofObject, checker_json
 from retr.images.families.asked import FAMILIES, read_families
@@ -217,6 +218,23 @@ def test_members_and_representatives_are_its_own(made: tuple[Path, list[ProofObj
     for change in (fewer, twice, another, impossible, encoder, unknown, none):
         found = found_in(forged(finite, change), tmp_path, home / "index")
         assert found.verdict == ("unsupported" if change is unknown else "refuted"), (change.__name__, str(found))
+
+
+def test_families_beyond_all_bounds_are_not_made() -> None:
+    """Refused before anything is built of them."""
+
+    def crops() -> None:
+        checker.members("crop", (4000, 6000), 0.0, 100.0)
+
+    assert base.judge(crops).verdict == "unsupported"
+    for name, low, high in (("jpeg", -5.0, 1e9), ("jpeg", 30.5, 95.0), ("palette", 1.0, 300.0), ("flip", 1.0, 2.0)):
+
+        def edits(name: str = name, low: float = low, high: float = high) -> None:
+            checker.members(name, (20, 20), low, high)
+
+        assert base.judge(edits).verdict == "refuted"
+    many = np.repeat(np.array([[[0.0, 0.0], [1.0, 1.0]]]), 3, axis=0) + np.arange(3)[:, None, None]
+    assert not checker.covers(many, (0.0, 0.0), (5.0, 5.0))
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_planted_fault_is_refuted(
         monkeypatch.setattr(sll_conv, "conv_rows", IN_EMBEDDING.rows_without_abs)
     layer = {NETWORK: "orthogonal", RESIDUAL: "sll"}.get(model)
     spec = model if layer is None else str(save_small(tmp_path / "small.safetensors", layer=layer))
-    engine = small_index(tmp_path, pictures, model=spec, views="light" if plant is a_shortlist_too_short else "none")
+    engine = small_index(tmp_path, pictures, model=spec, views="light/1" if plant is a_shortlist_too_short else "none")
     save_pictures(tmp_path / "queries", queries)
     engine = plant(engine, monkeypatch) if planted else engine
     proofs = list(proofs_from(engine, tmp_path / "queries"))
