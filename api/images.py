@@ -14,6 +14,7 @@ from PIL import Image
 from ..core.errors import ImageRejected, UsageError
 from ..images.colour import MODES
 from ..images.decode import decode
+from ..images.isolated import Decoder
 from ..images.pixels import shown_pixels, upright
 from ..images.policy import DecodePolicy
 from ..images.quiet import quiet
@@ -53,7 +54,7 @@ def is_many(image: object) -> bool:
     return isinstance(image, list | tuple)
 
 
-def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
+def read_image(image: ImageLike, policy: DecodePolicy | None = None, decode: Decoder = decode) -> Picture:
     """The pixels of an image.
 
     Files and bytes are decoded by the policy. A PIL image is brought to upright 8-bit sRGB as a file would be. Arrays
@@ -62,6 +63,7 @@ def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
     Args:
         image: see :data:`ImageLike`.
         policy: how files are decoded; None for the usual policy.
+        decode: what decodes files and bytes; ``images.isolated`` for those of strangers.
 
     Raises:
         ImageRejected: no acceptable image.
@@ -69,7 +71,7 @@ def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
     """
     policy = policy or DecodePolicy()
     if isinstance(image, str | os.PathLike):
-        return Picture(text := asked_text(image), load_named(text, policy).pixels)
+        return Picture(text := asked_text(image), load_named(text, policy, decode).pixels)
     if isinstance(image, bytes | bytearray | memoryview):
         return Picture(f"{len(image)} bytes", decode(bytes(image), policy=policy).pixels)
     if isinstance(image, Image.Image):
@@ -82,9 +84,11 @@ def read_image(image: ImageLike, policy: DecodePolicy | None = None) -> Picture:
     )
 
 
-def read_images(images: Sequence[ImageLike], policy: DecodePolicy | None = None) -> list[Picture]:
+def read_images(
+    images: Sequence[ImageLike], policy: DecodePolicy | None = None, decode: Decoder = decode
+) -> list[Picture]:
     """The pixels of several images; an error says which one it was."""
-    return [_numbered(place, image, policy) for place, image in enumerate(images)]
+    return [_numbered(place, image, policy, decode) for place, image in enumerate(images)]
 
 
 def to_bytes(picture: Picture) -> npt.NDArray[np.uint8]:
@@ -104,9 +108,9 @@ def exact_bytes(picture: Picture) -> npt.NDArray[np.uint8]:
     return levels
 
 
-def _numbered(place: int, image: ImageLike, policy: DecodePolicy | None) -> Picture:
+def _numbered(place: int, image: ImageLike, policy: DecodePolicy | None, decode: Decoder) -> Picture:
     try:
-        return read_image(image, policy)
+        return read_image(image, policy, decode)
     except ImageRejected as why:
         why.add_note(f"image {place} of the list: {_called(image)}")
         raise

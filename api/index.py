@@ -14,6 +14,7 @@ from ..certificates.statement import ProofObject
 from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
 from ..images.families.asked import AskedFamily, read_families
+from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
 from ..indexer.addresses import absolute_text, asked_name
 from ..indexer.build import build_index
@@ -78,7 +79,7 @@ def build(
     (12, 0)
 
     Args:
-        corpus: a folder (recursive), a file that lists paths, or a list of paths.
+        corpus: a folder (recursive), an archive, a URL, a file that lists these, or a list of them.
         path: the index folder; made if absent.
         models: one embedder for each channel; None for the usual two (``block-means``, ``retr_s``), or what is there.
         views: stored views of each image: ``none``, ``flip``, ``light`` or ``standard``.
@@ -246,6 +247,7 @@ class Index:
         unit: str = "rmse",
         explain: bool = False,
         against: str | Sequence[str] = (),
+        isolate: bool = False,
         rejected: Literal["raise", "keep"] = "raise",
     ) -> Answer: ...
     @overload
@@ -259,6 +261,7 @@ class Index:
         unit: str = "rmse",
         explain: bool = False,
         against: str | Sequence[str] = (),
+        isolate: bool = False,
         rejected: Literal["raise"] = "raise",
     ) -> list[Answer]: ...
     @overload
@@ -272,6 +275,7 @@ class Index:
         unit: str = "rmse",
         explain: bool = False,
         against: str | Sequence[str] = (),
+        isolate: bool = False,
         rejected: Literal["keep"],
     ) -> list[Answer | ImageRejected]: ...
     @speaks_of_parameters
@@ -285,6 +289,7 @@ class Index:
         unit: str = "rmse",
         explain: bool = False,
         against: str | Sequence[str] = (),
+        isolate: bool = False,
         rejected: str = "raise",
     ) -> Any:
         """Find copies of an image, and prove how far it may change before the answer does.
@@ -304,6 +309,7 @@ class Index:
                 (``match.explained``).
             against: families of edits, such as ``"jpeg:30..95"``, ``"crop:95"`` or ``"all"``, of which the answer is
                 proved as well, with ``eps`` (by default RMSE 1) on top; implies ``certify``. See docs/edits.md.
+            isolate: decode files and bytes in a process that can be killed: for images from strangers.
             rejected: of a list, an input that is no acceptable image: ``raise`` its ImageRejected, or ``keep`` it at
                 its place in the list of answers.
 
@@ -316,13 +322,16 @@ class Index:
         """
         asked = _asked(k, certify, eps, check_unit(unit), [against] if isinstance(against, str) else against)
         asked = replace(asked, explain=explain)
-        if not is_many(images):
-            return next(self._answers([read_image(images, self._engine.policy)], asked))
         if rejected not in ("raise", "keep"):
             raise UsageError(f"rejected is raise or keep, got {rejected!r}")
-        if rejected == "raise":
-            return list(self._answers(read_images(images, self._engine.policy), asked))
-        return self._answered_or_rejected(images, asked)
+        policy = self._engine.policy
+        with decoder(isolate, 1) as decode:
+            if not is_many(images):
+                return next(self._answers([read_image(images, policy, decode)], asked))
+            if rejected == "raise":
+                return list(self._answers(read_images(images, policy, decode), asked))
+            outcomes = [_read_or_rejected(image, policy, decode) for image in images]
+        return self._answered_or_rejected(outcomes, asked)
 
     @speaks_of_parameters
     def prove(self, answer: Answer, image: ImageLike) -> list[ProofObject]:
@@ -364,7 +373,7 @@ class Index:
         1
 
         Args:
-            source: a folder (recursive), a file that lists paths, or a list of paths.
+            source: a folder (recursive), an archive, a URL, a file that lists these, or a list of them.
             labels: what every image of this run is labelled with.
             isolate: decode in processes that can be killed: for files from strangers.
             resume: go on with an interrupted run.
@@ -383,7 +392,13 @@ class Index:
 
     @speaks_of_parameters
     def sync(
-        self, corpus: Source, *, prune_all: bool = False, resume: bool = False, progress: Progress | bool = False
+        self,
+        corpus: Source,
+        *,
+        prune_all: bool = False,
+        resume: bool = False,
+        isolate: bool = False,
+        progress: Progress | bool = False,
     ) -> IndexReport:
         """Make this index follow a folder: add what is new, update what has changed, remove what is gone.
 
@@ -395,9 +410,10 @@ class Index:
         ()
 
         Args:
-            corpus: a folder; from a list of paths nothing is removed.
+            corpus: a folder, an archive or a URL of one; from a list nothing is removed.
             prune_all: also where nothing is seen, or more than half of what it holds from the folder would go.
             resume: go on with an interrupted run.
+            isolate: decode in processes that can be killed: for files from strangers.
             progress: True for a bar, or an object that is told.
 
         Returns:
@@ -407,7 +423,12 @@ class Index:
             IndexStateError: more than half would go; nothing is changed then.
         """
         options = IndexOptions(
-            workers=os.cpu_count() or 2, resume=resume, prune=True, prune_all=prune_all, device=self._device
+            workers=os.cpu_count() or 2,
+            resume=resume,
+            prune=True,
+            prune_all=prune_all,
+            device=self._device,
+            isolate=isolate,
         )
         report = _index(corpus, self.path, options, progress)
         self._reopen()
@@ -586,8 +607,9 @@ class Index:
         proof = prove_ranges(self._engine, pixels, answer, asked.against, eps=asked.eps, unit=asked.unit)
         return replace(answer, against=proof)
 
-    def _answered_or_rejected(self, images: Sequence[ImageLike], asked: _Asked) -> list[Answer | ImageRejected]:
-        outcomes = [_read_or_rejected(image, self._engine.policy) for image in images]
+    def _answered_or_rejected(
+        self, outcomes: Sequence[Picture | ImageRejected], asked: _Asked
+    ) -> list[Answer | ImageRejected]:
         answers = self._answers([one for one in outcomes if isinstance(one, Picture)], asked)
         return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
 
@@ -625,9 +647,9 @@ def _asked(k: int, certify: bool, eps: float | None, unit: Unit, against: Sequen
     return _Asked(k, certify or budget is not None, budget, unit, families)
 
 
-def _read_or_rejected(image: ImageLike, policy: DecodePolicy) -> Picture | ImageRejected:
+def _read_or_rejected(image: ImageLike, policy: DecodePolicy, decode: Decoder) -> Picture | ImageRejected:
     try:
-        return read_image(image, policy)
+        return read_image(image, policy, decode)
     except ImageRejected as why:
         return why
 

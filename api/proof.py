@@ -14,7 +14,8 @@ from ..certificates.statement import ProofObject
 from ..core.errors import UsageError
 from ..core.files import sha256_bytes
 from ..images.policy import DecodePolicy
-from ..indexer.addresses import path_to_text
+from ..indexer.addresses import absolute_text, asked_text
+from ..indexer.entries import read_named
 from ..retrieval.answer import Answer
 from ..retrieval.proofs import Subject
 from .images import ImageLike, read_image
@@ -50,7 +51,7 @@ def subject_of(image: ImageLike, answer: Answer, policy: DecodePolicy) -> Subjec
     height, width = pixels.shape[:2]
     digest = sha256_bytes(f"{height}x{width}x3:".encode() + whole.astype(np.uint8).tobytes())
     if isinstance(image, str | os.PathLike):
-        return Subject(path_to_text(os.path.abspath(image)), sha256_bytes(Path(image).read_bytes()), digest)
+        return Subject(absolute_text(image), sha256_bytes(read_named(asked_text(image), policy)), digest)
     return Subject(None, sha256_bytes(image) if isinstance(image, bytes) else None, digest)
 
 

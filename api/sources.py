@@ -1,4 +1,4 @@
-"""Where many images come from: a folder, a file that lists paths, or a list of paths."""
+"""Where many images come from: a folder, an archive, a URL, a file that lists these, or a list of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.errors import UsageError
+from ..indexer.addresses import absolute_text, asked_name
 
 PathLike = str | os.PathLike[str]
 Source = PathLike | Sequence[PathLike]
-"""A folder (read recursively), a file that lists paths, or a list of paths of image files."""
+"""A folder (read recursively), an archive, a URL, a file that lists these, or a list of images named so."""
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def as_corpus(source: Source) -> Iterator[str]:
     if isinstance(source, str | os.PathLike):
         yield _named(source)
         return
-    paths = [os.fsencode(os.path.abspath(path)) for path in source]
+    paths = [os.fsencode(asked_name(absolute_text(path))) for path in source]
     if not paths:
         raise UsageError("a list of no images is no source; name a folder, a list file, or at least one image")
     with tempfile.TemporaryDirectory(prefix="retr-") as folder:

@@ -12,10 +12,12 @@ from ..core.names import shown
 from .inputs import corpus_paths
 from .options import (
     REJECTED,
+    AgainstOption,
     DeviceOption,
     FormatOption,
     IndexOption,
     KeepOption,
+    OnTopOption,
     RunResumeOption,
     index_path,
     numbers_of,
@@ -102,15 +104,21 @@ def attack_eval(
         int,
         typer.Option(help="Keep the proofs of so many of the queries, unedited, beside the records.", min=0),
     ] = 0,
-    page: Annotated[Path | None, typer.Option(help="The HTML report [default: audit.html beside the records].")] = None,
+    against: AgainstOption = None,
+    on_top: OnTopOption = 1.0,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: audit.html beside the records].")
+    ] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:
     """Attack queries, and hold every certificate against what was found; exits with 1 on any soundness alarm."""
     from ..core.units import check_unit
+    from ..evaluation.edits.audit import FOLDER, RangePlan
     from ..evaluation.robustness.attack_eval import OUT_OF_TIME, run_attack_eval
     from ..evaluation.robustness.audit_run import open_folder
     from ..evaluation.robustness.presets import choose_preset, plan_of
+    from ..evaluation.robustness.ranges import audit_ranges
     from ..evaluation.robustness.records import FORMAT
     from ..evaluation.robustness.thumbnails import thumbnails
     from ..evaluation.systems.lineup import check_words, first_index, open_lineup
@@ -146,6 +154,7 @@ def attack_eval(
         "gallery": 0 if keep == "none" else SHOWN,
         "command": command_line(),
     }
+    ranges = RangePlan(tuple(against), on_top, seed=seed) if against else None
     engine = Engine.open(home, device=device, unsilenced=True)
     plan = plan_of(choose_preset(quick=quick, full=full), given, items=engine.gallery.items)
     check_words([*names, *([transfer_from] if transfer_from else [])], plan)
@@ -163,6 +172,10 @@ def attack_eval(
             note(f"{name} does not hold {count} of the {engine.gallery.items} items")
         with ProgressBar("attacking", "attacks") as progress:
             result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
+        edits = None
+        if ranges is not None:
+            with ProgressBar("edits with proof", "queries") as progress:
+                edits = audit_ranges(engine, plan, ranges, beside=result.folder, progress=progress)
     note_stored(result.records, stored=result.stored)
     report = page or result.folder / "audit.html"
     records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
@@ -174,15 +187,18 @@ def attack_eval(
         kept = write_proofs(engine, asked, result.folder / "proofs")
         note(f"{kept} proofs of {len(asked)} queries in {result.folder / 'proofs'}; check them with: retr verify-proof")
     if form in ("csv", "parquet"):
-        say_all(audit_rows(audit_json(result)), form, print)
+        say_all(audit_rows(audit_json(result, edits)), form, print)
     else:
-        say(audit_json(result), form, lambda _: print_audit(result))
+        say(audit_json(result, edits), form, lambda _: print_audit(result, edits=edits))
     if form == "table":
         print(f"page: {shown(str(report))}")
     else:
         note(f"page: {report}")
     if result.summary.alarms:
         note(f"{result.summary.alarms} soundness alarms; see {result.records}")
+        raise typer.Exit(1)
+    if edits is not None and edits.alarms:
+        note(f"{edits.alarms} proofs of edits were overturned; see {result.folder / FOLDER}")
         raise typer.Exit(1)
     if set(result.skipped) - {OUT_OF_TIME}:
         raise typer.Exit(REJECTED)

@@ -52,7 +52,9 @@ def bench_2afc(
     seed: Annotated[int, typer.Option(help="Seed of samples, synthetic triplets and random starts.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Triplets attacked at a time.")] = 16,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for records and images.")] = Path("retr-2afc"),
-    page: Annotated[Path | None, typer.Option(help="The HTML report [default: 2afc.html beside the records].")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: 2afc.html beside the records].")
+    ] = None,
     resume: RunResumeOption = False,
     device: DeviceOption = "auto",
     form: FormatOption = "table",

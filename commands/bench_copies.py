@@ -10,9 +10,11 @@ import typer
 from .options import (
     CORES,
     REJECTED,
+    AgainstOption,
     DeviceOption,
     FormatOption,
     ModelsOption,
+    OnTopOption,
     RowsOption,
     RunResumeOption,
     numbers_of,
@@ -58,11 +60,13 @@ def bench_copies(
     baseline: Annotated[
         list[str] | None, typer.Option(help="phash, dhash, pdq or an embedder, in the same table; repeatable.")
     ] = None,
+    against: AgainstOption = None,
+    on_top: OnTopOption = 1.0,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of indexes and records.")] = Path(
         "retr-copies"
     ),
     page: Annotated[
-        Path | None, typer.Option(help="The HTML report [default: copies.html beside the records].")
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: copies.html beside the records].")
     ] = None,
     resume: RunResumeOption = False,
     workers: Annotated[int, typer.Option(help="Threads that decode, edit and search.")] = CORES,
@@ -96,6 +100,8 @@ def bench_copies(
         fpr=fpr,
         thresholds=thresholds,
         baselines=tuple(baseline or ()),
+        against=tuple(against or ()),
+        on_top=on_top,
         out=output,
         workers=workers,
         batch_size=batch_size,

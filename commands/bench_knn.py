@@ -39,7 +39,9 @@ def bench_knn(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the runs and their records.")] = Path(
         "retr-knn"
     ),
-    page: Annotated[Path | None, typer.Option(help="The HTML report [default: knn.html beside the records].")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", help="The HTML report [default: knn.html beside the records].")
+    ] = None,
     resume: RunResumeOption = False,
     workers: WorkersOption = CORES,
     form: FormatOption = "table",

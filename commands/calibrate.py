@@ -40,6 +40,7 @@ def calibrate(
     review: Annotated[
         Path | None, typer.Option(help="Write a page of the negatives that are near stored images, and a CSV, here.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Also write a page of what was found.")] = None,
     form: FormatOption = "table",
 ) -> None:
     """Set the copy threshold from images known to be absent, with a bound that holds for finitely many.
@@ -65,6 +66,11 @@ def calibrate(
         result = run(home, paths, fpr=fpr, shares=parts, local=local, known=known, progress=bar)
     found = [{"channel": name, **asdict(threshold)} for name, threshold in result.thresholds]
     say({"schema": "retr.calibration/1", **asdict(result), "thresholds": found}, form, print_calibration)
+    if html is not None:
+        from ..reports.calibration_page import write_calibration_page
+
+        write_calibration_page(html, result, str(home))
+        note(f"page: {html}")
     if review is not None:
         from ..reports.review_page import write_review
 

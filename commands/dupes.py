@@ -53,7 +53,9 @@ def dupes(
         bool, typer.Option("--declare", help="Make each group one item: its copies no longer zero the ranking radius.")
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take all that was declared back.")] = False,
-    page: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Also write a page with the pictures.")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", "--html", metavar="FILE.html", help="Also write a page with the pictures.")
+    ] = None,
     device: DeviceOption = "auto",
     form: FormatOption = "table",
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .bundles import bundled
 from .options import (
     CORES,
     REJECTED,
@@ -31,7 +33,40 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+@dataclass(frozen=True)
+class Storing:
+    """What every command is asked that stores images."""
+
+    label: LabelOption = None
+    labels: LabelFileOption = None
+    id_from: IdOption = None
+    workers: WorkersOption = CORES
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False
+    restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")] = False
+    device: DeviceOption = "auto"
+    isolate: IsolateOption = False
+    form: FormatOption = "table"
+
+    def options(self, **more: Any) -> IndexOptions:
+        """Of the indexer; ``more`` are a command's own."""
+        from ..indexer.labels import parse_label
+        from ..indexer.options import IndexOptions
+
+        return IndexOptions(
+            workers=self.workers,
+            resume=self.resume,
+            restart=self.restart,
+            device=self.device,
+            isolate=self.isolate,
+            labels=tuple(map(parse_label, self.label or ())),
+            label_file=self.labels,
+            id_from=self.id_from,
+            **more,
+        )
+
+
 @app.command(epilog="Example: retr index ./corpus -o my-index")
+@bundled
 def index(
     corpus: Annotated[
         str,
@@ -40,6 +75,7 @@ def index(
             help="A folder (recursive), an archive, a URL, a list of these, or - for standard input.",
         ),
     ],
+    storing: Storing,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -52,49 +88,30 @@ def index(
     ] = None,
     rows: RowsOption = None,
     pretrained: PretrainedOption = True,
-    workers: WorkersOption = CORES,
     batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 64,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Forget images of this folder that are gone.")] = False,
     prune_all: Annotated[
         bool, typer.Option("--prune-all", help="Forget them even if they are most of it, or the folder is empty.")
     ] = False,
     max_pixels: Annotated[int | None, typer.Option(help="Refuse larger images [default: the decode policy's].")] = None,
-    label: LabelOption = None,
-    labels: LabelFileOption = None,
-    id_from: IdOption = None,
-    device: DeviceOption = "auto",
-    isolate: IsolateOption = False,
-    form: FormatOption = "table",
 ) -> None:
     """Index a corpus of images. Unchanged files of an earlier run are not embedded again."""
     from dataclasses import replace
 
     from ..images.policy import DecodePolicy
-    from ..indexer.labels import parse_label
-    from ..indexer.options import IndexOptions
 
     policy = DecodePolicy() if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels)
-    options = IndexOptions(
+    options = storing.options(
         models=tuple(model) if model else None,
         views=views,
         rows=rows,
         policy=policy if max_pixels is not None else None,
         pretrained=pretrained,
-        workers=workers,
         batch_size=batch_size,
-        resume=resume,
-        restart=restart,
         prune=prune,
         prune_all=prune_all,
-        device=device,
-        labels=tuple(map(parse_label, label or ())),
-        label_file=labels,
-        id_from=id_from,
-        isolate=isolate,
     )
-    run_index([corpus], index_path(output), options, form)
+    run_index([corpus], index_path(output), options, storing.form)
 
 
 def run_index(sources: list[str], home: Path, options: IndexOptions, form: str) -> None:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from .index import run_index
+from .bundles import bundled
+from .index import Storing, run_index
 from .options import (
-    CORES,
-    DeviceOption,
     FormatOption,
-    IdOption,
     IndexOption,
-    IsolateOption,
-    LabelFileOption,
-    LabelOption,
-    WorkersOption,
 )
 from .output import note, say
 from .places import index_and_rest
@@ -28,11 +22,10 @@ SOURCES = "[INDEX] SOURCE…"
 AllOption = Annotated[
     bool, typer.Option("--prune-all", help="Remove what is gone even if it is most of it, or the corpus is empty.")
 ]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
-RestartOption = Annotated[bool, typer.Option("--restart", help="Drop what an interrupted run had done.")]
 
 
 @app.command(epilog="Example: retr add my-index ./more img.png --label bank=2024")
+@bundled
 def add(
     places: Annotated[
         list[str],
@@ -41,36 +34,21 @@ def add(
             help="The index, unless -i names it; then images, folders, archives, URLs, lists of these, or -.",
         ),
     ],
+    storing: Storing,
     index: IndexOption = None,
-    label: LabelOption = None,
-    labels: LabelFileOption = None,
-    id_from: IdOption = None,
-    workers: WorkersOption = CORES,
-    resume: ResumeOption = False,
-    restart: RestartOption = False,
-    device: DeviceOption = "auto",
-    isolate: IsolateOption = False,
-    form: FormatOption = "table",
 ) -> None:
     """Add images to an index. What it holds unchanged is left alone, and nothing is removed."""
-    from ..indexer.labels import parse_label
-    from ..indexer.options import IndexOptions
+    home, sources = index_and_rest(places, index, "what to add to it")
+    _store(storing, sources, home)
+
+
+def _store(storing: Storing, sources: list[str], home: Path, **more: Any) -> None:
+    """Into an index that is there, or that an interrupted run had begun."""
     from ..indexer.snapshot import require_current
 
-    home, sources = index_and_rest(places, index, "what to add to it")
-    if not (resume and (home / "staging").exists()):
+    if not (storing.resume and (home / "staging").exists()):
         require_current(home)
-    options = IndexOptions(
-        workers=workers,
-        resume=resume,
-        restart=restart,
-        device=device,
-        isolate=isolate,
-        labels=tuple(map(parse_label, label or ())),
-        label_file=labels,
-        id_from=id_from,
-    )
-    run_index(sources, home, options, form)
+    run_index(sources, home, storing.options(**more), storing.form)
 
 
 @app.command(epilog="Example: retr rm my-index corpus/000.jpg bank=2023 --dry-run")
@@ -104,6 +82,7 @@ def rm(
 
 
 @app.command(epilog="Example: retr sync my-index ./corpus --dry-run")
+@bundled
 def sync(
     places: Annotated[
         list[str],
@@ -112,18 +91,10 @@ def sync(
             help="The index, unless -i names it; then a folder, an archive, a URL, a list, or -.",
         ),
     ],
+    storing: Storing,
     index: IndexOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, and change nothing.")] = False,
     everything: AllOption = False,
-    label: LabelOption = None,
-    labels: LabelFileOption = None,
-    id_from: IdOption = None,
-    workers: WorkersOption = CORES,
-    resume: ResumeOption = False,
-    restart: RestartOption = False,
-    device: DeviceOption = "auto",
-    isolate: IsolateOption = False,
-    form: FormatOption = "table",
 ) -> None:
     """Make an index follow a folder: add the new, update the changed, remove the vanished.
 
@@ -136,27 +107,9 @@ def sync(
     if len(sources) != 1:
         raise UsageError(f"sync follows one corpus, got {' '.join(sources)}; for several: retr add, and retr rm")
     if dry_run:
-        _print_plan(home, sources[0], form)
-        return
-    from ..indexer.labels import parse_label
-    from ..indexer.options import IndexOptions
-    from ..indexer.snapshot import require_current
-
-    if not (resume and (home / "staging").exists()):
-        require_current(home)
-    options = IndexOptions(
-        workers=workers,
-        resume=resume,
-        restart=restart,
-        device=device,
-        isolate=isolate,
-        prune=True,
-        prune_all=everything,
-        labels=tuple(map(parse_label, label or ())),
-        label_file=labels,
-        id_from=id_from,
-    )
-    run_index(sources, home, options, form)
+        _print_plan(home, sources[0], storing.form)
+    else:
+        _store(storing, sources, home, prune=True, prune_all=everything)
 
 
 def _print_plan(home: Path, source: str, form: str) -> None:

@@ -55,6 +55,14 @@ LabelFileOption = Annotated[
 IdOption = Annotated[
     str | None, typer.Option("--id-from", help="Give each image an id of yours: name, stem or path (in the corpus).")
 ]
+AgainstOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--against",
+        help="Also prove families of edits of every query: jpeg:30..95, crop:95, … or all; repeat for several.",
+    ),
+]
+OnTopOption = Annotated[float, typer.Option("--on-top", help="RMSE of the change that may come on top of --against.")]
 FormatOption = Annotated[
     str, typer.Option("--format", help="table, json, jsonl, csv or parquet.", callback=check_format)
 ]

@@ -61,6 +61,9 @@ def query(
     page: Annotated[
         Path | None, typer.Option(help="With --against and one image: also write a page of what is proved, for people.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page of the answers, with pictures.")
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Replace the stored threshold (index of one channel).")
     ] = None,
@@ -104,7 +107,7 @@ def query(
         from .remote import Asked, ask_server
 
         here = {"-i": index, "--page": page, "--threshold": threshold, "--snapshot": snapshot, "--proof": proof}
-        here |= {"--unsilenced": unsilenced or None}
+        here |= {"--html": html, "--unsilenced": unsilenced or None}
         _refuse("--server asks another machine; it goes without", here)
         eps = _budget(certify or require_certificate or bool(against), eps, unit)
         asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain)
@@ -139,6 +142,7 @@ def query(
             engine, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
         )
         outcomes = outcomes if page is None else _paged(outcomes, page, engine, families)
+        outcomes = outcomes if html is None else _shown(outcomes, html, home, run.words)
         run.print(outcomes if proof is None else _proving(engine, outcomes, proof, sign_key))
     if require_certificate and run.withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(run.withheld))
@@ -216,6 +220,20 @@ def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Pat
     note(f"{written} proofs in {folder}; check them with: retr verify-proof {folder}")
 
 
+def _shown(outcomes: Iterable[Outcome], html: Path, home: Path, words: str | None) -> Iterator[Outcome]:
+    """The outcomes as they are; when all are there, a page of them is."""
+    from ..reports.query_page import asked, write_query_page
+
+    found = []
+    for outcome in outcomes:
+        answer = outcome.answer or outcome.refused
+        assert answer is not None, "an outcome is one of the two"
+        found.append(asked(answer, outcome.path, words))
+        yield outcome
+    write_query_page(html, found, str(home))
+    note(f"page: {html}")
+
+
 def _paged(
     outcomes: Iterable[Outcome], page: Path, engine: Engine, families: Sequence[AskedFamily]
 ) -> Iterator[Outcome]:
@@ -243,6 +261,13 @@ class _Printed:
         self.refused = 0
         self.withheld: list[str] = []
 
+    @property
+    def words(self) -> str | None:
+        """The budget as it was given."""
+        from ..core.rounded import budget_text
+
+        return None if self.asked is None else UNITS[self.asked[1]].format(budget_text(self.asked[0]))
+
     def print(self, outcomes: Iterable[Outcome]) -> None:
         """All of them, in the format asked for."""
         if self.form == "table":
@@ -258,14 +283,12 @@ class _Printed:
             emit(records, self.form)
 
     def _tables(self, outcomes: Iterable[Outcome]) -> None:
-        from ..core.rounded import budget_text
         from ..reports.query_table import print_answer, print_refusal
 
-        asked = None if self.asked is None else UNITS[self.asked[1]].format(budget_text(self.asked[0]))
         for outcome in outcomes:
             self._watch(outcome)
             if outcome.answer is not None:
-                print_answer(outcome.answer, outcome.path, asked=asked)
+                print_answer(outcome.answer, outcome.path, asked=self.words)
             elif outcome.refused is not None:
                 print_refusal(outcome.refused, outcome.path)
 

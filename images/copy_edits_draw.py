@@ -9,23 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .copy_edits_colour import Drawn, Pixels, pick_colour
+from .edits_overlay import WORDS
 
-_WORDS = (
-    "look",
-    "new",
-    "sale",
-    "wow",
-    "today",
-    "photo",
-    "2024",
-    "best",
-    "hello",
-    "copy",
-    "www",
-    "share",
-    "love",
-    "news",
-)
 _INKS = {
     "white": ((255, 255, 255), (0, 0, 0)),
     "black": ((0, 0, 0), (255, 255, 255)),
@@ -45,7 +30,7 @@ def draw_text(rng: np.random.Generator) -> Drawn:
 
 
 def _line(rng: np.random.Generator) -> Drawn:
-    words = " ".join(_WORDS[int(index)] for index in rng.integers(len(_WORDS), size=int(rng.integers(1, 5))))
+    words = " ".join(WORDS[int(index)] for index in rng.integers(len(WORDS), size=int(rng.integers(1, 5))))
     return {"words": words, "size": float(rng.uniform(0.08, 0.16)), **_place(rng)}
 
 

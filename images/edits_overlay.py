@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 Pixels = npt.NDArray[np.uint8]
 Point = tuple[float, float]
 
-_WORDS = (
+WORDS = (
     "look",
     "new",
     "sale",
@@ -27,6 +27,7 @@ _WORDS = (
     "love",
     "news",
 )
+"""What texts are made of."""
 _YELLOW, _RED, _DARK = (255, 204, 50), (230, 40, 60), (60, 40, 20)
 _SMOOTH = 4
 """Shapes are drawn this many times larger and reduced, for smooth edges."""
@@ -35,7 +36,7 @@ _SMOOTH = 4
 def text(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """One line of one to three words with an outline, 8…16 % of the height, anywhere in the image."""
     image = Image.fromarray(pixels)
-    words = " ".join(_WORDS[int(index)] for index in rng.integers(len(_WORDS), size=int(rng.integers(1, 4))))
+    words = " ".join(WORDS[int(index)] for index in rng.integers(len(WORDS), size=int(rng.integers(1, 4))))
     size = max(4.0, rng.uniform(0.08, 0.16) * image.height)
     ink, outline = ((255, 255, 255), (0, 0, 0)) if rng.random() < 0.5 else ((0, 0, 0), (255, 255, 255))
     font = ImageFont.load_default(size)

@@ -84,13 +84,13 @@ def read_named(text: str, policy: DecodePolicy) -> bytes:
     return Entry(text, 0, 0).read(policy)
 
 
-def load_named(text: str, policy: DecodePolicy) -> DecodedImage:
+def load_named(text: str, policy: DecodePolicy, decode: Decoder = decode) -> DecodedImage:
     """The image that a catalog names, as it is now.
 
     Raises:
         ImageRejected: as ``images.decode``.
     """
-    return Entry(text, 0, 0).load(policy)
+    return Entry(text, 0, 0).load(policy, decode)
 
 
 def member_stamp(archive: str, name: str) -> Stamp | None:

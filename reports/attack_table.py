@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from ..evaluation.edits.summary import RangeSummary
 from ..evaluation.robustness.summary_lines import Summary
 from .audit_names import warnings
 from .audit_tables import attack_tables, edit_table, radius_table, results, shift_table, tightness_table
+from .edits_table import print_edits
 from .kinds import counted
 from .table import Table
 from .terminal import say, show
@@ -21,8 +23,8 @@ _LONGEST_NAME = 28
 """Longer names are folded."""
 
 
-def audit_json(result: AuditResult) -> dict[str, Any]:
-    """The audit as ``retr.audit/2``."""
+def audit_json(result: AuditResult, edits: RangeSummary | None = None) -> dict[str, Any]:
+    """The audit as ``retr.audit/2``, with what is proved of edits where that was asked for."""
     return {
         "schema": "retr.audit/2",
         **result.summary.as_json(),
@@ -30,6 +32,7 @@ def audit_json(result: AuditResult) -> dict[str, Any]:
         "skipped": dict(result.skipped),
         "skipped_paths": [{"path": path, "reason": reason} for path, reason in result.skipped_paths],
         "seconds": result.seconds,
+        **({} if edits is None else {"edits_with_proof": edits.as_json()["lines"] + edits.as_json()["by_edit"]}),
     }
 
 
@@ -44,7 +47,7 @@ def audit_rows(audit: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield from ({"schema": "retr.audit-row/1", "run": audit["run"], "part": part, **line} for line in lines)
 
 
-def print_audit(result: AuditResult, console: Console | None = None) -> None:
+def print_audit(result: AuditResult, console: Console | None = None, *, edits: RangeSummary | None = None) -> None:
     """What an audit found: recall, verdicts and certificates by budget, edit and attack, and the alarms."""
     out, summary = console or Console(), result.summary
     for line in _head(summary):
@@ -55,6 +58,8 @@ def print_audit(result: AuditResult, console: Console | None = None) -> None:
         say(out, "no certified radius: no certificate was given, or no true item is first")
     for line in warnings(summary):
         say(out, ("weak attack?", "yellow"), f" {line}")
+    if edits is not None:
+        print_edits(edits, out)
     say(out, *_alarms(summary))
     say_skipped(out, result.skipped)
     say(out, f"records: {result.records}  ({result.seconds:.0f} s)", on_one_line=True)

@@ -13,6 +13,7 @@ from ..core.statistics import Share
 from ..evaluation.copies.plan import AS_IT_COMES
 from ..evaluation.copies.summary import CopySummary, Scores, SystemLine
 from .attack_table import say_skipped
+from .edits_table import print_edits
 from .kinds import COUNT, NAME, PERCENT, RATE, SHARE, WRAPPED, measured
 from .table import Column, Table
 from .terminal import say, show
@@ -32,6 +33,7 @@ def copy_json(result: CopyResult) -> dict[str, Any]:
         "records": str(result.path),
         "index": str(result.index),
         "seconds": result.seconds,
+        **({} if result.edits is None else {"edits_with_proof": result.edits.as_json()}),
     }
 
 
@@ -70,6 +72,8 @@ def print_copies(result: CopyResult, console: Console | None = None) -> None:
     say(out, _head(summary))
     for table in copy_tables(summary):
         show(out, table)
+    if result.edits is not None:
+        print_edits(result.edits, out)
     checked, refuted = sum(line.checked for line in summary.systems), summary.refuted
     text = f"recomputed by brute force: {checked} answers, {refuted} claims refuted"
     say(out, (text, "red" if refuted else "green"))

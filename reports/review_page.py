@@ -36,6 +36,11 @@ class Shown:
     pair: NearPair
 
 
+def shown_pair(pair: NearPair) -> Shown:
+    """A pair with its pictures, which are read now."""
+    return Shown(_picture(pair.negative), _picture(pair.stored), pair)
+
+
 def write_review(folder: Path, found: Calibration) -> Path:
     """Write ``index.html`` and ``pairs.csv`` into a folder, which is made.
 
@@ -47,7 +52,7 @@ def write_review(folder: Path, found: Calibration) -> Path:
         The list, in which a person answers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shown = [Shown(_picture(pair.negative), _picture(pair.stored), pair) for pair in found.pairs[:SHOWN]]
+    shown = [shown_pair(pair) for pair in found.pairs[:SHOWN]]
     presumed = sum(pair.relation == PRESUMED for pair in found.pairs)
     text = page(
         "review.html.j2",

@@ -80,7 +80,7 @@ def _silent(answer: Answer, heard: Sequence[Heard], eps: float | None, asked: st
     """Some bank accepts: not a copy, for as long as one does or nothing in the gallery does."""
     proved = answer.certificate is not None
     radius = _largest([answer.not_a_copy, *(one.answer.copy for one in heard if one.accepts)]) if proved else None
-    matches = tuple(replace(match, copy=None) for match in answer.matches)
+    matches = tuple(replace(match, copy=None, accepted=False) for match in answer.matches)
     found = replace(answer, point_verdict="not-a-copy", copy=None, not_a_copy=radius, matches=matches, basis=None)
     return _at(found, "not-a-copy", eps, asked)
 

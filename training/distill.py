@@ -22,6 +22,7 @@ from .data import ImageStore, open_store
 from .distill_jitter import JITTERS, jittered
 from .distill_loss import LOSSES, relative_losses, rmse
 from .epochs import Epochs
+from .recipe import Stateless
 from .starts import load_start, read_start
 from .students import Student, named, parse_student
 from .teacher import Teacher, as_images, at_size, load_teacher, stored_targets
@@ -70,7 +71,7 @@ class DistillOptions:
             raise UsageError(f"side is a number of pixels, or 0, got {self.side}")
 
 
-class DistillRecipe:
+class DistillRecipe(Stateless):
     """Student, teacher and images.
 
     Args:
@@ -124,14 +125,6 @@ class DistillRecipe:
         figures |= {"relative": float(relative["loss"]), "scale": float(relative["scale"])}
         chosen = {"rmse": figures["rmse_clean"] + figures["rmse_jittered"], "relative": figures["relative"]}
         return {"score": -chosen[self.options.loss], **figures}
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing: batches and targets are functions of the step."""
-        return {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Nothing to take back."""
-        del state
 
     def describe(self) -> dict[str, Any]:
         """Options and data."""

@@ -62,3 +62,15 @@ class Recipe(Protocol):
     def export(self, network: nn.Module, path: Path, training_record: Mapping[str, Any]) -> None:
         """Fold the averaged network and write the model file."""
         ...
+
+
+class Stateless:
+    """A recipe whose batches and targets are functions of the step: nothing is gathered, nothing is to be kept."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to take back."""
+        del state

@@ -22,6 +22,7 @@ from ..datasets.synthetic import LAYOUT as SYNTHETIC
 from ..embedding.model_file import save_model
 from .context import RunContext
 from .epochs import Epochs
+from .recipe import Stateless
 from .starts import load_start, read_start
 from .students import Student, named, parse_student
 from .teacher import as_images
@@ -82,7 +83,7 @@ class TwoAFCOptions:
             raise UsageError(f"made is the number of triplets to make, at least 1, got {self.made}")
 
 
-class TwoAFCRecipe:
+class TwoAFCRecipe(Stateless):
     """Student and triplets.
 
     Args:
@@ -137,14 +138,6 @@ class TwoAFCRecipe:
         named = figures(judged, self.options.eps, published=self.options.published)
         first = named["accuracy"] if self.options.published else judged.certified(self.options.eps[0])
         return {"score": first, **named}
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing: batches are functions of the step."""
-        return {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Nothing to take back."""
-        del state
 
     def describe(self) -> dict[str, Any]:
         """Options and data."""

@@ -25,9 +25,9 @@ from retr.core.files import write_atomically
 from retr.core.rounded import lower_text, upper_text
 from retr.core.statistics import Share
 from retr.evaluation.two_afc.findings import findings
-from retr.evaluation.two_afc.summary_lines import AttackLine, Flips, WorstLine
+from retr.evaluation.two_afc.summary_lines import AttackLine, Flips, ShiftLine, WorstLine
 from retr.evaluation.two_afc.summary_rows import Rows
-from retr.reports.kinds import COUNT, NAME, PERCENT, WORD
+from retr.reports.kinds import COUNT, NAME, PERCENT, WORD, told
 from retr.reports.kinds import measured as measurement
 from retr.reports.markdown import markdown
 from retr.reports.table import Column, Kind, Row, Table
@@ -47,13 +47,8 @@ PAPERS = {("fgsm", "flip"): "preferred", ("pgd-linf", "flip"): "preferred"}
 PAPERS |= {("stadv", "flip"): "preferred", ("pgd-linf", "reverse"): "other"}
 """Attack and goal of Ghildyal and Liu's white-box table → who moves."""
 BLACK_BOX = ("one-pixel", "square-l2", "square-linf", "hopskipjump-l2")
-Found = Mapping[tuple[str, str], AttackLine]
 
-
-# -- cells --------------------------------------------------------------------------------------------------------
-
-
-METRIC, NUMBER = Column("metric", NAME), Column("n", COUNT)
+METRIC, NUMBER, TRIPLETS = Column("metric", NAME), Column("n", COUNT), Column("triplets", COUNT)
 
 
 def shares(heads: Iterable[str], kind: Kind = WORD) -> list[Column]:
@@ -61,14 +56,10 @@ def shares(heads: Iterable[str], kind: Kind = WORD) -> list[Column]:
     return [Column(f"{head}, %", kind) for head in heads]
 
 
-def table(columns: Iterable[Column], rows: Iterable[Row]) -> list[str]:
-    """Lines of Markdown."""
-    return markdown(Table(tuple(columns), tuple(rows)))
-
-
-def under(words: str, lines: list[str]) -> list[str]:
-    """A table and what is to be said about it; nothing where there is none."""
-    return [words, "", *lines] if lines else []
+def table(columns: Iterable[Column], rows: Iterable[Row], words: str = "") -> list[str]:
+    """Lines of Markdown, with what is to be said above; nothing where there is no row."""
+    lines = markdown(Table(tuple(columns), tuple(rows)))
+    return [words, "", *lines] if words and lines else lines
 
 
 def percent(share: float | None) -> str:
@@ -83,44 +74,45 @@ def share_of_row(share: Share | None, n: int) -> str:
     return percent(share.value) + ("" if share.of == n else f" (of {share.of:,})")
 
 
-def flip_rows(lines: Sequence[AttackLine], heads: Sequence[str], label: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
-    """Flips where metric and people agree: a row for each metric, a column for each setting."""
+def flip_table(
+    lines: Sequence[AttackLine], heads: Mapping[str, str], label: Mapping[str, str], words: str
+) -> list[str]:
+    """Flips where metric and people agree: a row for each metric, a column for each setting, by its head."""
+    rows = []
     for metric in dict.fromkeys(line.metric for line in lines):
         found = {line.setting: line.agree.flipped for line in lines if line.metric == metric}
         n = next(iter(found.values())).of
-        yield label[metric], n, *(share_of_row(found.get(setting), n) for setting in heads)
+        rows.append((label[metric], n, *(share_of_row(found.get(setting), n) for setting in heads)))
+    return table([METRIC, NUMBER, *shares(heads.values())], rows, words)
 
 
 # -- which table shows an attack ----------------------------------------------------------------------------------
 
 
-def to_its_end(line: AttackLine) -> bool:
-    """Made for other metrics: goes on after it has won."""
-    return line.source is None and line.setting.endswith(", to its end")
+def shown_as(line: AttackLine) -> str:
+    """Whose table shows it: a paper's white-box one, that of black-box attacks, LipSim's, …; "" for no other one."""
+    if line.source is not None:
+        return "transfer"
+    if line.goal == "embedding":
+        return "shift"
+    if line.setting.endswith(", to its end"):  # made for other metrics: goes on after it has won
+        return "for others"
+    if line.attack in BLACK_BOX and line.goal == "flip":
+        return "black box"
+    if (line.attack, line.goal, line.moves) == ("apgd-l2", "flip", "reference"):
+        return "lipsim"
+    return "white box" if PAPERS.get((line.attack, line.goal)) == line.moves else ""
 
 
-def is_papers(line: AttackLine) -> bool:
-    """Ghildyal and Liu's white-box attacks."""
-    own = line.source is None and not to_its_end(line)
-    return own and PAPERS.get((line.attack, line.goal)) == line.moves
-
-
-def is_black_box(line: AttackLine) -> bool:
-    """Attacks that see no gradient."""
-    return line.source is None and line.attack in BLACK_BOX and line.goal == "flip"
-
-
-def is_apgd(line: AttackLine) -> bool:
-    """LipSim's attack as it is done here."""
-    return line.source is None and (line.attack, line.goal, line.moves) == ("apgd-l2", "flip", "reference")
+def shown(sample: Sample, kind: str) -> list[AttackLine]:
+    """The attacks of a set that one table shows."""
+    return [line for line in sample.own.attacks if shown_as(line) == kind]
 
 
 def papers_settings(sample: Sample) -> dict[tuple[str, str], str]:
     """(attack, goal) → the setting that the white-box table shows: the first, also of those run on more triplets."""
-    chosen: dict[tuple[str, str], str] = {}
-    for line in filter(is_papers, sample.summary.attacks):
-        chosen.setdefault((line.attack, line.goal), line.setting)
-    return chosen
+    lines = [line for line in sample.summary.attacks if shown_as(line) == "white box"]
+    return {(line.attack, line.goal): line.setting for line in reversed(lines)}
 
 
 # -- sections -----------------------------------------------------------------------------------------------------
@@ -134,31 +126,33 @@ def natural(sample: Sample) -> list[str]:
         ends = f"{lower_text(100 * share.low, decimals=1)}–{upper_text(100 * share.high, decimals=1)}"
         accuracy = f"{share_of_row(share, line.triplets)} ({ends})"
         rows.append((sample.label[line.metric], line.triplets, line.score, accuracy, line.draws))
-    columns = (METRIC, Column("triplets", COUNT), *shares(["2AFC score"], PERCENT), Column("accuracy, % (95 %)", WORD))
-    return table((*columns, Column("draws", COUNT)), rows)
+    scores = [*shares(["2AFC score"], PERCENT), Column("accuracy, % (95 %)", WORD), Column("draws", COUNT)]
+    return table([METRIC, TRIPLETS, *scores], rows)
 
 
 def white_box(sample: Sample) -> list[str]:
     """Ghildyal and Liu's table, where metric and people agree, and where not."""
     chosen = papers_settings(sample)
     by: dict[str, dict[tuple[str, str], AttackLine]] = {}
-    for line in filter(is_papers, sample.own.attacks):
+    for line in shown(sample, "white box"):
         if chosen[line.attack, line.goal] == line.setting:
             by.setdefault(line.metric, {})[line.attack, line.goal] = line
     if not by:
         return []
-    agree = [_papers_row(sample.label[metric], found, "agree") for metric, found in by.items()]
-    disagree = [_papers_row(sample.label[metric], found, "disagree") for metric, found in by.items()]
+    agree, disagree = (
+        [_papers_row(sample.label[metric], found, side) for metric, found in by.items()]
+        for side in ("agree", "disagree")
+    )
     columns = [METRIC, NUMBER, *shares(["FGSM"]), Column("mean ε", PAPER_EPS), *shares(["PGD", "stAdv", "reverse PGD"])]
     columns += [Column("RMSE", WORD), Column("PSNR, dB", measurement(decimals=1)), Column(">.001/.01/.03, %", WORD)]
     settings = "; ".join(chosen[kind] for kind in PAPERS if kind in chosen)
     sizes = "RMSE (mean ± standard deviation, 8-bit levels), PSNR and share of pixels changed by more than .001/.01/.03"
     text = [f"Settings: {settings}.", f"{sizes} are of PGD's flips; mean ε and the shares are from −1 to 1.", ""]
-    text += under("Metric and most people agree:", table(columns, agree))
-    return text + under("They disagree:", table(columns[:8], [row[:8] for row in disagree if row[1]]))
+    text += table(columns, agree, "Metric and most people agree:")
+    return text + table(columns[:8], [row[:8] for row in disagree if row[1]], "They disagree:")
 
 
-def _papers_row(label: str, found: Found, side: str) -> tuple[Any, ...]:
+def _papers_row(label: str, found: Mapping[tuple[str, str], AttackLine], side: str) -> tuple[Any, ...]:
     flips: list[Flips | None] = [getattr(found[kind], side) if kind in found else None for kind in PAPERS]
     n = next(one.samples for one in flips if one is not None)
     fgsm, pgd, *_ = flips
@@ -171,13 +165,12 @@ def _papers_row(label: str, found: Found, side: str) -> tuple[Any, ...]:
 def black_box(sample: Sample) -> list[str]:
     """Flips by attacks that see no gradient: a table for each attack and who moves."""
     by: dict[tuple[str, str], list[AttackLine]] = {}
-    for line in filter(is_black_box, sample.own.attacks):
+    for line in shown(sample, "black box"):
         by.setdefault((line.attack, line.moves), []).append(line)
     text = []
     for (_, moves), lines in by.items():
-        heads = list(dict.fromkeys(line.setting for line in lines))
-        drawn = table([METRIC, NUMBER, *shares(heads)], flip_rows(lines, heads, sample.label))
-        text += under(f"{MOVE_NAMES[moves].capitalize()}:", drawn)
+        heads = {line.setting: line.setting for line in lines}
+        text += flip_table(lines, heads, sample.label, f"{MOVE_NAMES[moves].capitalize()}:")
     return text
 
 
@@ -187,11 +180,10 @@ def transfer(sample: Sample) -> list[str]:
     for series in transfers(sample.own, sample.data):
         source = series.lines[0].source or ""
         name = sample.label.get(source, source)
-        made = [line for line in sample.own.attacks if line.metric == source and to_its_end(line)]
-        made = [line for line in made if line.setting in series.settings and line.moves == series.moves]
-        rows = flip_rows([*made, *series.lines], series.settings, {**sample.label, source: f"{name}, on itself"})
-        drawn = table([METRIC, NUMBER, *shares(transfer_heads(series))], rows)
-        text += under(f"Made on {name}:", drawn)
+        made = [line for line in shown(sample, "for others") if (line.metric, line.moves) == (source, series.moves)]
+        lines = [*(line for line in made if line.setting in series.settings), *series.lines]
+        heads = dict(zip(series.settings, transfer_heads(series), strict=True))
+        text += flip_table(lines, heads, {**sample.label, source: f"{name}, on itself"}, f"Made on {name}:")
     return text
 
 
@@ -202,7 +194,7 @@ def lipsim(sample: Sample) -> list[str]:
 
 def attacked(sample: Sample) -> list[str]:
     """Scores under APGD, each beside the natural one of the triplets that were attacked."""
-    found = sorted(filter(is_apgd, sample.own.attacks), key=lambda line: line.eps or 0.0)
+    found = sorted(shown(sample, "lipsim"), key=lambda line: line.eps or 0.0)
     heads = {line.setting: f"ε {at(line.eps)}" for line in found}
     if len(set(heads.values())) < len(heads):
         heads = {setting: setting for setting in heads}
@@ -214,26 +206,25 @@ def attacked(sample: Sample) -> list[str]:
         (sample.label[metric], n, score, *(scores.get(setting) for setting in heads))
         for (metric, n, score), scores in sorted(by.items(), key=lambda item: order.index(item[0][0]))
     ]
-    drawn = table([METRIC, Column("triplets", COUNT), *shares(["natural", *heads.values()], PERCENT)], rows)
-    return under(f"2AFC score, natural and attacked ({'; '.join(heads)}):", drawn)
+    words = f"2AFC score, natural and attacked ({'; '.join(heads)}):"
+    return table([METRIC, TRIPLETS, *shares(["natural", *heads.values()], PERCENT)], rows, words)
 
 
 def certified(sample: Sample) -> list[str]:
     """Certified scores beside the smallest that any attack left."""
-    shown = {line.metric for line in sample.own.attacks if line.goal == "flip"} | sample.new
+    wanted = {line.metric for line in sample.own.attacks if line.goal == "flip"} | sample.new
     count = {line.metric: line.triplets for line in sample.summary.metrics}
     rows = []
-    for line in sample.summary.certified:
-        if line.metric in shown:
-            worst = [one for one in sample.summary.worst if one.metric == line.metric]
-            left = smallest(one for one in worst if line.form == "all" or one.moves == "reference")
-            cells = [beside(*pair) for pair in zip(line.scores, left, strict=True)]
-            proved = line.proved if line.form == "published" else ""
-            rows.append((sample.label[line.metric], FORM_NAMES[line.form], count[line.metric], *cells, proved))
-    columns = [METRIC, Column("form", NAME), Column("triplets", COUNT), *shares(map(at, EPSILONS))]
-    words = "Certified 2AFC score / the smallest that an attack within that ℓ2 left (–: no image is so near)."
-    more = "In bold what an attack refutes. Proved: of the published form's radii."
-    return under(f"{words}\n{more}", table([*columns, *shares(["proved"], PERCENT)], rows))
+    for line in (one for one in sample.summary.certified if one.metric in wanted):
+        worst = [one for one in sample.summary.worst if one.metric == line.metric]
+        left = smallest(one for one in worst if line.form == "all" or one.moves == "reference")
+        cells = [beside(*pair) for pair in zip(line.scores, left, strict=True)]
+        proved = line.proved if line.form == "published" else ""
+        rows.append((sample.label[line.metric], FORM_NAMES[line.form], count[line.metric], *cells, proved))
+    words = "Certified 2AFC score / the smallest that an attack within that ℓ2 left (–: no image is so near).\n"
+    words += "In bold what an attack refutes. Proved: of the published form's radii."
+    columns = [METRIC, Column("form", NAME), TRIPLETS, *shares(map(at, EPSILONS)), *shares(["proved"], PERCENT)]
+    return table(columns, rows, words)
 
 
 def beside(proved: float, left: float | None) -> str:
@@ -256,35 +247,31 @@ def at(eps: float | None) -> str:
 
 def shifts(sample: Sample) -> list[str]:
     """How far attacks on the embedding moved it, and what share of the proved limit that is."""
-    own = {(line.metric, line.setting) for line in sample.own.attacks if line.goal == "embedding"}
+    own = {(line.metric, line.setting) for line in shown(sample, "shift")}
     rows = []
-    for line in sample.summary.shifts:
-        if (line.metric, line.setting) in own:
-            used = (None, None) if line.used is None else (line.used.p50, line.used.most)
-            moved = (line.shift.count, line.shift.p50, line.shift.most)
-            rows.append((sample.label[line.metric], at(line.eps), *moved, *used, line.broken))
-    columns = [METRIC, Column("ε", WORD), Column("triplets", COUNT)]
-    columns += [Column(head, measurement(decimals=3)) for head in ("median", "largest")]
+    for line in (one for one in sample.summary.shifts if (one.metric, one.setting) in own):
+        used = (None, None) if line.used is None else (line.used.p50, line.used.most)
+        moved = (line.shift.count, line.shift.p50, line.shift.most)
+        rows.append((sample.label[line.metric], at(line.eps), *moved, *used, line.broken))
+    columns = [METRIC, Column("ε", WORD), TRIPLETS]
+    columns += [Column(head, told(ShiftLine, "shift", decimals=3)) for head in ("median", "largest")]
     columns += [*shares(["of limit, median", "largest"], PERCENT), Column("beyond it", COUNT)]
-    words = "‖f(x+δ) − f(x)‖ under attacks on the embedding, and its share of the limit L·‖δ‖:"
-    return under(words, table(columns, rows))
+    return table(columns, rows, "‖f(x+δ) − f(x)‖ under attacks on the embedding, and its share of the limit L·‖δ‖:")
 
 
 def others(sample: Sample) -> list[str]:
     """Every attack that no other table shows."""
-    chosen = papers_settings(sample)
-    sources = {line.source for line in sample.own.attacks}
+    chosen, sources = papers_settings(sample), {line.source for line in sample.own.attacks}
     rows: list[tuple[Any, ...]] = []
     for line in sample.own.attacks:
-        shown = is_black_box(line) or is_apgd(line) or line.goal == "embedding" or line.source is not None
-        shown |= is_papers(line) and chosen[line.attack, line.goal] == line.setting
-        shown |= to_its_end(line) and line.metric in sources
-        if not shown:
-            n, before = sample.before[key(line)]
+        kind = shown_as(line)
+        elsewhere = kind == "white box" and chosen[line.attack, line.goal] == line.setting
+        elsewhere |= kind == "for others" and line.metric in sources
+        if not elsewhere and kind in ("", "white box", "for others"):
             flips = (line.agree.samples, share_of_row(line.agree.flipped, line.agree.samples))
             name = f"{line.setting}; moved: {line.moves}"
-            rows.append((name, sample.label[line.metric], *flips, n, before, line.score))
-    columns = [Column("attack", NAME), METRIC, NUMBER, *shares(["flipped"]), Column("triplets", COUNT)]
+            rows.append((name, sample.label[line.metric], *flips, *sample.before[key(line)], line.score))
+    columns = [Column("attack", NAME), METRIC, NUMBER, *shares(["flipped"]), TRIPLETS]
     return table([*columns, *shares(["natural", "attacked"], PERCENT)], sorted(rows, key=itemgetter(0)))
 
 

@@ -111,9 +111,7 @@ def read(paths: Sequence[Path]) -> Merged:
     titles = pa.array([label[spec] for spec in table["system"].to_pylist()])
     table = table.set_column(table.schema.get_field_index("title"), "title", titles)
     runs = np.repeat(np.arange(len(records)), [one.table.num_rows for one in records])
-    numbers: dict[tuple[Any, ...], int] = {}
-    keys = zip(*(table[name].to_pylist() for name in ("query", "system", *SETTING)), strict=True)
-    ids = np.asarray([numbers.setdefault(one, len(numbers)) for one in keys], dtype=np.int64)
+    ids = Rows.of(table).numbered("query", "system", *SETTING)
     first = np.unique(ids, return_index=True)[1][ids]
     repeats = np.flatnonzero(first != np.arange(len(ids)))
     clean = _column(table, "attack")[repeats] == CLEAN

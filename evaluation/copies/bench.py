@@ -17,6 +17,7 @@ from ...core.rounded import budget_text
 from ...indexer.addresses import split_address
 from ...indexer.entries import Entry
 from ...indexer.sources import list_entries
+from ..edits.summary import RangeSummary
 from ..shared.images import halves, listing_digest
 from ..shared.records import Records
 from ..shared.run_folder import RunFolder, open_run
@@ -26,6 +27,7 @@ from .index import BenchIndex, digests_of, open_index
 from .known_copies import read_known_copies
 from .plan import CopyPlan
 from .queries import Item, Negatives, all_asked, find_negatives
+from .ranges import prove_queries, proved_queries
 from .records import FORMAT
 from .summary import CopySummary, summarise
 from .systems import Corpora, absent_hashes, open_systems
@@ -50,6 +52,11 @@ class CopyResult:
     def summary(self) -> CopySummary:
         """Computed from the records alone."""
         return summarise(self.records)
+
+    @cached_property
+    def edits(self) -> RangeSummary | None:
+        """What is proved of edits of the queries; None where it was not asked for."""
+        return proved_queries(self.path.parent)
 
     @property
     def index(self) -> Path:
@@ -122,6 +129,11 @@ def _run(plan: CopyPlan, corpora: Corpora, listed: Mapping[str, str], place: Run
     place.begin({"systems": facts, "negatives": counts, "queries": queries, "images": listed, "models": models})
     skipped = ask(plan, systems, asked, place, progress)
     clock.lap("queries")
+    if plan.against:
+        first = systems[0]
+        assert isinstance(first, EngineSystem), "the first system is the index that was asked for"
+        prove_queries(plan, first.engine, asked, beside=place.folder, command=place.command, progress=progress)
+        clock.lap("edits with proof")
     reasons = dict(sorted((skipped + Counter(absent.values())).items()))
     place.finish({"skipped": reasons, "absent": sorted(absent), "seconds": clock.seconds})
 

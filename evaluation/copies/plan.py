@@ -13,6 +13,7 @@ from ...images.views import VIEW_ROWS, VIEW_SETS
 from ...indexer.options import DEFAULT_MODELS
 from ...indexer.row_codes import find_code
 from ...retrieval.calibrate import THRESHOLDS
+from ..edits.audit import RangePlan
 from ..shared.plans import check_counts, check_sizes, check_words, plain
 from ..systems.baselines import HASHES
 
@@ -50,6 +51,8 @@ class CopyPlan:
         out: folder of indexes and records; what matches an earlier run is used again.
         workers: threads that decode, edit and search; batch_size: images embedded at once.
         device: where bulk embedding and the float32 search run.
+        against: families of edits that are proved of every query besides (``images.families.asked``); on_top: RMSE of
+            the change that may come on top of them.
         command: the command line, for the record.
         resume: go on with the newest unfinished run of ``out``, if there is one.
     """
@@ -73,6 +76,8 @@ class CopyPlan:
     workers: int = 2
     batch_size: int = 32
     device: str = "auto"
+    against: tuple[str, ...] = ()
+    on_top: float = 1.0
     command: str = ""
     resume: bool = False
 
@@ -108,7 +113,8 @@ class CopyPlan:
 
     def as_json(self) -> dict[str, Any]:
         """What belongs in the records: everything that the numbers depend on."""
-        values = plain(self, "out", "workers", "batch_size", "device", "command", "resume")
+        ranges = () if self.against else ("against", "on_top")
+        values = plain(self, "out", "workers", "batch_size", "device", "command", "resume", *ranges)
         return {**values, "rows": self.stored_rows, "distractor_views": self.stored_distractor_views}
 
 
@@ -120,6 +126,8 @@ def _check_numbers(plan: CopyPlan) -> None:
         raise UsageError(f"fpr must lie between 0 and 1, got {plan.fpr}")
     check_counts(queries=plan.queries, workers=plan.workers, batch_size=plan.batch_size)
     check_counts(0, seed=plan.seed)
+    if plan.against:
+        RangePlan(plan.against, plan.on_top)  # checks itself
 
 
 def _check_names(plan: CopyPlan) -> None:

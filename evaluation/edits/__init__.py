@@ -1,1 +1,1 @@
-"""Proved ranges of edits under attack: members of all kinds, with the strongest change on top that is allowed."""
+"""Edits with proof in audits: what is proved of each query, recorded and counted, and attacked."""

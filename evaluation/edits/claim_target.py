@@ -1,9 +1,10 @@
-"""What an attack on a proved claim pushes: the claimed item's rows out of acceptance, or a rival past them."""
+"""What an attack on a proved claim pushes: the claimed item out of acceptance, a rival past it, or any row into it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,11 +12,14 @@ from torch import Tensor
 
 from ...retrieval.channel import Channel, Float64
 from ...retrieval.engine import Engine
+from ...retrieval.evidence import Rows
 from ...retrieval.probe import embed
-from ...retrieval.ranges.claim import Claim
+from ...retrieval.ranges.claim import Claim, Part
 from ...retrieval.source import Ask
 
 RIVALS = 32
+Goal = Literal["copy", "nothing", "first"]
+"""The claim under attack: *copy* and *not a copy* are verdicts, *first* is a rank."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,20 @@ class Known:
     """Rows of one channel that the attack looks at.
 
     Attributes:
-        own, rivals: (m, d); limits: of the own rows; scale: 1/(L_g·ρ), so that channels can be compared.
+        own, rivals: (m, d); own_limits, rival_limits: up to where each accepts.
+        scale: 1/(L_g·ρ), so that channels can be compared.
     """
 
     channel: Channel
     own: Tensor
-    limits: Tensor
+    own_limits: Tensor
     rivals: Tensor
+    rival_limits: Tensor
     scale: float
+
+    def to(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Its rows in the precision of x."""
+        return self.own.to(x), self.own_limits.to(x), self.rivals.to(x), self.rival_limits.to(x)
 
 
 class ClaimTarget:
@@ -38,59 +48,82 @@ class ClaimTarget:
 
     Args:
         known: per channel.
-        first: whether first place is attacked, else *copy*.
+        goal: what is claimed.
     """
 
-    def __init__(self, known: Sequence[Known], *, first: bool) -> None:
-        self.known, self.first = known, first
+    def __init__(self, known: Sequence[Known], goal: Goal) -> None:
+        self.known, self.goal = known, goal
 
     def loss(self, x: Tensor, samples: Tensor) -> Tensor:
         """See ``attacks.target.Target``."""
         del samples
-        embedded = [one.channel.embed(x) for one in self.known]
-        pairs = list(zip(self.known, embedded, strict=True))
-        if not self.first:
-            inside = [_inside(one, z, one.own, one.limits).amax(dim=1) * one.scale for one, z in pairs]
-            return -torch.stack(inside).amax(dim=0)
-        if len(pairs) == 1:
-            one, z = pairs[0]
-            return (_score(one, z, one.rivals).amax(dim=1) - _score(one, z, one.own).amax(dim=1)) * one.scale
-        margins = [_margins(one, z) for one, z in pairs]
+        embedded = [(one, one.channel.embed(x)) for one in self.known]
+        if self.goal == "first":
+            return self._overtaken(embedded)
+        inside = [_accepted(one, z, own=self.goal == "copy") for one, z in embedded]
+        deepest = torch.stack(inside).amax(dim=0)
+        return -deepest if self.goal == "copy" else deepest
+
+    def _overtaken(self, embedded: Sequence[tuple[Known, Tensor]]) -> Tensor:
+        if len(embedded) == 1:
+            one, z = embedded[0]
+            own, _, rivals, _ = one.to(z)
+            return (_score(one, z, rivals).amax(dim=1) - _score(one, z, own).amax(dim=1)) * one.scale
+        margins = [_margins(one, z) for one, z in embedded]
         return torch.stack([rival for _, rival in margins]).amax(0) - torch.stack([own for own, _ in margins]).amax(0)
 
 
-def known_rows(engine: Engine, pixels: Float64, claim: Claim, *, first: bool) -> list[Known]:
+def goal_of(claim: Claim, part: Part) -> Goal:
+    """What is claimed in one part of a proof."""
+    if part == "first":
+        return "first"
+    return "copy" if claim.verdict == "copy" else "nothing"
+
+
+def known_rows(engine: Engine, pixels: Float64, claim: Claim, goal: Goal) -> list[Known]:
     """The rows that an attack on this query's claim looks at.
 
     Args:
         engine: that gave the proof.
         pixels: the query in [0, 1].
         claim: that is attacked.
-        first: whether first place is attacked.
+        goal: which of it.
     """
-    key = claim.first if first else claim.copy_of
+    key = claim.copy_of if goal == "copy" else claim.first if goal == "first" else None
     query = embed(engine.channels, pixels)
-    keys = np.array([key], dtype="S64")
+    keys = np.array([] if key is None else [key], dtype="S64")
     asks = [Ask(probe, nearest=RIVALS, own=keys) for probe in query.probes]
     answers = engine.sources[0].answer(asks)
     found = []
-    for channel, probe, embedded, seen in zip(engine.channels, query.probes, query.embedded, answers, strict=True):
+    for channel, embedded, seen in zip(engine.channels, query.embedded, answers, strict=True):
         assert seen is not None, "a source always has its nearest rows"
-        rivals = seen.listed.take(np.flatnonzero(seen.listed.keys != key))
-        limits = seen.own.limits if seen.own.limits is not None else np.zeros(len(seen.own))
-        tensors = [torch.from_numpy(np.ascontiguousarray(one)) for one in (seen.own.numbers, limits, rivals.numbers)]
-        assert probe.bounds is not None, "only certified probes carry a claim"
         assert embedded.lipschitz is not None, "only certified probes carry a claim"
-        found.append(Known(channel, *tensors, scale=1.0 / embedded.lipschitz.value))
+        rivals = seen.listed if key is None else seen.listed.take(np.flatnonzero(seen.listed.keys != key))
+        rows = (*_tensors(seen.own), *_tensors(rivals))
+        found.append(Known(channel, *rows, scale=1.0 / embedded.lipschitz.value))
     return found
+
+
+def _tensors(rows: Rows) -> tuple[Tensor, Tensor]:
+    limits = rows.limits if rows.limits is not None else np.zeros(len(rows))
+    return torch.from_numpy(np.ascontiguousarray(rows.numbers)), torch.from_numpy(np.ascontiguousarray(limits))
+
+
+def _accepted(one: Known, z: Tensor, *, own: bool) -> Tensor:
+    """(b,) how deep inside of what some row accepts, in pixels; very far outside where there is no row."""
+    mine, mine_limits, others, other_limits = one.to(z)
+    rows, limits = (mine, mine_limits) if own else (others, other_limits)
+    if not len(rows):
+        return torch.full((len(z),), -1e9, dtype=z.dtype)
+    return _inside(one, z, rows, limits).amax(dim=1) * one.scale
 
 
 def _margins(one: Known, z: Tensor) -> tuple[Tensor, Tensor]:
     """The largest margin of the item's rows and of rivals, by the channel's threshold."""
     assert one.channel.threshold is not None, "margins need thresholds"
     tau = torch.tensor(one.channel.threshold.value, dtype=z.dtype)
-    own = _inside(one, z, one.own, tau).amax(dim=1) * one.scale
-    return own, _inside(one, z, one.rivals, tau).amax(dim=1) * one.scale
+    own, _, rivals, _ = one.to(z)
+    return _inside(one, z, own, tau).amax(dim=1) * one.scale, _inside(one, z, rivals, tau).amax(dim=1) * one.scale
 
 
 def _score(one: Known, z: Tensor, rows: Tensor) -> Tensor:

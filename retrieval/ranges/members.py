@@ -119,7 +119,7 @@ class MadeMembers:
             return member, optics.see(member)
 
         for place, (member, values) in enumerate(in_threads(made, range(len(family)))):
-            digest.update(np.ascontiguousarray(member))
+            digest.update(member.tobytes())
             for own, one in zip(seen, values, strict=True):
                 own[place] = one
         return MadeMembers(optics, Sizes.of(optics, family.sizes, budget), seen, digest.hexdigest())

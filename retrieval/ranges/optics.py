@@ -70,7 +70,8 @@ class Optic:
         """(H, W, 3) in 8-bit levels → (3, h, w), as the certified path computes it but for the last clamp."""
         whole = self.view is ORIGINAL
         if whole and levels.dtype == np.uint8:
-            return resize_operator(levels.shape[:2], self.target).apply_levels(levels, torch.float64)
+            exact = levels.astype(np.uint8, copy=False)
+            return resize_operator(exact.shape[:2], self.target).apply_levels(exact, torch.float64)
         x = torch.from_numpy(levels.transpose(2, 0, 1).astype(np.float64, order="C")).div_(255.0)
         seen = self.view.pick(x[None])
         return resize_operator((seen.shape[-2], seen.shape[-1]), self.target).apply(seen)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,3 +189,28 @@ def test_why_a_verdict_does_not_hold_says_the_budget_as_it_was_given(index: retr
         why = index.query("img.png", eps=eps, unit=unit).verdict_because
         assert why is not None
         assert why.endswith(f"{words} was asked for")
+
+
+def test_strangers_files_are_decoded_elsewhere(home: Path) -> None:
+    index = retr.open("my-index")
+    [usual, elsewhere] = [index.query(["img.png"], k=2, isolate=isolate) for isolate in (False, True)]
+    assert same(usual[0], elsewhere[0])
+    assert same(usual[0], index.query(Path("img.png").read_bytes(), k=2, isolate=True))
+    with pytest.raises(ImageRejected, match="not-an-image"):
+        index.query(b"no image", isolate=True)
+    Path("more").mkdir()
+    shutil.copy("img.png", "more/1.png")
+    Path("more/bad.png").write_bytes(b"no image")
+    report = index.add("more", isolate=True)
+    assert (report.indexed, report.reasons) == (1, {"not-an-image": 1})
+    assert index.sync("more", isolate=True).skipped == 1
+
+
+def test_lists_may_name_members_of_archives(home: Path) -> None:
+    with zipfile.ZipFile("some.zip", "w") as archive:
+        archive.write("img.png", "deep/img.png")
+    index = retr.open("my-index")
+    assert index.add(["some.zip::deep/img.png", "img.png"]).indexed == 2
+    assert index.add("some.zip").skipped == 1
+    assert index.query("some.zip::deep/img.png").matches[0].duplicates
+    assert index.remove("some.zip::deep/img.png") == 1

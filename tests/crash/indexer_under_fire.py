@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from children import child, killed
 from drawn import Quiet
 
 from retr.indexer.build import IndexOptions, build_index
@@ -27,27 +28,13 @@ OPTIONS = {"batch_size": 8, "segment_rows": 40, "workers": 2, "views": "flip"}
 
 
 def run_child(corpus: str, model: str, index: Path, *, resume: bool, before: Callable[[], None] = lambda: None) -> int:
-    """Fork, index, exit; returns the child's process id."""
-    child = os.fork()
-    if child:
-        return child
-    try:
+    """Index in a child; its process id."""
+
+    def work() -> None:
         before()
         build_index(corpus, index, IndexOptions(models=(model,), resume=resume, **OPTIONS), Quiet())
-        os._exit(0)
-    except BaseException as error:
-        print(f"child failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        os._exit(1)
 
-
-def wait(child: int) -> bool:
-    """Whether the child was killed (True) or ended well (False)."""
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return True
-    if os.WEXITSTATUS(status):
-        raise SystemExit("a child failed by itself")
-    return False
+    return child(work)
 
 
 def die_at(call: int) -> Callable[[], None]:
@@ -77,23 +64,23 @@ def die_at(call: int) -> Callable[[], None]:
 def main(corpus: str, model: str, work: str, mode: str, *numbers: str) -> None:
     folder = Path(work)
     began = time.perf_counter()
-    wait(run_child(corpus, model, folder / "reference", resume=False))
+    killed(run_child(corpus, model, folder / "reference", resume=False))
     whole = time.perf_counter() - began
     expected = require_current(folder / "reference").id
-    killed, different, trials = 0, [], 0
+    dead, different, trials = 0, [], 0
     for trial in plan(mode, numbers):
         index = folder / f"trial-{trial}"
         if mode == "random":
-            child = run_child(corpus, model, index, resume=False)
+            pid = run_child(corpus, model, index, resume=False)
             time.sleep(random.Random(trial).uniform(0.0, whole))
-            os.kill(child, signal.SIGKILL)
-            died = wait(child)
+            os.kill(pid, signal.SIGKILL)
+            died = killed(pid)
         else:
-            died = wait(run_child(corpus, model, index, resume=False, before=die_at(trial)))
+            died = killed(run_child(corpus, model, index, resume=False, before=die_at(trial)))
         trials += 1
-        killed += died
+        dead += died
         if died:
-            wait(run_child(corpus, model, index, resume=True))
+            killed(run_child(corpus, model, index, resume=True))
         snapshot = require_current(index)
         check_content(index, snapshot, everything=True)
         if snapshot.id != expected or (index / "staging").exists():
@@ -101,7 +88,7 @@ def main(corpus: str, model: str, work: str, mode: str, *numbers: str) -> None:
         shutil.rmtree(index)
         if (mode == "syscalls" and not died) or (mode == "random" and killed == int(numbers[0])):
             break
-    print(json.dumps({"trials": trials, "killed": killed, "different": different, "seconds": whole}))
+    print(json.dumps({"trials": trials, "killed": dead, "different": different, "seconds": whole}))
 
 
 def plan(mode: str, numbers: tuple[str, ...]):

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from children import child, killed
 from drawn import Quiet, draw
 from indexer_under_fire import die_at
 
@@ -105,29 +106,6 @@ def held(home: Path) -> dict[str, list[str]]:
     table = list_items(home / "index", snapshot)
     columns = (table[name].to_pylist() for name in ("path", "bytes_sha256", "pixels_sha256"))
     return {str(Path(path).relative_to(home)): [one, other] for path, one, other in zip(*columns, strict=True)}
-
-
-def child(work: Callable[[], object], answer: int | None = None) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        found = work()
-        if answer is not None:
-            os.write(answer, json.dumps(found).encode())
-        os._exit(0)
-    except BaseException as error:
-        print(f"child failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        os._exit(1)
-
-
-def killed(pid: int) -> bool:
-    _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        return True
-    if os.WEXITSTATUS(status):
-        raise SystemExit("a command failed by itself")
-    return False
 
 
 def answered(work: Callable[[], object]) -> Any:

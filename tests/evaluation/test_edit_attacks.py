@@ -9,10 +9,12 @@ import pytest
 from planted import draw_pictures, embedded_by, small_index
 
 from retr.embedding.block_means import BlockMeans
-from retr.evaluation.edits.attacking import attack_ranges
+from retr.evaluation.edits.attacking import RangeAttack, attack_ranges
 from retr.evaluation.edits.worst_members import draw_members
 from retr.images.families.asked import read_families
+from retr.images.families.family import Finite
 from retr.retrieval.ranges.prove import prove_ranges
+from retr.retrieval.ranges.result import Reach
 
 TEXTS = ["brightness:0.3..3", "jpeg:30..95", "crop:90", "rotation:-3..3", "downscale:50"]
 
@@ -29,7 +31,7 @@ def attack(engine, pixels, *, claimed, attacked):
     families = read_families(TEXTS)
     answer = engine.answer(pixels / 255.0, k=3, certify=True)
     proof = prove_ranges(engine, pixels, answer, families, eps=claimed, unit="rmse")
-    return attack_ranges(engine, pixels, proof, families, eps=attacked, unit="rmse", members=6, steps=6)
+    return attack_ranges(RangeAttack(engine, pixels, proof, attacked, "rmse", members=6, steps=6), families)
 
 
 def test_no_alarm_where_the_proof_is_right(engine):
@@ -54,3 +56,27 @@ def test_members_are_drawn_inside_of_what_is_proved(engine):
         assert len(draw_members(asked.on(pixels, engine.policy), found.verdict, 5, rng=rng)) >= 2
         nothing = replace(found.verdict, low=None, high=None, whole=False)
         assert draw_members(asked.on(pixels, engine.policy), nothing, 5, rng=rng) == []
+
+
+def test_what_is_no_copy_is_attacked_too(engine):
+    """A stranger is pushed into acceptance: not within what is proved, and surely with a budget many times as large."""
+    stranger = draw_pictures(40, side=20)[39]
+    assert not attack(engine, stranger, claimed=0.2, attacked=0.2).alarms
+    found = attack(engine, stranger, claimed=0.2, attacked=60.0)
+    assert any("nothing" in alarm for alarm in found.alarms)
+
+
+@pytest.mark.parametrize("text", ["brightness:0.5..2", "crop:80", "jpeg:30..95"])
+def test_evolution_finds_worse_members_than_chance_and_none_outside(engine, text):
+    pixels = draw_pictures(3, side=20)[2]
+    family = read_families([text])[0].on(pixels, engine.policy)
+    whole = Reach(True, *(tuple(one[at] for one in family.span) for at in (0, 1)), share=1.0)
+    known = {family.make(at).tobytes() for at in range(len(family))} if isinstance(family, Finite) else None
+
+    def losses(members):
+        assert known is None or all(member.tobytes() in known for member in members)
+        return np.array([float(member.mean()) for member in members])
+
+    drawn, evolved = (draw_members(family, whole, 12, rng=np.random.default_rng(4), losses=by) for by in (None, losses))
+    assert len(drawn) == len(evolved)
+    assert losses(evolved).mean() >= losses(drawn).mean()

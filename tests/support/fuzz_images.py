@@ -26,6 +26,8 @@ from retr.images.isolated import IsolatedDecoder
 from retr.images.policy import DecodePolicy
 
 SECONDS = 5.0
+START = 120.0
+"""Seconds that the start of a process may take."""
 MEMORY_MB = 1536
 _POLICY = DecodePolicy()
 
@@ -36,7 +38,7 @@ class Result:
 
     Attributes:
         outcomes: name of a reason, or ``image`` → how many files.
-        slowest: (seconds, name) of the file that took longest.
+        slowest: (seconds, name) of the file that took longest, of those that found their process running.
         indexed, rejected: files of the index run; seen: of them in all.
         worker_mb, own_mb: most resident memory of a decoding process, as looked up after every file, and of this one.
     """
@@ -105,13 +107,15 @@ def _peak_mb(process: int) -> float:
 
 def _decoded(decoder: IsolatedDecoder, folder: Path, name: str, data: bytes) -> tuple[str, str, float]:
     (folder / f"{name[:200]}.img").write_bytes(data)
-    began = time.perf_counter()
+    began, before = time.perf_counter(), set(decoder.processes)
     try:
         decoder(data, policy=_POLICY)
         outcome = "image"
     except ImageRejected as why:
         outcome = why.reason
-    return name, outcome, time.perf_counter() - began
+    spent = time.perf_counter() - began
+    # A process that had to be begun took time of its own, which is none of the file's (images.isolated).
+    return name, outcome, 0.0 if spent < START and set(decoder.processes) - before else spent
 
 
 def _indexed(folder: Path, workers: int):

@@ -577,3 +577,18 @@ class TestReport:
 def test_the_schema_says_what_every_column_is() -> None:
     assert all(field.metadata[b"meaning"] for field in SCHEMA)
     assert importlib.util.find_spec("imagehash") is not None  # part of dev
+
+
+def test_edits_with_proof_have_a_column_for_each_family(plan: CopyPlan, tmp_path: Path) -> None:
+    asked = replace(plan, out=tmp_path, queries=2, families=("identity", "jpeg"), against=("jpeg:90..95",), on_top=0.5)
+    found = run_copy_bench(asked, Quiet())
+    assert found.edits is not None
+    assert {(line.edit, line.family) for line in found.edits.by_edit} >= {("identity", "jpeg:90..95")}
+    console = Console(record=True, width=120)
+    print_copies(found, console)
+    assert "Edits with proof" in console.export_text()
+    assert copy_json(found)["edits_with_proof"]["lines"]
+    assert "against" in asked.as_json()
+    assert "against" not in plan.as_json()
+    with pytest.raises(UsageError, match="unknown family"):
+        replace(plan, against=("hue",))

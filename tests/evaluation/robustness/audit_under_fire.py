@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from children import child, killed
 from drawn import Quiet, draw
 
 from retr.evaluation.robustness import audit_run
@@ -38,18 +39,7 @@ PLAN = AuditPlan(
 
 def in_child(work: Callable[[], None]) -> bool:
     """Run something in a child; whether it was killed."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-            os._exit(0)
-        except BaseException as error:
-            print(f"child failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    if not os.WIFSIGNALED(status) and os.WEXITSTATUS(status):
-        raise SystemExit("a child failed by itself")
-    return os.WIFSIGNALED(status)
+    return killed(child(work))
 
 
 def count_calls(limit: int, note: Path) -> None:
@@ -100,20 +90,20 @@ def state(out: Path) -> tuple[list[dict], dict[str, bytes]]:
 
 
 def main(work: str, kills: str) -> None:
-    folder, killed, different = Path(work), 0, []
+    folder, dead, different = Path(work), 0, []
     in_child(lambda: build(folder))
     in_child(lambda: audit(folder, folder / "peace"))
     calls = int((folder / "calls").read_text())
     expected = state(folder / "peace")
     for number in range(int(kills)):
         limit, out = 1 + round(number * (calls - 1) / max(1, int(kills) - 1)), folder / f"trial-{number}"
-        killed += in_child(lambda limit=limit, out=out: audit(folder, out, limit=limit))
+        dead += in_child(lambda limit=limit, out=out: audit(folder, out, limit=limit))
         in_child(lambda out=out: audit(folder, out, resume=True))
         found = state(out)
         if found != expected:
             odd = sorted(set(found[1]) ^ set(expected[1]))
             different.append(f"call {limit}: records {found[0] == expected[0]}, files {odd}")
-    print(json.dumps({"calls": calls, "killed": killed, "different": different, "gallery": len(expected[1])}))
+    print(json.dumps({"calls": calls, "killed": dead, "different": different, "gallery": len(expected[1])}))
 
 
 if __name__ == "__main__":

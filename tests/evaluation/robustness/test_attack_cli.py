@@ -54,6 +54,18 @@ def test_json_keeps_standard_output_to_itself(index, tmp_path):
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["records.parquet", "run.json"]
 
 
+def test_edits_with_proof_stand_beside_the_attacks(index, tmp_path):
+    words = ["-i", index, *QUICK, "--out", tmp_path / "a", "--against", "jpeg:90..95", "--on-top", 0.5]
+    outcome = run(*words)
+    assert outcome.exit_code == 0, outcome.output
+    assert "Edits with proof, any change up to RMSE 0.5 on top" in outcome.stdout
+    again = run(*words, "--resume", "--format", "json")
+    [line] = json.loads(again.stdout)["edits_with_proof"]
+    assert (line["family"], line["queries"], line["alarms"]) == ("jpeg:90..95", 2, 0)
+    refused = run(*words[:-3], "jpeg:9..1000")
+    assert refused.exit_code != 0
+
+
 def test_systems_side_by_side_and_a_transfer(index, tmp_path):
     words = ["--systems", f"{index},dhash", "--transfer-from", "block-means:4", "--out", tmp_path / "a"]
     outcome = run(*words, *QUICK)

@@ -1,0 +1,160 @@
+"""The page of a query: each image that was asked about, its verdict in words, and its matches with their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..core.errors import ImageRejected
+from ..core.files import write_atomically
+from ..core.rounded import radius_text
+from ..core.units import Radius
+from ..indexer.addresses import asked_text
+from ..retrieval.answer import Answer, Match
+from .audit_page_images import named_picture, picture
+from .html_tags import Html, tag
+from .kinds import COUNT, NAME, WRAPPED, measured
+from .numbers import radius_inline
+from .pages import Key, page
+from .query_table import lines, verdict_words
+from .ranges_bars import bars as range_bars
+from .table import Column, Table
+
+MOST, PICTURES = 100, 5
+"""Images that a page shows, and matches of each whose pictures are shown."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture as a data address, None for what cannot be read, and what is said of it."""
+
+    address: str | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One image on the page.
+
+    Attributes:
+        name: that it came under; verdict: in words; look: of the box around it.
+        query, matches: pictures; table: of all matches; bars: of their radii; ranges: of edits with proof.
+        lines: what stands behind the answer.
+    """
+
+    name: str
+    verdict: str
+    look: str
+    query: Shot
+    matches: tuple[Shot, ...] = ()
+    table: Table | None = None
+    bars: Html | None = None
+    ranges: Html | None = None
+    lines: tuple[str, ...] = ()
+
+
+def asked(answer: Answer | ImageRejected, name: str, words: str | None) -> Asked:
+    """An image for the page; its picture and those of its matches are read now.
+
+    Args:
+        answer: or why there is none.
+        name: the name that the image came under.
+        words: the budget as it was given.
+    """
+    query = Shot(_read(asked_text(name)), name)
+    if isinstance(answer, ImageRejected):
+        return Asked(name, f"no answer: {answer}", "alarmed", query)
+    return Asked(
+        name,
+        verdict_words(answer, words),
+        "" if answer.verdict in ("copy", "not-a-copy") else "none",
+        query,
+        tuple(Shot(_read(match.path), _said(match)) for match in answer.matches[:PICTURES]),
+        _table(answer) if answer.matches else None,
+        radius_bars(answer),
+        None if answer.against is None else range_bars(answer.against),
+        tuple(lines(answer)),
+    )
+
+
+def write_query_page(out: Path, found: Sequence[Asked], index: str) -> None:
+    """Write the page, in one step."""
+    copies = sum(one.verdict.startswith("copy") for one in found)
+    text = page(
+        "query.html.j2",
+        when=datetime.now(UTC).date().isoformat(),
+        counted=(f"index {index}",),
+        keys=[Key(str(len(found)), ("images asked about",)), Key(str(copies), ("copies",))],
+        shown=found[:MOST],
+        more=max(0, len(found) - MOST),
+    )
+    write_atomically(out, text.encode())
+
+
+def radius_bars(answer: Answer) -> Html | None:
+    """A bar for each promise of the first matches, as long as its radius; None where nothing is proved."""
+    promises = (("copy of it", "copy"), ("stays first", "top1"), (f"in the first {answer.k}", "topk"))
+    known = [
+        (f"{match.rank}. {words}", radius)
+        for match in answer.matches[:PICTURES]
+        for words, name in promises
+        if (radius := getattr(match, name)) is not None
+    ]
+    most = max((radius.l2 for _, radius in known), default=0.0)
+    if not most:
+        return None
+    height, left, length = 22.0, 130.0, 300.0
+    rows = [
+        tag(
+            "g",
+            tag("text", words, x=left - 8, y=at * height + 14, text_anchor="end"),
+            tag("rect", x=left, y=at * height + 4, width=length, height=12, rx=3, class_="part track"),
+            tag(
+                "rect",
+                x=left,
+                y=at * height + 4,
+                width=length * radius.l2 / most,
+                height=12,
+                rx=3,
+                class_="part proved",
+            ),
+            tag("text", f"RMSE {radius_text(radius.rmse, decimals=2)}", x=left + length + 8, y=at * height + 14),
+        )
+        for at, (words, radius) in enumerate(known)
+    ]
+    label = "; ".join(f"{words}: {radius_inline(radius)}" for words, radius in known)
+    box = f"0 0 520 {height * len(rows) + 4:g}"
+    return tag("svg", *rows, viewBox=box, role="img", aria_label=label, class_="chart")
+
+
+def _table(answer: Answer) -> Table:
+    """All matches; of the radii those that any of them has."""
+    promises = {"stays first": "top1", f"in top {answer.k}": "topk", "copy of it": "copy"}
+    radii = [
+        Column(head, NAME, lambda match, name=name: _inline(getattr(match, name)))
+        for head, name in promises.items()
+        if any(getattr(match, name) is not None for match in answer.matches)
+    ]
+    columns = [
+        Column("#", COUNT, lambda match: match.rank),
+        Column("image", WRAPPED, lambda match: f"{match.path} ({match.id})"),
+        Column("score", measured(decimals=4), lambda match: match.score),
+        *radii,
+    ]
+    return Table.of(columns, answer.matches)
+
+
+def _inline(radius: Radius | None) -> str:
+    return "–" if radius is None else radius_inline(radius)
+
+
+def _read(address: str) -> str | None:
+    pixels = named_picture(address)
+    return None if pixels is None else picture(pixels)
+
+
+def _said(match: Match) -> str:
+    copy = "" if match.copy is None else f", a copy within {radius_inline(match.copy)}"
+    return f"{match.rank}. {match.path}{copy}"
