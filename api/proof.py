@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ..certificates import verify_proof
+from ..certificates import verify_ranges
 from ..certificates.statement import ProofObject
 from ..core.errors import UsageError
 from ..core.files import sha256_bytes
@@ -17,7 +17,7 @@ from ..images.policy import DecodePolicy
 from ..indexer.addresses import absolute_text, asked_text
 from ..indexer.entries import read_named
 from ..retrieval.answer import Answer
-from ..retrieval.proofs import Subject
+from ..retrieval.proof_context import Subject
 from .images import ImageLike, read_image
 from .sources import PathLike
 
@@ -59,8 +59,8 @@ def check_proof(proof: ProofObject | PathLike, index: Path, image: PathLike | No
     """Let the independent checker look at a proof."""
     query = None if image is None else Path(image)
     if not isinstance(proof, ProofObject):
-        found = verify_proof.verify(Path(proof), index, query)
+        found = verify_ranges.verify(Path(proof), index, query)
         return ProofCheck(found.verdict, found.why or None)
     with TemporaryDirectory() as folder:
-        found = verify_proof.verify(proof.write(Path(folder)), index, query)
+        found = verify_ranges.verify(proof.write(Path(folder)), index, query)
     return ProofCheck(found.verdict, found.why or None)

@@ -27,7 +27,7 @@ def signal_of(index: Index, image: ImageLike) -> str:
         ImageRejected: no acceptable image.
     """
     engine = index.engine
-    query = embed(engine.channels, read_image(image, engine.policy).given, engine.views)
+    query = embed(engine.channels, read_image(image, engine.policy).given)
     return layout_of(engine.channels).text([one.z for one in query.embedded])
 
 

@@ -46,7 +46,7 @@ class Margins:
 
 
 def margins(
-    z: Array, rows: Array, *, score: Score, threshold: float, lipschitz: UpperBound, forward_error: float
+    z: Array, rows: Array, *, score: Score, threshold: float | Array, lipschitz: UpperBound, forward_error: float
 ) -> Margins:
     """The signed distance of T4/T5 per row, divided by L: 1-Lipschitz in the query, so comparable across channels.
 
@@ -54,7 +54,7 @@ def margins(
         z: (d,) computed query embedding of this channel.
         rows: (m, d), unit rows for cosine.
         score: cosine or euclidean.
-        threshold: τ of this channel.
+        threshold: τ of this channel; one number or (m,), one for each row.
         lipschitz: proved bound on this channel's L.
         forward_error: e ≥ 0 in embedding units.
 

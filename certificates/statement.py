@@ -6,12 +6,11 @@ A statement is data: an in-toto Statement v1 whose predicate is ours. Nothing he
 from __future__ import annotations
 
 import base64
-import hashlib
+import functools
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +19,13 @@ import numpy.typing as npt
 
 from ..core.errors import UsageError
 from ..core.files import canonical_json, sha256_bytes, write_atomically
-from . import verify_proof
+from . import verify_network, verify_proof, verify_ranges
 
 TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:retr:certificate:1"
 FORMAT = "retr.certificate/1"
 Kind = Literal["first-place", "among-k", "copy", "not-a-copy"]
+"""Claims about a radius; there are also those of ``ranges`` of edits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,10 @@ class ProofObject:
     def name(self) -> str:
         """A file name: beginning of the pixels' digest, kind, and the item it is about."""
         parts = [self.predicate["query"]["pixels_sha256"][:12], self.claim["kind"]]
-        parts += [str(self.claim["k"])] if self.claim["k"] else []
+        if self.claim["kind"] == "ranges":
+            parts += [self.predicate["family"]["asked"].partition("@")[0].replace(":", "-"), self.claim["what"]]
+            parts = ["".join(letter if letter.isalnum() or letter in "-._" else "_" for letter in one) for one in parts]
+        parts += [str(self.claim["k"])] if self.claim.get("k") else []
         return "-".join([*parts, *([self.claim["item"]["id"]] if self.claim["item"] else [])]) + ".json"
 
     def as_bytes(self) -> bytes:
@@ -123,8 +126,8 @@ def read_proof(path: Path) -> ProofObject:
     if not isinstance(found, dict):
         raise UsageError(f"{path} is no proof: it holds {type(found).__name__}, no object")
     try:
-        verify_proof.read_proof(path)
-    except verify_proof.Stop as stop:
+        verify_proof.read_proof(path, verify_ranges.SHAPES)
+    except verify_network.Stop as stop:
         raise UsageError(f"{path} is no proof that this version reads: {stop.args[1]}") from None
     return ProofObject(found)
 
@@ -136,24 +139,21 @@ def z_json(z: npt.NDArray[np.float64]) -> dict[str, Any]:
     return {"norm": length, "sha256": sha256_bytes(raw), "float64": base64.b64encode(raw).decode("ascii")}
 
 
-class _Checker:
-    """The checker that a proof names."""
+@functools.cache
+def checker_json(name: str) -> dict[str, str]:
+    """A checker that comes with this version: the SHA-256 is that of its files, one after the other.
 
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of its file."""
-        return hashlib.sha256(Path(str(verify_proof.__file__)).read_bytes()).hexdigest()
-
-
-CHECKER = _Checker()
-
-
-def checker_json() -> dict[str, str]:
-    """Name and digest of the checker that comes with this version."""
-    return {"name": Path(str(verify_proof.__file__)).name, "sha256": CHECKER.digest}
+    Args:
+        name: verify_proof.py, or verify_ranges.py, which checks claims about edits.
+    """
+    files = {one[-1]: one for one in (verify_proof.FILES, verify_ranges.FILES)}[name]
+    parts = [Path(str(verify_proof.__file__)).with_name(file).read_bytes() for file in files]
+    return {"name": name, "sha256": sha256_bytes(b"".join(parts))}
 
 
-def sentence(kind: Kind, *, width: int, height: int, l2: float, k: int | None, item: str | None) -> str:
+def sentence(
+    kind: Kind, *, width: int, height: int, l2: float, k: int | None, item: str | None, among: str = ""
+) -> str:
     """The claim in words, as the checker writes it too."""
     what = {
         "first-place": f"item {item} is in first place",
@@ -162,4 +162,4 @@ def sentence(kind: Kind, *, width: int, height: int, l2: float, k: int | None, i
         "not-a-copy": "the verdict is: not a copy of anything in the index",
     }[kind]
     where = f"every image of {width} x {height} pixels whose l2 distance from the query is less than {l2!r}"
-    return f"For {where} (values in 0..1), {what}."
+    return f"For {where} (values in 0..1), {what}{among}."

@@ -2,42 +2,46 @@
 
     python verify_proof.py PROOF.json --index INDEX [--image QUERY]
 
-Everything that the proof says is computed again from the image, the model file and *every* row of the index.
-The verdict is *confirmed*, *refuted* (something said is false) or *unsupported* (this file cannot tell).
-T1 to T9 are theorems of docs/theory.md.
+Everything that the proof says is computed again from the image, the model file and *every* row of the index; by
+verify_network.py, which lies beside this file, how an image is embedded. The verdict is *confirmed*, *refuted*
+(something said is false) or *unsupported* (this file cannot tell). T1 to T9 are theorems of docs/theory.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import hashlib
 import io
 import json
 import math
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
 from PIL import Image, ImageCms, ImageFile, features
 
+try:
+    from . import verify_network as network
+except ImportError:  # as a script
+    import verify_network as network
+
 TYPE, PREDICATE, FORMAT = "https://in-toto.io/Statement/v1", "urn:retr:certificate:1", "retr.certificate/1"
 KINDS, RANKS = ("first-place", "among-k", "copy", "not-a-copy"), ("first-place", "among-k")
 SCHEMAS = ("retr.index/1", "retr.index/2", "retr.index/3", "retr.index/4", "retr.index/5", "retr.index/6")
+SNAPSHOT = {"schema", "id", "parent", "created", "policy", "policy_digest", "views", "channels", "segments"} | {
+    *("tombstones", "blank", "labels", "declared"),
+}
 MOST_BYTES, MOST_SNAPSHOT = 4 << 20, 256 << 20
-UNIT = 2.0**-53  # unit roundoff of float64
 FLAT = 8  # levels: a picture none of whose channels spans more shows nothing
-NEAR = 1e-9  # relative room where two programs compute one float64 number in two ways
 BLOCK = 4096  # rows compared at a time
+FILES = ("verify_network.py", "verify_proof.py")
 Array = Any  # a numpy array
-
-
-class Stop(Exception):  # noqa: N818 - a verdict: refuted or unsupported, and why
-    """Ends a check."""
+need, same, close = network.need, network.same, network.close
+refute, unsupported, sha256, canonical = network.refute, network.unsupported, network.sha256, network.canonical
 
 
 class Finding(NamedTuple):
@@ -47,59 +51,41 @@ class Finding(NamedTuple):
     why: str = ""
 
 
-def refute(why: str) -> NoReturn:
-    """End with *refuted*."""
-    raise Stop("refuted", why)
-
-
-def unsupported(why: str) -> NoReturn:
-    """End with *unsupported*."""
-    raise Stop("unsupported", why)
-
-
-def need(holds: Any, why: str) -> None:
-    """End with *refuted* unless something holds."""
-    if not holds:
-        refute(why)
-
-
-def same(what: str, stated: Any, found: Any) -> None:
-    """Refute unless both are one value."""
-    equal = type(stated) is type(found) and stated == found
-    need(equal, f"{what} is {str(found)[:80]}, the proof says {str(stated)[:80]}")
-
-
-def close(what: str, stated: float, found: float, scale: float = 0.0) -> None:
-    """Refute unless both are one number, up to the rounding of numbers as large as ``scale``."""
-    need(abs(stated - found) <= NEAR * max(abs(found), scale), f"{what} is {found!r}, the proof says {stated!r}")
-
-
 def verify(proof: Path, index: Path, image: Path | None = None, *, any_checker: bool = False) -> Finding:
-    """Check a proof.
+    """Check a proof: its JSON file, the folder of the index, and the query's file (None: the path that it names).
 
-    Args:
-        proof: the JSON file.
-        index: folder of the index that holds the snapshot which the proof names.
-        image: the query's file; None for the path that the proof names.
-        any_checker: go on although the proof names another version of this file.
+    ``any_checker``: go on although the proof names another version of this file.
     """
+
+    def check() -> None:
+        said = read_proof(proof, SHAPES)
+        pinned(said, FILES, any_checker)
+        pixels, gallery = check_image(said, image), Gallery(said, Path(index))
+        check_claim(said, gallery, check_probes(said, gallery, pixels))
+
+    return judge(check)
+
+
+def judge(check: Callable[[], None]) -> Finding:
+    """What is found by a check, whatever the files hold."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            said = read_proof(proof)
-            own = sha256(Path(__file__).read_bytes())
-            if said["checker"]["sha256"] != own and not any_checker:
-                unsupported(f"the proof names checker {said['checker']['sha256'][:16]}, and this one is {own[:16]}")
-            pixels = check_image(said, image)
-            gallery = Gallery(said, Path(index))
-            check_claim(said, gallery, check_probes(said, gallery, pixels))
-    except Stop as stop:
+            check()
+    except network.Stop as stop:
         return Finding(*stop.args)
     except MemoryError:
         return Finding("unsupported", "there is not enough memory to check it")
     except Exception as error:  # whatever breaks on what the files hold: they are not what was proved
         return Finding("refuted", f"a file is not what the proof says: {type(error).__name__}: {error}")
     return Finding("confirmed")
+
+
+def pinned(said: Any, files: Sequence[str], any_checker: bool) -> None:
+    """Unsupported unless the proof names the checker that runs: by the SHA-256 of its files, one after the other."""
+    own, named = sha256(b"".join(Path(__file__).with_name(file).read_bytes() for file in files)), said["checker"]
+    if (named["name"], named["sha256"]) != (files[-1], own) and not any_checker:
+        unsupported(f"the proof names checker {named['name'][:40]} {named['sha256'][:16]}, and this one is {own[:16]}")
 
 
 # -- the proof: an in-toto Statement, whose shape is checked before anything is believed -------------------------------
@@ -110,7 +96,8 @@ SHAPE = json.loads("""{
   "pixels_sha256": "s"}, "radius": {"l2": "f", "rmse": "f", "psnr": "f"}, "slack": "f", "tight": "b"},
 "query": {"path": "s?", "bytes_sha256": "s?", "pixels_sha256": "s", "width": "i", "height": "i", "values": "i"},
 "decode": {"policy": "o", "policy_digest": "s", "decoder": {"pillow": "s", "libraries": "s"}},
-"index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i"},
+"index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i",
+  "where?": {"conditions": ["s"], "rows": "s"}},
 "channels": [{"name": "s", "model_digest": "s", "score": "s", "dim": "i", "lipschitz": {"value": "f", "method": "s"},
   "threshold?": {"value": "f", "source": "s", "offset": "f?", "share": "f?", "gaps": "s?"}}],
 "probes": [{"channel": "i", "view": "s", "resize": {"value": "f", "method": "s"}, "lipschitz": "f",
@@ -120,12 +107,13 @@ SHAPE = json.loads("""{
   "rows": [{"probe": "i", "row": "i", "score": "f", "threshold": "f?", "signed": "f?"}]},
 "versions": {"retr": "s", "python": "s", "numpy": "s", "torch": "s", "faiss": "s"},
 "checker": {"name": "s", "sha256": "s"}}}""")
+SHAPES: dict[str, Any] = dict.fromkeys(KINDS, SHAPE)
 TYPES: Any = {"s": str, "i": int, "f": float, "b": bool, "o": dict}  # a question mark: or null
 
 
-def read_proof(path: Path) -> Any:
-    """The predicate in a file: bounded in size, every number finite, exactly the fields of SHAPE."""
-    need(path.stat().st_size <= MOST_BYTES, f"a proof has at most {MOST_BYTES} bytes")
+def read_proof(path: Path, shapes: dict[str, Any]) -> Any:
+    """The predicate in a file: bounded in size, every number finite, exactly the fields of its kind."""
+    need(path.is_file() and path.stat().st_size <= MOST_BYTES, f"a proof is a file of at most {MOST_BYTES} bytes")
     hooks: Any = {"parse_int": _number, "parse_float": _number, "parse_constant": _number}
     found = json.loads(path.read_bytes().decode(), object_pairs_hook=_object, **hooks)
     need(isinstance(found, dict) and found.get("_type") == TYPE, "this is no in-toto Statement")
@@ -133,9 +121,9 @@ def read_proof(path: Path) -> Any:
         unsupported(f"this checker knows {PREDICATE}, and this is {str(found.get('predicateType'))[:60]}")
     said = found.get("predicate", {})
     kind = said["claim"]["kind"] if isinstance(said, dict) and isinstance(said.get("claim"), dict) else None
-    if isinstance(kind, str) and kind not in KINDS:
-        unsupported(f"this checker knows claims of {', '.join(KINDS)}, and this is {kind[:40]}")
-    fit(found, SHAPE, "the proof")
+    if isinstance(kind, str) and kind not in shapes:
+        unsupported(f"this checker knows claims of {', '.join(shapes)}, and this is {kind[:40]}")
+    fit(found, shapes.get(str(kind), SHAPE), "the proof")
     same("format", said["format"], FORMAT)
     name, data = said["query"]["path"] or "query", said["query"]["bytes_sha256"]
     pairs = [(name, data)] * (data is not None) + [(f"pixels of {name}", said["query"]["pixels_sha256"])]
@@ -167,23 +155,12 @@ def fit(value: Any, shape: Any, where: str) -> None:
         refute(f"{where} is of type {type(value).__name__}")
 
 
-def canonical(value: Any) -> str:
-    """SHA-256 of the one spelling that a JSON value has."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return sha256(text.encode())
-
-
-def sha256(data: Any) -> str:
-    """In hex digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
 # -- the query: from a file to pixels, by the decode policy that the proof names (docs/decode-policy.md) ---------------
 
 
 def check_image(said: Any, image: Path | None) -> Array:
     """The query's pixels, (H, W, 3) uint8, after every digest of them was compared."""
-    query, policy, decoder = said["query"], said["decode"]["policy"], said["decode"]["decoder"]
+    query, policy = said["query"], said["decode"]["policy"]
     same("policy_digest", said["decode"]["policy_digest"], canonical(policy))
     if policy["version"] not in (1, 2):
         unsupported(f"decode policy version {policy['version']}")
@@ -196,14 +173,19 @@ def check_image(said: Any, image: Path | None) -> Array:
     pixels = decode(data, policy)
     height, width = pixels.shape[:2]
     digest = sha256(f"{height}x{width}x3:".encode() + pixels.tobytes())
-    names = ("libjpeg_turbo", "zlib", "webp", "avif", "libtiff", "littlecms2")
-    here = {"pillow": PIL.__version__, "libraries": ", ".join(f"{n} {features.version(n)}" for n in names)}
-    if digest != query["pixels_sha256"] and decoder != here:
-        unsupported(f"the file decodes to other pixels with {here} than the proof saw with {decoder}")
-    same("SHA-256 of the query's pixels", query["pixels_sha256"], digest)
+    same_pixels(said, "SHA-256 of the query's pixels", query["pixels_sha256"], digest)
     for name, found in (("width", width), ("height", height), ("values", pixels.size)):
         same(name, query[name], found)
     return pixels
+
+
+def same_pixels(said: Any, what: str, stated: str, found: str) -> None:
+    """Refute unless pixels are those that were seen; unsupported where a decoder of another version made them."""
+    decoder, names = said["decode"]["decoder"], ("libjpeg_turbo", "zlib", "webp", "avif", "libtiff", "littlecms2")
+    here = {"pillow": PIL.__version__, "libraries": ", ".join(f"{n} {features.version(n)}" for n in names)}
+    if stated != found and decoder != here:
+        unsupported(f"{what} is another one with {here} than the proof saw with {decoder}")
+    same(what, stated, found)
 
 
 def decode(data: bytes, policy: Any) -> Array:
@@ -275,7 +257,7 @@ class Gallery:
     """The live rows of the snapshot that a proof names, and the item of each: rows of equal pixels are one (T3)."""
 
     def __init__(self, said: Any, index: Path) -> None:
-        name, self.index = said["index"]["snapshot"], index
+        name, self.index, self.words = said["index"]["snapshot"], index, ""
         file = index / "snapshots" / f"{name}.json"
         need(len(name) == 16 and set(name) <= set("0123456789abcdef"), "the id of a snapshot has 16 hex digits")
         same("snapshot", name, said["index"]["sha256"][:16])
@@ -284,8 +266,8 @@ class Gallery:
         self.snapshot = json.loads(file.read_bytes())
         digest = canonical({key: value for key, value in self.snapshot.items() if key not in ("id", "created")})
         same("SHA-256 of the snapshot", said["index"]["sha256"], digest)
-        if self.snapshot["schema"] not in SCHEMAS or self.snapshot.get("declared") is not None:
-            unsupported("an index of another schema, or with pictures that were declared to be one item")
+        if self.snapshot["schema"] not in SCHEMAS or not set(self.snapshot) <= SNAPSHOT:
+            unsupported(f"an index of schema {str(self.snapshot['schema'])[:40]}, or with rules for some of its items")
         same("decode policy", said["decode"]["policy"], self.snapshot["policy"])
         keys, live, self.compared = [np.zeros((0, 40), np.uint8)], [np.zeros(0, bool)], set()
         for segment in self.snapshot["segments"]:
@@ -295,9 +277,32 @@ class Gallery:
             gone = bytes.fromhex("".join(self.snapshot["tombstones"].get(segment["id"], ())))
             live.append(~np.isin(_values(keys[-1][:, :8]), _values(np.frombuffer(gone, np.uint8).reshape(-1, 8))))
         self.keys, self.live = np.concatenate(keys), np.concatenate(live)
-        self.items = np.unique(_values(self.keys[:, 8:]), return_inverse=True)[1]
+        self.items = np.unique(self.declared(_values(self.keys[:, 8:])), return_inverse=True)[1]
+        self.narrow(said["index"]["where"])
         for field in ("rows_total", "rows_scanned"):
             same(field, said["index"][field], int(self.live.sum()))
+
+    def declared(self, pixels: Array) -> Array:
+        """What names the item of each row: its pixels, or others that it was declared to be one item with."""
+        digest, (names, place) = self.snapshot.get("declared"), np.unique(pixels, return_inverse=True)
+        if digest is None:
+            return place
+        file = self.index / "declared" / f"{digest}.json"
+        if not file.is_file():
+            unsupported("the declared items are not there in plain JSON: declare them anew")
+        data = file.read_bytes()
+        same("SHA-256 of the declared items", digest, sha256(data))
+        table = json.loads(data)
+        return np.array([table.get(name, name) for name in (one.tobytes().hex() for one in names)])[place]
+
+    def narrow(self, part: Any) -> None:
+        """Keep the rows of the part that a claim speaks of; that its conditions hold of them is not checked."""
+        if part:  # the theorems hold for whatever rows a gallery has: these are its rows
+            bits = np.unpackbits(np.frombuffer(base64.b64decode(part["rows"], validate=True), np.uint8)).astype(bool)
+            need(len(bits) == -(-len(self.live) // 8) * 8 and not bits[len(self.live) :].any(), "one bit for each row")
+            need(not (bits[: len(self.live)] & ~self.live).any(), "only live rows can be a part of the gallery")
+            self.live = bits[: len(self.live)]
+            self.words = f", among the {self.live.sum()} rows where {' and '.join(part['conditions'])}"
 
     def file(self, segment: Any, name: str) -> Array:
         """The bytes of a file of a segment, mapped; its digest is compared once."""
@@ -367,169 +372,6 @@ def _values(lines: Array) -> Array:
     return np.ascontiguousarray(lines).view(f"V{lines.shape[1]}").ravel()  # lines of bytes that can be compared
 
 
-# -- the embedding: a resize and a network, each with its constant (T8) and its rounding -------------------------------
-
-
-def gamma(n: int) -> float:
-    """γ_n: the relative error of n float64 roundings (Higham, ASNA, §3.1)."""
-    return n * UNIT / (1.0 - n * UNIT)
-
-
-def axis(source: int, target: int) -> tuple[Array, float, float]:
-    """The resize along one axis, an antialiased triangle: its matrix, a bound on its norm, its rounding.
-
-    Collatz and Wielandt: the spectral radius of a non-negative G is at most max (G·v)/v, for any v > 0.
-    """
-    scale = source / target
-    far = np.abs(np.arange(source) + 0.5 - (np.arange(target)[:, None] + 0.5) * scale) / max(scale, 1.0)
-    a = np.maximum(0.0, 1.0 - far)
-    a = a / a.sum(1, keepdims=True)
-    short = a if target <= source else a.T
-    v = np.maximum(np.abs(np.linalg.eigh(short @ short.T)[1][:, -1]), 1e-10)
-    norm = math.sqrt(float(((short @ (short.T @ v)) / v).max())) * (1.0 + gamma(source + target))
-    return a, norm, gamma(int((a > 0).sum(1).max()))
-
-
-def symmetric_norm(matrix: Array, error: float) -> float:
-    """An upper bound on ‖A‖ of a symmetric matrix that is known up to ``error``.
-
-    With A ≈ V·Λ·Vᵀ as computed, ‖A‖ ≤ max|λ|·‖V‖² + ‖A − V·Λ·Vᵀ‖, whatever the eigenvalue routine returned.
-    """
-    (values, vectors), n, size = np.linalg.eigh(matrix), len(matrix), float(np.linalg.norm(matrix))
-    rest = float(np.linalg.norm(matrix - (vectors * values) @ vectors.T)) + 4 * gamma(2 * n) * n * size
-    skew = float(np.linalg.norm(vectors.T @ vectors - np.eye(n))) + gamma(n) * n
-    return (float(np.abs(values).max()) * (1.0 + skew) + rest + error) * (1.0 + 1e-13)
-
-
-def matrix_norm(matrix: Array) -> float:
-    """An upper bound on the largest singular value, by the Gram matrix of the shorter side."""
-    a = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    return math.sqrt(symmetric_norm(a @ a.T, gamma(a.shape[1]) * float(np.linalg.norm(a)) ** 2))
-
-
-def conv_norm(kernel: Array, size: int = 16) -> float:
-    """An upper bound on ‖K‖, zero-padded, on images of any size: the smaller of two bounds of T8.
-
-    ‖K‖² ≤ ‖Σ over shifts of |correlations of its channels|‖ (arXiv 2208.03160, best rescaled); and the norm of its
-    symbol on a grid of N×N frequencies, divided by cos(π(k−1)/N) for what lies between.
-    """
-    m, k = min(kernel.shape[:2]), kernel.shape[-1]
-    kernel = kernel if len(kernel) == m else kernel.transpose(1, 0, 2, 3)
-    if k == 1:
-        return matrix_norm(kernel[:, :, 0, 0])
-    total, wide = 0.0, np.pad(kernel, ((0, 0), (0, 0), (0, k - 1), (k - 1, k - 1)))
-    for down, right in [(d, r) for d in range(k) for r in range(1 - k, k) if d or r >= 0]:
-        moved = wide[:, :, down : down + k, k - 1 + right : 2 * k - 1 + right]
-        one = np.abs(moved.reshape(m, -1) @ kernel.reshape(m, -1).T)
-        total = total + (one + one.T if down or right else one)
-    lengths = np.linalg.norm(kernel.reshape(m, -1), axis=1)
-    rounding = (2 * k - 1) ** 2 * gamma(kernel[0].size) * np.outer(lengths, lengths)
-    bound = math.sqrt(symmetric_norm(total + rounding, 0.0))
-    if bound <= 1.0 or m > 64 or size <= 2 * (k - 1):
-        return bound
-    symbol = np.fft.fft2(kernel, (size, size)).transpose(2, 3, 0, 1)
-    top = float(np.linalg.norm(symbol, 2, axis=(2, 3)).max()) * (1.0 + NEAR)
-    return min(bound, top / math.cos(math.pi * (k - 1) / size))
-
-
-class Network:
-    """An image on its way through layers; product of their constants, bounds on ‖computed − exact‖ and on the norm."""
-
-    def __init__(self, x: Array) -> None:
-        self.x, self.lipschitz, self.error, self.size = x, 1.0, 0.0, math.sqrt(x.size)
-
-    def step(self, x: Array, bound: float, slope: float, shift: float = 0.0, offset: float = 0.0) -> None:
-        """A layer with a constant, that errs by slope·‖input‖ + shift, and takes 0 to a vector of norm offset."""
-        self.error = bound * self.error + slope * (self.size + self.error) + shift
-        self.size, self.x, self.lipschitz = offset + bound * self.size, x, self.lipschitz * bound
-
-    def centre(self, terms: int) -> None:
-        """The mean of every channel removed: an orthogonal projection."""
-        self.step(self.x - self.x.mean((1, 2), keepdims=True), 1.0, gamma(terms) + UNIT * (1.0 + gamma(terms)))
-
-    def unshuffle(self, r: int) -> None:
-        """Blocks of r×r pixels to channels: an isometry."""
-        c, h, w = self.x.shape
-        self.x = self.x.reshape(c, h // r, r, w // r, r).transpose(0, 2, 4, 1, 3).reshape(c * r * r, h // r, w // r)
-
-    def affine(self, matrix: Array, bias: Array) -> None:
-        """A dense layer (m, n) or a zero-padded convolution (o, c, k, k), and a bias; |error| ≤ γ·(|A|·|x| + |b|)."""
-        if matrix.ndim == 2:
-            bound, x, over = matrix_norm(matrix), matrix @ self.x + bias, ()
-        else:
-            (_, h, w), k, over = self.x.shape, matrix.shape[-1], (2, 3)
-            before = (k - 1) // 2
-            wide = np.pad(self.x, ((0, 0), (before, k - 1 - before), (before, k - 1 - before)))
-            taps = (
-                matrix[:, :, u, v] @ wide[:, u : u + h, v : v + w].reshape(-1, h * w)
-                for u in range(k)
-                for v in range(k)
-            )
-            bound, x = conv_norm(matrix), sum(taps, np.zeros(())).reshape(-1, h, w) + bias[:, None, None]
-        sums = np.abs(matrix).sum((1, *over)).max() * np.abs(matrix).sum((0, *over)).max()
-        offset, g = math.sqrt(x.size / len(bias)) * float(np.linalg.norm(bias)), gamma(matrix[0].size + 1)
-        self.step(x, bound, g * math.sqrt(sums), g * offset, offset)
-
-
-def embed(gallery: Gallery, number: int, pixels: Array) -> tuple[Network, float, str]:
-    """The embedding of an image by a channel's model; ρ of the resize; digest of all that the model is."""
-    channel = gallery.snapshot["channels"][number]
-    kind, _, blocks = channel["spec"].partition(":")
-    if channel["model_file"] is None and kind == "block-means":
-        own = {"family": "block-means", "version": 1, "blocks": int(blocks), "pixels": 4}
-        net, rho = _resized(pixels, 4 * int(blocks))
-        c, h, w = net.x.shape
-        net.step(net.x.reshape(c, h // 4, 4, w // 4, 4).sum((2, 4)) / 4, 1.0, gamma(16))  # orthonormal rows
-        net.centre(net.x[0].size + 2)
-        net.x = net.x.reshape(-1)
-        return net, rho, canonical(own)
-    if channel["model_file"] is None:
-        unsupported(f"the model {channel['spec']} is no file of the index")
-    data = (gallery.index / channel["model_file"]).read_bytes()
-    begin = 8 + int.from_bytes(data[:8], "little")
-    table, t, digests = json.loads(data[8:begin]), {}, {}
-    head = json.loads(table.pop("__metadata__")["retr"])
-    for name, one in table.items():
-        raw = data[begin + one["data_offsets"][0] : begin + one["data_offsets"][1]]
-        same("type of a tensor", one["dtype"], "F32")
-        t[name] = np.frombuffer(raw, "<f4").reshape(one["shape"]).astype(np.float64)
-        digests[name] = {"dtype": "float32", "shape": one["shape"], "sha256": sha256(raw)}
-    blueprint = {name: head[name] for name in ("family", "architecture", "input_size", "score")}
-    a, (height, width) = head["architecture"], head["input_size"]
-    usual = {
-        "layer": ("orthogonal", "aol"),
-        "activation": ("maxmin", "abs"),
-        "centring": ("plain", "none", "homogeneous"),
-    }
-    if head["family"] != "retr" or height != width or any(a[name] not in known for name, known in usual.items()):
-        unsupported(f"networks of family {head['family']} with {a}")
-    net, rho = _resized(pixels, width)
-    net.centre(net.x[0].size + 1)
-    net.unshuffle(a["patch"])
-    for stage, (channels, depth) in enumerate(zip(a["widths"], a["depths"], strict=True)):
-        if stage:
-            net.unshuffle(2)
-        net.x = np.pad(net.x, ((0, max(0, channels - len(net.x))), (0, 0), (0, 0)))[:channels]
-        for block in range(depth):
-            name = f"stage{stage}.block{block}.layer"
-            net.affine(t[f"{name}.kernel"], t[f"{name}.bias"])
-            top, low = np.split(net.x, 2) if a["activation"] == "maxmin" else (net.x, -net.x)
-            net.x = np.concatenate([np.maximum(top, low), np.minimum(top, low)])[:channels]
-    net.x = net.x.reshape(-1)
-    net.affine(t["head.weight"], t["head.bias"])
-    same("score", channel["score"], head["score"])
-    return net, rho, canonical({"blueprint": blueprint, "tensors": digests})
-
-
-def _resized(pixels: Array, side: int) -> tuple[Network, float]:
-    (down, rho, first), (across, other, second) = (axis(source, side) for source in pixels.shape[:2])
-    planes = (pixels / 255.0).transpose(2, 0, 1)
-    net = Network(np.stack([down @ plane @ across.T for plane in planes]).clip(0.0, 1.0))
-    mass = float(down.sum(1).max() * across.sum(1).max())
-    net.error = (first + second + first * second) * mass * net.size
-    return net, rho * other
-
-
 # -- the claim: every row is compared, and the radius follows ----------------------------------------------------------
 
 
@@ -552,8 +394,12 @@ class Probe(NamedTuple):
         """T4, T5: the distance of z from the edge of each row's copy region, positive inside."""
         if not self.cosine:
             return tau - self.scores(rows)
-        along, sine = rows @ self.z, np.sqrt((1.0 - tau) * (1.0 + tau))
-        across = np.linalg.norm(self.z - along[:, None] * rows, axis=1)
+        along = rows @ self.z
+        return self.edge(along, np.linalg.norm(self.z - along[:, None] * rows, axis=1), tau)
+
+    def edge(self, along: Array, across: Array, tau: Any) -> Array:
+        """T5, of a z that goes so far along a unit row and away from it."""
+        sine = np.sqrt((1.0 - tau) * (1.0 + tau))
         apex = np.where(along > tau * self.length, self.length, -self.length)  # 90° or more from the edge
         return np.where(tau * along + sine * across <= 0.0, apex, sine * along - tau * across)
 
@@ -565,22 +411,33 @@ class Probe(NamedTuple):
         return np.divide(lead, width, out=np.zeros_like(lead), where=width > 0.0), width
 
 
+def check_channel(said: Any, gallery: Gallery, number: int) -> network.Model:
+    """The model of a channel, and that its name, digest and threshold are those that are stated."""
+    stated, channel = said["channels"][number], gallery.snapshot["channels"][number]
+    for name in ("name", "score", "dim"):
+        same(name, stated[name], channel[name])
+    stored, threshold = channel["threshold"], stated["threshold"]
+    if threshold is None or threshold["source"] != "given":  # a number in place of the stored one
+        same("threshold", threshold, stored and {name: stored.get(name) for name in threshold or stored})
+    model = network.Model(gallery.index, channel)
+    same("digest of the model", (stated["model_digest"], channel["model_digest"]), (model.digest, model.digest))
+    return model
+
+
 def check_probes(said: Any, gallery: Gallery, pixels: Array) -> list[Probe]:
     """One probe for each channel: model, threshold, constants, rounding and embedding, all made again."""
-    channels, found = gallery.snapshot["channels"], []
+    numbers, found = list(range(len(gallery.snapshot["channels"]))), []
     if any(probe["view"] != "original" for probe in said["probes"]):
         unsupported("views of the query other than the query itself")
-    same("channels of the probes", [probe["channel"] for probe in said["probes"]], list(range(len(channels))))
-    for number, (stated, probe, channel) in enumerate(zip(said["channels"], said["probes"], channels, strict=True)):
-        for name in ("name", "score", "dim"):
-            same(name, stated[name], channel[name])
-        stored, threshold = channel["threshold"], stated["threshold"]
-        if threshold is None or threshold["source"] != "given":  # a number in place of the stored one
-            same("threshold", threshold, stored and {name: stored.get(name) for name in threshold or stored})
-        net, rho, digest = embed(gallery, number, pixels)
-        same("digest of the model", (stated["model_digest"], channel["model_digest"]), (digest, digest))
+    same("channels of the probes", [probe["channel"] for probe in said["probes"]], numbers)
+    for number, stated, probe in zip(numbers, said["channels"], said["probes"], strict=True):
+        model = check_channel(said, gallery, number)
+        net, rho = network.resized(pixels, model.side)
+        model.see(net)
         bound, total, error = stated["lipschitz"]["value"], probe["lipschitz"], probe["forward_error"]
-        need(net.lipschitz <= bound * (1.0 + NEAR), f"the layers prove only L ≤ {net.lipschitz!r}, not {bound!r}")
+        need(
+            net.lipschitz <= bound * (1.0 + network.NEAR), f"the layers prove only L ≤ {net.lipschitz!r}, not {bound!r}"
+        )
         close("the norm of the resize", probe["resize"]["value"], rho)
         close("L", total, bound * rho)
         need(abs(error / net.error - 1.0) <= 1e-6, f"the forward error is {net.error!r}, not {error!r}")
@@ -590,7 +447,7 @@ def check_probes(said: Any, gallery: Gallery, pixels: Array) -> list[Probe]:
         same("length of z", z.size, net.x.size)
         need(np.linalg.norm(z - net.x) <= 2.0 * error, f"the embedding of the query in {stated['name']} is another one")
         close("the norm of z", probe["z"]["norm"], length)
-        found.append(Probe(number, net.x, length, stated["score"] == "cosine", total, error, threshold))
+        found.append(Probe(number, net.x, length, stated["score"] == "cosine", total, error, stated["threshold"]))
     return found
 
 
@@ -635,7 +492,7 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe]) -> None:
         "among-k": f"item {name} is among the first {k}",
         "copy": "the verdict is: a copy" + f" of item {name}" * bool(item),
         "not-a-copy": "the verdict is: not a copy of anything in the index",
-    }[kind]
+    }[kind] + gallery.words
     where = f"every image of {query['width']} x {query['height']} pixels whose l2 distance from the query is less than"
     same("sentence", claim["sentence"], f"For {where} {radius!r} (values in 0..1), {words}.")
 
@@ -686,13 +543,13 @@ def follow(
             best_leads.append((lead, more))
         each, grown = (np.concatenate([pair[n] for pair in best_leads]) for n in (0, 1))
         each = np.where(others, each, math.inf)
-    kth, first = float(np.sort(np.append(per_item.max(0), [math.inf] * k))[k - 1]), int(each.argmin())
+    kth, first = float(np.append(np.sort(per_item.max(0)), math.inf)[min(k - 1, per_item.shape[1])]), int(each.argmin())
     if kind == "among-k" and (len(parts) == 1 or not carriers or kth >= each[first]):
         return kth, 1.0, items, np.zeros(0)
     return float(each[first]), float(grown[first]), items, each if kind == "first-place" else np.zeros(0)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, check: Callable[..., Finding] = verify) -> int:
     """Print the verdict; 0 confirmed, 1 refuted, 2 unsupported."""
     parser = argparse.ArgumentParser(description="Check a proof of retr: confirmed, refuted or unsupported.")
     parser.add_argument("proof", type=Path)
@@ -700,7 +557,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--image", type=Path, help="the query's file [default: the path that the proof names]")
     parser.add_argument("--any-checker", action="store_true", help="although the proof names another checker")
     options = parser.parse_args(arguments)
-    found = verify(options.proof, options.index, options.image, any_checker=options.any_checker)
+    found = check(options.proof, options.index, options.image, any_checker=options.any_checker)
     print(": ".join(filter(None, found)))
     return ("confirmed", "refuted", "unsupported").index(found.verdict)
 

@@ -50,7 +50,7 @@ def bench_copies(
     rows: RowsOption = None,
     distractor_views: Annotated[str, typer.Option(help="Views stored per distractor; same: as --views.")] = "none",
     queries: Annotated[int, typer.Option(help="Items queried per family, stratified over folders; 0: all.")] = 500,
-    families: Annotated[str, typer.Option(help="Edit families, comma-separated, or all; see the guide.")] = "all",
+    families: Annotated[str, typer.Option(help="Edit families, comma-separated; all (the twenty) or more.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of samples, halves and edits.")] = 0,
     epsilons: Annotated[str, typer.Option(help="RMSE levels for certified rates, comma-separated.")] = "0.5,1,2,3,5",
     fpr: Annotated[float, typer.Option(help="False-match rate per query of the thresholds.")] = 1e-3,
@@ -77,7 +77,7 @@ def bench_copies(
     """Find edited copies of your own images among distractors: recall, clean and certified, family by family."""
     from ..evaluation.copies.bench import run_copy_bench
     from ..evaluation.copies.plan import CopyPlan
-    from ..images.copy_edits import FAMILIES
+    from ..images.copy_edits import FAMILIES, MORE
     from ..indexer.options import DEFAULT_MODELS
     from ..reports.copy_page import copy_page
     from ..reports.copy_table import copy_json, copy_rows, print_copies
@@ -94,7 +94,7 @@ def bench_copies(
         distractor_views=distractor_views,
         rows=rows,
         queries=queries or None,
-        families=tuple(FAMILIES) if families == "all" else words_of(families),
+        families={"all": tuple(FAMILIES), "more": tuple(MORE)}.get(families) or words_of(families),
         seed=seed,
         epsilons=numbers_of("--epsilons", epsilons),
         fpr=fpr,

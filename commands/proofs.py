@@ -49,7 +49,7 @@ def verify_proof(
 
 def _found(proofs: list[Path], home: Path, image: Path | None, key: Path | None, *, any_checker: bool) -> Any:
     from ..certificates.signature import check_signature
-    from ..certificates.verify_proof import verify
+    from ..certificates.verify_ranges import verify
     from ..core.errors import IntegrityError, UsageError
 
     files = [file for path in proofs for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
@@ -88,7 +88,7 @@ def explain(
 ) -> None:
     """Say in plain sentences what a proof says and does not say. With -i it is also checked."""
     from ..certificates.statement import read_proof
-    from ..certificates.verify_proof import verify
+    from ..certificates.verify_ranges import verify
     from ..core.names import shown
     from ..reports.proof_words import sentences, write_proof_page
 

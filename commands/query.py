@@ -245,7 +245,9 @@ def _paged(
     for outcome in outcomes:
         if outcome.answer is not None:
             pixels = load_named(asked_text(outcome.path), engine.policy).pixels
-            page.write_text(ranges_page(outcome.answer, outcome.path, pixels, families), encoding="utf-8")
+            page.write_text(
+                ranges_page(outcome.answer, outcome.path, pixels, families, engine.policy), encoding="utf-8"
+            )
             note(f"wrote {page}")
         yield outcome
 

@@ -39,6 +39,7 @@ from ..core.errors import UsageError
 from ..core.files import digest_json
 from . import copy_edits_colour as colour
 from . import copy_edits_draw as draw
+from . import copy_edits_more as more
 from . import copy_edits_place as place
 from .copy_edits_colour import Pixels
 
@@ -81,7 +82,7 @@ def edited(pixels: Pixels, family: str, *, seed: int, image: str) -> Edited:
 
     Args:
         pixels: (H, W, 3) uint8 sRGB.
-        family: a key of :data:`FAMILIES`.
+        family: a key of :data:`FAMILIES` or of :data:`MORE`.
         seed: of the run.
         image: names the image; its pixels' digest, so that paths play no part.
 
@@ -94,14 +95,15 @@ def edited(pixels: Pixels, family: str, *, seed: int, image: str) -> Edited:
 
 
 def find_family(name: str) -> Family:
-    """Look a family up.
+    """Look a family up, of the twenty or of those beyond.
 
     Raises:
         UsageError: naming those there are.
     """
-    if name not in FAMILIES:
-        raise UsageError(f"no edit family is called {name!r}; choose from {', '.join(FAMILIES)}")
-    return FAMILIES[name]
+    found = FAMILIES.get(name) or MORE.get(name)
+    if found is None:
+        raise UsageError(f"no edit family is called {name!r}; choose from {', '.join([*FAMILIES, *MORE])}")
+    return found
 
 
 def _draw_two(rng: np.random.Generator) -> dict[str, Any]:
@@ -142,3 +144,24 @@ FAMILIES: dict[str, Family] = {
     )
 }
 """Every family by name, in the order that tables show them."""
+
+MORE: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family("upside", True, colour.draw_nothing, more.upside),
+        Family("quarter", True, more.draw_quarter, more.quarter),
+        Family("rotation-45", True, more.draw_far_rotation, place.rotation),
+        Family("crop-30", True, more.draw_small_crop, place.crop),
+        Family("picture-in-picture", True, more.draw_picture_in_picture, more.picture_in_picture),
+        Family("collage", True, more.draw_collage, more.collage),
+        Family("caption", True, more.draw_caption, more.caption),
+        Family("screen", True, more.draw_screen, more.screen),
+        Family("halftone", False, more.draw_halftone, more.halftone),
+        Family("stickers", False, draw.draw_stickers, draw.logo),
+        Family("remap", False, more.draw_remap, more.remap),
+        Family("sharpen", False, more.draw_sharpen, more.sharpen),
+        Family("twice", False, more.draw_twice, more.twice),
+        Family("blur-part", False, more.draw_blur_part, more.blur_part),
+    )
+}
+"""Families beyond the twenty, in a table of their own (``images.copy_edits_more``)."""

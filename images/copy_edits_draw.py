@@ -56,10 +56,15 @@ def draw_logo(rng: np.random.Generator) -> Drawn:
     return {"shapes": [_shape(rng) for _ in range(int(rng.integers(1, 4)))]}
 
 
-def _shape(rng: np.random.Generator) -> Drawn:
+def _shape(rng: np.random.Generator, size: tuple[float, float] = (0.12, 0.3)) -> Drawn:
     kind = list(_SHAPES)[int(rng.integers(len(_SHAPES)))]
     colour = [int(c) for c in rng.integers(0, 256, 3)]
-    return {"kind": kind, "size": float(rng.uniform(0.12, 0.3)), "colour": colour, **_place(rng)}
+    return {"kind": kind, "size": float(rng.uniform(*size)), "colour": colour, **_place(rng)}
+
+
+def draw_stickers(rng: np.random.Generator) -> Drawn:
+    """As :func:`draw_logo`: more of them, and smaller."""
+    return {"shapes": [_shape(rng, (0.1, 0.25)) for _ in range(int(rng.integers(3, 7)))]}
 
 
 def logo(pixels: Pixels, drawn: Mapping[str, Any]) -> Pixels:

@@ -162,7 +162,7 @@ class _Worker:
     def _begin(self) -> subprocess.Popen[bytes]:
         if self.process is None or self.process.poll() is not None:
             command = [sys.executable, "-m", "retr.images.isolated_worker", str(self.seconds), str(self.memory)]
-            quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": _import_path()}
+            quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": import_path()}
             self.end()
             self.process = subprocess.Popen(  # noqa: S603 - this very interpreter, and numbers
                 command,
@@ -204,7 +204,7 @@ def _close(pipe: IO[bytes] | None) -> None:
         pass
 
 
-def _import_path() -> str:
+def import_path() -> str:
     """Where a new interpreter finds this very package; an installed one is found anyway."""
     here, known = Path(__file__).absolute().parents[2], os.environ.get("PYTHONPATH", "")
     return os.pathsep.join(filter(None, [str(here) if (here / "retr").is_dir() else "", known]))

@@ -30,9 +30,9 @@ def main(seconds: float, memory: int) -> None:
             policy, data = receive(sys.stdin.buffer, most=_REQUEST)
         except EOFError:
             return
-        _clock(seconds)
+        clock(seconds)
         _answer(answers, bytes(data), DecodePolicy.from_json(policy))
-        _clock(0.0)
+        clock(0.0)
 
 
 def _answer(answers: IO[bytes], data: bytes, policy: DecodePolicy) -> None:
@@ -67,7 +67,7 @@ def _taken() -> int:
         return 2**30
 
 
-def _clock(seconds: float) -> None:
+def clock(seconds: float) -> None:
     """End this process, without a word, after so much more processor time; 0 for never."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)

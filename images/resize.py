@@ -164,9 +164,9 @@ class Resize:
             return tuple(tuple(band.float() for band in bands) for bands in self._bands64)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def resize_operator(source: Size, target: Size) -> Resize:
-    """The resize between two sizes (height, width), with its bounds; the last 32 are kept.
+    """The resize between two sizes (height, width), with its bounds; the last 128 are kept.
 
     Raises:
         UsageError: if a side is not at least 1.
@@ -176,7 +176,7 @@ def resize_operator(source: Size, target: Size) -> Resize:
     return Resize(source, target, resize_axis(source[0], target[0]), resize_axis(source[1], target[1]))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def resize_axis(source: int, target: int) -> Axis:
     """A for one axis, (target, source), with its norm and the numbers that bound its rounding."""
     matrix = _triangle_weights(source, target)

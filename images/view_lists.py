@@ -1,6 +1,6 @@
-"""Views of the sets ``light`` and ``standard``, in the order in which docs/benchmarks/choose_views.py took them."""
+"""Views of the sets ``light/1`` and ``standard``, in the order in which docs/benchmarks/choose_views.py took them."""
 
-LIGHT = """
+LIGHT_1 = """
 original flip grey window-9-8-4-light window-9-8-4-dark gamma-160 turn-left-16-grey turn-right-12-grey gamma-60
 border-0x15-black window-9-8-0-light border-5x5-white window-9-0-4-light border-0x15-white turn-left-16-white
 turn-right-16-white

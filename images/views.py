@@ -31,7 +31,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..core.errors import UsageError
-from .view_lists import LIGHT, STANDARD
+from .light_views import LIGHT
+from .view_lists import LIGHT_1, STANDARD
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 sRGB."""
@@ -96,9 +97,15 @@ def crop(pixels: Pixels, *, keep: tuple[float, float], place: tuple[float, float
         keep: shares of height and width, in (0, 1].
         place: where the slack goes, down and across: 0 keeps the top or left edge, 1 the bottom or right edge.
     """
-    kept = [max(1, round(share * side)) for share, side in zip(keep, pixels.shape[:2], strict=True)]
-    top, left = (round(at * (side - size)) for at, side, size in zip(place, pixels.shape[:2], kept, strict=True))
-    return pixels[top : top + kept[0], left : left + kept[1]]
+    rows, columns = window((pixels.shape[0], pixels.shape[1]), keep=keep, place=place)
+    return pixels[rows, columns]
+
+
+def window(size: tuple[int, int], *, keep: tuple[float, float], place: tuple[float, float]) -> tuple[slice, slice]:
+    """Which rows and columns :func:`crop` keeps of an image of this size (height, width): of the size alone."""
+    kept = [max(1, round(share * side)) for share, side in zip(keep, size, strict=True)]
+    top, left = (round(at * (side - length)) for at, side, length in zip(place, size, kept, strict=True))
+    return slice(top, top + kept[0]), slice(left, left + kept[1])
 
 
 def surround(pixels: Pixels, *, above: float, below: float, beside: float, level: int) -> Pixels:
@@ -191,9 +198,31 @@ VIEW_SETS: dict[str, tuple[View, ...]] = {
     "none": _set("original"),
     "flip": _set("original flip"),
     "light": _set(LIGHT),
+    "light/1": _set(LIGHT_1),
     "standard": _set(STANDARD),
 }
 """The views that ``--views`` names; the first of each set is the item itself."""
 
-VIEW_ROWS: dict[str, str] = {"none": "float32", "flip": "float32", "light": "int8", "standard": "int8"}
+VIEW_ROWS: dict[str, str] = {
+    "none": "float32",
+    "flip": "float32",
+    "light": "int8",
+    "light/1": "int8",
+    "standard": "int8",
+}
 """How rows are stored where ``--rows`` does not say: many views are worth more than the last bits of each."""
+
+STORED_NAMES = {"light": "light/2", "light/1": "light"}
+"""What a snapshot calls a set, where that is another name: what earlier versions stored as ``light`` stays that."""
+
+
+def view_set(stored: str) -> tuple[View, ...]:
+    """The views of a set by the name that a snapshot has for it.
+
+    Raises:
+        UsageError: no such set is known here.
+    """
+    for name, views in VIEW_SETS.items():
+        if STORED_NAMES.get(name, name) == stored:
+            return views
+    raise UsageError(f"the set of views {stored!r} is not known here")

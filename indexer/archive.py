@@ -71,7 +71,7 @@ def _scanned(archive: str) -> Listing:
     refused, damage = dict[str, ImageRejected](), None
     try:
         with opened(archive) as file:
-            for one in kind.scan(file):
+            for one in kind.scan(archive, file):
                 if isinstance(one, Member):
                     found.append(one)
                 else:

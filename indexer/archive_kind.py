@@ -30,12 +30,13 @@ class Kind:
     """A kind of archive.
 
     Attributes:
-        scan: yields its images and what is wrong with others (name, why), in order; what it raises is damage.
+        scan: of the archive and its opened file, yields its images and what is wrong with others (name, why), in order;
+            what it raises is damage.
         read: the bytes of a member; raises ImageRejected, or what is damage too.
         damage: what both may raise where the archive is damaged, besides OSError.
     """
 
-    scan: Callable[[BinaryIO], Iterator[Member | tuple[str, ImageRejected]]]
+    scan: Callable[[str, BinaryIO], Iterator[Member | tuple[str, ImageRejected]]]
     read: Callable[[str, Member, int], bytes]
     damage: tuple[type[Exception], ...]
 

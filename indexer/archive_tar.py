@@ -15,7 +15,7 @@ _HEADERS = 2**24
 """Bytes that the extended header of a member may take."""
 
 
-def scan(file: BinaryIO) -> Iterator[Member | tuple[str, ImageRejected]]:
+def scan(archive: str, file: BinaryIO) -> Iterator[Member | tuple[str, ImageRejected]]:  # noqa: ARG001 - as other kinds
     """The images of a tar, in its order."""
     length = file.seek(0, 2)
     file.seek(0)

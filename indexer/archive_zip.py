@@ -20,11 +20,11 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 _ENCRYPTED = 1
 
 
-def scan(file: BinaryIO) -> Iterator[Member | tuple[str, ImageRejected]]:
+def scan(archive: str, file: BinaryIO) -> Iterator[Member | tuple[str, ImageRejected]]:  # noqa: ARG001 - as other kinds
     """The images of a zip, in the order of its directory."""
-    with zipfile.ZipFile(cast("Any", Capped(file, _DIRECTORY))) as archive:
-        infos = archive.infolist()
-        overlapping = _overlapping(infos, archive.start_dir)
+    with zipfile.ZipFile(cast("Any", Capped(file, _DIRECTORY))) as opened:
+        infos = opened.infolist()
+        overlapping = _overlapping(infos, opened.start_dir)
         for info in infos:
             name = plain_name(info.filename)
             if name is not None and not info.is_dir():

@@ -19,7 +19,7 @@ from ..core.progress import Progress, begin
 from ..embedding.contract import Embedder
 from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
-from ..images.views import VIEW_SETS
+from ..images.views import view_set
 from .embed import embed_batch
 from .entries import may_be_read
 from .forget import check_forgotten, files_gone
@@ -128,7 +128,7 @@ class _Run:
         self.report = IndexReport(index=str(writer.index))
         policy = DecodePolicy.from_json(dict(writer.snapshot.policy))
         sizes = tuple({embedder.input_size for embedder in embedders})
-        self.recipe = Recipe(policy, VIEW_SETS[writer.snapshot.views], sizes, decode)
+        self.recipe = Recipe(policy, view_set(writer.snapshot.views), sizes, decode)
         self.held = writer.held  # as the run finds it: commits on the way change nothing for files not looked at yet
         self.unreadable: set[str] = set()
         self.gone = self._gone() if options.prune or options.prune_all else []

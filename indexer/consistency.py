@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.errors import RetrError
+from ..core.errors import IntegrityError, RetrError
 from ..core.files import sha256_file
 from .catalog import item_id, read_catalog
+from .declared import declared_of
 from .dismissed import FILE as DISMISSED
 from .dismissed import read_dismissed
 from .gaps import gaps_of, read_gaps
@@ -97,7 +98,7 @@ def _rows_fault(index: Path, snapshot: Snapshot, segment: SegmentInfo, number: i
 def setting_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> Iterator[tuple[str, str, str | None]]:
     """Models, policy, views, gaps and what users told: (file, what is wrong, what a repair may drop or None)."""
     from ..images.policy import DecodePolicy
-    from ..images.views import VIEW_SETS
+    from ..images.views import view_set
     from .models import open_model
 
     name = f"snapshots/{snapshot.id}.json"
@@ -106,8 +107,10 @@ def setting_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> It
             yield name, "the decode policy does not match its digest", None
     except RetrError as error:
         yield name, f"the decode policy is not known here: {error}", None
-    if snapshot.views not in VIEW_SETS:
-        yield name, f"the set of views {snapshot.views!r} is not known here", None
+    try:
+        view_set(snapshot.views)
+    except RetrError as error:
+        yield name, str(error), None
     for channel in snapshot.channels:
         try:
             open_model(index, channel)
@@ -155,9 +158,10 @@ def _told_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> Iter
         digest = getattr(snapshot, kind)
         if digest is None or told_file(index, kind, digest) in bad:
             continue
+        file = told_file(index, kind, digest)
         try:
-            table = pq.read_table(told_file(index, kind, digest))
-            if not table.num_rows:
-                yield f"{kind}/{digest}.parquet", "the table is empty, and named all the same", kind
-        except (OSError, pa.ArrowException) as error:
-            yield f"{kind}/{digest}.parquet", f"the table cannot be read: {error}", kind
+            rows = len(declared_of(index, snapshot)) if kind == "declared" else pq.read_table(file).num_rows
+            if not rows:
+                yield f"{kind}/{file.name}", "the table is empty, and named all the same", kind
+        except (OSError, pa.ArrowException, IntegrityError) as error:
+            yield f"{kind}/{file.name}", f"the table cannot be read: {error}", kind

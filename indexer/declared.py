@@ -1,11 +1,13 @@
 """Pictures that were declared to be one item (THEORY T3): copies of one another no longer zero the radius of a rank.
 
-The table maps the SHA-256 of a picture's pixels to that of the picture whose item it belongs to. It is named in the
-snapshot: items are merged there, never for a query.
+The map takes the SHA-256 of a picture's pixels to that of the picture whose item it belongs to. It is named in the
+snapshot: items are merged there, never for a query. It is plain JSON, so that whoever checks a proof can read it.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,9 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError
-from ..core.files import sha256_file
+from ..core.files import canonical_json, sha256_bytes, sha256_file, write_atomically
 from .snapshot import Snapshot, told_file
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("pixels_sha256", "item")])
 
 
@@ -33,10 +36,35 @@ def declared_of(index: Path, snapshot: Snapshot) -> dict[str, str]:
     try:
         if sha256_file(file) != snapshot.declared:
             raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
-        table = pq.read_table(file, schema=SCHEMA)
-    except (OSError, pa.ArrowException) as error:
+        return _read_table(file) if file.suffix == ".parquet" else _read_plain(file)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(f"{file} cannot be read: {error}") from error
+
+
+def _read_plain(file: Path) -> dict[str, str]:
+    found = json.loads(file.read_bytes())
+    names = [*found, *found.values()] if isinstance(found, dict) else [None]
+    if not all(isinstance(name, str) and _DIGEST.fullmatch(name) for name in names):
+        raise ValueError("it does not map digests of pixels to digests of pixels")
+    return found
+
+
+def _read_table(file: Path) -> dict[str, str]:
+    table = pq.read_table(file, schema=SCHEMA)
     return dict(zip(table["pixels_sha256"].to_pylist(), table["item"].to_pylist(), strict=True))
+
+
+def write_declared(index: Path, declared: Mapping[str, str]) -> str | None:
+    """Store the map; returns the SHA-256 that a snapshot names it by, None for an empty one."""
+    if not declared:
+        return None
+    content = canonical_json(dict(declared))
+    digest = sha256_bytes(content)
+    file = index / "declared" / f"{digest}.json"
+    file.parent.mkdir(exist_ok=True)
+    if not file.exists():
+        write_atomically(file, content)
+    return digest
 
 
 def joined(known: Mapping[str, str], groups: Iterable[Iterable[str]]) -> dict[str, str]:
@@ -52,14 +80,6 @@ def joined(known: Mapping[str, str], groups: Iterable[Iterable[str]]) -> dict[st
                 roots[one] = name
         roots.update(dict.fromkeys([*members, name], name))
     return {one: root for one, root in sorted(roots.items()) if one != root}
-
-
-def as_table(declared: Mapping[str, str]) -> pa.Table:
-    """The map in columns, sorted."""
-    pairs = sorted(declared.items())
-    return pa.Table.from_pydict(
-        {"pixels_sha256": [one for one, _ in pairs], "item": [root for _, root in pairs]}, schema=SCHEMA
-    )
 
 
 def item_digests(digests: pa.ChunkedArray, declared: Mapping[str, str]) -> pa.ChunkedArray:

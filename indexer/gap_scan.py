@@ -153,9 +153,15 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
         _presume(sides, block, aside, names)
         for side, one, own, near in zip(sides, prepared, owns, nears, strict=True):
             near[left_out] = -np.inf
+            _leave_out_far(near, one, own, side.known.gap[block.rows])
             far, first = _least(len(own), *nearest(one, own, near))
             _lower(side, block.rows, far, np.where(np.isfinite(far), names[first], b"").astype("S64"))
         progress.advance(len(block.keys))
+
+
+def _leave_out_far(near: Float32, others: Others, own: Float32, gap: Float32) -> None:
+    """What lies beyond a row's gap by float32 already cannot lower it: its distance need not be known."""
+    near[near < (others.at(gap) - np.float32(others.slack(own)))[:, None]] = -np.inf
 
 
 def _begin(progress: Progress, title: str, keys: Keys) -> None:

@@ -105,18 +105,13 @@ def labels_of(index: Path, snapshot: Snapshot) -> Labels:
 
 def write_labels(index: Path, labels: Labels) -> str | None:
     """Store labels; returns the SHA-256 that a snapshot names them by, None where there are none."""
-    return write_told(index, "labels", labels.table)
-
-
-def write_told(index: Path, kind: str, table: pa.Table) -> str | None:
-    """Store a table that a snapshot names by its SHA-256, which is returned; None for an empty one."""
-    if not table.num_rows:
+    if not labels.table.num_rows:
         return None
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(labels.table, sink, compression="zstd")
     content = sink.getvalue().to_pybytes()
     digest = hashlib.sha256(content).hexdigest()
-    file = told_file(index, kind, digest)
+    file = told_file(index, "labels", digest)
     file.parent.mkdir(exist_ok=True)
     if not file.exists():
         write_atomically(file, content)

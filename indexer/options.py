@@ -10,7 +10,8 @@ import torch
 
 from ..core.errors import UsageError
 from ..images.policy import DecodePolicy
-from ..images.views import VIEW_ROWS, VIEW_SETS
+from ..images.view_pairs import VIEW_CLASSES, PairRule, rules_for
+from ..images.views import STORED_NAMES, VIEW_ROWS, VIEW_SETS
 from .labels import check_name
 from .models import describe_channel, told_apart
 from .row_codes import find_code
@@ -150,20 +151,29 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
         channels = told_apart([describe_channel(spec, options.pretrained, rows=rows) for spec in specs])
         _check_channels(channels)
         policy = options.policy or DecodePolicy()
-        return Snapshot(policy.as_json(), policy.digest, views, channels)
-    if options.views not in (None, current.views):
-        raise UsageError(f"this index stores views {current.views!r}, not {options.views!r}; use another index")
+        stored, pairs = STORED_NAMES.get(views, views), _pairs(views, channels)
+        return Snapshot(policy.as_json(), policy.digest, stored, channels, pairs=pairs)
+    asked = None if options.views is None else STORED_NAMES.get(options.views, options.views)
+    if asked not in (None, current.views):
+        raise UsageError(f"this index stores views {current.views!r}, not {asked!r}; use another index")
     held = {channel.rows for channel in current.channels}
     if options.rows is not None and held != {options.rows}:
         raise UsageError(f"this index stores {', '.join(sorted(held))} rows, not {options.rows}; use another index")
     if options.policy is not None:
         _check_policy(current, options.policy)
     if options.models is not None:
-        asked = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
-        if [c.model_digest for c in asked] != [c.model_digest for c in current.channels]:
+        models = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
+        if [c.model_digest for c in models] != [c.model_digest for c in current.channels]:
             names = ", ".join(c.name for c in current.channels)
             raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another index")
     return current
+
+
+def _pairs(views: str, channels: Sequence[ChannelSpec]) -> tuple[PairRule, ...]:
+    """What the set's views are compared with. Views of a query are ranked by margins, which need a proved constant."""
+    if not all(channel.certified for channel in channels):
+        return ()
+    return rules_for(VIEW_CLASSES.get(views, ()), [channel.spec for channel in channels])
 
 
 def _check_policy(current: Snapshot, asked: DecodePolicy) -> None:

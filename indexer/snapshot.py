@@ -14,6 +14,7 @@ from ..core.errors import IndexStateError, IntegrityError, UsageError
 from ..core.files import canonical_json, digest_json, sync_directory, write_atomically
 from ..core.typed import check_types
 from ..core.types import Score
+from ..images.view_pairs import PairRule, check_rules
 from .lock import writing_now
 from .row_codes import ROW_CODES
 
@@ -31,7 +32,12 @@ SCHEMA_SHARE = "retr.index/6"
 """As 5, and a threshold may be a share of each row's gap, by a reference set. Written only where one is."""
 SCHEMA_RULES = "retr.index/7"
 """As 6, and there may be rules for some of the items. Written only where there are."""
-_SCHEMAS = (SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE, SCHEMA_RULES)
+SCHEMA_PAIRS = "retr.index/8"
+"""As 7, and views of a query may be compared with stored views: ``pairs``. Written only where they are."""
+_SCHEMAS = (
+    *(SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE),
+    *(SCHEMA_RULES, SCHEMA_PAIRS),
+)
 MOST_REACH = 2.0
 """A rule may let rows accept so many times as far as they would, and no farther."""
 
@@ -139,6 +145,8 @@ class Snapshot:
         declared: SHA-256 of the table of pictures that were declared to be one item (``indexer.declared``); None where
             only equal pixels are.
         rules: for some of the items, each with another condition.
+        pairs: which stored views each view of a query is compared with, and how strictly (THEORY T10); empty where a
+            query is compared with every row, as it is.
     """
 
     policy: Mapping[str, Any]
@@ -153,6 +161,7 @@ class Snapshot:
     declared: str | None = None
     blank: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    pairs: tuple[PairRule, ...] = ()
 
     def removed(self, segment: str) -> frozenset[str]:
         """Ids of a segment's items that were taken out of the index."""
@@ -184,6 +193,7 @@ def _plain(snapshot: Snapshot) -> dict[str, Any]:
         told
         | ({"blank": blank} if blank else {})
         | ({"rules": [asdict(rule) for rule in snapshot.rules]} if snapshot.rules else {})
+        | ({"pairs": [asdict(rule) for rule in snapshot.pairs]} if snapshot.pairs else {})
         | {
             "policy": dict(snapshot.policy),
             "policy_digest": snapshot.policy_digest,
@@ -208,6 +218,8 @@ TOLD = ("labels", "declared")
 def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
+    if snapshot.pairs:
+        return SCHEMA_PAIRS
     if snapshot.rules:
         return SCHEMA_RULES
     thresholds = [channel.threshold for channel in channels if channel.threshold is not None]
@@ -267,8 +279,10 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         declared=data.get("declared"),
         blank={key: tuple(ids) for key, ids in data.get("blank", {}).items()},
         rules=tuple(Rule(**rule) for rule in data.get("rules", ())),
+        pairs=tuple(map(_build_rule, data.get("pairs", ()))),
     )
     check_types(snapshot)
+    check_rules(snapshot.pairs, len(snapshot.channels))
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
     for key, ids in snapshot.blank.items():
         _must(set(ids) <= set(snapshot.tombstones.get(key, ())), "blank items that are searched in", key)
@@ -280,6 +294,12 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         digest = getattr(snapshot, name)
         _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
     return snapshot
+
+
+def _build_rule(data: Mapping[str, Any]) -> PairRule:
+    rule = PairRule(**{**data, "gallery": tuple(data["gallery"]), "parts": tuple(map(float, data["parts"]))})
+    check_types(rule)
+    return rule
 
 
 def _build_channel(data: Mapping[str, Any]) -> ChannelSpec:
@@ -457,8 +477,9 @@ def gaps_file(index: Path, digest: str) -> Path:
 
 
 def told_file(index: Path, kind: str, digest: str) -> Path:
-    """Where a table of ``TOLD`` is."""
-    return index / kind / f"{digest}.parquet"
+    """Where a table of ``TOLD`` is; declared items are plain JSON, and were Parquet once."""
+    plain, table = (index / kind / f"{digest}{suffix}" for suffix in (".json", ".parquet"))
+    return plain if kind == "declared" and not table.exists() else table
 
 
 def neighbours_file(index: Path, digest: str) -> Path:

@@ -43,7 +43,8 @@ def renew_thresholds(index: Path, snapshot: Snapshot, progress: Progress | None 
         pairs = zip(snapshot.channels, held, strict=True)
         return tuple(replace(channel, threshold=replace(one, stale=True)) for channel, one in pairs)
     measured = measure(index, open_gallery(index, snapshot), progress)
-    rate = stated_rate(measured.references)
+    # What was measured is one comparison a row and channel: of an index that makes more nobody knows.
+    rate = stated_rate(() if snapshot.pairs else measured.references)
     parts = zip(snapshot.channels, measured.references, measured.digests, strict=True)
     return tuple(
         replace(channel, threshold=_renewed(channel, reference, files, rate)) for channel, reference, files in parts

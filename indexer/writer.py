@@ -18,10 +18,10 @@ from ..core.progress import Progress
 from . import staging as stage
 from .catalog import BLANK, as_dict, content_is_gone, mark_duplicates, read_rejects, reject_key
 from .compact import compacted
-from .declared import as_table
+from .declared import write_declared
 from .held import Held, Places, read_held
 from .integrity import check_content
-from .labels import Row, labels_of, write_labels, write_told
+from .labels import Row, labels_of, write_labels
 from .lock import writer_lock
 from .snapshot import (
     ChannelSpec,
@@ -314,7 +314,7 @@ class Writer:
             IndexStateError: something is waiting for a commit.
         """
         self._check_idle()
-        digest = write_told(self.index, "declared", as_table(declared))
+        digest = write_declared(self.index, declared)
         if digest != self.snapshot.declared:
             grown = replace(self.snapshot, declared=digest, parent=self.snapshot.id, created="")
             self.snapshot = commit(self.index, replace(grown, channels=self._renewed(grown)))

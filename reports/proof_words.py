@@ -7,6 +7,7 @@ from pathlib import Path
 from ..certificates.statement import ProofObject
 from ..core.files import sha256_bytes
 from ..core.units import Radius
+from ..images.families.words import number
 from ..indexer.addresses import text_to_path
 from .audit_page_images import thumbnail_picture
 from .numbers import radius_inline
@@ -23,17 +24,17 @@ _CLAIMS = {
 def sentences(proof: ProofObject) -> list[str]:
     """What a proof says, for people: the claim, what it is about, what was looked at, and what it does not say."""
     said, claim = proof.predicate, proof.claim
-    query, index = said["query"], said["index"]
+    query = said["query"]
+    if claim["kind"] == "ranges":
+        return about_edits(proof)
     radius = Radius(float(claim["radius"]["l2"]), int(query["values"]))
     item = claim["item"]["path"] if claim["item"] else "something in the index"
     words = _CLAIMS[claim["kind"]].format(item=item, k=claim["k"])
     rival = said["rival"]
     found = [
         f"The claim: {words}, for the query as it is and for every image of {query['width']} × {query['height']} "
-        f"pixels that differs from it by less than {radius_inline(radius)}.",
-        f"The query: {query['path'] or 'an image without a file'}; SHA-256 of its pixels {query['pixels_sha256']}.",
-        f"The index: snapshot {index['snapshot']}; {index['rows_scanned']} of {index['rows_total']} rows compared.",
-        "The models: " + "; ".join(_model(one) for one in said["channels"]) + ".",
+        f"pixels that differs from it by less than {radius_inline(radius)}{_among(proof)}.",
+        *_about(proof),
     ]
     if rival is not None:
         found.append(f"What limits it: {rival['item']['path']}.")
@@ -43,8 +44,70 @@ def sentences(proof: ProofObject) -> list[str]:
         *found,
         "It says nothing about images that differ more, such as crops, rotations or recompressions beyond that "
         "distance, nor about other models, thresholds or indexes, nor about who made or owns a picture.",
-        f"By itself this file proves nothing: check it, with the index and the query's file, by {_checker(proof)}.",
+        _check_it(proof),
     ]
+
+
+def about_edits(proof: ProofObject) -> list[str]:
+    """The same of a claim about a family of edits."""
+    said, claim, family = proof.predicate, proof.claim, proof.predicate["family"]
+    ends = zip(family["parameters"], family["low"], family["high"], strict=True)
+    span = ", ".join(f"{name} from {number(low)} to {number(high)}" for name, low, high in ends)
+    named = None if claim["item"] is None else claim["item"]["path"]
+    words = _CLAIMS[claim["what"]].format(item=named, k=None)
+    radius = Radius(float(claim["radius"]["l2"]), int(said["query"]["values"]))
+    return [
+        f"The claim: {words}, for every edited version of the query by {family['name']}, {span}, and for every image "
+        f"of such a version's size that differs from it by at most {near(claim['eps'], radius)}{_among(proof)}.",
+        f"What makes the edits: {family['program']}.",
+        f"How it is proved: {stand(len(said['cells']))} for all of these versions, near each of them.",
+        *_about(proof),
+        "It says nothing about changes that are made before the edit, about other edits or several of them, nor about "
+        "other models, thresholds or indexes, nor about who made or owns a picture.",
+        _check_it(proof),
+    ]
+
+
+def near(eps: dict[str, object], radius: Radius) -> str:
+    """The change on top, as it was asked for."""
+    amount = number(float(str(eps["value"])))
+    return {"rmse": f"RMSE {amount}", "psnr": f"PSNR {amount} dB"}.get(str(eps["unit"]), radius_inline(radius))
+
+
+def heading(proof: ProofObject) -> str:
+    """What is claimed, in a word or two."""
+    claim = proof.claim
+    return (
+        claim["kind"]
+        if claim["kind"] != "ranges"
+        else f"{claim['what']}, edited by {proof.predicate['family']['name']}"
+    )
+
+
+def stand(many: int) -> str:
+    """``1 image stands``, ``2 images stand``."""
+    return "1 image stands" if many == 1 else f"{many} images stand"
+
+
+def _about(proof: ProofObject) -> list[str]:
+    said = proof.predicate
+    query, index = said["query"], said["index"]
+    return [
+        f"The query: {query['path'] or 'an image without a file'}; SHA-256 of its pixels {query['pixels_sha256']}.",
+        f"The index: snapshot {index['snapshot']}; {index['rows_scanned']} of {index['rows_total']} rows compared.",
+        "The models: " + "; ".join(_model(one) for one in said["channels"]) + ".",
+    ]
+
+
+def _among(proof: ProofObject) -> str:
+    part = proof.predicate["index"]["where"]
+    return "" if part is None else f", among the rows where {' and '.join(part['conditions'])}"
+
+
+def _check_it(proof: ProofObject) -> str:
+    named = proof.predicate["checker"]
+    checker = f"{named['name']}, SHA-256 {named['sha256']}"
+    return f"By itself this file proves nothing: check it, with the index and the query's file, by {checker}."
 
 
 def write_proof_page(path: Path, proof: ProofObject, *, image: Path | None, verdict: str | None) -> None:
@@ -56,13 +119,13 @@ def write_proof_page(path: Path, proof: ProofObject, *, image: Path | None, verd
         image: the query's file; None for the path that the proof names.
         verdict: of the checker; None where it was not asked.
     """
-    query, item = proof.predicate["query"], proof.claim["item"] or (proof.predicate["rival"] or {}).get("item")
+    query, item = proof.predicate["query"], proof.claim["item"] or (proof.predicate.get("rival") or {}).get("item")
     named = image if image is not None else None if query["path"] is None else Path(text_to_path(query["path"]))
     pictures = [("The query", *_picture(named, query["bytes_sha256"]))]
     if item is not None:
         title = "The picture of the index" if proof.claim["item"] else "The nearest picture of the index"
         pictures.append((title, *_picture(Path(text_to_path(item["path"])), item["bytes_sha256"])))
-    text = page("proof.html.j2", claim=proof.claim, sentences=sentences(proof), pictures=pictures, verdict=verdict)
+    text = page("proof.html.j2", heading=heading(proof), sentences=sentences(proof), pictures=pictures, verdict=verdict)
     path.write_text(text, encoding="utf-8")
 
 
@@ -80,8 +143,3 @@ def _model(channel: dict[str, object]) -> str:
     bound = channel["lipschitz"]
     assert isinstance(bound, dict)
     return f"{channel['name']} (SHA-256 {str(channel['model_digest'])[:16]}…, no larger stretch than {bound['value']})"
-
-
-def _checker(proof: ProofObject) -> str:
-    named = proof.predicate["checker"]
-    return f"{named['name']}, SHA-256 {named['sha256']}"

@@ -123,7 +123,7 @@ COLUMNS: Columns = {
     "k": int,
     **_texts("where", "silenced_by"),
     "match.rank": int,
-    **_texts("match.id", "match.path", "match.view"),
+    **_texts("match.id", "match.path", "match.view", "match.query_view"),
     "match.score": float,
     "match.distance": float,
     "match.channel": str,

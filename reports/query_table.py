@@ -184,9 +184,17 @@ def match_table(answer: Answer) -> Table:
 
 
 def _name(match: Match) -> list[str]:
-    name = [f"{_short(match.path)}{'' if match.view == 'original' else f' ({match.view})'}", match.id]
+    name = [f"{_short(match.path)}{_views(match)}", match.id]
     more = counted(len(match.duplicates), "more file")
     return [*name, f"= {more} with these pixels"] if match.duplicates else name
+
+
+def _views(match: Match) -> str:
+    """Which view of the query met which stored one, unless both are the images themselves."""
+    stored = "" if match.view == "original" else match.view
+    if match.query_view == "original":
+        return f" ({stored})" if stored else ""
+    return f" (query {match.query_view}, stored {match.view})"
 
 
 def _short(path: str) -> str:

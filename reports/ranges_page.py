@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.rounded import budget_text
+from ..core.rounded import budget_text, lower_text
 from ..images.families.asked import AskedFamily, Family
 from ..images.families.family import Finite, Pixels
 from ..images.policy import DecodePolicy
@@ -46,7 +46,9 @@ class Shown:
     strip: tuple[Example, ...]
 
 
-def ranges_page(answer: Answer, query: str, pixels: Pixels, families: Sequence[AskedFamily]) -> str:
+def ranges_page(
+    answer: Answer, query: str, pixels: Pixels, families: Sequence[AskedFamily], policy: DecodePolicy
+) -> str:
     """The page as text.
 
     Args:
@@ -54,6 +56,7 @@ def ranges_page(answer: Answer, query: str, pixels: Pixels, families: Sequence[A
         query: the name that the image came under.
         pixels: of the query, as decoded.
         families: that were asked for.
+        policy: of the index, by which the examples are decoded as well.
     """
     proof = answer.against
     assert proof is not None, "a page of edits needs a proof of them"
@@ -66,7 +69,7 @@ def ranges_page(answer: Answer, query: str, pixels: Pixels, families: Sequence[A
         claim=_claim(proof),
         on_top=_budget(proof),
         bars=bars(proof),
-        families=[_shown(asked, found, pixels) for asked, found in pairs],
+        families=[_shown(asked, found, pixels, policy) for asked, found in pairs],
         model=answer.model,
         snapshot=answer.snapshot,
     )
@@ -90,8 +93,8 @@ def _budget(proof: RangeProof) -> str:
     return words[unit].format(budget_text(amount))
 
 
-def _shown(asked: AskedFamily, found: FamilyProof, pixels: Pixels) -> Shown:
-    family = asked.on(pixels, DecodePolicy())
+def _shown(asked: AskedFamily, found: FamilyProof, pixels: Pixels, policy: DecodePolicy) -> Shown:
+    family = asked.on(pixels, policy)
     return Shown(
         found.asked, found.program, _sentence(found), tuple(_missing(found)), tuple(_strip(family, found.verdict))
     )
@@ -104,13 +107,18 @@ def _sentence(found: FamilyProof) -> str:
     if reach.whole:
         return f"Proved for every edit of the range{many}."
     if reach.low is None:
-        return f"Proved for {100 * reach.share:.0f} % of the edits{many}." if reach.share > 0 else "Nothing is proved."
+        return f"Proved for {_share(reach)} of the edits{many}." if reach.share > 0 else "Nothing is proved."
     return f"Proved from the unedited image out to {reach_words(found, reach)}, and for every edit in between."
+
+
+def _share(reach: Reach) -> str:
+    """Never more than is proved."""
+    return f"{lower_text(100.0 * reach.share, decimals=1)} %"
 
 
 def _missing(found: FamilyProof) -> Iterator[str]:
     for stop in found.verdict.stops[:4]:
-        yield f"At {stop.at} no proof was found. The copy may still be recognised there; nobody promises it."
+        yield f"At {stop.at} no proof was found. The answer may be the same there; nobody promises it."
     if found.first.withheld is None and not found.first.whole:
         yield f"That it also stays the first match is proved for: {reach_words(found, found.first)}."
 

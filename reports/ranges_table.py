@@ -9,7 +9,7 @@ from rich.console import Console
 from ..core.names import shown
 from ..core.rounded import budget_text, lower_text, upper_text
 from ..retrieval.ranges.result import FamilyProof, RangeProof, Reach
-from .kinds import COUNT, NAME, SECONDS, percent
+from .kinds import COUNT, NAME, SECONDS
 from .table import Column, Table
 from .terminal import say, show
 
@@ -65,7 +65,7 @@ def reach_words(family: FamilyProof, reach: Reach) -> str:
     if reach.whole:
         return "all"
     if reach.low is None or reach.high is None:
-        return f"{percent(reach.share)} of the edits" if reach.share > 0.0 else "nothing"
+        return f"{lower_text(100.0 * reach.share, decimals=1)} % of the edits" if reach.share > 0.0 else "nothing"
     return ", ".join(
         f"{_low(low, span[0])}..{_high(high, span[1])}"
         for low, high, span in zip(reach.low, reach.high, family.span, strict=True)

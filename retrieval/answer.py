@@ -33,7 +33,7 @@ class Match:
         group: item number inside the snapshot; files with the same pixels are one item.
         id: id of the item's best row in the catalog.
         path: its file.
-        view: which stored view matched best.
+        view: which stored view matched best; query_view: with which view of the query.
         score: cosine in [−1, 1], or minus the Euclidean distance; for several channels the margin of T9 in pixels.
         distance: chord ‖ẑ − u‖ in [0, 2] for cosine, ‖z − e‖ for Euclidean, in the deciding channel.
         channel: name of the channel that decides for this item.
@@ -59,6 +59,7 @@ class Match:
     accepted: bool | None = None
     duplicates: tuple[str, ...] = ()
     explained: Explained | None = None
+    query_view: str = "original"
 
     def as_json(self) -> dict[str, Any]:
         """The match as in the ``retr.query/1`` schema."""
@@ -69,6 +70,7 @@ class Match:
             "id": self.id,
             "path": self.path,
             "view": self.view,
+            "query_view": self.query_view,
             "score": self.score,
             "distance": self.distance,
             "channel": self.channel,

@@ -140,12 +140,20 @@ class Answering:
         verdict = verdict_at(self.eps, copy=ranking.copy or 0.0, nothing=ranking.nothing or 0.0)
         return (verdict, None) if verdict != "undecided" else (verdict, self._too_near(ranking, self.eps))
 
+    def _of_the_blind(self, ranking: Ranking) -> str:
+        """What views that show nothing leave of a proof, in words."""
+        if self.query.blind is None or ranking.point_verdict == "copy":
+            return ""
+        views = ", ".join(self.query.blind.views)
+        return f" (of the query, {views} shows nothing, and after any change it might show anything)"
+
     def _too_near(self, ranking: Ranking, eps: float) -> str:
         """Why a verdict does not hold at the budget; what is proved is rounded down, what was asked is not rounded."""
         reach = Radius(max(ranking.copy or 0.0, ranking.nothing or 0.0), self.query.values)
         proved = f"RMSE {radius_text(reach.rmse)} (ℓ2 {radius_text(reach.l2)})"
         asked = self.asked or f"ℓ2 {budget_text(eps)}"
-        return f"{ranking.point_verdict} is proved only up to {proved}, and {asked} was asked for"
+        blind = self._of_the_blind(ranking)
+        return f"{ranking.point_verdict} is proved only up to {proved}{blind}, and {asked} was asked for"
 
     def _radius(self, l2: float | None) -> Radius | None:
         return None if l2 is None else Radius(l2, self.query.values)
@@ -153,6 +161,7 @@ class Answering:
     def _match(self, number: int, item: RankedItem) -> Match:
         group = int(self.gallery.groups[item.row])
         row, others = _there(self.gallery.files_of(group, item.row))
+        probe = self.query.probes[item.probe]
         return Match(
             rank=number,
             group=group,
@@ -161,7 +170,8 @@ class Answering:
             view=str(row["view"]),
             score=item.score,
             distance=item.distance,
-            channel=self.channels[self.query.probes[item.probe].channel].name,
+            channel=self.channels[probe.channel].name,
+            query_view=probe.view,
             top1=self._radius(item.top1),
             topk=self._radius(item.topk),
             copy=self._radius(item.copy or None),

@@ -15,7 +15,7 @@ from ..indexer.snapshot import Threshold
 from ..indexer.thresholds import Measured, by_reference, measure
 from ..indexer.vectors import Ids
 from ..indexer.writer import Writer
-from .channel import Float64, Pixels
+from .channel import ORIGINAL, Float64, Pixels
 from .conformal import check_enough, set_offsets, set_thresholds
 from .engine import Engine
 from .index_source import IndexSource
@@ -102,6 +102,7 @@ def calibrate(
         raise UsageError(f"fpr must lie between 0 and 1, got {fpr}")
     with Writer(index) as writer:
         engine = Engine.open(index, unsilenced=True)
+        check_rule(engine, local=local)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
         check_enough(len(paths), fpr, len(engine.channels))  # before any of them is embedded
@@ -119,6 +120,19 @@ def calibrate(
     return replace(near.report(found), snapshot=done.id)
 
 
+def check_rule(engine: Engine, *, local: bool) -> None:
+    """Refuse one threshold for all rows where views of a query are compared: each pair class has its own.
+
+    Raises:
+        UsageError: it was asked for.
+    """
+    if engine.scopes and not local:
+        raise UsageError(
+            f"this index compares views of a query (views {engine.gallery.snapshot.views!r}), by thresholds for each "
+            "row: set local ones"
+        )
+
+
 class Nearness:
     """Negatives, how near they come to an index, and the thresholds that they set.
 
@@ -127,11 +141,15 @@ class Nearness:
         local: give every row a threshold of its own.
         known: what people say of pairs.
         progress: told while gaps are measured and negatives compared.
+
+    Raises:
+        UsageError: one threshold for all rows, for an index that compares views of a query.
     """
 
     def __init__(
         self, engine: Engine, *, local: bool, known: KnownPairs | None = None, progress: Progress | None = None
     ) -> None:
+        check_rule(engine, local=local)
         self._engine, self._known, self._progress = engine, known or KnownPairs(), progress or Silent()
         self._measured = measure(engine.path, engine.gallery, self._progress) if local else None
         self._read = self._used = Negatives()
@@ -142,7 +160,7 @@ class Nearness:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
         for pixels in images:
             self._read.names.append("")
-            self._read.images.append(embed_negative(self._engine.channels, pixels))
+            self._read.images.append(embed_negative(self._engine, pixels))
 
     def take(self, read: Negatives) -> None:
         """Look at these negatives."""
@@ -192,12 +210,18 @@ class Nearness:
             self._used = self._used.keep(np.setdiff1d(np.arange(len(self._used.images)), numbers))
 
     def _zs(self) -> list[Float64]:
-        parts = enumerate(self._engine.channels)
-        return [searched(self._used.zs(number, channel.store.dim), channel) for number, channel in parts]
+        """Per test."""
+        parts = [(place, self._engine.channels[number]) for place, (number, _) in enumerate(self._engine.tests)]
+        return [searched(self._used.zs(place, channel.store.dim), channel) for place, channel in parts]
+
+    def _themselves(self) -> list[Float64]:
+        """Per channel, embeddings of the negatives as they are."""
+        pairs = zip(self._engine.tests, self._zs(), strict=True)
+        return [zs for (_, view), zs in pairs if view == ORIGINAL.name]
 
     def _local(self, measured: Measured, fpr: float, shares: Sequence[float] | None) -> tuple[Threshold, ...]:
         # Pictures that the gaps were measured to are no negatives: each lies as far from every row as its gap says.
-        parts = zip(measured.references, self._zs(), strict=True)
+        parts = zip(measured.references, self._themselves(), strict=True)
         self._leave_out("in_reference", np.unique(np.concatenate([in_reference(*part) for part in parts])))
         near = near_rows(self._engine, measured, self._zs(), self._progress)
         judged = judge(self._engine, measured, near, self._used.names, self._known)

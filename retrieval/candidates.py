@@ -12,6 +12,7 @@ from ..certificates.within_channel import Surroundings
 from ..core.numerics import norm
 from ..indexer.items import Keys
 from ..indexer.vectors import Ids
+from .channel import Float64
 from .evidence import Evidence, Rows, number_items
 from .ranking import VIEWS_TRIED
 
@@ -36,12 +37,18 @@ class Part:
     margins: Margins
 
     @property
+    def levels(self) -> Float64:
+        """(m,) the threshold that each row's margin is measured from."""
+        return np.full(len(self.rows), self.seen.probe.tau) if self.rows.levels is None else self.rows.levels
+
+    @property
     def surroundings(self) -> Surroundings | None:
-        """What T1 within this probe needs; None where it does not apply."""
+        """What T1 within this probe needs, for the strictest of its thresholds; None where it does not apply."""
         probe = self.seen.probe
-        if probe.score != "cosine" or not 0.0 <= probe.tau <= 1.0:
+        if probe.score != "cosine" or not 0.0 <= self.seen.loosest <= self.seen.strictest <= 1.0:
             return None
-        return Surroundings(probe.tau, probe.proved.lipschitz, probe.proved.forward_error, self.margins.growth)
+        proved = probe.proved
+        return Surroundings(self.seen.strictest, proved.lipschitz, proved.forward_error, self.margins.growth)
 
     def best_rows(self, item: int) -> Ids:
         """Places of the item's rows with the largest margins, some of them; empty where this probe knows none."""
@@ -61,7 +68,7 @@ def hidden_margins(seen: Evidence, b: float) -> Margins:
         z_norm=float(norm(probe.z)),
         dim=len(probe.z),
         score=probe.score,
-        threshold=probe.tau,
+        threshold=seen.loosest,
         lipschitz=probe.proved.lipschitz,
         forward_error=probe.proved.forward_error,
     )
@@ -109,7 +116,7 @@ def part_of(seen: Evidence, items: Ids) -> Part:
         seen.probe.z,
         every.numbers,
         score=seen.probe.score,
-        threshold=seen.probe.tau,
+        threshold=seen.probe.tau if every.levels is None else every.levels,
         lipschitz=seen.probe.proved.lipschitz,
         forward_error=seen.probe.proved.forward_error,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from ..core.cosine import cosine
 from ..core.numerics import UNIT32, gamma, norm, round_up
 from ..core.types import Score, UpperBound
 from ..embedding.contract import Embedder
+from ..images.query_views import ORIGINAL, QueryView
 from ..images.quiet import quiet
 from ..images.resize import Resize, resize_operator
 from ..indexer.blank import flat_limit, forward_error
@@ -28,25 +29,6 @@ Float64 = npt.NDArray[np.float64]
 
 Pixels = Float64 | npt.NDArray[np.uint8]
 """An image: (H, W, 3) float64 in [0, 1], or uint8 levels, which stand for themselves divided by 255."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryView:
-    """A crop or a mirror image of the query: a linear map of its pixels, chosen by the query's size alone (T10).
-
-    It picks some of the values and changes none: its norm is at most 1, and it rounds nothing.
-
-    Attributes:
-        name: as in answers and records.
-        pick: (b, 3, H, W) → (b, 3, h, w).
-    """
-
-    name: str
-    pick: Callable[[Tensor], Tensor]
-
-
-ORIGINAL = QueryView("original", lambda x: x)
-"""The query itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +66,7 @@ class Channel:
         groups: (rows,) item number of each row; −1 for rows that are no longer part of the gallery.
         gaps: (rows,) of ``indexer.gaps``, where the threshold is local.
         factors: (rows,) how many times as far each row accepts (``indexer.rules``); None for once.
+        parts: (rows,) what part of its reach each row has for one view of the query (``scopes``); None for all of it.
     """
 
     name: str
@@ -94,6 +77,7 @@ class Channel:
     gpu: bool = False
     gaps: Float32 | None = None
     factors: Float64 | None = None
+    parts: Float64 | None = None
 
     @property
     def score(self) -> Score:
@@ -103,7 +87,9 @@ class Channel:
     @property
     def is_local(self) -> bool:
         """Whether every row has a threshold of its own."""
-        return self.threshold is not None and (self.threshold.local or self.factors is not None)
+        return self.threshold is not None and (
+            self.threshold.local or self.factors is not None or self.parts is not None
+        )
 
     def limits(self, ids: Ids) -> Float64:
         """(m,) what the verdict compares these rows' values with: the channel's threshold, or each row's own."""
@@ -117,7 +103,8 @@ class Channel:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
         assert self.threshold is not None
         reach = self._usual_reach(self.threshold, ids)
-        return reach if self.factors is None else reach * self.factors[ids]
+        reach = reach if self.factors is None else reach * self.factors[ids]
+        return reach if self.parts is None else self.parts[ids] * reach
 
     def _usual_reach(self, threshold: Threshold, ids: Ids) -> Float64:
         if threshold.local:
@@ -125,6 +112,29 @@ class Channel:
             return reach_of_gaps(threshold, self.gaps[ids])
         far = math.acos(min(1.0, max(-1.0, threshold.value))) if self.score == "cosine" else threshold.value
         return np.full(len(ids), far)
+
+    def levels(self, ids: Ids) -> Float64:
+        """(m,) the thresholds that items are ranked by: the channel's, made stricter where a row has part of its reach.
+
+        Constants of the snapshot (THEORY T10); T1 holds between two of them where the rival's is no more permissive.
+        """
+        assert self.threshold is not None, "margins need a threshold"
+        if self.parts is None:
+            return np.full(len(ids), self.threshold.value)
+        parts, value = self.parts[ids], self.threshold.value
+        if self.score != "cosine":
+            return parts * value
+        return np.where(parts == 1.0, value, cosine(np.minimum(parts * math.acos(value), math.pi)))
+
+    @cached_property
+    def span(self) -> tuple[float, float]:
+        """The least and the greatest of the :meth:`levels` of all rows that are searched."""
+        live = np.flatnonzero(self.groups >= 0)
+        if self.parts is None or not live.size:
+            assert self.threshold is not None, "margins need a threshold"
+            return self.threshold.value, self.threshold.value
+        levels = self.levels(live)
+        return float(levels.min()), float(levels.max())
 
     @cached_property
     def widest(self) -> float:

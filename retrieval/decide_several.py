@@ -8,29 +8,38 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..certificates.channels import margin_radii, union_copy_radius, union_nothing_radius
+from ..certificates.channels import Margins, half_leads, margin_radii, union_copy_radius, union_nothing_radius
 from ..certificates.ranking import topk_radius
+from ..certificates.verdicts import VerdictRadii
 from ..core.numerics import round_up
 from ..indexer.items import Keys
 from ..indexer.vectors import Ids
 from .candidates import UNSEEN, Candidates, Part
-from .channel import Float64
+from .channel import ORIGINAL, Float64
 from .evidence import Evidence
 from .leads import carrying_rows, lead_radii, raw_lead
 from .looking import Standing, distances_to_look, nearest_is_listed
+from .probe import Blind
 from .ranking import Decision, RankedItem, Ranking
 from .source import Ask
 from .verdict import accepting, hidden_nothing, radii_of, wish_for_nothing
 
 
-def decide_several(evidence: Sequence[Evidence], k: int, *, certify: bool, growth: float) -> Decision:
+def decide_several(
+    evidence: Sequence[Evidence], k: int, *, certify: bool, growth: float, blind: Blind | None = None
+) -> Decision:
     """The first k items by their margins over all probes.
+
+    A view of the query without a direction accepts nothing and ranks nothing, here and after every change. So a radius
+    may reach beyond the image at which some view loses its direction, unless it is this view that carries the claim;
+    and where one has none yet, it is taken for a rival with as large a margin as it can have (``probe.Blind``).
 
     Args:
         evidence: per probe; each has a threshold and is certified.
         k: how many items.
         certify: also give radii.
         growth: how many times as far, at most, sources look next.
+        blind: views of the query that show nothing.
     """
     found = Candidates.of(evidence)
     first = found.first(k)
@@ -39,23 +48,23 @@ def decide_several(evidence: Sequence[Evidence], k: int, *, certify: bool, growt
     if any(missing):
         asks = (Ask(seen.probe, own=names) for seen, lacks in zip(evidence, missing, strict=True) if lacks)
         return Decision(Ranking(()), needs=tuple(asks))
-    standings, settled = _stand(found, first, k, certify=certify)
+    standings, settled = _stand(found, first, k, certify=certify, blind=blind)
     if not settled:
         reach = distances_to_look(found.parts, standings, k, growth)
         pairs = zip(evidence, reach, strict=True)
         asks = (Ask(seen.probe, within=(far,), own=names) for seen, far in pairs if far > seen.unseen)
         return Decision(Ranking(tuple(one.item for one in standings)), needs=tuple(asks))
-    ranking = _with_verdict(evidence, [one.item for one in standings], certify=certify)
+    ranking = _with_verdict(evidence, [one.item for one in standings], certify=certify, blind=blind)
     wishes = [wish_for_nothing(seen, ranking, names) for seen in evidence] if certify else []
     return Decision(ranking, wishes=tuple(wish for wish in wishes if wish is not None))
 
 
-def _stand(found: Candidates, first: Ids, k: int, *, certify: bool) -> tuple[list[Standing], bool]:
+def _stand(found: Candidates, first: Ids, k: int, *, certify: bool, blind: Blind | None) -> tuple[list[Standing], bool]:
     """The first items as far as is known; False where what is not listed might change them."""
     items = [_item(found, int(place)) for place in first]
     settled = _unseen_ranks_below(found, first, k) and all(nearest_is_listed(part.seen) for part in found.parts)
     if certify:
-        items, limits = _certify(found, first, items, k)
+        items, limits = _certify(found, first, items, k, blind)
         settled = settled and limits
     total = found.total
     scores = zip(items, found.items[first], total.values[first], total.errors[first], strict=True)
@@ -88,14 +97,16 @@ def _item(found: Candidates, place: int) -> RankedItem:
     )
 
 
-def _certify(found: Candidates, first: Ids, items: Sequence[RankedItem], k: int) -> tuple[list[RankedItem], bool]:
+def _certify(
+    found: Candidates, first: Ids, items: Sequence[RankedItem], k: int, blind: Blind | None
+) -> tuple[list[RankedItem], bool]:
     """Radii of the returned items over the items seen; False where what is not listed might lower one of them."""
-    cap = min(part.seen.probe.proved.cap for part in found.parts)
     done, settled = [], True
     for number, (place, item) in enumerate(zip(first, items, strict=True)):
+        cap = _cap(found, int(place), item, blind)
         seen = np.delete(found.items, place) != UNSEEN
         halves = margin_radii(found.total, int(place))
-        copy = min(union_copy_radius([_copy_radii(part, int(found.items[place])) for part in found.parts]), cap)
+        copy = _copy([(part.seen, _copy_radii(part, int(found.items[place]))) for part in found.parts])
         item = replace(item, topk=min(topk_radius(halves[seen], k), cap), copy=copy)
         hidden = halves[~seen]
         if number == 0:
@@ -108,6 +119,28 @@ def _certify(found: Candidates, first: Ids, items: Sequence[RankedItem], k: int)
         settled = settled and (claimed == 0.0 or float(hidden.min(initial=math.inf)) >= claimed)
         done.append(item)
     return done, settled
+
+
+def _cap(found: Candidates, place: int, item: RankedItem, blind: Blind | None) -> float:
+    """How far an item's rank may hold at all: its best view must keep its direction, and blind ones stay behind it."""
+    cap = min(asked_cap([part.seen for part in found.parts]), found.parts[item.probe].seen.probe.proved.cap)
+    if blind is None:
+        return cap
+    total = found.total
+    rival = Margins(np.array([blind.margin]), np.array([blind.error]), total.growth)
+    lead = float(half_leads(float(total.values[place]), float(total.errors[place]), rival)[0])
+    return max(0.0, min(cap, lead))
+
+
+def asked_cap(evidence: Sequence[Evidence]) -> float:
+    """Farther out the query itself could be refused, and there would be no answer."""
+    return min(seen.probe.proved.cap for seen in evidence if seen.probe.view == ORIGINAL.name)
+
+
+def _copy(radii: Sequence[tuple[Evidence, VerdictRadii]]) -> float:
+    """T9, *copy*: any test may keep it, as far as its own view keeps a direction."""
+    each = [min(union_copy_radius([one]), seen.probe.proved.cap) for seen, one in radii]
+    return min(max(each), asked_cap([seen for seen, _ in radii]))
 
 
 def _with_top1(item: RankedItem, found: Candidates, place: int, radii: Float64, cap: float) -> RankedItem:
@@ -124,17 +157,19 @@ def _with_top1(item: RankedItem, found: Candidates, place: int, radii: Float64, 
     return replace(item, raw_top1=raw, limited_by=int(found.firsts[limit]) if radii.min() <= cap else None)
 
 
-def _with_verdict(evidence: Sequence[Evidence], items: Sequence[RankedItem], *, certify: bool) -> Ranking:
+def _with_verdict(
+    evidence: Sequence[Evidence], items: Sequence[RankedItem], *, certify: bool, blind: Blind | None
+) -> Ranking:
     accepted = _accepted_items(evidence)
     marked = tuple(replace(item, accepted=bool((accepted == item.key).any())) for item in items)
     found = Ranking(marked, point_verdict="copy" if accepted.size else "not-a-copy", certified=certify)
     if not certify:
         return found
     radii = [radii_of(seen.probe, seen.listed) for seen in evidence]
-    cap = min(seen.probe.proved.cap for seen in evidence)
     hidden = min(hidden_nothing(seen) for seen in evidence)
-    listed = min(union_nothing_radius(radii), cap)
-    copy = min(union_copy_radius(radii), cap)
+    # What a view without a direction would accept after the least of changes, nobody knows.
+    listed = min(union_nothing_radius(radii), asked_cap(evidence)) if blind is None else 0.0
+    copy = _copy(list(zip(evidence, radii, strict=True)))
     return replace(found, copy=copy, nothing=min(listed, hidden), listed_nothing=listed)
 
 
@@ -143,5 +178,5 @@ def _accepted_items(evidence: Sequence[Evidence]) -> Keys:
     return np.concatenate([seen.listed.keys[accepting(seen)] for seen in evidence])
 
 
-def _copy_radii(part: Part, item: int):
+def _copy_radii(part: Part, item: int) -> VerdictRadii:
     return radii_of(part.seen.probe, part.rows.take(np.flatnonzero(part.items == item)))

@@ -16,11 +16,11 @@ from ..indexer.addresses import text_to_path
 from ..indexer.entries import load_named
 from ..indexer.items import Keys
 from ..indexer.vectors import Ids
+from .channel import ORIGINAL
 from .engine import Engine
 from .grouping import Pair, Star, assigned, stars
-from .index_source import IndexSource
 from .links import Links, find_links, reach_of_rows
-from .probe import Query, embed
+from .probe import Query
 from .query import to_float
 from .source import Ask
 from .verdict import radii_of
@@ -271,7 +271,7 @@ def _link_radius(centres: Engine, one: Member, item: int) -> tuple[Radius | None
         return None, f"{why.reason}: {why.detail}"
     if image.bytes_sha256 != one.bytes_sha256:
         return None, "the file has changed since it was indexed"
-    query = embed(centres.channels, to_float(image), centres.views)
+    query = centres.embed(to_float(image))
     if query.refused is not None:
         return None, query.refused
     l2 = _copy_radius(centres, query, item)
@@ -280,14 +280,15 @@ def _link_radius(centres: Engine, one: Member, item: int) -> tuple[Radius | None
 
 def _copy_radius(centres: Engine, query: Query, item: int) -> float:
     """The largest radius of any probe and row of the item, no farther than any probe is good for."""
-    source = IndexSource(centres.channels, centres.gallery.table)
+    [source] = centres.sources
     keys = centres.gallery.table.keys(np.array([item]))
     radii = []
     for probe in query.probes:
         [evidence] = source.answer([Ask(probe, own=keys)])
         assert evidence is not None
         radii.append(radii_of(probe, evidence.own))
-    return min(max(0.0, union_copy_radius(radii)), *(probe.proved.cap for probe in query.probes))
+    own = [min(union_copy_radius([one]), probe.proved.cap) for one, probe in zip(radii, query.probes, strict=True)]
+    return min(max(0.0, *own), *(probe.proved.cap for probe in query.probes if probe.view == ORIGINAL.name))
 
 
 def as_records(found: Found, kept: Mapping[str, str] | None = None) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from ..certificates.verdicts import check_threshold
 from ..core.errors import UsageError
 from ..images.decode import pixels_digest
 from ..images.policy import DecodePolicy
+from ..images.view_pairs import query_views
 from ..indexer.gallery import Gallery, open_gallery, restricted
 from ..indexer.gaps import gaps_of, read_gaps
 from ..indexer.labels import Labels, labels_of
@@ -31,7 +32,8 @@ from .answering import Answering, model_name, why_uncertified
 from .channel import ORIGINAL, Channel, Float64, Pixels, QueryView
 from .explain import Explainer
 from .index_source import IndexSource
-from .probe import Query, as_levels, embed
+from .probe import Name, Query, as_levels, embed
+from .scopes import Scope, Scopes, scopes_of
 from .settle import settle_all
 from .silencing import Heard, silenced
 from .source import Source
@@ -100,7 +102,8 @@ class Engine:
         channels = tuple(
             _open_channel(path, gallery, number, gpu, threshold, factors) for number in range(len(gallery.stores))
         )
-        engine = Engine(path, gallery, channels, DecodePolicy.from_json(dict(opened.policy)))
+        policy, views = DecodePolicy.from_json(dict(opened.policy)), query_views(opened.pairs)
+        engine = Engine(path, gallery, channels, policy, views=views)
         if not unsilenced:
             engine = engine._without_banks(labels)
         return engine.only(conditions) if conditions else engine
@@ -159,12 +162,31 @@ class Engine:
     @cached_property
     def sources(self) -> tuple[Source, ...]:
         """What answers probes."""
-        return self.parts or (IndexSource(self.channels, self.gallery.table),)
+        return self.parts or (IndexSource(self.channels, self.gallery.table, scopes=self.scopes),)
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        """Which rows each view of a query is compared with; empty where each is with all of them."""
+        return scopes_of(self.channels, self.gallery.catalog["view"], self.gallery.snapshot.pairs)
+
+    @cached_property
+    def tests(self) -> tuple[Name, ...]:
+        """The tests that every query is put to, in order: channel and view of the query."""
+        every = [(number, view.name) for number in range(len(self.channels)) for view in self.views]
+        return tuple(name for name in every if not self.scopes or name in self.scopes)
+
+    def scope(self, name: Name) -> Scope:
+        """The rows that a test looks at."""
+        return self.scopes[name] if self.scopes else Scope(self.channels[name[0]])
+
+    def embed(self, pixels: Pixels) -> Query:
+        """A query of this index: (H, W, 3) float64 in [0, 1], or uint8 levels."""
+        return embed(self.channels, pixels, self.views, self.scopes)
 
     @cached_property
     def explainer(self) -> Explainer:
         """What says why."""
-        return Explainer(self.path, self.gallery, self.channels, self.rows)
+        return Explainer(self.path, self.gallery, self.channels, self.rows, self.scopes)
 
     def answer(
         self,
@@ -209,7 +231,7 @@ class Engine:
         budgets = eps_l2 if eps_l2 is not None else [None] * len(images)
         _check_budgets(budgets, len(images))
         began = time.perf_counter()
-        queries = [embed(self.channels, pixels, self.views) for pixels in images]
+        queries = [self.embed(pixels) for pixels in images]
         share = (time.perf_counter() - began) / max(1, len(images))
         answers = self._answers(queries, images, k, certify, budgets, asked)
         if explain:
@@ -258,8 +280,9 @@ class Engine:
 
     def _search(self, jobs: Sequence[Answering], images: Sequence[Pixels], k: int, *, certify: bool) -> list[Answer]:
         refused = [self._why_refused(job.query) for job in jobs]
-        probes = [job.query.probes for job, why in zip(jobs, refused, strict=True) if why is None]
-        rankings = iter(settle_all(self.sources, probes, k, certify=certify) if probes else ())
+        asked = [job.query for job, why in zip(jobs, refused, strict=True) if why is None]
+        probes, blind = [query.probes for query in asked], [query.blind for query in asked]
+        rankings = iter(settle_all(self.sources, probes, k, certify=certify, blind=blind) if probes else ())
         return [
             job.answer(next(rankings)) if why is None else job.refuse(why, same=self._blank_with(pixels))
             for job, pixels, why in zip(jobs, images, refused, strict=True)

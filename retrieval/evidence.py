@@ -28,6 +28,7 @@ class Rows:
         scores: (m,) see ``certificates.decision.ranking_scores``.
         distances: (m,) nearest values, see ``distances``.
         limits: (m,) what the verdict compares each row's value with; None without a threshold.
+        levels: (m,) the threshold that each row's margin is measured from; None for the probe's own.
     """
 
     ids: Ids
@@ -37,6 +38,7 @@ class Rows:
     scores: Float64
     distances: Float64
     limits: Float64 | None
+    levels: Float64 | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,6 +53,7 @@ class Rows:
             self.scores[places],
             self.distances[places],
             None if self.limits is None else self.limits[places],
+            None if self.levels is None else self.levels[places],
         )
 
     @staticmethod
@@ -62,9 +65,11 @@ class Rows:
     @staticmethod
     def stack(parts: Sequence[Rows]) -> Rows:
         """One after the other."""
+        parts = [part for part in parts if len(part)] or parts[:1]
         if len(parts) == 1:
             return parts[0]
         limits = [part.limits for part in parts if part.limits is not None]
+        levels = [part.levels for part in parts if part.levels is not None]
         return Rows(
             np.concatenate([part.ids for part in parts]),
             np.concatenate([part.keys for part in parts]),
@@ -73,6 +78,7 @@ class Rows:
             np.concatenate([part.scores for part in parts]),
             np.concatenate([part.distances for part in parts]),
             np.concatenate(limits) if limits else None,
+            np.concatenate(levels) if levels else None,
         )
 
 
@@ -90,6 +96,7 @@ class Evidence:
         longest: an upper bound on the norm of every row (Euclidean); 1 for cosine.
         scanned: live rows that the list and the bound speak for.
         total: live rows that there are.
+        span: the least and the greatest of the ``levels`` that any row has; None for the probe's own alone.
     """
 
     probe: Probe
@@ -101,6 +108,7 @@ class Evidence:
     longest: float
     scanned: int
     total: int
+    span: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not (self.unseen >= 0.0 and 0 <= self.scanned <= self.total):
@@ -111,6 +119,18 @@ class Evidence:
         """A distance beyond which no row accepts."""
         assert self.widest is not None, "a verdict needs a threshold"
         return reach_of(self.widest, self.probe.score)
+
+    @property
+    def strictest(self) -> float:
+        """The threshold that the margins of no row are measured from a stricter one than."""
+        low, high = self.span or (self.probe.tau, self.probe.tau)
+        return high if self.probe.score == "cosine" else low
+
+    @property
+    def loosest(self) -> float:
+        """The threshold that the margins of no row are measured from a more permissive one than."""
+        low, high = self.span or (self.probe.tau, self.probe.tau)
+        return low if self.probe.score == "cosine" else high
 
     @property
     def everything_listed(self) -> bool:
@@ -155,7 +175,12 @@ def merge(parts: Sequence[Evidence]) -> Evidence:
         longest=max(part.longest for part in parts),
         scanned=sum(part.scanned for part in parts),
         total=sum(part.total for part in parts),
+        span=_spanned([part.span for part in parts if part.span is not None]),
     )
+
+
+def _spanned(parts: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    return (min(low for low, _ in parts), max(high for _, high in parts)) if parts else None
 
 
 def _in_all(parts: Sequence[Keys]) -> Keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..indexer.vectors import Ids
 from .answer import Answer, Match
 from .channel import Channel, Float64
 from .probe import Query
+from .scopes import Scope, Scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,14 @@ class Explainer:
     Attributes:
         path: of the index; gallery, channels: what was opened.
         rows: numbers, in the snapshot, of the rows that are here; None for all.
+        scopes: which rows each view of a query is compared with.
     """
 
     path: Path
     gallery: Gallery
     channels: tuple[Channel, ...]
     rows: Ids | None = None
+    scopes: Scopes = field(default_factory=dict)
 
     def explained(self, answer: Answer, query: Query) -> Answer:
         """The answer, its matches explained; those of an index with one threshold for all rows stay as they are."""
@@ -98,17 +101,23 @@ class Explainer:
 
     def _match(self, match: Match, query: Query) -> Explanation:
         rows = self.gallery.table.rows_of(match.group)
-        options = [self._probe(place, query, rows) for place in range(len(query.probes))]
+        found = (self._probe(place, query, rows) for place in range(len(query.probes)))
+        options = [one for one in found if one is not None]
         return min(options, key=lambda one: (one.distance / one.within if one.within else np.inf, one.distance))
 
-    def _probe(self, place: int, query: Query, rows: Ids) -> Explanation:
+    def _probe(self, place: int, query: Query, rows: Ids) -> Explanation | None:
+        """By one probe; None where it is compared with none of the rows."""
         probe = query.probes[place]
-        channel, known = self.channels[probe.channel], self._known[probe.channel]
+        scope = self.scopes.get(probe.name) or Scope(self.channels[probe.channel])
+        channel, known, own = scope.channel, self._known[probe.channel], scope.inward(rows)
         assert known is not None, "only shares of gaps are explained"
-        far, within = _distances(channel, probe.z, rows), channel.reach(rows)
+        if not len(own):
+            return None
+        far, within = _distances(channel, probe.z, own), channel.reach(own)
         nearness = np.divide(far, within, out=np.full_like(far, np.inf), where=within > 0.0)
         best = int(np.lexsort((far, nearness))[0])
-        row, gap = int(rows[best]), float(known.gap[rows[best]])
+        row = int(scope.outward(own)[best])
+        gap = float(known.gap[row])
         return Explanation(
             channel=channel.name,
             view=str(self.gallery.describe(row)["view"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .channel import Channel, Float64
 from .distances import distances
 from .evidence import Evidence, Rows
 from .probe import Probe
+from .scopes import Scope, Scopes
 from .source import Ask
 
 UNIT_HIGH = 1.0 + 1e-14
@@ -31,11 +32,13 @@ class IndexSource:
         channels: by the number that probes give.
         items: which item each of its rows is of.
         start: global number of its first row.
+        scopes: which rows each view of a query is compared with; empty where each is with all of them.
     """
 
     channels: tuple[Channel, ...]
     items: Items
     start: int = 0
+    scopes: Scopes = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -45,53 +48,61 @@ class IndexSource:
     def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
         """See :class:`source.Source`; all that ask a channel for equally many rows are searched for together."""
         found: list[Evidence | None] = [None] * len(asks)
-        together: dict[tuple[int, int], list[int]] = {}
+        together: dict[tuple[int, int, int], list[int]] = {}
         for place, ask in enumerate(asks):
             if ask.nearest:
-                together.setdefault((ask.probe.channel, ask.nearest), []).append(place)
+                # Views that look at the very same rows are searched for together, each with thresholds of its own.
+                rows = id(self._scope(ask.probe).channel.store)
+                together.setdefault((rows, ask.probe.channel, ask.nearest), []).append(place)
             else:
                 found[place] = self._within(ask) if ask.within else self._evidence(ask, _NONE, math.inf)
-        for (channel, count), places in together.items():
-            for place, one in zip(places, self._nearest(channel, [asks[p] for p in places], count), strict=True):
+        for (_, _, count), places in together.items():
+            for place, one in zip(places, self._nearest([asks[p] for p in places], count), strict=True):
                 found[place] = one
         return found
 
-    def _nearest(self, number: int, asks: Sequence[Ask], count: int) -> list[Evidence]:
-        channel = self.channels[number]
+    def _scope(self, probe: Probe) -> Scope:
+        """The rows that a probe is compared with; all of them where nothing says which."""
+        return self.scopes[probe.name] if self.scopes else Scope(self.channels[probe.channel])
+
+    def _nearest(self, asks: Sequence[Ask], count: int) -> list[Evidence]:
+        channel = self._scope(asks[0].probe).channel
         if not channel.store.rows:
             return [self._evidence(ask, _NONE, math.inf) for ask in asks]
         queries = np.stack([channel.query32(ask.probe.z) for ask in asks])
         scores, ids = channel.store.nearest(queries, count, gpu=channel.gpu)
         return [
-            self._evidence(ask, own, math.inf if self._is_all(own) else _unseen(channel, ask.probe.z, float(worst)))
+            self._evidence(
+                ask, own, math.inf if len(own) >= channel.store.rows else _unseen(channel, ask.probe.z, float(worst))
+            )
             for ask, own, worst in zip(asks, ids, scores[:, -1], strict=True)
         ]
 
     def _within(self, ask: Ask) -> Evidence | None:
+        channel = self._scope(ask.probe).channel
         for distance in ask.within:
-            ids = _rows_within(self.channels[ask.probe.channel], ask.probe.z, distance)
+            ids = _rows_within(channel, ask.probe.z, distance)
             if ask.most is None or len(ids) <= ask.most:
-                return self._evidence(ask, ids, math.inf if self._is_all(ids) else distance)
+                return self._evidence(ask, ids, math.inf if len(ids) >= channel.store.rows else distance)
         return None
 
-    def _is_all(self, ids: Ids) -> bool:
-        return len(ids) >= len(self.items.groups)
-
     def _evidence(self, ask: Ask, ids: Ids, unseen: float) -> Evidence:
-        """What these rows of the channel are to the probe; rows that are no longer part of the gallery are left out."""
-        probe, channel = ask.probe, self.channels[ask.probe.channel]
-        ids = ids[self.items.groups[ids] >= 0]
-        listed = self._rows(probe, ids)
+        """What these rows of its scope are to the probe; rows that are no longer part of the gallery are left out."""
+        probe, scope = ask.probe, self._scope(ask.probe)
+        channel = scope.channel
+        ids = ids[self.items.groups[scope.outward(ids)] >= 0]
+        listed = self._rows(probe, scope, ids)
         return Evidence(
             probe=probe,
             listed=listed.take(ranking(listed.scores, listed.ids)),
-            own=self._rows(probe, self._rows_of(ask.own)),
-            whole=np.concatenate([ask.own, self._all_listed(ids)]),
+            own=self._rows(probe, scope, scope.inward(self._rows_of(ask.own))),
+            whole=np.concatenate([ask.own, self._all_listed(scope, ids)]),
             unseen=unseen,
             widest=None if channel.threshold is None else channel.widest,
             longest=1.0 if channel.score == "cosine" else channel.longest,
             scanned=self.rows,
             total=self.rows,
+            span=None if channel.threshold is None or channel.parts is None else channel.span,
         )
 
     def _rows_of(self, keys: Keys) -> Ids:
@@ -100,21 +111,23 @@ class IndexSource:
         items = self.items.numbers(keys)
         return np.concatenate([_NONE, *(self.items.rows_of(int(item)) for item in items if item >= 0)])
 
-    def _all_listed(self, ids: Ids) -> Keys:
-        """Names of the items that have no other row than these."""
-        items, counts = np.unique(self.items.groups[ids], return_counts=True)
+    def _all_listed(self, scope: Scope, ids: Ids) -> Keys:
+        """Names of the items that have no other row than these; at least those that have none outside of the scope."""
+        items, counts = np.unique(self.items.groups[scope.outward(ids)], return_counts=True)
         return self.items.keys(items[counts == self.items.sizes(items)])
 
-    def _rows(self, probe: Probe, ids: Ids) -> Rows:
+    def _rows(self, probe: Probe, scope: Scope, ids: Ids) -> Rows:
+        """Rows by their numbers in the scope."""
         if not len(ids):
             return Rows.none(probe)
-        channel = self.channels[probe.channel]
+        channel, every = scope.channel, scope.outward(ids)
         numbers = channel.rows64(ids)
-        keys, firsts = self._names(ids)
+        keys, firsts = self._names(every)
         limits = None if channel.threshold is None else channel.limits(ids)
+        levels = None if channel.threshold is None or channel.parts is None else channel.levels(ids)
         scores = ranking_scores(probe.z, numbers, channel.score)
         far = distances(probe.z, numbers, channel.score)
-        return Rows(ids + self.start, keys, firsts + self.start, numbers, scores, far, limits)
+        return Rows(every + self.start, keys, firsts + self.start, numbers, scores, far, limits, levels)
 
     def _names(self, ids: Ids) -> tuple[Keys, Ids]:
         """The name of each row's item, and its first row."""

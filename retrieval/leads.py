@@ -82,6 +82,7 @@ def raw_lead(parts: Sequence[Part], item: int, other: int) -> float:
         for row in carrier.own if carrier else ():
             z, numbers = part.seen.probe.z, part.rows.numbers
             h = half_space_distances(z, numbers[row], numbers[rows], "cosine")
+            h[part.levels[rows] < part.levels[row]] = -math.inf
             lead = np.maximum(lead, h / part.seen.probe.proved.lipschitz.value)
         leads.append(lead.min(initial=np.inf))
     return float(min(leads))
@@ -108,15 +109,21 @@ def _seen(
 
 
 def within_rows(carrier: Carrier, row: int, rows: Ids) -> Float64:
-    """T1 of one row of the item against some rows of others, in the carrier's probe; pixels, signed."""
+    """T1 of one row of the item against some rows of others, in the carrier's probe; pixels, signed.
+
+    −inf where the row's threshold is less permissive than the other's: being nearer says nothing of margins then. Where
+    it is more permissive its margin is larger still, and the theorem is used with the other's.
+    """
     part = carrier.part
-    return within_channel_radii(
+    radii = within_channel_radii(
         part.seen.probe.z,
         part.rows.numbers[row],
         part.rows.numbers[rows],
         errors=up(part.margins.errors[rows] + part.margins.errors[row]),
         surroundings=carrier.surroundings,
     )
+    levels = part.levels
+    return np.where(levels[rows] >= levels[row], radii, -math.inf)
 
 
 def _hidden(parts: Sequence[Part], carriers: Sequence[Carrier | None], margin: float, error: float) -> float:
@@ -132,8 +139,10 @@ def _hidden(parts: Sequence[Part], carriers: Sequence[Carrier | None], margin: f
 
 
 def hidden_within(carrier: Carrier, row: int, far: Margins) -> float:
-    """The same against everything that is not listed there."""
+    """The same against everything that is not listed there, whatever its threshold."""
     part, around = carrier.part, carrier.surroundings
+    if part.levels[row] > part.seen.loosest:
+        return -math.inf
     z, winner = part.seen.probe.z, part.rows.numbers[row]
     _, farthest = distance_bounds(z, winner[None], "cosine")
     return unseen_within_channel(

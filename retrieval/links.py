@@ -16,7 +16,7 @@ from ..core.errors import IndexStateError, UsageError
 from ..core.types import Score
 from ..indexer.neighbours import Others
 from ..indexer.vectors import Float32, Ids
-from .channel import Channel, Float64
+from .channel import ORIGINAL, Channel, Float64
 from .engine import Engine
 
 OWN_ROWS, OTHER_ROWS = 2048, 8192
@@ -87,14 +87,14 @@ def _check(candidates: Engine, references: Engine) -> None:
 
 
 def _of_channel(number: int, candidates: Engine, references: Engine, *, within: bool) -> Links:
-    theirs = references.channels[number]
-    own_ids = candidates.gallery.originals()
-    ids = np.flatnonzero(references.gallery.groups >= 0)
+    scope = references.scope((number, ORIGINAL.name))
+    theirs, own_ids = scope.channel, candidates.gallery.originals()
+    ids = np.flatnonzero(theirs.groups >= 0)
     if not len(own_ids) or not len(ids):
         return _none()
     reach = reach_of_rows(theirs, ids)
     rows, mine = theirs.store.take(ids), candidates.channels[number].store.take(own_ids)
-    own_groups, groups = candidates.gallery.groups[own_ids], references.gallery.groups[ids]
+    own_groups, groups = candidates.gallery.groups[own_ids], theirs.groups[ids]
     pieces = []
     for left, right, apart in _accepted(mine, rows, reach, theirs.score):
         pairs = np.stack([own_groups[left], groups[right]])

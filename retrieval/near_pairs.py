@@ -11,9 +11,10 @@ from ..core.progress import Progress, begin
 from ..indexer.snapshot import Threshold
 from ..indexer.thresholds import Measured
 from ..indexer.vectors import Float32, Ids
-from .channel import Float64, reach_of_gaps
+from .channel import ORIGINAL, Float64, reach_of_gaps
 from .engine import Engine
 from .known_pairs import KnownPairs
+from .scopes import Scope
 from .survey import Pairs, certain, within
 
 PRESUMED, COUNTED = "presumed", "counted"
@@ -55,20 +56,35 @@ class Judged:
 
 
 def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64], progress: Progress) -> list[Pairs]:
-    """Per channel, the negatives and rows that lie within the share of the row's gap.
+    """Per channel, the negatives and rows that lie within the share of the row's gap, by any view that it allows.
+
+    How far a pair is apart is said as part of what its class allows: where rows accept within half of their reach,
+    twice as far. So the rule for the query itself serves for all, and one false match is one, whatever view made it.
 
     Args:
         engine: the opened index.
         measured: the gaps of its rows.
-        zs: per channel (n, d) of ``survey.searched``.
-        progress: told how far it is, in negatives, channel after channel.
+        zs: per test (n, d) of ``survey.searched``.
+        progress: told how far it is, in negatives, test after test.
     """
-    found = []
-    for number, channel in enumerate(engine.channels):
-        begin(progress, f"comparing negatives: {channel.name}", len(zs[number]))
+    found: list[list[Pairs]] = [[] for _ in engine.channels]
+    for (number, view), own in zip(engine.tests, zs, strict=True):
+        named = engine.channels[number].name + ("" if view == ORIGINAL.name else f", {view}")
+        begin(progress, f"comparing negatives: {named}", len(own))
+        scope = engine.scope((number, view))
         share = Threshold(0.0, "reference", None, 0, share=measured.references[number].share)
-        found.append(within(channel, zs[number], reach_of_gaps(share, measured.gaps[number].gap), progress))
-    return found
+        gaps = measured.gaps[number].gap
+        reach = reach_of_gaps(share, gaps if scope.ids is None else gaps[scope.ids])
+        found[number].append(_by_view(scope, own, reach, progress))
+    return [Pairs.joined(parts) for parts in found]
+
+
+def _by_view(scope: Scope, zs: Float64, reach: Float64, progress: Progress) -> Pairs:
+    parts = scope.channel.parts
+    if parts is None:
+        return within(scope.channel, zs, reach, progress)
+    near = within(scope.channel, zs, parts * reach, progress)
+    return Pairs(near.negatives, scope.outward(near.rows), near.far / parts[near.rows])
 
 
 def judge(engine: Engine, measured: Measured, near: Sequence[Pairs], names: Sequence[str], known: KnownPairs) -> Judged:

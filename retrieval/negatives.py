@@ -18,9 +18,8 @@ from ..core.progress import Progress, begin
 from ..images.decode import DecodedImage
 from ..indexer.addresses import absolute_text, asked_text
 from ..indexer.entries import load_named, stamp_of
-from .channel import Channel, Float64, Pixels
+from .channel import Float64, Pixels
 from .engine import Engine
-from .probe import embed
 
 _KEY = "retr"
 _DIGEST = "retr.sha256"
@@ -32,7 +31,8 @@ class Negative:
     """One image that no channel needs to see again.
 
     Attributes:
-        zs: per channel (d,) float64, along the certified path; zeros where the channel refuses the image as flat.
+        zs: per test of the index (``Engine.tests``) (d,) float64, along the certified path; zeros where the channel
+            refuses the view as flat.
         pixels_sha256: of its pixels.
     """
 
@@ -54,19 +54,20 @@ class Negatives:
     refused: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
 
-    def zs(self, channel: int, dim: int) -> Float64:
-        """(n, dim) embeddings of one channel."""
-        return np.stack([image.zs[channel] for image in self.images]) if self.images else np.zeros((0, dim))
+    def zs(self, test: int, dim: int) -> Float64:
+        """(n, dim) embeddings for one test."""
+        return np.stack([image.zs[test] for image in self.images]) if self.images else np.zeros((0, dim))
 
     def keep(self, which: np.ndarray) -> Negatives:
         """Some of them."""
         return Negatives([self.names[n] for n in which], [self.images[n] for n in which], self.refused, self.present)
 
 
-def embed_negative(channels: Sequence[Channel], pixels: Pixels, digest: str = "") -> Negative:
-    """Embed one image: (H, W, 3), uint8 or float64 in [0, 1]."""
-    probes = embed(channels, pixels).probes
-    return Negative(tuple(np.zeros_like(one.z) if one.refused else one.z for one in probes), digest)
+def embed_negative(engine: Engine, pixels: Pixels, digest: str = "") -> Negative:
+    """Embed one image for every test of an index: (H, W, 3), uint8 or float64 in [0, 1]."""
+    found = {probe.name: probe.z for probe in engine.embed(pixels).probes if not probe.refused}
+    blank = (np.zeros(engine.channels[number].store.dim) for number, _ in engine.tests)
+    return Negative(tuple(found.get(name, zeros) for name, zeros in zip(engine.tests, blank, strict=True)), digest)
 
 
 def read_negatives(engine: Engine, paths: Sequence[str], progress: Progress) -> Negatives:
@@ -103,7 +104,7 @@ def _each(engine: Engine, shelf: Shelf, paths: Sequence[str]) -> Iterator[tuple[
 
     for path, one in in_order(ready, paths, workers=_WORKERS, name="decode"):
         if isinstance(one, DecodedImage):
-            negative = embed_negative(engine.channels, one.pixels, one.pixels_sha256)
+            negative = embed_negative(engine, one.pixels, one.pixels_sha256)
             shelf.put(path, negative)
             yield path, negative
         else:
@@ -127,8 +128,10 @@ class Shelf:
     def __init__(self, engine: Engine) -> None:
         snapshot = engine.gallery.snapshot
         key = [snapshot.policy_digest, *(channel.model_digest for channel in snapshot.channels)]
+        if len(engine.tests) > len(engine.channels):
+            key += [f"{number} {view}" for number, view in engine.tests]
         self._file = engine.path / "negatives" / f"{digest_json(key)[:16]}.safetensors"
-        self._dims = [channel.store.dim for channel in engine.channels]
+        self._dims = [engine.channels[number].store.dim for number, _ in engine.tests]
         self._known = self._read()
         self._changed = False
 

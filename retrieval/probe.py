@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ..certificates.ranking import answer_radius
+from ..certificates.rounding import norm_bounds
 from ..core.errors import UsageError
 from ..core.numerics import round_down, round_up
 from ..core.types import Score, UpperBound
 from ..indexer.blank import BEYOND_FLAT
 from .channel import ORIGINAL, Channel, Float64, Pixels, QueryEmbedding, QueryView
+from .scopes import Scopes
 
 Name = tuple[int, str]
 """Number of a channel and name of a view: what tells the probes of a query apart."""
@@ -44,6 +46,7 @@ class Probe:
         z: (d,) float64, not normalised.
         score: how rows are compared.
         threshold: what channels are compared by, and every row's threshold unless it is ``local``; None for none.
+        local: whether rows have thresholds of their own.
         bounds: None for an uncertified channel, and where it is refused.
         refused: why it cannot be compared with any row; None where it can.
     """
@@ -76,22 +79,41 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Blind:
+    """Views of a query that show nothing: no row is compared with them, and after a change one might be.
+
+    Attributes:
+        views: their names.
+        margin: in pixels: at the query no row has a margin in them above this, as the nearest edge of every copy region
+            is no farther than the origin is. At an image ‖δ‖ away none has one above ``margin`` + ‖δ‖.
+        error: how far rounding may move a margin there.
+    """
+
+    views: tuple[str, ...]
+    margin: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """An image, embedded for every channel and view.
 
     Attributes:
         height, width: as decoded; radii are in its pixels.
         embedded: per probe, what was embedded.
+        probes: what is asked.
+        blind: views without a direction, which accept nothing; how much they leave of a proof.
     """
 
     height: int
     width: int
     embedded: tuple[QueryEmbedding, ...]
     probes: tuple[Probe, ...]
+    blind: Blind | None = None
 
     @property
     def refused(self) -> str | None:
-        """Why there is no answer: no probe may be left out, or there would be no proof of what it sees."""
+        """Why there is no answer: the query itself must be seen by every channel, or nothing could be said."""
         return next((probe.refused for probe in self.probes if probe.refused), None)
 
     @property
@@ -100,13 +122,22 @@ class Query:
         return 3 * self.height * self.width
 
 
-def embed(channels: Sequence[Channel], pixels: Pixels, views: Sequence[QueryView] = (ORIGINAL,)) -> Query:
+def embed(
+    channels: Sequence[Channel],
+    pixels: Pixels,
+    views: Sequence[QueryView] = (ORIGINAL,),
+    scopes: Scopes | None = None,
+) -> Query:
     """Embed one image: the views of each channel in one batch.
+
+    A view other than the query itself that has no direction is *blind*: it accepts nothing. That is a rule of the
+    answer and not a part that is left out: what it costs a proof is counted (``decide_several``).
 
     Args:
         channels: of the index.
         pixels: (H, W, 3) float64 in [0, 1], or uint8 levels.
-        views: of the query; every row is compared with each of them.
+        views: of the query; every row is compared with each of them, unless
+        scopes: say which.
 
     Raises:
         UsageError: two views of one name, which tells the probes apart.
@@ -114,13 +145,37 @@ def embed(channels: Sequence[Channel], pixels: Pixels, views: Sequence[QueryView
     names = [view.name for view in views]
     if len(set(names)) != len(names):
         raise UsageError(f"views of a query are told apart by their names, got {', '.join(names)}")
-    embedded, probes = [], []
-    for number, channel in enumerate(channels):
-        for view, one in zip(views, channel.embed_views(pixels, views), strict=True):
-            embedded.append(one)
-            probes.append(probe_of(one, channel, number, values=pixels.size, view=view.name))
+    pairs = [
+        (one, probe_of(one, channel, number, values=pixels.size, view=view.name, local=bool(scopes)))
+        for number, channel in enumerate(channels)
+        for view, one in _seen(channel, pixels, [v for v in views if not scopes or (number, v.name) in scopes])
+    ]
+    hidden = [(one, probe) for one, probe in pairs if probe.refused and probe.view != ORIGINAL.name]
+    asked = [pair for pair in pairs if not pair[1].refused or pair[1].view == ORIGINAL.name]
     height, width = pixels.shape[:2]
-    return Query(height, width, tuple(embedded), tuple(probes))
+    return Query(height, width, tuple(one for one, _ in asked), tuple(probe for _, probe in asked), _blind(hidden))
+
+
+def _seen(channel: Channel, pixels: Pixels, views: Sequence[QueryView]) -> Iterator[tuple[QueryView, QueryEmbedding]]:
+    return zip(views, channel.embed_views(pixels, views), strict=True)
+
+
+def _blind(hidden: Sequence[tuple[QueryEmbedding, Probe]]) -> Blind | None:
+    if not hidden:
+        return None
+    bounds = [_most(one) for one, _ in hidden]
+    names = dict.fromkeys(probe.view for _, probe in hidden)
+    return Blind(tuple(names), max(margin for margin, _ in bounds), max(error for _, error in bounds))
+
+
+def _most(one: QueryEmbedding) -> tuple[float, float]:
+    """An upper bound on the margin of every row in a blind view, and on its rounding; inf where nothing is proved."""
+    length = float(norm_bounds(one.z)[1])
+    if one.lipschitz is None or one.forward_error is None or not math.isfinite(length):
+        return math.inf, 0.0
+    pixels = round_up(1.0 / one.lipschitz.value)
+    margin = round_up(round_up(length + one.forward_error) * pixels)
+    return margin, round_up(round_up(1.01 * one.forward_error + round_up(1e-11 * length)) * pixels)
 
 
 def as_levels(pixels: Pixels) -> npt.NDArray[np.uint8] | None:
@@ -131,7 +186,9 @@ def as_levels(pixels: Pixels) -> npt.NDArray[np.uint8] | None:
     return levels if np.array_equal(levels / 255.0, pixels) else None
 
 
-def probe_of(query: QueryEmbedding, channel: Channel, number: int, *, values: int, view: str = "original") -> Probe:
+def probe_of(
+    query: QueryEmbedding, channel: Channel, number: int, *, values: int, view: str = "original", local: bool = False
+) -> Probe:
     """The probe of an embedded view.
 
     Args:
@@ -140,11 +197,12 @@ def probe_of(query: QueryEmbedding, channel: Channel, number: int, *, values: in
         number: of the channel.
         values: n = 3·H·W of the whole query.
         view: name of the view.
+        local: whether rows have thresholds of their own, whatever the channel says.
     """
     threshold = None if channel.threshold is None else channel.threshold.value
     refused = channel.why_refused(query)
     bounds = None if refused else bounds_of(query, channel.score, values)
-    return Probe(number, view, query.z, channel.score, threshold, channel.is_local, bounds, refused)
+    return Probe(number, view, query.z, channel.score, threshold, local or channel.is_local, bounds, refused)
 
 
 def bounds_of(query: QueryEmbedding, score: Score, values: int) -> Bounds | None:

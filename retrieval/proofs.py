@@ -5,85 +5,56 @@ The radii are those of the answer, to the last bit. Added are the names and numb
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
-from PIL import features
 
 from ..certificates.decision import verdict_values
 from ..certificates.statement import (
-    FORMAT,
-    PREDICATE,
-    TYPE,
-    Item,
     Kind,
     ProofObject,
     RowNumbers,
-    checker_json,
     sentence,
-    z_json,
 )
 from ..certificates.verdicts import signed_distances
 from ..core.errors import UsageError
-from ..core.files import digest_json
 from ..core.units import Radius
+from ..images.families.family import Pixels
 from ..indexer.addresses import absolute_text, asked_name
 from ..indexer.vectors import Ids
 from .answer import Answer, Basis, Match
 from .channel import Channel
 from .engine import Engine
 from .probe import Probe
+from .proof_context import Context, Subject
 from .query import Outcome, query_files
+from .range_proofs import range_proofs
 
 BLOCK = 4096
 """Rows looked at together for the one that is nearest to accepting."""
-LIBRARIES = ("libjpeg_turbo", "zlib", "webp", "avif", "libtiff", "littlecms2")
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The query that claims are about.
-
-    Attributes:
-        path: its file; None where it has none.
-        bytes_sha256: of the file; pixels_sha256: of shape and pixels as decoded.
-    """
-
-    path: str | None
-    bytes_sha256: str | None
-    pixels_sha256: str
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """The subjects of an in-toto Statement."""
-        name = "query" if self.path is None else self.path
-        digests = [] if self.bytes_sha256 is None else [(name, self.bytes_sha256)]
-        pairs = [*digests, (f"pixels of {name}", self.pixels_sha256)]
-        return [{"name": name, "digest": {"sha256": digest}} for name, digest in pairs]
-
-
-def proofs_of(engine: Engine, answer: Answer, subject: Subject) -> list[ProofObject]:
-    """The proofs of all claims of an answer: a certified radius above 0 is a claim.
+def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels | None = None) -> list[ProofObject]:
+    """The proofs of all claims of an answer: a certified radius above 0 is a claim, and so is a proved range of edits.
 
     Args:
         engine: that gave the answer, at the same snapshot.
         answer: with a certificate.
         subject: the query.
+        pixels: of the query, (H, W, 3) uint8, which claims about edits need; None to leave those out.
 
     Raises:
-        UsageError: the answer has no certificate, its query has views, or its gallery items, that no proof can name.
+        UsageError: the answer has no certificate, or :func:`check_provable` says why no proof can be written.
     """
     check_provable(engine)
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
-    if any(probe.view != "original" for probe in answer.basis.query.probes):
-        raise UsageError("proofs speak of the query itself, and this engine looks at views of it")
-    return list(_Prover(engine, answer, answer.basis, subject).proofs())
+    context = Context(engine, answer, answer.basis, subject)
+    about_edits = [] if pixels is None else range_proofs(context, pixels)
+    return [*_Prover(context).proofs(), *about_edits]
 
 
 def check_provable(engine: Engine) -> None:
@@ -92,17 +63,15 @@ def check_provable(engine: Engine) -> None:
     Raises:
         UsageError: they cannot.
     """
-    if engine.where:
-        raise UsageError("proofs speak of every row of a snapshot, and this gallery is a part of one (--where)")
+    if len(engine.views) > 1 or engine.gallery.snapshot.pairs:
+        raise UsageError(
+            "proofs speak of the query itself, and this index looks at views of it "
+            f"(--views {engine.gallery.snapshot.views}): index with --views none, or light/1"
+        )
     if engine.gallery.snapshot.rules:
         raise UsageError(
             "proofs take every row for a match with its own threshold, and here some items have rules: ask an earlier "
             "snapshot (--snapshot), or take the rules back (retr rules --clear)"
-        )
-    if engine.gallery.snapshot.declared is not None:
-        raise UsageError(
-            "proofs take an item for what has the same pixels, and here others were declared one item: ask an "
-            "earlier one (--snapshot), or take it back (retr dupes --withdraw)"
         )
 
 
@@ -112,7 +81,7 @@ def proofs_of_outcome(engine: Engine, outcome: Outcome) -> list[ProofObject]:
     if answer is None or answer.basis is None or image is None:
         return []
     path = absolute_text(outcome.path)
-    return proofs_of(engine, answer, Subject(path, image.bytes_sha256, image.pixels_sha256))
+    return proofs_of(engine, answer, Subject(path, image.bytes_sha256, image.pixels_sha256), image.pixels)
 
 
 def write_proofs(engine: Engine, names: Sequence[str], folder: Path, *, k: int = 10) -> int:
@@ -130,17 +99,25 @@ def write_proofs(engine: Engine, names: Sequence[str], folder: Path, *, k: int =
 
 @dataclass(frozen=True)
 class _Prover:
-    engine: Engine
-    answer: Answer
-    basis: Basis
-    subject: Subject
+    context: Context
+
+    @property
+    def engine(self) -> Engine:
+        return self.context.engine
+
+    @property
+    def answer(self) -> Answer:
+        return self.context.answer
+
+    @property
+    def basis(self) -> Basis:
+        return self.context.basis
 
     def proofs(self) -> Iterator[ProofObject]:
         """In the order of the answer: the verdict, then ranks."""
-        shared = self._shared()
+        probes = {"probes": [self.context.probe(place) for place in range(len(self.basis.query.probes))]}
         for claim in self._claims():
-            statement = {"_type": TYPE, "subject": self.subject.as_json(), "predicateType": PREDICATE}
-            yield ProofObject({**statement, "predicate": {**shared, **claim}})
+            yield self.context.statement("verify_proof.py", {**probes, **claim})
 
     def _claims(self) -> Iterator[dict[str, Any]]:
         answer, ranking = self.answer, self.basis.ranking
@@ -172,9 +149,10 @@ class _Prover:
     ) -> dict[str, Any]:
         answer = self.answer
         group = None if match is None else match.group
-        item = None if group is None else self._item(group)
+        item = None if group is None else self.context.item(group)
         size = {"width": answer.width, "height": answer.height}
-        words = sentence(kind, **size, l2=radius.l2, k=k, item=None if item is None else item.id)
+        named = None if item is None else item.id
+        words = sentence(kind, **size, l2=radius.l2, k=k, item=named, among=self.context.among)
         return {
             "claim": {
                 "kind": kind,
@@ -185,7 +163,7 @@ class _Prover:
                 "slack": self.slack,
                 "tight": tight,
             },
-            "carriers": [[probe, row] for probe, row in carriers],
+            "carriers": [[probe, self.context.number(row)] for probe, row in carriers],
             "target": [] if group is None else self._best_rows(group),
             "rival": rival,
         }
@@ -193,7 +171,7 @@ class _Prover:
     def _nothing(self, radius: Radius) -> dict[str, Any]:
         """*Not a copy*: the row that is nearest to accepting, found by looking at all of them."""
         probe, row, distance = self._nearest()
-        item = self._item(int(self.engine.gallery.groups[row]))
+        item = self.context.item(int(self.engine.gallery.groups[row]))
         numbers = self._numbers(probe, np.asarray([row]))[0]
         tight = radius.l2 >= min(distance, np.sqrt(radius.values)) - self.slack
         rival = {"item": item.as_json(), "rows": [numbers.as_json()]}
@@ -210,14 +188,9 @@ class _Prover:
 
     # -- rows and items ---------------------------------------------------------------------------------------------
 
-    def _item(self, group: int) -> Item:
-        [first] = self.engine.gallery.table.first_rows(np.asarray([group]))
-        row = self.engine.gallery.describe(int(first))
-        return Item(*(str(row[name]) for name in ("id", "path", "bytes_sha256", "pixels_sha256")))
-
     def _rival(self, row: int) -> dict[str, Any]:
         group = int(self.engine.gallery.groups[row])
-        return {"item": self._item(group).as_json(), "rows": self._best_rows(group)}
+        return {"item": self.context.item(group).as_json(), "rows": self._best_rows(group)}
 
     def _best_rows(self, group: int) -> list[dict[str, Any]]:
         """Per probe, the row of the item that is nearest to the query."""
@@ -235,11 +208,12 @@ class _Prover:
         scores = verdict_values(probe.z, values, probe.score)
         if channel.threshold is None:
             pairs = zip(rows, scores, strict=True)
-            return [RowNumbers(place, int(row), float(score), None, None) for row, score in pairs]
+            return [RowNumbers(place, self.context.number(row), float(score), None, None) for row, score in pairs]
         limits = channel.limits(rows)
         signed = signed_distances(probe.z, values, score=probe.score, threshold=limits)
         columns = zip(rows, scores, limits, signed, strict=True)
-        return [RowNumbers(place, int(row), float(a), float(b), float(c)) for row, a, b, c in columns]
+        number = self.context.number
+        return [RowNumbers(place, number(row), float(a), float(b), float(c)) for row, a, b, c in columns]
 
     def _nearest(self) -> tuple[int, int, float]:
         """(place of the probe, row, pixels) of the live row that is nearest to accepting."""
@@ -253,81 +227,7 @@ class _Prover:
         far, place, row = min(found)
         return place, row, far
 
-    # -- what all claims share --------------------------------------------------------------------------------------
-
-    def _shared(self) -> dict[str, Any]:
-        engine, answer = self.engine, self.answer
-        policy, snapshot = engine.policy, engine.gallery.snapshot
-        assert answer.certificate is not None
-        content = snapshot.as_json()
-        body = {key: value for key, value in content.items() if key not in ("id", "created")}
-        return {
-            "format": FORMAT,
-            "query": {
-                "path": self.subject.path,
-                "bytes_sha256": self.subject.bytes_sha256,
-                "pixels_sha256": self.subject.pixels_sha256,
-                "width": answer.width,
-                "height": answer.height,
-                "values": self.basis.query.values,
-            },
-            "decode": {"policy": policy.as_json(), "policy_digest": policy.digest, "decoder": decoder()},
-            "index": {
-                "snapshot": snapshot.id,
-                "sha256": digest_json(body),
-                "rows_scanned": answer.certificate.rows_scanned,
-                "rows_total": answer.certificate.rows_total,
-            },
-            "channels": [self._channel(number) for number in range(len(engine.channels))],
-            "probes": [self._probe(place) for place in range(len(self.basis.query.probes))],
-            "versions": _versions(),
-            "checker": checker_json(),
-        }
-
-    def _channel(self, number: int) -> dict[str, Any]:
-        channel, spec = self.engine.channels[number], self.engine.gallery.snapshot.channels[number]
-        network = channel.embedder.lipschitz
-        assert network is not None, "a certified answer has proved constants"
-        threshold = channel.threshold
-        names = ("value", "source", "offset", "share", "gaps")
-        return {
-            "name": spec.name,
-            "model_digest": spec.model_digest,
-            "score": spec.score,
-            "dim": spec.dim,
-            "lipschitz": {"value": network.value, "method": network.method},
-            "threshold": None if threshold is None else {name: getattr(threshold, name) for name in names},
-        }
-
-    def _probe(self, place: int) -> dict[str, Any]:
-        probe, embedded = self.basis.query.probes[place], self.basis.query.embedded[place]
-        return {
-            "channel": probe.channel,
-            "view": probe.view,
-            "resize": {"value": embedded.resize.value, "method": embedded.resize.method},
-            "lipschitz": probe.proved.lipschitz.value,
-            "forward_error": probe.proved.forward_error,
-            "z": z_json(probe.z),
-        }
-
 
 def _outside(channel: Channel, probe: Probe, rows: Ids) -> Any:
     limits = channel.limits(rows)
     return -signed_distances(probe.z, channel.rows64(rows), score=probe.score, threshold=limits)
-
-
-def decoder() -> dict[str, str]:
-    """What turned files into pixels here."""
-    return {"pillow": PIL.__version__, "libraries": ", ".join(f"{n} {features.version(n)}" for n in LIBRARIES)}
-
-
-def _versions() -> dict[str, str]:
-    names = {"retr": "retr", "numpy": "numpy", "torch": "torch", "faiss": "faiss-cpu"}
-    return {"python": platform.python_version(), **{name: _version(package) for name, package in names.items()}}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

@@ -9,12 +9,18 @@ from typing import Protocol, TypeVar
 
 from .decide import GROWTH, decide
 from .evidence import Evidence, merge, nothing_from
-from .probe import Name, Probe
-from .ranking import Ranking
+from .probe import Blind, Name, Probe
+from .ranking import Decision, Ranking
 from .source import Ask, NoAnswer, Source
 
 SHORTLIST = 128
 """Rows proposed per probe before anything is known about how many are needed."""
+SHORTLIST_OF_MANY = 32
+"""The same where a query has views: each row is looked at by many probes, and few of them decide."""
+MANY = 4
+"""Probes; more are many."""
+AT_ONCE = 1024
+"""Probes of one first search: their rows take some hundred megabytes."""
 
 
 class Decides(Protocol):
@@ -49,17 +55,44 @@ def settle(sources: Sequence[Source], probes: Sequence[Probe], k: int, *, certif
 
 
 def settle_all(
-    sources: Sequence[Source], queries: Sequence[Sequence[Probe]], k: int, *, certify: bool
+    sources: Sequence[Source],
+    queries: Sequence[Sequence[Probe]],
+    k: int,
+    *,
+    certify: bool,
+    blind: Sequence[Blind | None] | None = None,
 ) -> list[Ranking]:
-    """As :func:`settle` for several queries, with one first search for all of them; of no rows nothing is said."""
+    """As :func:`settle` for several queries; of no rows nothing is said.
+
+    As many are searched for together as have ``AT_ONCE`` probes: what is listed of each is held until it is settled.
+    ``blind`` is what each query has of views that show nothing.
+    """
     sources = [source for source in sources if source.rows]  # one without rows has nothing to say, and may be silent
     if not sources:
         return [Ranking(()) for _ in queries]
-    first = propose(sources, [probe for probes in queries for probe in probes], max(SHORTLIST, 4 * k))
+    most, unseen = max(map(len, queries), default=1), blind or [None] * len(queries)
+    count = max(SHORTLIST if most <= MANY else SHORTLIST_OF_MANY, 4 * k)
+    decision = partial(decide, k=k, certify=certify)
+    step, found = max(1, AT_ONCE // most), []
+    for start in range(0, len(queries), step):
+        some = slice(start, start + step)
+        found += _settled(sources, queries[some], unseen[some], count, decision)
+    return found
+
+
+def _settled(
+    sources: Sequence[Source],
+    queries: Sequence[Sequence[Probe]],
+    blind: Sequence[Blind | None],
+    count: int,
+    decision: Callable[..., Decision],
+) -> list[Ranking]:
+    """With one first search for all of them."""
+    first = propose(sources, [probe for probes in queries for probe in probes], count)
     found, place = [], 0
-    for probes in queries:
+    for probes, hidden in zip(queries, blind, strict=True):
         own, place = first[place : place + len(probes)], place + len(probes)
-        found.append(until_settled(sources, own, partial(decide, k=k, certify=certify)).ranking)
+        found.append(until_settled(sources, own, partial(decision, blind=hidden)).ranking)
     return found
 
 

@@ -34,6 +34,11 @@ class Pairs:
         """Some of them."""
         return Pairs(self.negatives[which], self.rows[which], self.far[which])
 
+    @staticmethod
+    def joined(parts: Sequence[Pairs]) -> Pairs:
+        """One after the other."""
+        return Pairs(*(np.concatenate([getattr(one, name) for one in parts]) for name in Pairs.__slots__))
+
 
 def searched(zs: Float64, channel: Channel) -> Float64:
     """(n, d) embeddings as rows are compared with them: unit vectors for cosine, zeros where there is no direction."""
@@ -60,7 +65,7 @@ def within(channel: Channel, zs: Float64, reach: Float64, progress: Progress | N
         found += [_block(others, rows, zs, first, reach[rows]) for first in range(0, len(zs), _QUERIES)]
         through = [len(zs) * end // len(live) for end in (start, start + len(rows))]
         told.advance(through[1] - through[0])
-    return Pairs(*(np.concatenate([getattr(one, name) for one in found]) for name in Pairs.__slots__))
+    return Pairs.joined(found)
 
 
 def _block(others: Others, rows: Ids, zs: Float64, first: int, reach: Float64) -> Pairs:

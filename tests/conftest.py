@@ -6,7 +6,7 @@ import importlib.util
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -56,6 +56,14 @@ def _module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def kept_proofs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Proofs that a module makes are kept for it: where a model is loaded often, and its proof is not the point."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RETR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

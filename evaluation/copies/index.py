@@ -16,6 +16,7 @@ from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.parallel import in_order
 from ...core.progress import Progress, begin
 from ...images.policy import DecodePolicy
+from ...images.view_pairs import VIEW_CLASSES, rules_for
 from ...images.views import VIEW_SETS
 from ...indexer.build import IndexOptions, build_index
 from ...indexer.embed import embed_batch
@@ -85,6 +86,7 @@ def _channels(plan: CopyPlan, models: Sequence[str]) -> list[ChannelSpec]:
 def _key(
     plan: CopyPlan, channels: Sequence[ChannelSpec], gallery: Sequence[Entry], distractors: Sequence[Entry]
 ) -> str:
+    pairs = rules_for(VIEW_CLASSES.get(plan.views, ()), [channel.spec for channel in channels])
     return digest_json(
         {
             "version": 1,
@@ -95,6 +97,7 @@ def _key(
             "rows": plan.stored_rows,
             "policy": DecodePolicy().digest,
         }
+        | ({"pairs": [asdict(rule) for rule in pairs]} if pairs else {})
     )
 
 

@@ -40,7 +40,7 @@ class CopyPlan:
         views: views stored per gallery item; distractor_views: the same for distractors, ``same`` for those of views.
         rows: how rows are stored, a key of ``indexer.row_codes.ROW_CODES``; None for what ``views`` asks for.
         queries: items per family, drawn by seed and stratified over folders; None for all.
-        families: keys of ``images.copy_edits.FAMILIES``.
+        families: keys of ``images.copy_edits.FAMILIES`` or ``MORE``.
         seed: of samples, halves and edits.
         epsilons: budgets in RMSE levels at which certified rates are stated.
         fpr: false-match rate per query that the thresholds aim at.

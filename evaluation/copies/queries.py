@@ -13,7 +13,7 @@ from ...attacks.media import Bytes
 from ...core.errors import ImageRejected
 from ...core.files import digest_json
 from ...core.parallel import in_order
-from ...images.copy_edits import FAMILIES, edited
+from ...images.copy_edits import FAMILIES, MORE, edited
 from ...images.policy import DecodePolicy
 from ...indexer.entries import Entry
 from ..shared.images import halves
@@ -208,4 +208,5 @@ def batches(queries: Iterator[Query]) -> Iterator[list[Query]]:
 
 def is_geometric(family: str) -> bool:
     """Whether a query's edit moves content; False for a negative."""
-    return family in FAMILIES and FAMILIES[family].geometric
+    known = FAMILIES.get(family) or MORE.get(family)
+    return known is not None and known.geometric

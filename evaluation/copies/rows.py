@@ -72,11 +72,11 @@ def _accepted(system: Calibrated, answer: Answer, *, first_only: bool) -> bool |
 
 
 def _confidence(system: Calibrated, answer: Answer) -> float | None:
-    """The score of one channel; the margin of several in RMSE levels, so that sizes of queries play no part."""
+    """The score of one test; the margin of several in RMSE levels, so that sizes of queries play no part."""
     if not answer.matches:
         return None
     score = answer.matches[0].score
-    if isinstance(system, EngineSystem) and len(system.engine.channels) > 1:
+    if isinstance(system, EngineSystem) and len(system.engine.tests) > 1:
         score = 255.0 * score / math.sqrt(3 * answer.width * answer.height)
     return score if math.isfinite(score) else None
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...images.query_views import QueryView
 from ...retrieval.channel import Channel, Float64
 from ...retrieval.engine import Engine
 from ...retrieval.evidence import Rows
-from ...retrieval.probe import embed
+from ...retrieval.probe import Probe
 from ...retrieval.ranges.claim import Claim, Part
 from ...retrieval.source import Ask
 
@@ -24,18 +25,22 @@ Goal = Literal["copy", "nothing", "first"]
 
 @dataclass(frozen=True)
 class Known:
-    """Rows of one channel that the attack looks at.
+    """Rows of one test that the attack looks at.
 
     Attributes:
+        channel, view: what compares them with which view of the query.
         own, rivals: (m, d); own_limits, rival_limits: up to where each accepts.
-        scale: 1/(L_g·ρ), so that channels can be compared.
+        levels: thresholds that margins of the own rows, and of the rivals, are measured from.
+        scale: 1/(L_g·ρ), so that tests can be compared.
     """
 
     channel: Channel
+    view: QueryView
     own: Tensor
     own_limits: Tensor
     rivals: Tensor
     rival_limits: Tensor
+    levels: tuple[Tensor, Tensor]
     scale: float
 
     def to(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -47,7 +52,7 @@ class ClaimTarget:
     """Loss > 0 where the claim is broken, as far as these rows know.
 
     Args:
-        known: per channel.
+        known: per test.
         goal: what is claimed.
     """
 
@@ -57,7 +62,7 @@ class ClaimTarget:
     def loss(self, x: Tensor, samples: Tensor) -> Tensor:
         """See ``attacks.target.Target``."""
         del samples
-        embedded = [(one, one.channel.embed(x)) for one in self.known]
+        embedded = [(one, one.channel.embed(one.view.pick(x))) for one in self.known]
         if self.goal == "first":
             return self._overtaken(embedded)
         inside = [_accepted(one, z, own=self.goal == "copy") for one, z in embedded]
@@ -90,17 +95,18 @@ def known_rows(engine: Engine, pixels: Float64, claim: Claim, goal: Goal) -> lis
         goal: which of it.
     """
     key = claim.copy_of if goal == "copy" else claim.first if goal == "first" else None
-    query = embed(engine.channels, pixels)
+    query, views = engine.embed(pixels), {view.name: view for view in engine.views}
     keys = np.array([] if key is None else [key], dtype="S64")
     asks = [Ask(probe, nearest=RIVALS, own=keys) for probe in query.probes]
     answers = engine.sources[0].answer(asks)
     found = []
-    for channel, embedded, seen in zip(engine.channels, query.embedded, answers, strict=True):
+    for probe, embedded, seen in zip(query.probes, query.embedded, answers, strict=True):
         assert seen is not None, "a source always has its nearest rows"
         assert embedded.lipschitz is not None, "only certified probes carry a claim"
         rivals = seen.listed if key is None else seen.listed.take(np.flatnonzero(seen.listed.keys != key))
-        rows = (*_tensors(seen.own), *_tensors(rivals))
-        found.append(Known(channel, *rows, scale=1.0 / embedded.lipschitz.value))
+        rows, levels = (*_tensors(seen.own), *_tensors(rivals)), (_levels(probe, seen.own), _levels(probe, rivals))
+        channel, scale = engine.channels[probe.channel], 1.0 / embedded.lipschitz.value
+        found.append(Known(channel, views[probe.view], *rows, levels, scale))
     return found
 
 
@@ -113,17 +119,27 @@ def _accepted(one: Known, z: Tensor, *, own: bool) -> Tensor:
     """(b,) how deep inside of what some row accepts, in pixels; very far outside where there is no row."""
     mine, mine_limits, others, other_limits = one.to(z)
     rows, limits = (mine, mine_limits) if own else (others, other_limits)
+    return _best(one, z, rows, limits)
+
+
+def _best(one: Known, z: Tensor, rows: Tensor, limits: Tensor) -> Tensor:
     if not len(rows):
         return torch.full((len(z),), -1e9, dtype=z.dtype)
     return _inside(one, z, rows, limits).amax(dim=1) * one.scale
 
 
+def _levels(probe: Probe, rows: Rows) -> Tensor:
+    if rows.levels is not None:
+        return torch.from_numpy(rows.levels)
+    return torch.full((len(rows),), float("nan") if probe.threshold is None else probe.threshold, dtype=torch.float64)
+
+
 def _margins(one: Known, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest margin of the item's rows and of rivals, by the channel's threshold."""
+    """The largest margin of the item's rows and of rivals, by the thresholds that margins are measured from."""
     assert one.channel.threshold is not None, "margins need thresholds"
-    tau = torch.tensor(one.channel.threshold.value, dtype=z.dtype)
     own, _, rivals, _ = one.to(z)
-    return _inside(one, z, own, tau).amax(dim=1) * one.scale, _inside(one, z, rivals, tau).amax(dim=1) * one.scale
+    mine, theirs = (level.to(z) for level in one.levels)
+    return _best(one, z, own, mine), _best(one, z, rivals, theirs)
 
 
 def _score(one: Known, z: Tensor, rows: Tensor) -> Tensor:

@@ -172,20 +172,26 @@ class EngineSystem:
         return self.engine.answer_many(images, k=k, certify=certify)
 
     def embed(self, pixels: Pixels) -> tuple[QueryEmbedding, ...]:
-        """Embeddings of one image, (H, W, 3) float64 in [0, 1], along the certified path; one per channel."""
-        return tuple(channel.embed_query(pixels) for channel in self.engine.channels)
+        """Embeddings of one image, (H, W, 3) float64 in [0, 1], along the certified path; one for each test."""
+        views = {view.name: view for view in self.engine.views}
+        asked = [[views[v] for n, v in self.engine.tests if n == number] for number in range(len(self.engine.channels))]
+        pairs = zip(self.engine.channels, asked, strict=True)
+        return tuple(one for channel, own in pairs for one in channel.embed_views(pixels, own))
 
     def target(self, aims: Sequence[Aim], goal: Goal, *, sees: Sees) -> Target:
         """See :class:`System`; the gradient is the system's own, whatever the attack sees."""
         del sees
-        return RetrievalTarget(self._attacked, aims, goal)
+        views = {view.name: view for view in self.engine.views}
+        return RetrievalTarget(self._attacked, aims, goal, views=[views[name] for _, name in self.engine.tests])
 
     @cached_property
     def _attacked(self) -> tuple[Channel, ...]:
-        """Its channels with copies of the embedders where attacks run."""
+        """Per test, the channel of its rows, with a copy of the embedder where attacks run."""
+        every = [(number, self.engine.scope((number, view)).channel) for number, view in self.engine.tests]
         if self.device == "cpu":
-            return self.engine.channels
-        return tuple(replace(c, embedder=deepcopy(c.embedder).to(self.device)) for c in self.engine.channels)
+            return tuple(channel for _, channel in every)
+        there = [deepcopy(channel.embedder).to(self.device) for channel in self.engine.channels]
+        return tuple(replace(channel, embedder=there[number]) for number, channel in every)
 
     def describe(self) -> dict[str, str]:
         """See :class:`System`."""

@@ -32,7 +32,8 @@ class Rows:
         own: (b, v, d) rows of the protagonist.
         others: (b, m, d) rows of other items; NaN for none.
         places: (b, m) which item each of these belongs to, numbered from 0 per query, the same in every channel.
-        own_limits, others_limits: (b, v) and (b, m) thresholds of these rows; None unless the verdict is attacked.
+        own_limits, others_limits: (b, v) and (b, m) thresholds of these rows: of the verdict where it is attacked, else
+            those that margins are measured from; None where there are none.
     """
 
     own: Tensor
@@ -49,9 +50,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class View:
-    """A batch seen by one channel.
+    """A batch seen by one channel, through one view of it.
 
     Attributes:
+        channel: of the rows that this view is compared with.
         scale: pixels per embedding unit.
         z: (b, d) embeddings.
         rows: what they are compared with.
@@ -68,11 +70,11 @@ class View:
         ahead = ahead - _ranking(self.channel, self.z, self.rows.others)[:, None, :]
         return self.scale * ahead / self.rows.width
 
-    def margins(self, rows: Tensor) -> Tensor:
-        """(b, m): signed T4/T5 distances by the channel's one threshold, by which items are ranked across channels."""
-        threshold = self.channel.threshold
-        assert threshold is not None, "margins need a threshold"
-        return self._inside(rows, torch.full(rows.shape[:2], threshold.value, dtype=rows.dtype, device=rows.device))
+    def margins(self, which: Literal["own", "others"]) -> Tensor:
+        """(b, m): signed T4/T5 distances, by which items are ranked over several tests."""
+        limits = getattr(self.rows, f"{which}_limits")
+        assert limits is not None, "margins need thresholds"
+        return self._inside(getattr(self.rows, which), limits)
 
     def insides(self) -> Tensor:
         """(b, v + m): signed T4/T5 distances to the edge of each row's copy region, positive inside."""
@@ -142,7 +144,7 @@ def _past(views: Sequence[View]) -> Tensor:
 
 def _best(views: Sequence[View], which: Literal["own", "others"]) -> Tensor:
     """Margins of all rows of all channels, side by side."""
-    return torch.cat([view.margins(getattr(view.rows, which)) for view in views], dim=1)
+    return torch.cat([view.margins(which) for view in views], dim=1)
 
 
 def _worst(values: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ and then as the image moves. Whether an attack really succeeded is the engine's 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...attacks.media import Bytes, as_pixels
+from ...images.query_views import ORIGINAL, QueryView
 from ...images.resize import resize_operator
 from ...retrieval.channel import Channel
 from .attacked_resize import resize_for_attack
@@ -52,8 +53,11 @@ class Aim:
 class RetrievalTarget:
     """Loss of a batch of queries against an index; see :class:`..attacks.target.Target` and ``retrieval_losses``.
 
+    All tests of the index are attacked at once: every channel, through every view of the query that it compares.
+
     Args of the constructor:
-        channels: of the index; their embedders may live on any device.
+        channels: of the index; their embedders may live on any device. With
+        views: one for each test: the rows that this view of the query is compared with (``retrieval.scopes``).
         aims: one per query.
         goal: what the attack is after.
         rivals: how many near rows are compared; more where the first ten items may have more.
@@ -68,8 +72,10 @@ class RetrievalTarget:
         *,
         rivals: int = _RIVALS,
         refresh: int = _REFRESH,
+        views: Sequence[QueryView] | None = None,
     ) -> None:
         self._channels = tuple(channels)
+        self._views = tuple(views) if views is not None else (ORIGINAL,) * len(self._channels)
         self._aims = tuple(aims)
         self._goal: Goal = goal
         self._counts, self._refresh = [_rows_to_see(channel, goal, rivals) for channel in channels], refresh
@@ -88,13 +94,16 @@ class RetrievalTarget:
         return self.loss_of(self.embed(x), x, samples)
 
     def embed(self, x: Tensor) -> list[Tensor]:
-        """Embeddings of a batch, one (b, d) for each channel."""
+        """Embeddings of a batch, one (b, d) for each test."""
         # Margins are small differences: float64 from here on, whatever the network computes in.
-        return [_embed(channel, x).double() for channel in self._channels]
+        return [_embed(channel, view.pick(x)).double() for channel, view in self._tests()]
+
+    def _tests(self) -> Iterator[tuple[Channel, QueryView]]:
+        return zip(self._channels, self._views, strict=True)
 
     def loss_of(self, embedded: Sequence[Tensor], x: Tensor, samples: Tensor) -> Tensor:
         """The loss of images whose embeddings are known; of ``x`` only size, dtype and device matter."""
-        scales = [_pixels_per_unit(channel, (x.shape[-2], x.shape[-1])) for channel in self._channels]
+        scales = [_pixels_per_unit(channel, _seen(view, x)) for channel, view in self._tests()]
         ask = self._moved if self._goal == "embedding" else self._margins
         return (ask(embedded, scales, x, samples) - _doubt(x.dtype, scales, embedded)).to(x.dtype)
 
@@ -116,12 +125,15 @@ class RetrievalTarget:
         if number not in self._stacked or self._stacked[number][0] != key:
             own = _stack([self._own[number][i] for i in wanted], z)
             others = _stack([_known(self._others[number][i]) for i in wanted], z)
-            limits = [None, None]
-            if self._goal == "verdict":
-                ids = (self._own_ids[number], self._ids[number])
-                limits = [_limits(self._channels[number], [one[i] for i in wanted], z) for one in ids]
+            limits, channel = [None, None], self._channels[number]
+            if channel.threshold is not None:
+                ids, of = (self._own_ids[number], self._ids[number]), self._limit_of(channel)
+                limits = [_limits(of, [one[i] for i in wanted], z) for one in ids]
             self._stacked[number] = key, Rows(own, others, self._places(number, wanted, others), *limits)
         return self._stacked[number][1]
+
+    def _limit_of(self, channel: Channel) -> Callable[[np.ndarray], np.ndarray]:
+        return channel.limits if self._goal == "verdict" else channel.levels
 
     def _places(self, number: int, wanted: Sequence[int], others: Tensor) -> Tensor:
         """(b, m): items of the other rows, numbered per query over all channels; short lists repeat their first."""
@@ -142,13 +154,13 @@ class RetrievalTarget:
         return embedding(moved, reach)
 
     def _clean_embeddings(self, like: Tensor) -> list[Tensor]:
-        for number, channel in enumerate(self._channels):
+        for number, (channel, view) in enumerate(self._tests()):
             if self._clean[number] is None:
                 with torch.no_grad():
                     images = torch.stack(
                         [torch.from_numpy(_query(aim).transpose(2, 0, 1).copy()) for aim in self._aims]
                     )
-                    self._clean[number] = _embed(channel, images.to(like)).double()
+                    self._clean[number] = _embed(channel, view.pick(images.to(like))).double()
         return [_known(clean) for clean in self._clean]
 
     def _look_around(self, embedded: Sequence[Tensor], wanted: Sequence[int]) -> None:
@@ -224,8 +236,9 @@ def _rows_to_see(channel: Channel, goal: Goal, rivals: int) -> int:
 
 
 def _nearest(channel: Channel, zs: np.ndarray, count: int) -> list[np.ndarray]:
-    """Live rows near each of several embeddings, by one float32 search."""
-    _, ids = channel.store.nearest(np.stack([channel.query32(z) for z in zs]), count, gpu=channel.gpu)
+    """Live rows near each of several embeddings, by one float32 search; near one without a direction, any."""
+    towards = [channel.query32(z if z.any() else np.eye(1, len(z))[0]) for z in zs]
+    _, ids = channel.store.nearest(np.stack(towards), count, gpu=channel.gpu)
     return [row[channel.groups[row] >= 0] for row in ids]
 
 
@@ -248,9 +261,15 @@ def _known(rows: Tensor | None) -> Tensor:
     return rows
 
 
-def _limits(channel: Channel, ids: Sequence[np.ndarray], like: Tensor) -> Tensor:
+def _seen(view: QueryView, x: Tensor) -> tuple[int, int]:
+    """The size of a view of images as large as these."""
+    seen = view.pick(torch.empty((1, 3, x.shape[-2], x.shape[-1]), device="meta"))
+    return seen.shape[-2], seen.shape[-1]
+
+
+def _limits(of: Callable[[np.ndarray], np.ndarray], ids: Sequence[np.ndarray], like: Tensor) -> Tensor:
     """(b, m) thresholds of sets of rows, put together as :func:`_stack` does with the rows."""
-    limits = [np.broadcast_to(channel.limits(one), one.shape).reshape(-1, 1) for one in ids]
+    limits = [np.broadcast_to(of(one), one.shape).reshape(-1, 1) for one in ids]
     return _stack([torch.from_numpy(one.copy()) for one in limits], like[:, :1])[..., 0]
 
 

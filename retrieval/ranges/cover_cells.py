@@ -62,7 +62,7 @@ class CellCover:
         self.identity: Standing | None = None
 
     def search(self) -> list[Piece]:
-        """All pieces, which cover the range; each is proved, failed, or behind one that failed, per claim."""
+        """All pieces, which cover the range; each is proved, failed, behind one that failed, or not reached."""
         self.judge.rounding = self.sizes.rounding
         if not self.parts:
             return self.pieces
@@ -73,7 +73,7 @@ class CellCover:
         if not self.parts:
             for piece in self.pieces:
                 piece.standing = self.identity
-        while todo := self._todo():
+        while (todo := self._todo()) and not self.judge.tired:
             self._step(todo[:AT_ONCE])
         return self.pieces
 

@@ -35,7 +35,7 @@ class Covered:
 
 
 def cover_members(family: Finite, members: Members, judge: Judge, parts: Sequence[Part]) -> Covered:
-    """Try representatives until every member is proved, has failed itself, or lies behind one that has.
+    """Try representatives until every member is proved, has failed itself, or lies behind one that has; or so many.
 
     Args:
         family: whose members they are.
@@ -47,7 +47,7 @@ def cover_members(family: Finite, members: Members, judge: Judge, parts: Sequenc
     judge.rounding = members.rounding
     found = Covered({part: Front(part, side, near) for part in parts}, {}, 0)
     cells, batch = 0, FIRST
-    while (wanted := _wanted(found.fronts)).any():
+    while (wanted := _wanted(found.fronts)).any() and not judge.tired:
         chosen = members.pick(np.flatnonzero(wanted), near, batch)
         needed = [part for part in parts if found.fronts[part].open[chosen].any()]
         for place, standing in zip(chosen, judge.stand(members.images(chosen), needed), strict=True):
@@ -71,7 +71,7 @@ def _try(found: Covered, members: Members, place: int, standing: Standing, neede
     for front in fronts:
         holds = standing.holds(front.part, moves)
         gained = gained or bool((holds & ~front.proved[among]).any())
-        front.proved[among] |= holds
+        front.prove(among[holds], by=place)
         if not front.proved[place]:
             front.failed[place] = True
             found.standings[front.part, place] = standing

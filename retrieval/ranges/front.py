@@ -8,6 +8,7 @@ import numpy as np
 
 from ...certificates.edit_ranges import Bools
 from ..channel import Float64
+from ..evidence import Ids
 from .claim import Part
 
 
@@ -20,6 +21,7 @@ class Front:
         side: (n,) −1 or 1: on which side of the identity each piece lies (0 where order means nothing).
         near: (n,) how far from the identity each begins, 0 at the identity, 1 at the end of the range.
         proved, failed: (n,) what is known; neither where nothing is.
+        by: (n,) number of the piece whose standing proves each; −1 where none does.
     """
 
     part: Part
@@ -27,9 +29,16 @@ class Front:
     near: Float64
     proved: Bools = field(init=False)
     failed: Bools = field(init=False)
+    by: Ids = field(init=False)
 
     def __post_init__(self) -> None:
         self.proved, self.failed = np.zeros(len(self.near), dtype=bool), np.zeros(len(self.near), dtype=bool)
+        self.by = np.full(len(self.near), -1, dtype=np.int64)
+
+    def prove(self, pieces: Ids, by: int) -> None:
+        """These are proved by the standing of one of them; what was proved before keeps what proved it."""
+        self.by[pieces[~self.proved[pieces]]] = by
+        self.proved[pieces] = True
 
     @property
     def open(self) -> Bools:

@@ -16,6 +16,8 @@ from .standing import Standing, standing_of
 
 NEAREST = 32
 """Rows that each probe of a representative lists where other items matter."""
+MOST = 512
+"""Representatives of one family that the network sees: what is not proved by then stays unproved."""
 
 
 @dataclass
@@ -33,6 +35,11 @@ class Judge:
     claim: Claim
     rounding: list[float] = field(default_factory=list)
     evaluations: int = 0
+
+    @property
+    def tired(self) -> bool:
+        """Whether it has seen enough."""
+        return self.evaluations >= MOST
 
     def stand(self, images: Sequence[Float64], parts: Sequence[Part]) -> list[Standing]:
         """What is known at each representative.

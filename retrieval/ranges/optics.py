@@ -17,7 +17,7 @@ from ...embedding.layers.sum_pool import scaled_block_sums
 from ...images.families.family import Levels, Pixels
 from ...images.resize import Resize, Size, resize_axis, resize_operator
 from ..channel import ORIGINAL, Channel, Float64, QueryEmbedding, QueryView
-from ..probe import Probe, probe_of
+from ..probe import Name, Probe, probe_of
 
 _FAR = 10**12
 """Values of an image so large that its diagonal limits nothing here: the members' own sizes do (``Moves``)."""
@@ -88,15 +88,20 @@ class Optics:
 
     Attributes:
         channels, views: of the engine; probes are counted channel by channel, view by view.
+        tests: which (channel, view) there are; None for all.
     """
 
     channels: tuple[Channel, ...]
     views: tuple[QueryView, ...]
+    tests: tuple[Name, ...] | None = None
 
     @cached_property
     def probes(self) -> tuple[tuple[int, QueryView], ...]:
         """(channel, view) of each probe."""
-        return tuple((number, view) for number in range(len(self.channels)) for view in self.views)
+        every = ((number, view) for number in range(len(self.channels)) for view in self.views)
+        return tuple(
+            (number, view) for number, view in every if self.tests is None or (number, view.name) in self.tests
+        )
 
     @cached_property
     def every(self) -> tuple[Optic, ...]:

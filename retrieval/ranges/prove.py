@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,12 +18,16 @@ from .claim import PARTS, Claim, Part
 from .claiming import claim_of
 from .cover_cells import CellCover
 from .cover_members import cover_members
+from .covers import Cover, cover_of_cells, cover_of_members
 from .crop_members import CropMembers, fits
 from .judge import Judge
 from .members import Budget, MadeMembers, Members, Sizes
 from .optics import Optics
 from .reaches import reach_of_cells, reach_of_members, withheld_reach
 from .result import FamilyProof, RangeProof, Reach
+
+Found = tuple[dict[Part, Reach], Mapping[Part, Cover | None], int, str]
+"""Per claim how much is proved and by what; number of cells; digest of what was made."""
 
 
 def prove_ranges(
@@ -66,7 +70,7 @@ class _Proof:
 
     def __init__(self, engine: Engine, pixels: Pixels, claim: Claim, eps: float, unit: Unit) -> None:
         self.engine, self.pixels, self.claim = engine, pixels, claim
-        self.optics = Optics(engine.channels, engine.views)
+        self.optics = Optics(engine.channels, engine.views, engine.tests)
         self.budget: Budget = lambda values: Radius.asked(eps, unit, values).l2
 
     def of(self, asked: AskedFamily) -> FamilyProof:
@@ -75,9 +79,9 @@ class _Proof:
         judge = Judge(self.optics, tuple(self.engine.sources), self.claim)
         try:
             search = self._finite if isinstance(family, Finite) else self._continuous
-            reaches, cells, outputs = search(family, judge)  # type: ignore[arg-type]
+            reaches, covers, cells, outputs = search(family, judge)  # type: ignore[arg-type]
         except CertificateWithheld as why:
-            reaches, cells, outputs = {}, 0, ""
+            covers, cells, outputs = {}, 0, ""
             reaches = {part: withheld_reach(str(why)) for part in PARTS}
         return FamilyProof(
             family=family.name,
@@ -92,29 +96,32 @@ class _Proof:
             evaluations=judge.evaluations,
             outputs=outputs,
             seconds=time.perf_counter() - began,
+            covers={part: cover for part, cover in covers.items() if cover is not None},
         )
 
-    def _finite(self, family: Finite, judge: Judge) -> tuple[dict[Part, Reach], int, str]:
+    def _finite(self, family: Finite, judge: Judge) -> Found:
         if not self.claim.parts:
-            return self._complete({}), 0, ""
+            return self._complete({}), {}, 0, ""
         members = self._members(family)
         found = cover_members(family, members, judge, self.claim.parts)
         reaches = {part: reach_of_members(family, found, part, self.engine) for part in self.claim.parts}
-        return self._complete(reaches), found.cells, members.digest
+        covers = {part: cover_of_members(family, found.fronts[part], reach) for part, reach in reaches.items()}
+        return self._complete(reaches), covers, found.cells, members.digest
 
     def _members(self, family: Finite) -> Members:
         if isinstance(family, Crops) and all(fits(optic) for optic in self.optics.every):
             return CropMembers.of(family, self.optics, self.budget)
         return MadeMembers.of(family, self.optics, self.budget)
 
-    def _continuous(self, family: Continuous, judge: Judge) -> tuple[dict[Part, Reach], int, str]:
+    def _continuous(self, family: Continuous, judge: Judge) -> Found:
         import hashlib
 
         sizes = Sizes.of(self.optics, np.array([self.pixels.shape[:2]]), self.budget)
         pieces = CellCover(family, self.optics, judge, sizes, self.claim.parts).search()
         reaches = {part: reach_of_cells(family, pieces, part, self.engine) for part in self.claim.parts}
         cells = sum(bool(piece.proved) for piece in pieces)
-        return self._complete(reaches), cells, hashlib.sha256(self.pixels.tobytes()).hexdigest()
+        covers = {part: cover_of_cells(family, pieces, part, reach) for part, reach in reaches.items()}
+        return self._complete(reaches), covers, cells, hashlib.sha256(self.pixels.tobytes()).hexdigest()
 
     def _complete(self, reaches: dict[Part, Reach]) -> dict[Part, Reach]:
         return {part: withheld_reach(why) for part, why in self.claim.withheld.items()} | reaches

@@ -12,10 +12,12 @@ from ..engine import Engine
 from .claim import Part
 from .cover_cells import Piece
 from .cover_members import Covered
+from .judge import MOST
 from .result import Reach, Stop
 from .standing import Standing
 
 _NOT = {"verdict": "the verdict is not proved there", "first": "first place is not proved there"}
+_LEFT = f"not tried: the network had seen {MOST} images by then"
 
 
 def withheld_reach(why: str) -> Reach:
@@ -29,7 +31,7 @@ def reach_of_members(family: Finite, found: Covered, part: Part, engine: Engine)
     share = float(front.proved.mean())
     if not family.ordered:
         failed = np.flatnonzero(~front.proved)
-        stops = tuple(_stop(family.label(int(at)), part, found.standings.get((part, int(at))), engine) for at in failed)
+        stops = tuple(_stop_at(family, int(at), found, part, engine) for at in failed)
         return Reach(not failed.size, None, None, share, stops)
     inside = np.zeros(len(family), dtype=bool)
     stops = []
@@ -38,7 +40,7 @@ def reach_of_members(family: Finite, found: Covered, part: Part, engine: Engine)
         inside |= (front.side == side) & (front.near < limit)
         if np.isfinite(limit):
             at = int(np.flatnonzero(~front.proved & (front.side == side) & (front.near == limit))[0])
-            stops.append(_stop(family.label(at), part, found.standings.get((part, at)), engine))
+            stops.append(_stop_at(family, at, found, part, engine))
     values = family.values[inside]
     low, high = ((float(end),) for end in (values.min(), values.max())) if values.size else (None, None)
     return Reach(bool(front.proved.all()), low, high, share, tuple(stops))
@@ -53,7 +55,9 @@ def reach_of_cells(family: Continuous, pieces: Sequence[Piece], part: Part, engi
     for side in sorted(sides):
         failed = [piece for piece in open_ if piece.side == side and piece.near == limits[side]]
         if failed:
-            stops.append(_stop(_middle(family, failed[0]), part, failed[0].standing, engine))
+            one = failed[0]
+            tried = part in one.failed or part in one.doubtful
+            stops.append(_stop(_middle(family, one), part, one.standing, engine, tried=tried))
     low, high = (_end(family, limits, way) for way in (-1.0, 1.0))
     nothing = all(limit <= 0.0 for limit in limits.values())
     share = _volume([piece for piece in pieces if part in piece.proved]) / (_volume(pieces) or 1.0)
@@ -81,7 +85,12 @@ def _volume(pieces: Sequence[Piece]) -> float:
     return float(sum(np.prod([high - low for low, high in piece.cell]) for piece in pieces))
 
 
-def _stop(at: str, part: Part, standing: Standing | None, engine: Engine) -> Stop:
+def _stop_at(family: Finite, at: int, found: Covered, part: Part, engine: Engine) -> Stop:
+    standing = found.standings.get((part, at))
+    return _stop(family.label(at), part, standing, engine, tried=standing is not None or found.fronts[part].behind[at])
+
+
+def _stop(at: str, part: Part, standing: Standing | None, engine: Engine, *, tried: bool) -> Stop:
     threat = standing.first.threat if standing is not None and standing.first is not None else None
     rival = str(engine.gallery.describe(threat)["path"]) if part == "first" and threat is not None else None
-    return Stop(at, _NOT[part], rival)
+    return Stop(at, _NOT[part] if tried else _LEFT, rival)

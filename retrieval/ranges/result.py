@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +75,7 @@ class FamilyProof:
         evaluations: representatives that went through the network.
         outputs: SHA-256 over the members' pixels, where all of them were made; else over those of the query.
         seconds: in all.
+        covers: per claim what the proof consists of, where something is proved.
     """
 
     family: str
@@ -88,6 +90,7 @@ class FamilyProof:
     evaluations: int
     outputs: str
     seconds: float = field(compare=False)
+    covers: Mapping[Part, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def reach(self, part: Part) -> Reach:
         """Of one of the two claims."""

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import json
+import os
 import random
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from drawn import Quiet
 from PIL import Image
 from planted import draw_pictures, save_pictures
-from proved import COUNT, edited, found_in, leaves, proofs_from, proved_index, save_small
+from proved import COUNT, edited, found_in, leaves, proofs_from, proved_index, save_lipsim, save_small
 
-from retr.certificates import verify_proof
+from retr.certificates import verify_network, verify_proof, verify_ranges
 from retr.certificates.statement import ProofObject
+from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.declared import joined
+from retr.indexer.writer import Writer
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.engine import Engine
 
@@ -32,7 +39,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     home = tmp_path_factory.mktemp(request.param)
     small = str(save_small(home / "small.safetensors"))
     models = {"scores": ("block-means:4",), "network": (small,)}.get(request.param, ("block-means:4", small))
-    index = proved_index(home, models, views="light" if request.param == "views" else "none")
+    index = proved_index(home, models, views="light/1" if request.param == "views" else "none")
     if request.param == "local":
         calibrate(index, save_pictures(home / "absent", draw_pictures(COUNT + 14, side=20)[-12:]), fpr=0.2)
     return home, list(proofs_from(Engine.open(index, device="cpu"), home / "queries"))
@@ -206,6 +213,77 @@ def test_sizes_types_and_missing_files(made: tuple[Path, list[ProofObject]], tmp
     assert found_in(more, tmp_path, home / "index").verdict == "refuted"
 
 
+def test_what_is_no_file_is_not_waited_for(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """Pipes, devices and links to them, in place of the proof, the image and every file of the index."""
+    home, proofs = made
+    statement = proofs[0].statement
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero", "."):
+        assert verify_proof.verify(tmp_path / name, home / "index").verdict == "refuted"
+        assert found_in(statement, tmp_path, home / "index", tmp_path / name).verdict == "unsupported"
+        assert found_in(statement, tmp_path, tmp_path / name).verdict == "unsupported"
+    for pattern in ("snapshots/*", "segments/*/row*", "models/*"):
+        for file in (home / "index").glob(pattern):
+            shutil.rmtree(tmp_path / "index", ignore_errors=True)
+            shutil.copytree(home / "index", tmp_path / "index")
+            copy = tmp_path / "index" / file.relative_to(home / "index")
+            copy.unlink()
+            os.mkfifo(copy)
+            found = found_in(statement, tmp_path, tmp_path / "index")
+            read = copy.name.startswith(("rows-", "row-keys")) or copy.parent.name == "models"
+            assert found.verdict in ("refuted", "unsupported") or not read, file
+
+
+def test_numbers_beyond_all_bounds_cost_nothing(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+    statement = kinds(proofs)["among-k"].statement
+    claim = ("predicate", "claim", "k")
+    for k in (10**9, 10**15):
+        assert found_in(edited(statement, claim, lambda _, k=k: k), tmp_path, home / "index").verdict == "refuted"
+    for field in ("rows_total", "rows_scanned"):
+        huge = edited(statement, ("predicate", "index", field), lambda _: 10**15)
+        assert found_in(huge, tmp_path, home / "index").verdict == "refuted"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"widths": [10**12, 8]},
+        {"depths": [10**12, 1]},
+        {"patch": 0},
+        {"patch": -4},
+        {"widths": "many"},
+        {"layer": "unknown"},
+        {"activation": None},
+    ],
+    ids=str,
+)
+def test_a_model_of_hostile_numbers(change: dict[str, Any], tmp_path: Path) -> None:
+    """A file whose header and snapshot agree, made to exhaust whoever reads it."""
+    file = save_small(tmp_path / "models" / "m.safetensors")
+    data = file.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    table = json.loads(data[8:end])
+    head = json.loads(table["__metadata__"]["retr"])
+    head["architecture"] |= change
+    table["__metadata__"]["retr"] = json.dumps(head)
+    for shape in (None, [10**9, 10**9], [-1]):
+        if shape is not None:
+            table["head.weight"]["shape"] = shape
+        text = json.dumps(table).encode()
+        file.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
+        channel = {"spec": "m", "model_file": "models/m.safetensors", "score": "cosine"}
+
+        def see(channel: dict[str, Any] = channel) -> None:
+            model = verify_network.Model(tmp_path, channel)
+            model.see(verify_network.Network(np.zeros((3, model.side, model.side)), 1.0))
+
+        assert verify_proof.judge(see).verdict in ("refuted", "unsupported")
+    file.write_bytes((2**63).to_bytes(8, "little") + data[8:])
+    assert verify_proof.judge(see).verdict == "refuted"
+
+
 def test_a_proof_for_another_checker_says_so(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
     home, proofs = made
     other = edited(proofs[0].statement, ("predicate", "checker", "sha256"), lambda _: "0" * 64)
@@ -234,18 +312,93 @@ def test_z_is_held_against_the_network(made: tuple[Path, list[ProofObject]], tmp
     assert "embedding of the query" in found_in(copy, tmp_path, home / "index").why
 
 
-def test_it_stands_alone() -> None:
-    """numpy, Pillow and the standard library; no other room, no torch, no faiss; and short enough to be read."""
-    text = FILE.read_text(encoding="utf-8")
+def test_a_part_of_an_index(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """The rows that fulfil a condition are a gallery of their own; the proof names them one by one."""
+    home, _ = made
+    engine = Engine.open(home / "index", device="cpu", where=["path~*/00[0-7].png"])
+    proofs = list(proofs_from(engine, home / "queries"))
+    assert {"first-place", "among-k"} <= set(kinds(proofs))
+    for proof in proofs:
+        assert str(found_in(proof.statement, tmp_path, home / "index").verdict) == "confirmed", proof.name
+        assert "rows where path~*/00[0-7].png." in proof.claim["sentence"]
+    where = ("predicate", "index", "where")
+    for path, change in (
+        ((*where, "rows"), lambda rows: ("B" if rows[0] == "A" else "A") + rows[1:]),
+        ((*where, "rows"), lambda rows: rows + "AAAA"),
+        ((*where, "rows"), lambda rows: base64.b64encode(b"\xff" * len(base64.b64decode(rows))).decode()),
+        (where, lambda _: None),
+        ((*where, "conditions", 0), lambda _: "path~*"),
+    ):
+        assert found_in(edited(proofs[0].statement, path, change), tmp_path, home / "index").verdict == "refuted"
+
+
+def test_pictures_that_were_declared_to_be_one_item(tmp_path: Path) -> None:
+    """Two copies that differ by a level tie nearly; as one item they have a rank, and k counts them once."""
+    pictures = draw_pictures(8, side=20)
+    near = [pictures[0], np.minimum(pictures[0], 254) + 1]
+    save_pictures(tmp_path / "corpus", [*near, *pictures[1:]])
+    save_pictures(tmp_path / "queries", [pictures[0], pictures[2]])
+    options = IndexOptions(models=("block-means:4",), views="none", workers=1)
+    build_index(str(tmp_path / "corpus"), tmp_path / "index", options, Quiet())
+    digests = [verify_proof.sha256(b"20x20x3:" + one.astype(np.uint8).tobytes()) for one in near]
+    with Writer(tmp_path / "index") as writer:
+        writer.declare(joined({}, [digests]))
+    engine = Engine.open(tmp_path / "index", device="cpu")
+    assert engine.gallery.items == 8
+    proofs = list(proofs_from(engine, tmp_path / "queries", edits=["brightness:0.98..1.02"]))
+    assert {"first-place", "among-k", "ranges"} <= set(kinds(proofs))
+    found = {one.name: ": ".join(filter(None, found_in(one.statement, tmp_path, tmp_path / "index"))) for one in proofs}
+    assert found == dict.fromkeys(found, "confirmed")
+    (file,) = (tmp_path / "index" / "declared").iterdir()
+    table = json.loads(file.read_bytes())
+    assert sorted([*table, *table.values()]) == sorted(digests)
+    file.write_text("{}")
+    assert found_in(proofs[0].statement, tmp_path, tmp_path / "index").verdict == "refuted"
+    file.unlink()
+    assert found_in(proofs[0].statement, tmp_path, tmp_path / "index").verdict == "unsupported"
+
+
+@pytest.mark.parametrize("layer", ["sll", "cpl", "lipsim"])
+def test_networks_of_residual_blocks(layer: str, tmp_path: Path) -> None:
+    """In the shipped family, and in that of the published LipSim, whose dense layers are residual too."""
+    file = tmp_path / "small.safetensors"
+    spec = save_lipsim(file) if layer == "lipsim" else save_small(file, layer=layer)
+    index = proved_index(tmp_path, (str(spec),))
+    proofs = list(proofs_from(Engine.open(index, device="cpu"), tmp_path / "queries"))
+    assert {"first-place", "among-k"} <= set(kinds(proofs))
+    found = {proof.name: ": ".join(filter(None, found_in(proof.statement, tmp_path, index))) for proof in proofs}
+    assert found == dict.fromkeys(found, "confirmed")
+
+
+@pytest.mark.parametrize("name", verify_ranges.FILES)
+def test_it_stands_alone(name: str) -> None:
+    """numpy, Pillow, the standard library and the files beside it; no other room; and short enough to be read."""
+    text = FILE.with_name(name).read_text(encoding="utf-8")
     nodes = list(ast.walk(ast.parse(text)))
     names = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
-    assert all(node.level == 0 for node in froms)
-    names |= {str(node.module).split(".")[0] for node in froms}
-    assert names <= {"numpy", "PIL", *sys.stdlib_module_names}
+    beside = {alias.name for node in froms if node.level == 1 and node.module is None for alias in node.names}
+    assert all(node.level == 0 or (node.level == 1 and node.module is None) for node in froms)
+    names |= {str(node.module).split(".")[0] for node in froms if node.level == 0} | beside
+    below = {one.removesuffix(".py") for one in verify_ranges.FILES[: verify_ranges.FILES.index(name)]}
+    assert names <= {"numpy", "PIL", *sys.stdlib_module_names, *below}
     assert "__import__" not in text
     assert "importlib" not in text
-    assert len([line for line in text.splitlines() if line.strip()]) <= 600
+    assert len(text.splitlines()) <= 600
+
+
+def test_it_runs_where_nothing_of_retr_is(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """The files alone, in another folder, by a Python that is told of no other."""
+    home, proofs = made
+    for name in verify_ranges.FILES:
+        shutil.copy(FILE.with_name(name), tmp_path / name)
+    file = proofs[0].write(tmp_path)
+    for name in verify_ranges.FILES[1:]:
+        command = [sys.executable, "-E", str(tmp_path / name), str(file), "--index", str(home / "index")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "confirmed\n", ""), done
+    joined = b"".join((tmp_path / name).read_bytes() for name in verify_proof.FILES)
+    assert proofs[0].predicate["checker"] == {"name": "verify_proof.py", "sha256": hashlib.sha256(joined).hexdigest()}
 
 
 def test_as_a_script(made: tuple[Path, list[ProofObject]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,11 +12,14 @@ import pytest
 from command_line import one_line
 from drawn import draw
 
+COUNT = 1500
+"""Enough that the run is not done before it is stopped at its first batch."""
+
 
 def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
     corpus, folder = tmp_path / "many", tmp_path / "index"
     first = draw(corpus / "0000.png", 1)
-    for number in range(1, 4000):
+    for number in range(1, COUNT):
         os.link(first, corpus / f"{number:04}.png")
     words = ("index", corpus, "-o", folder, "--model", "block-means:4", "--batch-size", 8)
     command = [sys.executable, "-m", "retr", *map(str, words)]
@@ -41,7 +44,7 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
     assert "--resume" in one_line(retr(*words), 1)
     done = retr(*words, "--resume", "--format", "json")
     assert done.code == 0
-    assert (done.json["seen"], done.json["indexed"], done.json["rows"]) == (4000, 4000, 4000)
+    assert (done.json["seen"], done.json["indexed"], done.json["rows"]) == (COUNT, COUNT, COUNT)
     assert done.json["recovered"] > 0
 
 

@@ -12,7 +12,7 @@ import retr
 from retr.evaluation.copies import summary as copy_summary
 from retr.evaluation.copies.asking import CHECKS
 from retr.evaluation.systems import baselines
-from retr.images import copy_edits
+from retr.images import copy_edits, copy_edits_more
 
 ROOT = Path(retr.__file__).parent
 PAGE = (ROOT / "docs" / "benchmarks" / "copies.md").read_text()
@@ -22,7 +22,7 @@ def rows(text: str | None) -> list[str]:
     return [line for line in (text or "").splitlines() if line.startswith("| ")]
 
 
-@pytest.mark.parametrize("module", [copy_edits, copy_summary, baselines])
+@pytest.mark.parametrize("module", [copy_edits, copy_edits_more, copy_summary, baselines])
 def test_tables_of_the_code_are_on_the_page(module: ModuleType) -> None:
     table = rows(module.__doc__)
     assert len(table) >= 3

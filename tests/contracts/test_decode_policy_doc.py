@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from retr.images import decode, edits, identify, isolated, views
+from retr.images import decode, edits, identify, isolated, view_pairs, views
 from retr.images.policy import DecodePolicy
 from retr.indexer import archive, embed
 
@@ -24,6 +24,17 @@ def sets() -> list[str]:
     return [f"| `{name}` | {views.VIEW_ROWS[name]} | {text} |" for name, text in listed.items()]
 
 
+def classes() -> list[str]:
+    """What meets what, of the sets that compare views of a query."""
+    found = []
+    for one in (one for listed in view_pairs.VIEW_CLASSES.values() for one in listed):
+        stored = dict.fromkeys(view for views in one.pairs.values() for view in views)
+        met = "the same half" if one.name == "halves" else ", ".join(f"`{view}`" for view in stored)
+        parts = " / ".join(f"{one.part(model):g}" for model in ("block-means", "retr_s"))
+        found.append(f"| `{one.name}` | {', '.join(f'`{q}`' for q in one.pairs)} | {met} | {parts} | {one.reason} |")
+    return found
+
+
 def names(found: list[str]) -> list[str]:
     return [row.split("`")[1] for row in found]
 
@@ -38,7 +49,7 @@ def test_tables_of_the_code_are_on_the_page(module: ModuleType):
 def test_the_page_has_no_other_rows():
     fields = [row for row in rows(PAGE.read_text()) if row.split("`")[1] in DecodePolicy().as_json()]
     reasons = [row for module in (decode, isolated, embed, archive) for row in rows(module.__doc__)]
-    expected = [*fields, *reasons, *rows(views.__doc__), *sets(), *rows(edits.__doc__)]
+    expected = [*fields, *reasons, *rows(views.__doc__), *sets(), *classes(), *rows(edits.__doc__)]
     assert sorted(rows(PAGE.read_text())) == sorted(expected)
 
 

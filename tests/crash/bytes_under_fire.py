@@ -6,8 +6,8 @@ One index with all that an index may hold: two channels, views, rejects, a blank
 dismissed pairs, rules, kept negatives, several segments and snapshots. Each trial changes one byte of one file (any but
 the lock), half of the time with the times of the file set back. Then ``verify`` names something; opening with a query
 is refused, or answers as before; and what is beside the snapshots (decisions, kept negatives) is what it was, refused,
-or made again. Every trial is a process of its own. Prints one JSON line with the counts; ends with 1 if any of this was
-not so.
+or made again. Trials run in processes of their own, some in each. Prints one JSON line with the counts; ends with 1 if
+any of this was not so.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from retr.retrieval.engine import Engine
 from retr.retrieval.negatives import Shelf
 from retr.retrieval.query import query_files
 
+TOGETHER = 32
+"""Trials of one process."""
 NO_CONTENT = ("lock", HOLDER)
 """Who holds the lock: for people, and read by nothing that answers."""
 
@@ -113,40 +115,53 @@ def flipped(file: Path, draw_of: random.Random) -> str:
     return f"byte {place} of {file.name}, bit {bit}{', times set back' if back else ''}"
 
 
+def trial(folder: Path, file: Path, draw_of: random.Random) -> dict[str, object]:
+    """Flip, look, and put it back."""
+    home, keep, times = folder / "home", file.read_bytes(), file.stat()
+    what = f"{file.relative_to(home)}: {flipped(file, draw_of)}"
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    found = observed(home)
+    file.write_bytes(keep)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return {"what": what, **found}
+
+
+def faults(file: Path, found: dict, sound: dict) -> list[str]:
+    """What is not as it must be."""
+    wrong, beside = [], found["beside"]
+    if not found["seen"] and file.name != FILE and file.parent.name != "negatives":
+        wrong.append("unseen")
+    if not found["seen"] and file.name == FILE and beside != sound["beside"]:
+        wrong.append("decisions went unseen")
+    if not set(beside) <= set(sound["beside"]):
+        wrong.append("other decisions or negatives")
+    if not isinstance(found["answers"], str) and found["answers"] != sound["answers"]:
+        wrong.append("another answer")
+    return [f"{one}: {found['what']}" for one in wrong]
+
+
 def main(work: str, flips: str, seed: str) -> None:
     folder, counts, wrong = Path(work), Counter[str](), list[str]()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    home, draw_of, began = folder / "home", random.Random(seed), time.perf_counter()
+    home, began = folder / "home", time.perf_counter()
     os.environ["RETR_CACHE"] = str(folder / "cache")
     answered(lambda: made(home))
     sound = answered(lambda: observed(home))
     assert sound["seen"] == [], sound["seen"]
     files = [path for path in sorted((home / "index").rglob("*")) if path.is_file() and path.stat().st_size]
     files = [path for path in files if path.name not in NO_CONTENT]
-    for number in range(int(flips)):
-        file = files[number % len(files)]
-        keep, times = file.read_bytes(), file.stat()
-        what = f"{file.relative_to(home)}: {flipped(file, draw_of)}"
-        shutil.rmtree(folder / "cache", ignore_errors=True)
-        found = answered(lambda: observed(home))
-        refused = isinstance(found["answers"], str)
-        counts["seen"] += bool(found["seen"])
-        counts["refused"] += refused
-        counts["same answers"] += found["answers"] == sound["answers"]
-        counts["same beside"] += found["beside"] == sound["beside"]
-        if not found["seen"] and file.name != FILE and file.parent.name != "negatives":
-            wrong.append(f"unseen: {what}")
-        if not found["seen"] and file.name == FILE and found["beside"] != sound["beside"]:
-            wrong.append(f"unseen decisions: {what}")
-        if not set(found["beside"]) <= set(sound["beside"]):
-            wrong.append(f"other decisions or negatives: {what}")
-        if not refused and found["answers"] != sound["answers"]:
-            wrong.append(f"another answer: {what}")
-        file.write_bytes(keep)
-        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-        print(number, what, "refused" if refused else "answered", file=sys.stderr, flush=True)
-    said = {"flips": int(flips), "files": len(files), **counts, "wrong": wrong}
+    plan = [(files[number % len(files)], f"{seed} {number}") for number in range(int(flips))]
+    for first in range(0, len(plan), TOGETHER):
+        part = plan[first : first + TOGETHER]
+        results = answered(lambda: [trial(folder, file, random.Random(drawn)) for file, drawn in part])  # noqa: B023
+        for (file, _), found in zip(part, results, strict=True):
+            counts["seen"] += bool(found["seen"])
+            counts["refused"] += isinstance(found["answers"], str)
+            counts["same answers"] += found["answers"] == sound["answers"]
+            wrong += faults(file, found, sound)
+            print(found["what"], file=sys.stderr, flush=True)
+    said = {"flips": len(plan), "files": len(files), **counts, "wrong": wrong}
     print(json.dumps(said | {"seconds": round(time.perf_counter() - began, 1)}))
     sys.exit(1 if wrong else 0)
 

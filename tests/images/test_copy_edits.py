@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from retr.core.errors import UsageError
-from retr.images import copy_edits
-from retr.images.copy_edits import FAMILIES, edited
+from retr.images import copy_edits, copy_edits_more
+from retr.images.copy_edits import FAMILIES, MORE, edited
 from retr.images.copy_edits_colour import Pixels
 
 NAMES = list(FAMILIES)
+EVERY = FAMILIES | MORE
 DRAWS = 400
 
 
@@ -24,7 +25,7 @@ def picture(height: int = 120, width: int = 90, seed: int = 0) -> Pixels:
 
 
 def drawn(family: str) -> list[dict[str, Any]]:
-    return [FAMILIES[family].draw(np.random.default_rng(seed)) for seed in range(DRAWS)]
+    return [EVERY[family].draw(np.random.default_rng(seed)) for seed in range(DRAWS)]
 
 
 def spread(values: list[float], low: float, high: float) -> None:
@@ -42,7 +43,15 @@ def test_there_are_twenty_and_the_table_lists_them_in_order() -> None:
     assert table == {name: "yes" if family.geometric else "no" for name, family in FAMILIES.items()}
 
 
-@pytest.mark.parametrize("family", NAMES)
+def test_those_beyond_the_twenty_have_a_table_of_their_own() -> None:
+    rows = [line.split("|") for line in (copy_edits_more.__doc__ or "").splitlines() if line.startswith("| `")]
+    table = {row[1].strip(" `"): row[2].strip() for row in rows}
+    assert list(table) == list(MORE)
+    assert table == {name: "yes" if family.geometric else "no" for name, family in MORE.items()}
+    assert not set(MORE) & set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", EVERY)
 class TestEveryFamily:
     def test_it_is_a_function_of_seed_image_and_family(self, family: str) -> None:
         pixels = picture()
@@ -61,7 +70,7 @@ class TestEveryFamily:
     def test_parameters_are_json_and_make_the_image_again(self, family: str) -> None:
         result = edited(picture(), family, seed=0, image="x")
         read = json.loads(json.dumps(result.parameters))
-        assert np.array_equal(FAMILIES[family].apply(picture(), read), result.pixels)
+        assert np.array_equal(EVERY[family].apply(picture(), read), result.pixels)
 
     def test_it_changes_pixels_unless_it_is_the_identity(self, family: str) -> None:
         result = edited(picture(), family, seed=0, image="x")
@@ -95,6 +104,17 @@ class TestRanges:
             ("crop", "width", 0.5, 0.95),
             ("aspect", "factor", 0.6, 1.67),
             ("downscale", "longest", 64, 128),
+            ("quarter", "quarters", 1, 3),
+            ("rotation-45", "degrees", -45, 45),
+            ("crop-30", "height", 0.3, 0.5),
+            ("picture-in-picture", "share", 0.3, 0.7),
+            ("caption", "share", 0.15, 0.3),
+            ("screen", "falls", 0.05, 0.25),
+            ("halftone", "pitch", 3, 6),
+            ("remap", "share", 0.6, 1.0),
+            ("sharpen", "percent", 100, 300),
+            ("twice", "second", 10, 50),
+            ("blur-part", "sigma_share", 0.03, 0.08),
         ],
     )
     def test_the_whole_range_and_no_more(self, family: str, key: str, low: float, high: float) -> None:

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from PIL import ImageOps
 
 from retr.core.errors import ImageRejected, UsageError
 from retr.images.policy import DecodePolicy
-from retr.indexer import archive_zip, places
+from retr.indexer import archive_parquet, archive_zip, places
 from retr.indexer.addresses import absolute_text, asked_text, is_url, path_to_text, split_address, text_to_path
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.entries import is_there, load_named, read_named
@@ -173,17 +174,15 @@ class TestEveryKind:
 
     def test_flipped_bytes_crash_nothing(self, archive, tmp_path):
         data = bytearray(archive.read_bytes())
-        for place in range(0, len(data), max(1, len(data) // 150)):
+        trials = 6 if archive.suffix == ".parquet" else 150  # that is read in a process of its own
+        for place in range(0, len(data), max(1, len(data) // trials)):
             changed = bytearray(data)
             changed[place] ^= 0xFF
             archive.write_bytes(changed)
             os.utime(archive, ns=(place + 7, place + 7))
-            corpus = read_corpus(str(archive), exclude=NOWHERE)
-            for address in corpus.paths:
-                try:
+            for address in read_corpus(str(archive), exclude=NOWHERE).paths:
+                with suppress(ImageRejected):
                     load_named(address, POLICY)
-                except ImageRejected:
-                    continue
 
 
 class TestHostileTar:
@@ -335,9 +334,24 @@ class TestParquet:
         assert "no column of images: path, data" in list_rejects(tmp_path / "index")[0]["detail"]
 
     def test_a_row_group_too_large_to_hold(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("retr.indexer.archive_parquet._GROUP", 10)
+        monkeypatch.setattr("retr.indexer.archive_parquet.GROUP", 10)
         path = parquet_of(tmp_path / "x.parquet", PICTURES)
         assert "fewer rows" in str(list_entries(path, exclude=NOWHERE)[0].attempt(POLICY))
+
+    def test_a_file_that_kills_its_reader_is_a_reject(self, tmp_path, monkeypatch):
+        path = parquet_of(tmp_path / "x.parquet", PICTURES)
+        monkeypatch.setattr("retr.indexer.archive_parquet.SECONDS", 0.001)
+        report = run(path, tmp_path / "index")
+        assert report.reasons == {"damaged-archive": 1}
+        assert "and no answer" in list_rejects(tmp_path / "index")[0]["detail"]
+
+    def test_small_row_groups_are_read_together(self, tmp_path, monkeypatch):
+        asked, real = [], archive_parquet._asked
+        monkeypatch.setattr(archive_parquet, "_asked", lambda request: asked.append(request) or real(request))
+        path = parquet_of(tmp_path / "x.parquet", PICTURES)
+        assert [entry.read(POLICY) for entry in list_entries(path, exclude=NOWHERE)] == list(PICTURES.values())
+        assert [one["do"] for one in asked] == ["list", "rows"]
+        assert (asked[1]["first"], asked[1]["last"]) == (0, 1)
 
 
 class TestAddresses:

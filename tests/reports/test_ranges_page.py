@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from planted import draw_pictures, embedded_by, small_index
 
+from retr.core.errors import ImageRejected
 from retr.embedding.block_means import BlockMeans
 from retr.images.families.asked import read_families
 from retr.reports.ranges_bars import proved_part
@@ -16,14 +19,12 @@ from retr.retrieval.ranges.result import FamilyProof, Reach
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> str:
-    from dataclasses import replace
-
     pictures = draw_pictures(6, side=20)
     engine = embedded_by(small_index(tmp_path_factory.mktemp("p"), pictures), BlockMeans(4), threshold=0.9)
     answer = engine.answer(pictures[2] / 255.0, k=3, certify=True)
     families = read_families(["brightness:0.001..3", "jpeg:80..85", "quarter-turns"])
     proof = prove_ranges(engine, pictures[2], answer, families, eps=0.5, unit="rmse")
-    return ranges_page(replace(answer, against=proof), "<b>holiday</b>.png", pictures[2], families)
+    return ranges_page(replace(answer, against=proof), "<b>holiday</b>.png", pictures[2], families, engine.policy)
 
 
 def test_it_is_whole_and_names_are_no_markup(page):
@@ -52,3 +53,22 @@ def test_ends_are_rounded_towards_what_is_proved():
     assert 0.0 < start < end < 1.0
     whole = family(0.5, 2.0)
     assert reach_words(whole, whole.verdict) == "0.5..2"
+
+
+def test_examples_are_decoded_as_the_index_decodes(tmp_path_factory):
+    """A policy that refuses all but tiny images refuses its own examples: nothing else decodes them."""
+    pictures = draw_pictures(4, side=20)
+    engine = embedded_by(small_index(tmp_path_factory.mktemp("d"), pictures), BlockMeans(4), threshold=0.9)
+    answer = engine.answer(pictures[2] / 255.0, k=3, certify=True)
+    families = read_families(["jpeg:80..85"])
+    proof = prove_ranges(engine, pictures[2], answer, families, eps=0.5, unit="rmse")
+    asked = replace(answer, against=proof), "q.png", pictures[2], families
+    assert "jpeg:80..85" in ranges_page(*asked, engine.policy)
+    with pytest.raises(ImageRejected):
+        ranges_page(*asked, replace(engine.policy, max_pixels=9))
+
+
+def test_shares_are_rounded_down():
+    reach = Reach(False, None, None, 0.99999)
+    found = FamilyProof("b", "b:1", "p", ("factor",), ((0.5, 2.0),), reach, reach, None, 1, 1, "", 0.0)
+    assert reach_words(found, reach) == "99.9 % of the edits"

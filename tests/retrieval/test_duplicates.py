@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from drawn import Quiet, draw
 from PIL import Image
 
 from retr.core.errors import IntegrityError, UsageError
+from retr.core.files import sha256_file
+from retr.indexer import declared
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.declared import declared_of, joined
 from retr.indexer.dismissed import read_dismissed
@@ -302,6 +305,27 @@ class TestDeclared:
             writer.declare({})
         assert opened(index).answer(pixels, certify=True).matches[0].top1 == before.matches[0].top1
         assert require_current(index).declared is None
+
+    def test_a_table_of_an_earlier_version_is_read(self, corpus, tmp_path):
+        """It was Parquet, named by its SHA-256 as well."""
+        index = built(sorted(corpus.iterdir()), tmp_path)
+        pair = {"a" * 64: "b" * 64}
+        table = pa.Table.from_pydict({"pixels_sha256": list(pair), "item": list(pair.values())}, schema=declared.SCHEMA)
+        (index / "declared").mkdir()
+        pq.write_table(table, index / "declared" / "new.parquet")
+        digest = sha256_file(index / "declared" / "new.parquet")
+        (index / "declared" / "new.parquet").rename(index / "declared" / f"{digest}.parquet")
+        snapshot = replace(require_current(index), declared=digest)
+        assert declared_of(index, snapshot) == pair
+        (index / "declared" / f"{digest}.parquet").write_bytes(b"PAR1")
+        with pytest.raises(IntegrityError, match="does not match"):
+            declared_of(index, snapshot)
+
+    def test_a_table_that_maps_no_digests_is_refused(self, corpus, tmp_path):
+        index = built(sorted(corpus.iterdir()), tmp_path)
+        digest = declared.write_declared(index, {"a": "b"})
+        with pytest.raises(IntegrityError, match="digests of pixels"):
+            declared_of(index, replace(require_current(index), declared=digest))
 
     def test_groups_that_share_a_picture_become_one(self):
         known = joined({}, [["c", "b"], ["e", "d"]])

@@ -265,7 +265,7 @@ def corpus(tmp_path) -> Path:
 @pytest.fixture
 def index(corpus, tmp_path) -> Path:
     path = tmp_path / "index"
-    build_index(str(corpus), path, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
+    build_index(str(corpus), path, IndexOptions(models=("block-means:4", "block-means:8"), views="light/1"), Quiet())
     return path
 
 
@@ -273,7 +273,7 @@ def test_the_same_picture_in_another_file_is_no_neighbour(corpus, index):
     before = [channel.gaps for channel in Engine.open(index).channels]
     pixels = np.asarray(Image.open(corpus / "3.png")).astype(np.int16)
     Image.fromarray(np.clip(pixels + 2, 0, 255).astype(np.uint8)).save(corpus / "brighter.png")
-    build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
+    build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light/1"), Quiet())
     for old, channel in zip(before, Engine.open(index).channels, strict=True):
         assert old is not None
         assert channel.gaps is not None
@@ -318,7 +318,7 @@ def test_images_that_are_added_later_get_gaps_and_can_only_lower_those_of_others
     draw(corpus / "new.png", 500)
     first, new = (Image.open(path).convert("RGB") for path in (min(corpus.glob("*.png")), corpus / "new.png"))
     Image.blend(first, new.resize(first.size), 0.5).save(corpus / "new.png")  # between the two: nearer than most
-    build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light"), Quiet())
+    build_index(str(corpus), index, IndexOptions(models=("block-means:4", "block-means:8"), views="light/1"), Quiet())
     after, fewer = Engine.open(index).channels, 0
     for one, was in zip(after, before, strict=True):
         assert one.threshold is not None

@@ -12,6 +12,8 @@ from planted import draw_pictures, embedded_by, small_index
 from retr.embedding.block_means import BlockMeans
 from retr.images.families.asked import read_families
 from retr.images.families.family import Continuous, Finite
+from retr.indexer.where import parse_condition
+from retr.retrieval.ranges import judge
 from retr.retrieval.ranges.prove import prove_ranges
 
 FAMILIES = ["jpeg:20..60", "brightness:0.3..3", "gamma:0.3..3", "saturation:0..4"]
@@ -20,6 +22,12 @@ FAMILIES = ["jpeg:20..60", "brightness:0.3..3", "gamma:0.3..3", "saturation:0..4
 @pytest.fixture(scope="module")
 def pictures():
     return draw_pictures(8, side=20)
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory, pictures):
+    """One channel, which is the index's own."""
+    return embedded_by(small_index(tmp_path_factory.mktemp("s"), pictures), BlockMeans(4), threshold=0.9)
 
 
 @pytest.fixture(scope="module", params=["one", "two"])
@@ -127,3 +135,34 @@ def test_a_withheld_certificate_withholds_the_proof(engine, pictures):
 def test_flat_queries_have_nothing_to_prove(engine):
     _, proof = ask(engine, np.full((9, 9, 3), 77, dtype=np.uint8), ["jpeg:60..90"])
     assert proof.families[0].verdict.withheld
+
+
+@pytest.mark.parametrize("text", ["brightness:0.3..3", "crop:60"])
+def test_what_the_network_was_not_shown_in_time_is_not_proved(engine, pictures, text, monkeypatch):
+    _, whole = ask(engine, pictures[3], [text])
+    monkeypatch.setattr(judge, "MOST", 2)
+    _, short = ask(engine, pictures[3], [text])
+    [few], [all_] = short.families, whole.families
+    assert few.evaluations < all_.evaluations
+    assert few.verdict.share < all_.verdict.share
+    assert not few.verdict.whole
+    assert any("not tried" in stop.because for stop in (*few.verdict.stops, *few.first.stops))
+
+
+@pytest.mark.parametrize("text", FAMILIES[:2])
+def test_a_condition_leaves_the_range_of_the_rest(single, pictures, text):
+    """Rivals that are no part of the gallery threaten nothing, and a claim about what is left out is another claim."""
+    conditions = (parse_condition(f"path!={single.gallery.describe(2)['path']}"),)
+    part = single.only(conditions)
+    assert part.gallery.items == single.gallery.items - 1
+    for number in (2, 3):
+        _, proof = ask(part, pictures[number], [text])
+        found = proof.families[0]
+        if number == 2:
+            assert proof.claim.verdict != "copy" or not str(proof.claim.path).endswith("002.png")
+            continue
+        _, all_ = ask(single, pictures[number], [text])
+        assert found.first.share >= all_.families[0].first.share
+        family = read_families([text])[0].on(pictures[number], single.policy)
+        for member in members_of(family, found.verdict)[:6] if found.verdict.low is not None else []:
+            assert part.answer(member / 255.0, k=1).point_verdict == proof.claim.verdict

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from retr.core.types import UpperBound
 from retr.embedding.contract import Embedder
-from retr.embedding.layers import linear
+from retr.embedding.layers import linear, sll_conv
 from retr.embedding.layers.linear import LinearDense
 from retr.embedding.network import NetworkEmbedder
 from retr.retrieval import decide_one as decide_module
@@ -38,7 +38,7 @@ def file_of_faults(name: str) -> Any:
     return module
 
 
-IN_EMBEDDING, IN_RETRIEVAL, IN_ROUNDING = map(file_of_faults, ("embedding", "retrieval", "rounding"))
+IN_EMBEDDING, IN_RETRIEVAL, IN_ROUNDING, IN_GAPS = map(file_of_faults, ("embedding", "retrieval", "rounding", "gap"))
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Engine, Patch], Engine]
 
@@ -129,12 +129,21 @@ def a_tie_given_infinite_radius(engine: Engine, patch: Patch) -> Engine:
     return engine
 
 
+def a_threshold_that_moves_with_the_query(engine: Engine, patch: Patch) -> Engine:
+    return replace(engine, parts=(IN_GAPS.MeasuredFromTheQuery(engine.channels, engine.gallery.table),))
+
+
+def abs_missing_in_a_residual_block(engine: Engine, patch: Patch) -> Engine:
+    """The model file has the fault, and the engine that reads it as well (:func:`test_a_planted_fault_is_refuted`)."""
+    return engine
+
+
 def blended(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
     pairs = zip(pictures[:20], pictures[20:40], strict=True)
     return [(0.6 * a + 0.4 * b).astype(np.uint8) for a, b in pairs]
 
 
-NETWORK, MEANS = "network", "block-means:4"
+NETWORK, MEANS, RESIDUAL = "network", "block-means:4", "residual"
 CASES: list[tuple[Plant, str, str]] = [
     (a_constant_one_in_a_thousand_too_small, MEANS, "prove only L"),
     (a_kernel_bounded_before_it_is_rounded, NETWORK, "prove only L"),
@@ -147,6 +156,8 @@ CASES: list[tuple[Plant, str, str]] = [
     (an_approximate_index, MEANS, ""),
     (a_shortlist_too_short, MEANS, ""),
     (a_tie_given_infinite_radius, MEANS, ""),
+    (a_threshold_that_moves_with_the_query, MEANS, ""),
+    (abs_missing_in_a_residual_block, RESIDUAL, "prove only L"),
 ]
 
 
@@ -162,8 +173,11 @@ def test_a_planted_fault_is_refuted(
         left = pictures[0]
         pictures = [left, left[:, ::-1], *pictures[1:4]]
         queries = [((left.astype(np.float64) + left[:, ::-1]) / 2).astype(np.uint8), pictures[2]]
-    spec = str(save_small(tmp_path / "small.safetensors")) if model == NETWORK else model
-    engine = small_index(tmp_path, pictures, model=spec, views="light" if plant is a_shortlist_too_short else "none")
+    if plant is abs_missing_in_a_residual_block and planted:
+        monkeypatch.setattr(sll_conv, "conv_rows", IN_EMBEDDING.rows_without_abs)
+    layer = {NETWORK: "orthogonal", RESIDUAL: "sll"}.get(model)
+    spec = model if layer is None else str(save_small(tmp_path / "small.safetensors", layer=layer))
+    engine = small_index(tmp_path, pictures, model=spec, views="light/1" if plant is a_shortlist_too_short else "none")
     save_pictures(tmp_path / "queries", queries)
     engine = plant(engine, monkeypatch) if planted else engine
     proofs = list(proofs_from(engine, tmp_path / "queries"))
@@ -176,11 +190,11 @@ def test_a_planted_fault_is_refuted(
 
 
 def test_a_network_that_the_checker_does_not_know_is_never_confirmed(tmp_path: Path) -> None:
-    """Residual layers, where the fault of a missing absolute value could be: their proofs are *unsupported*."""
+    """Channels that are shifted between pixels: their proofs are *unsupported*."""
     engine = small_index(
-        tmp_path, draw_pictures(6, side=8), model=str(IN_EMBEDDING.sll_file(tmp_path / "tiny.safetensors"))
+        tmp_path, draw_pictures(6, side=16), model=str(save_small(tmp_path / "small.safetensors", layer="mix"))
     )
-    save_pictures(tmp_path / "queries", draw_pictures(2, side=8))
+    save_pictures(tmp_path / "queries", draw_pictures(2, side=16))
     found = {
         found_in(p.statement, tmp_path, tmp_path / "index").verdict for p in proofs_from(engine, tmp_path / "queries")
     }

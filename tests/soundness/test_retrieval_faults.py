@@ -119,7 +119,7 @@ class FourAndNoMore(IndexSource):
 
 def test_a_shortlist_too_short(planted, caught, tmp_path):
     """Sixteen views of each item: the first four rows are the item's own, so nothing seems to threaten it."""
-    engine = small_index(tmp_path, draw_pictures(6), views="light")
+    engine = small_index(tmp_path, draw_pictures(6), views="light/1")
     if planted:
         engine = replace(engine, parts=(FourAndNoMore(engine.channels, engine.gallery.table),))
     caught(audit(engine, tmp_path / "audit"), by=("top1",))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from drawn import Quiet
 from planted import draw_pictures, save_pictures
 
 from retr.certificates.statement import ProofObject
-from retr.certificates.verify_proof import Finding, verify
+from retr.certificates.verify_proof import Finding
+from retr.certificates.verify_ranges import verify
+from retr.core.units import Unit
 from retr.embedding.layers.linear import LinearDense
 from retr.embedding.model_file import save_model
 from retr.embedding.network import NetworkEmbedder
 from retr.embedding.retr_network import RetrArchitecture, RetrNetwork, retr_blueprint
+from retr.embedding.sll_network import SLLArchitecture, SLLNetwork, sll_blueprint
+from retr.images.families.asked import read_families
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval.engine import Engine
 from retr.retrieval.proofs import proofs_of_outcome
@@ -26,16 +31,27 @@ SHAPE = RetrArchitecture(image=16, patch=4, widths=(12, 8), depths=(1, 1), dim=6
 COUNT = 14
 
 
-def save_small(path: Path) -> Path:
+def save_small(path: Path, *, layer: str = "orthogonal") -> Path:
     """A network of the shipped family, with random weights, as a model file."""
     torch.manual_seed(0)
-    network = RetrNetwork(SHAPE, generator=torch.Generator().manual_seed(0)).eval()
+    shape = replace(SHAPE, layer=layer)
+    network = RetrNetwork(shape, generator=torch.Generator().manual_seed(0)).eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     folded = network.fold()
     head = folded.get_submodule("head")
     assert isinstance(head, LinearDense)
     head.weight.mul_(torch.linspace(1.0, 0.4, len(head.weight))[:, None])  # not orthogonal: an estimate falls short
-    save_model(NetworkEmbedder(folded, retr_blueprint(SHAPE, "cosine"), name="small", spec="small"), path, {})
+    save_model(NetworkEmbedder(folded, retr_blueprint(shape, "cosine"), name="small", spec="small"), path, {})
+    return path
+
+
+def save_lipsim(path: Path) -> Path:
+    """A network of residual blocks alone, as LipSim has them."""
+    shape = SLLArchitecture(
+        image=12, channels=6, convs=2, conv_inner=4, pools=1, pool=2, denses=2, dense_inner=8, dim=40
+    )
+    network = SLLNetwork(shape, q_form="right", generator=torch.Generator().manual_seed(0)).fold()
+    save_model(NetworkEmbedder(network, sll_blueprint(shape, "cosine"), name="small", spec="small"), path, {})
     return path
 
 
@@ -48,9 +64,12 @@ def proved_index(home: Path, models: tuple[str, ...], *, views: str = "none") ->
     return home / "index"
 
 
-def proofs_from(engine: Engine, queries: Path, *, k: int = 2) -> Iterator[ProofObject]:
-    """The proofs of all certified claims of the answers to some queries."""
-    for outcome in query_files(engine, sorted(map(str, queries.glob("*.png"))), k=k, certify=True, eps=0.1):
+def proofs_from(
+    engine: Engine, queries: Path, *, k: int = 2, edits: Sequence[str] = (), eps: float = 0.1, unit: Unit = "rmse"
+) -> Iterator[ProofObject]:
+    """The proofs of all certified claims of the answers to some queries, with what is proved of families of edits."""
+    files, families = sorted(map(str, queries.glob("*.png"))), read_families(edits) if edits else ()
+    for outcome in query_files(engine, files, k=k, certify=True, eps=eps, unit=unit, against=families):
         yield from proofs_of_outcome(engine, outcome)
 
 

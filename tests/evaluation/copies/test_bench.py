@@ -325,6 +325,7 @@ class TestSeveral:
         assert line.stored["rows"] == ITEMS + 1 + DISTRACTORS
 
 
+@pytest.mark.usefixtures("kept_proofs")
 class TestBaselines:
     def test_two_runs_of_one_architecture_are_told_apart(self, plan: CopyPlan, tmp_path: Path) -> None:
         student = parse_student("retr_s:image=16,widths=16+32,depths=1+1,dim=16")

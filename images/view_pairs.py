@@ -1,0 +1,134 @@
+"""Which view of a query meets which view of an item, and how strictly: *pair classes* (THEORY T10).
+
+Every pair that is allowed is one more test that an unrelated picture can pass by chance. So which pairs are allowed
+matters more than how many: all with all raises the threshold and loses more than it finds. A class allows those that
+fit in geometry, for one reason, and its rows accept within a *part* of their reach: the budget of false matches that
+the class gets of the whole (docs/benchmarks/views.md has what was measured).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..core.errors import UsageError
+from .light_views import LIGHT as LIGHT_VIEWS
+from .query_views import ORIGINAL, QueryView, parse_query_view
+
+
+@dataclass(frozen=True, slots=True)
+class PairRule:
+    """One view of a query and the stored views that it is compared with; a constant of the snapshot.
+
+    Attributes:
+        kind: name of the class.
+        query: name of the query's view.
+        gallery: names of the stored views.
+        parts: per channel, what part of its reach a row accepts within; 0 where the channel has no such test.
+    """
+
+    kind: str
+    query: str
+    gallery: tuple[str, ...]
+    parts: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairClass:
+    """Pairs that are allowed for one reason.
+
+    Attributes:
+        name: of the class.
+        pairs: view of the query → stored views.
+        parts: family of models (``block-means``, ``other``) → what part of its reach a row accepts within.
+        reason: why these fit.
+    """
+
+    name: str
+    pairs: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, float]
+    reason: str
+
+    def part(self, model: str) -> float:
+        """What part a channel's rows accept within, by the model's spec."""
+        family = model.partition(":")[0]
+        return self.parts.get(family, self.parts["other"])
+
+
+def rules_for(classes: Sequence[PairClass], models: Sequence[str]) -> tuple[PairRule, ...]:
+    """The rules of classes for an index with these models (specs, one for each channel)."""
+    return tuple(
+        PairRule(one.name, query, gallery, tuple(one.part(model) for model in models))
+        for one in classes
+        for query, gallery in one.pairs.items()
+    )
+
+
+def query_views(rules: Sequence[PairRule]) -> tuple[QueryView, ...]:
+    """The views of a query that rules name, each once; the query itself alone where there are none."""
+    names = dict.fromkeys(rule.query for rule in rules)
+    return tuple(parse_query_view(name) for name in names) or (ORIGINAL,)
+
+
+def check_rules(rules: Sequence[PairRule], channels: int) -> None:
+    """Refuse rules that no test can be made of, or that give one pair twice.
+
+    Raises:
+        UsageError: naming the rule.
+    """
+    seen: set[tuple[str, str]] = set()
+    for rule in rules:
+        parse_query_view(rule.query)
+        if len(rule.parts) != channels or not all(math.isfinite(p) and 0.0 <= p <= 1.0 for p in rule.parts):
+            raise UsageError(f"pairs {rule.kind!r} need {channels} parts in [0, 1], got {rule.parts}")
+        for pair in _pairs(rule):
+            if pair in seen:
+                raise UsageError(f"{pair[0]} of the query meets {pair[1]} twice")
+            seen.add(pair)
+    for number in range(channels if rules else 0):
+        if not any(rule.query == "original" and rule.parts[number] > 0.0 for rule in rules):
+            raise UsageError(f"channel {number} never compares the query itself")
+
+
+def _pairs(rule: PairRule) -> Iterator[tuple[str, str]]:
+    return ((rule.query, view) for view in rule.gallery)
+
+
+_HALVES = ("crop-50x100-at-0x50", "crop-50x100-at-100x50", "crop-100x50-at-50x0", "crop-100x50-at-50x100")
+_CENTRES = ("crop-90x90-at-50x50", "crop-80x80-at-50x50", "crop-70x70-at-50x50")
+_BANDS = ("crop-88x100-at-100x50", "crop-80x92-at-55x50", "crop-70x100-at-50x50", "crop-100x70-at-50x50")
+_QUARTERS = ("upside", "quarter-left", "quarter-right", "half-turn")
+_ITSELF = ("original",)
+_ALL = {"other": 1.0}
+
+
+def _stored(beginning: str) -> tuple[str, ...]:
+    """Names of the views of ``light`` that begin so, without the halves."""
+    return tuple(name for name in LIGHT_VIEWS.split() if name.startswith(beginning) and name not in _HALVES)
+
+
+LIGHT = (
+    PairClass("whole", {"original": _ITSELF}, _ALL, "an edit that leaves the frame: both as they are"),
+    PairClass("crops", {"original": _stored("crop")}, _ALL, "the query is a window of the item: cropped"),
+    PairClass("turned", {"original": _stored("turn")}, _ALL, "the query is the item, turned by some degrees"),
+    PairClass("mirror", {"flip": _ITSELF}, _ALL, "the query is the item's mirror image"),
+    PairClass("quarters", dict.fromkeys(_QUARTERS, _ITSELF), _ALL, "the query stands on its side or on its head"),
+    PairClass(
+        "inside",
+        {name: _ITSELF for centre in _CENTRES for name in (centre, f"flip+{centre}")},
+        {"block-means": 0.6, "other": 0.9},
+        "the item lies in the middle of the query: a frame all around",
+    ),
+    PairClass("bands", dict.fromkeys(_BANDS, _ITSELF), _ALL, "the item lies in the query: a title bar, a letterbox"),
+    PairClass(
+        "halves",
+        {half: (half,) for half in _HALVES},
+        {"block-means": 0.8, "other": 0.6},
+        "one half is untouched: a bar, a text or a logo covers the other",
+    ),
+)
+"""31 pairs of 20 views of a query and 16 of an item."""
+
+VIEW_CLASSES: dict[str, tuple[PairClass, ...]] = {"light": LIGHT}
+"""What sets of ``images.views.VIEW_SETS`` compare; those that are missing compare a query as it is with every row."""
