@@ -108,7 +108,8 @@ def write_rejects(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def read_catalog(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a segment's catalog, all columns or some."""
-    return pq.read_table(path, columns=list(columns) if columns else None, memory_map=True)
+    with pq.ParquetFile(path, memory_map=True) as file:
+        return file.read(columns=list(columns) if columns else None)
 
 
 def read_rejects(path: Path) -> pa.Table:

@@ -135,9 +135,31 @@ def _read_catalogs(index: Path, snapshot: Snapshot) -> pa.Table:
             table = read_catalog(path)
         except (OSError, pa.ArrowException) as error:
             raise IntegrityError(f"{path} cannot be read: {error}") from error
-        tables.append(table.append_column("segment", pa.repeat(pa.scalar(segment.id), table.num_rows)))
+        tables.append(_fitted(table.append_column("segment", pa.repeat(pa.scalar(segment.id), table.num_rows))))
     schema = ROW_SCHEMA.append(pa.field("segment", pa.string()))
-    return pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
+    return _combined(tables) if tables else schema.empty_table()
+
+
+def _fitted(table: pa.Table) -> pa.Table:
+    """The same in buffers that are no larger than they must be, as those that Parquet was read into are."""
+    columns = [pa.concat_arrays([*column.chunks, column.slice(0, 0).combine_chunks()]) for column in table.columns]
+    found = pa.table(columns, schema=table.schema)
+    del table
+    pa.default_memory_pool().release_unused()
+    return found
+
+
+def _combined(tables: list[pa.Table]) -> pa.Table:
+    """The tables as one of single chunks, made column by column: so that no more than one column is there twice."""
+    schema, columns = tables[0].schema, []
+    for field in schema:
+        chunks = [chunk for table in tables for chunk in table[field.name].chunks]
+        columns.append(pa.chunked_array(chunks, type=field.type).combine_chunks())
+        for place, table in enumerate(tables):
+            tables[place] = table.drop_columns([field.name])
+        del chunks
+        pa.default_memory_pool().release_unused()
+    return pa.table(columns, schema=schema)
 
 
 def _named(catalog: pa.Table, snapshot: Snapshot, by_segment: Mapping[str, Sequence[str]]) -> npt.NDArray[np.bool_]:

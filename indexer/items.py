@@ -23,6 +23,7 @@ Keys = npt.NDArray[np.bytes_]
 """(m,) names of items, ``S64``: the hex digits of the pixels' SHA-256."""
 NO_KEYS: Keys = np.empty(0, dtype=f"S{DIGITS}")
 _AT_ONCE = 2**20
+_SLICE = 2**16
 _VALUES = np.zeros(256, dtype=np.uint8)
 _VALUES[np.frombuffer(b"0123456789abcdef", dtype=np.uint8)] = np.arange(16)
 
@@ -52,8 +53,8 @@ class Items:
         """
         groups = np.full(len(digests), -1, dtype=np.int64)
         if live.any():
-            kept = digests.filter(pa.array(live)).combine_chunks()
-            groups[live] = np.asarray(kept.dictionary_encode().indices, dtype=np.int64)
+            kept = digests if live.all() else digests.filter(pa.array(live))
+            groups[live] = _numbered(kept)
         return Items(digests, groups)
 
     @cached_property
@@ -119,6 +120,24 @@ class Items:
         starts = np.concatenate([np.zeros(0, dtype=np.uint64), *(_starts(self.keys(block)) for block in blocks)])
         order = np.argsort(starts, kind="stable")
         return starts[order], order
+
+
+def _numbered(digests: pa.ChunkedArray) -> Ids:
+    """(rows,) number of each row's digest, counted in the order in which they first come.
+
+    By the first 64 bits, which take an eighth of the memory; where two digests begin alike, by all of them.
+    """
+    blocks = [digests.slice(at, _SLICE) for at in range(0, len(digests), _SLICE)]
+    starts = np.concatenate([_starts(as_keys(block)) for block in blocks])
+    _, firsts, groups = np.unique(starts, return_index=True, return_inverse=True)
+    for at, block in zip(range(0, len(digests), _SLICE), blocks, strict=True):
+        first = firsts[groups[at : at + len(block)]]
+        again = np.flatnonzero(first != np.arange(at, at + len(block)))
+        if (as_keys(block.take(pa.array(again))) != as_keys(digests.take(pa.array(first[again])))).any():
+            return np.asarray(digests.combine_chunks().dictionary_encode().indices, dtype=np.int64)
+    order = np.empty(len(firsts), dtype=np.int64)
+    order[np.argsort(firsts)] = np.arange(len(firsts))
+    return order[groups]
 
 
 def as_keys(digests: pa.ChunkedArray) -> Keys:
