@@ -242,7 +242,8 @@ class Model:
             top, low = np.split(net.x, 2) if self.a["activation"] == "maxmin" else (net.x, -net.x)
             net.x = np.concatenate([np.maximum(top, low), np.minimum(top, low)])[: len(bias)]
             return
-        d = np.broadcast_to(self.t.get(f"{layer}.step", self.t.get(f"{layer}.diagonal")), len(kernel))
+        stated = f"{layer}.step" if f"{layer}.step" in self.t else f"{layer}.diagonal"
+        d = np.broadcast_to(self.t[stated], len(kernel))
         root, tall, repeated = np.sqrt(d), (-1, 1, 1), math.sqrt(net.x[0].size)
         inside = d.reshape(tall) * np.maximum(convolved(net.x, kernel) + bias.reshape(tall), 0.0)
         x = net.x - 2.0 * convolved(inside, kernel.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])

@@ -27,7 +27,7 @@ from PIL import Image, ImageCms, ImageFile, features
 try:
     from . import verify_network as network
 except ImportError:  # as a script
-    import verify_network as network  # type: ignore[no-redef]
+    import verify_network as network
 
 TYPE, PREDICATE, FORMAT = "https://in-toto.io/Statement/v1", "urn:retr:certificate:1", "retr.certificate/1"
 KINDS, RANKS = ("first-place", "among-k", "copy", "not-a-copy"), ("first-place", "among-k")
@@ -39,7 +39,8 @@ MOST_BYTES, MOST_SNAPSHOT = 4 << 20, 256 << 20
 FLAT = 8  # levels: a picture none of whose channels spans more shows nothing
 BLOCK = 4096  # rows compared at a time
 FILES = ("verify_network.py", "verify_proof.py")
-Array, Model, need, same, close = network.Array, network.Model, network.need, network.same, network.close
+Array = Any  # a numpy array
+need, same, close = network.need, network.same, network.close
 refute, unsupported, sha256, canonical = network.refute, network.unsupported, network.sha256, network.canonical
 
 
@@ -410,7 +411,7 @@ class Probe(NamedTuple):
         return np.divide(lead, width, out=np.zeros_like(lead), where=width > 0.0), width
 
 
-def check_channel(said: Any, gallery: Gallery, number: int) -> Model:
+def check_channel(said: Any, gallery: Gallery, number: int) -> network.Model:
     """The model of a channel, and that its name, digest and threshold are those that are stated."""
     stated, channel = said["channels"][number], gallery.snapshot["channels"][number]
     for name in ("name", "score", "dim"):
@@ -418,7 +419,7 @@ def check_channel(said: Any, gallery: Gallery, number: int) -> Model:
     stored, threshold = channel["threshold"], stated["threshold"]
     if threshold is None or threshold["source"] != "given":  # a number in place of the stored one
         same("threshold", threshold, stored and {name: stored.get(name) for name in threshold or stored})
-    model = Model(gallery.index, channel)
+    model = network.Model(gallery.index, channel)
     same("digest of the model", (stated["model_digest"], channel["model_digest"]), (model.digest, model.digest))
     return model
 

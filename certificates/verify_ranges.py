@@ -24,10 +24,11 @@ try:
     from . import verify_network as network
     from . import verify_proof as base
 except ImportError:  # as a script
-    import verify_network as network  # type: ignore[no-redef]
-    import verify_proof as base  # type: ignore[no-redef]
+    import verify_network as network
+    import verify_proof as base
 
-Array, need, same, close = network.Array, network.need, network.same, network.close
+Array = Any  # a numpy array
+need, same, close = network.need, network.same, network.close
 FILES = (*base.FILES, "verify_ranges.py")
 CELL = {"low": ["f"], "high": ["f"], "at": ["i"], "members": ["i"], "r": ["f"], "moved": ["f"], "own": ["f?"]}
 FAMILY = {"name": "s", "asked": "s", "program": "s", "parameters": ["s"], "low": ["f"], "high": ["f"]}
@@ -124,9 +125,9 @@ def make(name: str, pixels: Array, at: Sequence[int], policy: Any) -> Array:
     if name == "palette":
         return np.asarray(image.quantize(at[0], Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB"))
     whole = 10 if name == "downscale-jpeg" else max(height, width)
-    small = tuple(max(1, round(at[0] * side / whole)) for side in (width, height))
+    wide, tall = (max(1, round(at[0] * side / whole)) for side in (width, height))
     kernel = FILTERS.get(name.removeprefix("downscale"), FILTERS[""])
-    made = image.resize(small, kernel)
+    made = image.resize((wide, tall), kernel)
     if name == "downscale-jpeg":
         return _through(made, policy, format="JPEG", quality=at[1], subsampling="4:2:0")
     return np.asarray(made.resize((width, height), kernel) if name == "rescale" else made)
@@ -198,13 +199,8 @@ def moved(name: str, p: Array, low: Sequence[float], high: Sequence[float]) -> t
     middle, half = ([0.5 * (a + s * b) for a, b in zip(high, low, strict=True)] for s in (1.0, -1.0))
     if name == "rotation":
         angle, arc = math.radians(middle[0]), math.radians(half[0])
-        rows, columns = (
-            math.cos(angle) * y + math.sin(angle) * x,
-            math.cos(angle) * x - math.sin(angle) * y,
-        )
-        radius = np.hypot(
-            y, x
-        )  # each pixel is read on an arc about the centre, whose slopes grow by at most arc·radius
+        rows, columns = math.cos(angle) * y + math.sin(angle) * x, math.cos(angle) * x - math.sin(angle) * y
+        radius = np.hypot(y, x)  # each pixel is read on an arc, on which its slopes grow by at most arc·radius
         ways = (arc * np.minimum(np.abs(one) + arc * radius, radius) for one in (columns, rows))
         down, across = (way * (1.0 + 1e-9) + 1e-9 for way in ways)
     else:
@@ -393,7 +389,9 @@ def covers(boxes: Array, low: Sequence[float], high: Sequence[float]) -> bool:
         network.unsupported("a cover of so many cells")
     middles = [(cut[:-1] + cut[1:]) / 2.0 if len(cut) > 1 else cut for cut in cuts]
     points = np.stack(np.meshgrid(*middles, indexing="ij"), -1).reshape(-1, len(cuts))
-    held = sum(((points >= least) & (points <= most)).all(1).astype(int) for least, most in boxes)
+    held = np.zeros(len(points), dtype=int)
+    for least, most in boxes:
+        held += ((points >= least) & (points <= most)).all(1)
     beyond = [boxes[:, 0].min(0) - low, high - boxes[:, 1].max(0)]  # of two parameters cells may go on
     return bool((held == 1).all()) and (
         len(ends) > 1 or np.abs(beyond).max() <= network.NEAR * max(1.0, *map(abs, ends[0]))

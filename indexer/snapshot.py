@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -298,8 +298,14 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
     return snapshot
 
 
+def _floats(numbers: Sequence[float]) -> tuple[float, ...]:
+    return tuple(map(float, numbers))
+
+
 def _build_rule(data: Mapping[str, Any]) -> PairRule:
-    rule = PairRule(**{**data, "gallery": tuple(data["gallery"]), "parts": tuple(map(float, data["parts"]))})
+    rule = PairRule(
+        **{**data, "gallery": tuple(data["gallery"]), "parts": _floats(data["parts"]), "least": _floats(data["least"])}
+    )
     check_types(rule)
     return rule
 

@@ -47,16 +47,11 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels |
         pixels: of the query, (H, W, 3) uint8, which claims about edits need; None to leave those out.
 
     Raises:
-        UsageError: the answer has no certificate, or its query has views, which no proof can name yet.
+        UsageError: the answer has no certificate, or :func:`check_provable` says why no proof can be written.
     """
     check_provable(engine)
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
-    if any(probe.view != "original" for probe in answer.basis.query.probes):
-        raise UsageError(
-            "proofs speak of the query itself, and this index looks at views of it "
-            f"(--views {engine.gallery.snapshot.views}): index with --views none, or light/1"
-        )
     context = Context(engine, answer, answer.basis, subject)
     about_edits = [] if pixels is None else range_proofs(context, pixels)
     return [*_Prover(context).proofs(), *about_edits]
@@ -68,6 +63,11 @@ def check_provable(engine: Engine) -> None:
     Raises:
         UsageError: they cannot.
     """
+    if len(engine.views) > 1 or engine.gallery.snapshot.pairs:
+        raise UsageError(
+            "proofs speak of the query itself, and this index looks at views of it "
+            f"(--views {engine.gallery.snapshot.views}): index with --views none, or light/1"
+        )
     if engine.gallery.snapshot.rules:
         raise UsageError(
             "proofs take every row for a match with its own threshold, and here some items have rules: ask an earlier "

@@ -14,6 +14,7 @@ checker's own functions; ``time`` does without.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import random
@@ -60,7 +61,7 @@ def prepare(data: Path, home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     stored, negatives, others = names[:STORED], names[STORED : STORED + NEGATIVES], names[STORED + NEGATIVES :]
     queries = [*map(Path, stored[:20]), *edited_queries(stored[:20], home / "queries"), *map(Path, others[:20])]
-    for name, count, views in (("plain", STORED, "none"), ("views", VIEWED, "light")):
+    for name, count, views in (("plain", STORED, "none"), ("views", VIEWED, "light/1")):
         (home / f"{name}.txt").write_text("\n".join(names[:count]) + "\n", encoding="utf-8")
         if not (home / name / "CURRENT").exists():
             build_index(str(home / f"{name}.txt"), home / name, IndexOptions(views=views, workers=1), Silent())
@@ -129,7 +130,7 @@ def memoised() -> None:
 
     def file_of(index: Path, channel: Any) -> Any:
         file = None if channel["model_file"] is None else index / channel["model_file"]
-        return json.dumps(channel), file and digest(file.read_bytes())
+        return json.dumps(channel), file and (str(file), file.stat().st_mtime_ns)
 
     class Known(model):
         def see(self, net: Any) -> Any:
@@ -139,7 +140,14 @@ def memoised() -> None:
             vars(net).update(vars(known[name]))
             return net
 
-    base.Model = network.Model = once(Known, file_of)
+    network.Model = once(Known, file_of)
+    resized = once(network.resized, lambda pixels, side: (digest(pixels.tobytes()), side))
+
+    def resized_anew(pixels: Any, side: int) -> Any:
+        net, rho = resized(pixels, side)
+        return copy.copy(net), rho
+
+    network.resized = resized_anew
     ranges.make = once(ranges.make, lambda name, pixels, at, _: (name, digest(pixels.tobytes()), tuple(at)))
     base.check_image = once(base.check_image, lambda said, _: (json.dumps(said["query"]), json.dumps(said["decode"])))
 
@@ -225,8 +233,8 @@ def value_at(value: Any, path: tuple[Any, ...]) -> Any:
 
 def changed(statement: Any, path: tuple[Any, ...]) -> Any:
     """A copy with one value changed a little."""
-    copy = json.loads(json.dumps(statement))
-    place, value = value_at(copy, path[:-1]), value_at(copy, path)
+    other = json.loads(json.dumps(statement))
+    place, value = value_at(other, path[:-1]), value_at(other, path)
     if isinstance(value, bool):
         place[path[-1]] = not value
     elif isinstance(value, int):
@@ -235,13 +243,13 @@ def changed(statement: Any, path: tuple[Any, ...]) -> Any:
         place[path[-1]] = value * (1.0 + 1e-5) if value else 1e-3
     else:
         place[path[-1]] = ("b" if value[:1] == "a" else "a") + value[1:]
-    return copy
+    return other
 
 
 def scaled(proof: ProofObject, factor: float) -> Any:
     """What a careful forger writes."""
-    copy = json.loads(json.dumps(proof.statement))
-    claim, n = copy["predicate"]["claim"], copy["predicate"]["query"]["values"]
+    other = json.loads(json.dumps(proof.statement))
+    claim, n = other["predicate"]["claim"], other["predicate"]["query"]["values"]
     old = claim["radius"]
     new = old["l2"] * factor
     claim["radius"] = {
@@ -250,21 +258,21 @@ def scaled(proof: ProofObject, factor: float) -> Any:
         "psnr": old["psnr"] - 20.0 * math.log10(factor),
     }
     claim["sentence"] = claim["sentence"].replace(repr(old["l2"]), repr(new))
-    return copy
+    return other
 
 
 def larger_budget(proof: ProofObject, factor: float) -> Any:
     """The same of edits."""
-    copy = json.loads(json.dumps(proof.statement))
-    claim, eps = copy["predicate"]["claim"], proof.claim["eps"]["value"]
+    other = json.loads(json.dumps(proof.statement))
+    claim, eps = other["predicate"]["claim"], proof.claim["eps"]["value"]
     claim["eps"]["value"] = eps * factor
     claim["sentence"] = claim["sentence"].replace(f"at most {eps!r}", f"at most {eps * factor!r}")
     claim["radius"] = {name: value * factor for name, value in claim["radius"].items()}
     claim["radius"]["psnr"] = proof.claim["radius"]["psnr"] - 20.0 * math.log10(factor)
-    for cell in copy["predicate"]["cells"]:
+    for cell in other["predicate"]["cells"]:
         pairs = zip(cell["r"], cell["moved"], strict=True)
         cell["moved"] = [r + factor * (moved - r) for r, moved in pairs]
-    return copy
+    return other
 
 
 def tampered_indexes(home: Path, name: str) -> Iterator[tuple[str, Path]]:
@@ -312,7 +320,7 @@ def timing(data: Path, home: Path) -> dict[str, Any]:
     home.mkdir(parents=True, exist_ok=True)
     (home / "large.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     if not (home / "large" / "CURRENT").exists():
-        build_index(str(home / "large.txt"), home / "large", IndexOptions(views="light", workers=1), Silent())
+        build_index(str(home / "large.txt"), home / "large", IndexOptions(views="light/1", workers=1), Silent())
     engine = Engine.open(home / "large", device="cpu")
     queries = [names[0], str(sorted((data / "dev").glob("*/*.jpg"))[1300])]
     seconds: dict[str, Any] = {}
@@ -341,11 +349,11 @@ def main() -> None:
     if "prepare" in parts:
         prepare(options.data, home)
     figures = json.loads(file.read_text()) if file.exists() else {}
+    if "time" in parts:
+        figures["time"] = timing(options.data, home)
+    memoised()
     for part in parts:
-        if part == "time":
-            figures[part] = timing(options.data, home)
-        elif part != "prepare":
-            memoised()
+        if part not in ("prepare", "time"):
             figures[part] = {"confirm": confirm, "edit": edit, "mutate": mutate}[part](home)
         file.write_text(json.dumps(figures, indent=1))
         print(part, json.dumps(figures.get(part), indent=1), flush=True)

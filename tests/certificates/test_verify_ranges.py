@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +228,11 @@ def test_families_beyond_all_bounds_are_not_made() -> None:
 
     assert base.judge(crops).verdict == "unsupported"
     for name, low, high in (("jpeg", -5.0, 1e9), ("jpeg", 30.5, 95.0), ("palette", 1.0, 300.0), ("flip", 1.0, 2.0)):
-        assert base.judge(partial(checker.members, name, (20, 20), low, high)).verdict == "refuted"
+
+        def edits(name: str = name, low: float = low, high: float = high) -> None:
+            checker.members(name, (20, 20), low, high)
+
+        assert base.judge(edits).verdict == "refuted"
     many = np.repeat(np.array([[[0.0, 0.0], [1.0, 1.0]]]), 3, axis=0) + np.arange(3)[:, None, None]
     assert not checker.covers(many, (0.0, 0.0), (5.0, 5.0))
 
