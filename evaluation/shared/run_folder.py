@@ -216,12 +216,20 @@ def _same_plan(folder: Path, kind: RecordFormat, asked: Mapping[str, Any]) -> di
     state = _state(folder / STATE)
     if state.get("audit") != kind.audit:
         raise UsageError(f"{folder} holds a run of {state.get('audit')}, not of {kind.audit}; choose another folder")
-    begun = state["plan"]
+    begun, asked = _flat(state["plan"]), _flat(asked)
     differ = [name for name in {**begun, **asked} if begun.get(name) != asked.get(name)]
     if differ:
         said = "; ".join(f"{name} was {begun.get(name)} and is {asked.get(name)}" for name in differ)
         raise UsageError(f"{folder} was begun with another plan: {said}")
     return state
+
+
+def _flat(plan: Mapping[str, Any], over: str = "") -> dict[str, Any]:
+    """What a plan says, one name a value: ``levels.steps``."""
+    found: dict[str, Any] = {}
+    for name, value in plan.items():
+        found |= _flat(value, f"{over}{name}.") if isinstance(value, dict) else {f"{over}{name}": value}
+    return found
 
 
 def _state(file: Path) -> dict[str, Any]:

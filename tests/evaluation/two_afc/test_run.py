@@ -324,6 +324,9 @@ def test_the_same_seed_gives_the_same_records_and_a_resumed_run_too(run: Run, tm
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["records.parquet", "run.json"]
     with pytest.raises(UsageError, match="already holds the records"):
         run(**told, out=tmp_path / "out")
+    steps = replace(SHORT, steps=SHORT.steps + 1)
+    with pytest.raises(UsageError, match=rf"another plan: levels.steps was {SHORT.steps} and is {steps.steps}$"):
+        run(**{**told, "levels": steps}, out=tmp_path / "out", resume=True)
     again = run(**told, out=tmp_path / "out", resume=True)
     assert again.records.table == resumed.records.table
     assert (resumed.stored, again.stored) == (False, True)
