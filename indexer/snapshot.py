@@ -284,6 +284,8 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
     check_types(snapshot)
     check_rules(snapshot.pairs, len(snapshot.channels))
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
+    if snapshot.created:  # no part of the id: this much is known of it
+        datetime.fromisoformat(snapshot.created)
     for key, ids in snapshot.blank.items():
         _must(set(ids) <= set(snapshot.tombstones.get(key, ())), "blank items that are searched in", key)
     for rule in snapshot.rules:

@@ -182,3 +182,14 @@ def test_a_family_that_cannot_be_held_is_withheld(single, pictures, monkeypatch)
     monkeypatch.setattr(members, "MOST_KEPT", 1000)
     _, proof = ask(single, pictures[3], ["jpeg:30..95"])
     assert "too many to hold" in str(proof.families[0].verdict.withheld)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (2, 3)])
+def test_tiny_images_have_proofs_or_reasons(engine, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    _, proof = ask(engine, pixels, ["crop:95", "jpeg:90..95", "downscale:50", "rotation:-1..1", "flip"], eps=0.1)
+    for family in proof.families:
+        for part in ("verdict", "first"):
+            reach = family.reach(part)
+            assert 0.0 <= reach.share <= 1.0 + 1e-9
+            assert reach.whole or reach.withheld or reach.stops
