@@ -31,7 +31,7 @@ from .commands import (
     upkeep,
 )
 from .commands.output import INTERRUPTED, note
-from .core.errors import RetrError
+from .core.errors import IntegrityError, RetrError
 
 
 class _Stoppable(TyperGroup):
@@ -102,6 +102,8 @@ def main() -> None:
         # The reader of our output has left; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except UnicodeDecodeError as error:  # of a forged catalog, whose digests are right
+        _end(f"a file that was read holds no UTF-8 where text belongs: {error}", IntegrityError.exit_code)
     except (OSError, MemoryError) as error:
         _end(str(error) or "out of memory", 1)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.errors import UsageError
 from .light_views import LIGHT as LIGHT_VIEWS
@@ -26,12 +26,15 @@ class PairRule:
         query: name of the query's view.
         gallery: names of the stored views.
         parts: per channel, what part of its reach a row accepts within; 0 where the channel has no such test.
+        least: per channel, the gap that an item's unedited row must exceed, or its rows have no such test: what lies
+            closer to unrelated pictures is a sheet or the like, and shares its parts with them.
     """
 
     kind: str
     query: str
     gallery: tuple[str, ...]
     parts: tuple[float, ...]
+    least: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +46,32 @@ class PairClass:
         pairs: view of the query → stored views.
         parts: family of models (``block-means``, ``other``) → what part of its reach a row accepts within.
         reason: why these fit.
+        least: family of models → gap that the item's unedited row must exceed.
     """
 
     name: str
     pairs: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, float]
     reason: str
+    least: Mapping[str, float] = field(default_factory=lambda: {"other": 0.0})
 
     def part(self, model: str) -> float:
         """What part a channel's rows accept within, by the model's spec."""
-        family = model.partition(":")[0]
-        return self.parts.get(family, self.parts["other"])
+        return _of(self.parts, model)
+
+
+def _of(by_family: Mapping[str, float], model: str) -> float:
+    return by_family.get(model.partition(":")[0], by_family["other"])
 
 
 def rules_for(classes: Sequence[PairClass], models: Sequence[str]) -> tuple[PairRule, ...]:
     """The rules of classes for an index with these models (specs, one for each channel)."""
     return tuple(
-        PairRule(one.name, query, gallery, tuple(one.part(model) for model in models))
+        PairRule(
+            *(one.name, query, gallery),
+            parts=tuple(one.part(model) for model in models),
+            least=tuple(_of(one.least, model) for model in models),
+        )
         for one in classes
         for query, gallery in one.pairs.items()
     )
@@ -82,6 +94,8 @@ def check_rules(rules: Sequence[PairRule], channels: int) -> None:
         parse_query_view(rule.query)
         if len(rule.parts) != channels or not all(math.isfinite(p) and 0.0 <= p <= 1.0 for p in rule.parts):
             raise UsageError(f"pairs {rule.kind!r} need {channels} parts in [0, 1], got {rule.parts}")
+        if len(rule.least) != channels or not all(math.isfinite(gap) and gap >= 0.0 for gap in rule.least):
+            raise UsageError(f"pairs {rule.kind!r} need {channels} least gaps, got {rule.least}")
         for pair in _pairs(rule):
             if pair in seen:
                 raise UsageError(f"{pair[0]} of the query meets {pair[1]} twice")
@@ -126,6 +140,7 @@ LIGHT = (
         {half: (half,) for half in _HALVES},
         {"block-means": 0.8, "other": 0.6},
         "one half is untouched: a bar, a text or a logo covers the other",
+        {"block-means": 0.11, "other": 0.14},
     ),
 )
 """31 pairs of 20 views of a query and 16 of an item."""

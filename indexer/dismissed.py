@@ -60,9 +60,10 @@ def _read(index: Path) -> pa.Table:
     try:
         table = pq.read_table(pa.BufferReader(file.read_bytes())).cast(SCHEMA)
         said = (pq.read_schema(pa.BufferReader(file.read_bytes())).metadata or {}).get(_DIGEST)
+        found = _digest(table)  # also where nothing is said: of what is no text there is none
     except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(f"{file} cannot be read: {error}") from error
-    if said is not None and said != _digest(table):  # 0.1.0 wrote none
+    if said is not None and said != found:  # 0.1.0 wrote none
         raise IntegrityError(f"{file} holds other decisions than were made: remove it, and say them again (--dismiss)")
     return table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -284,6 +284,8 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
     check_types(snapshot)
     check_rules(snapshot.pairs, len(snapshot.channels))
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
+    if snapshot.created:  # no part of the id: this much is known of it
+        datetime.fromisoformat(snapshot.created)
     for key, ids in snapshot.blank.items():
         _must(set(ids) <= set(snapshot.tombstones.get(key, ())), "blank items that are searched in", key)
     for rule in snapshot.rules:
@@ -296,8 +298,14 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
     return snapshot
 
 
+def _floats(numbers: Sequence[float]) -> tuple[float, ...]:
+    return tuple(map(float, numbers))
+
+
 def _build_rule(data: Mapping[str, Any]) -> PairRule:
-    rule = PairRule(**{**data, "gallery": tuple(data["gallery"]), "parts": tuple(map(float, data["parts"]))})
+    rule = PairRule(
+        **{**data, "gallery": tuple(data["gallery"]), "parts": _floats(data["parts"]), "least": _floats(data["least"])}
+    )
     check_types(rule)
     return rule
 

@@ -53,7 +53,7 @@ class ProgressBar:
 
     def __enter__(self) -> Self:
         self.bar.start()
-        self.task = self.bar.add_task(shown(self.title), total=None)
+        self.task = self.bar.add_task(shown(self.title), total=None, before=0)
         self._over.clear()
         if self.lines:
             self._teller = Thread(target=self._tell, name="progress", daemon=True)
@@ -70,9 +70,9 @@ class ProgressBar:
 
     def start(self, total: int, done: int = 0) -> None:
         """``total`` units are there, 0 where nobody knows; ``done`` of them need no work."""
-        before, words = self.task, shown(self.title)
-        self.task = self.bar.add_task(words, total=total or None, completed=done)  # a total cannot be unset
-        self.bar.remove_task(before)
+        last, words = self.task, shown(self.title)
+        self.task = self.bar.add_task(words, total=total or None, completed=done, before=done)
+        self.bar.remove_task(last)  # and not set anew: a total cannot be unset
 
     def advance(self, count: int = 1) -> None:
         """So many more are finished."""
@@ -90,11 +90,18 @@ class ProgressBar:
 
     def _line(self, task: Task) -> str:
         done = f"{task.completed:.0f}" if task.total is None else f"{task.completed:.0f} of {task.total:.0f}"
-        left = task.time_remaining
-        end = "" if left is None or not left else f", about {max(1, round(left / 60))} min left"
+        speed = _speed(task)
+        left = 0.0 if task.remaining is None or not speed else task.remaining / speed
+        end = f", about {max(1, round(left / 60))} min left" if left else ""
         return f"{self.title}: {done} {self.unit}, {_rate(task, self.unit)}{end}"
 
 
+def _speed(task: Task) -> float:
+    """Finished per second since the stretch began: work that ends batch by batch may say nothing for a minute."""
+    seconds = task.finished_time or task.elapsed
+    return (task.completed - task.fields["before"]) / seconds if seconds else 0.0
+
+
 def _rate(task: Task, unit: str) -> str:
-    speed = task.finished_speed or task.speed
-    return f"{speed:.0f} {unit}/s" if speed and speed >= 10 else f"{speed or 0:.1f} {unit}/s"
+    speed = _speed(task)
+    return f"{speed:.0f} {unit}/s" if speed >= 10 else f"{speed:.1f} {unit}/s"

@@ -159,7 +159,9 @@ def _neighbour(said: Mapping[str, Any] | None) -> str:
 
 
 def _score(answer: Answer) -> str:
-    if len(answer.thresholds) > 1 and all(threshold["value"] is not None for threshold in answer.thresholds):
+    if max(answer.tests, len(answer.thresholds)) > 1 and all(
+        threshold["value"] is not None for threshold in answer.thresholds
+    ):
         return "score: how far (ℓ2, in pixels) the query is inside (+) or outside (−) of what the threshold accepts"
     if all(match.score == -match.distance for match in answer.matches):
         return "score: minus the distance between the embeddings; 0 is the same"

@@ -94,10 +94,9 @@ def _budget(proof: RangeProof) -> str:
 
 
 def _shown(asked: AskedFamily, found: FamilyProof, pixels: Pixels, policy: DecodePolicy) -> Shown:
-    family = asked.on(pixels, policy)
-    return Shown(
-        found.asked, found.program, _sentence(found), tuple(_missing(found)), tuple(_strip(family, found.verdict))
-    )
+    withheld = found.verdict.withheld is not None  # maybe because it cannot even be made of this image
+    strip = () if withheld else tuple(_strip(asked.on(pixels, policy), found.verdict))
+    return Shown(found.asked, found.program, _sentence(found), tuple(_missing(found)), strip)
 
 
 def _sentence(found: FamilyProof) -> str:

@@ -44,7 +44,10 @@ def lines(proof: RangeProof, asked: str | None) -> Iterator[str]:
             for stop in reach.stops[:2]:
                 rival = f"; nearest competitor {shown(stop.rival)}" if stop.rival else ""
                 yield f"{family.family}: {part} not proved at {stop.at}{rival}"
-        yield f"{family.family} is made by: {family.program}"
+        if family.program:
+            yield f"{family.family} is made by: {family.program}"
+        if family.verdict.withheld is not None:
+            yield f"{family.family}: nothing is proved of the verdict: {family.verdict.withheld}"
 
 
 def sentence(proof: RangeProof, asked: str | None) -> str:

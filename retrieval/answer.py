@@ -34,7 +34,8 @@ class Match:
         id: id of the item's best row in the catalog.
         path: its file.
         view: which stored view matched best; query_view: with which view of the query.
-        score: cosine in [−1, 1], or minus the Euclidean distance; for several channels the margin of T9 in pixels.
+        score: cosine in [−1, 1], or minus the Euclidean distance; of several channels or views of the query the
+            margin of T9 in pixels.
         distance: chord ‖ẑ − u‖ in [0, 2] for cosine, ‖z − e‖ for Euclidean, in the deciding channel.
         channel: name of the channel that decides for this item.
         top1: the item stays first inside this radius; None for other ranks or without a certificate.
@@ -128,6 +129,7 @@ class Answer:
         k: how many matches were asked for.
         matches: ranked, at most k.
         thresholds: per channel, its value and where it comes from.
+        tests: how many there are: channels, times views of the query. Of several, margins rank.
         certificate: what stands behind the radii; None if withheld.
         withheld: why there is no certificate.
         where: conditions that left the gallery which was asked: ranks, verdict and certificate speak of its rows alone.
@@ -149,6 +151,7 @@ class Answer:
     copy: Radius | None = None
     not_a_copy: Radius | None = None
     thresholds: tuple[dict[str, Any], ...] = ()
+    tests: int = field(default=1, compare=False)
     certificate: Certificate | None = None
     withheld: str | None = None
     where: tuple[str, ...] = ()

@@ -115,6 +115,7 @@ class Answering:
             point_verdict=None,
             k=self.k,
             matches=(),
+            tests=len(self.query.probes),
             thresholds=tuple(_describe(channel.name, channel.threshold) for channel in self.channels),
             where=tuple(map(str, self.where)),
         )

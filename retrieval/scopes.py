@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..images.view_pairs import PairRule
-from ..indexer.vectors import Ids, RowStore
-from .channel import Channel
+from ..indexer.vectors import Float32, Ids, RowStore
+from .channel import Channel, Float64
 
 
 @dataclass(frozen=True)
@@ -57,33 +57,51 @@ def scopes_of(channels: Sequence[Channel], views: pa.ChunkedArray, rules: Sequen
     """
     coded = views.combine_chunks().dictionary_encode()
     names, codes = coded.dictionary.to_pylist(), np.asarray(coded.indices)
+    gaps = [_of_items(channel, np.array([name == "original" for name in names])[codes]) for channel in channels]
     found: dict[tuple[int, str], Scope] = {}
-    stores: dict[tuple[int, tuple[str, ...]], tuple[RowStore, Ids | None]] = {}
+    stores: dict[tuple[int, bytes], tuple[RowStore, Ids | None]] = {}
     for query in dict.fromkeys(rule.query for rule in rules):
         for number, channel in enumerate(channels):
-            parts = _parts(rules, query, number, names)
-            key = number, tuple(name for name, part in zip(names, parts, strict=True) if part > 0.0)
             if not any(rule.query == query and rule.parts[number] > 0.0 for rule in rules):
                 continue
+            parts, least = _allowed(rules, query, number, names)
+            kept = parts[codes] > 0.0
+            known = gaps[number]
+            if known is not None:
+                kept &= (least[codes] == 0.0) | (known > least[codes])
+            key = number, np.packbits(kept).tobytes()
             if key not in stores:
-                stores[key] = _together(channel, parts[codes] > 0.0)
-            found[number, query] = _scope(channel, parts[codes], *stores[key])
+                stores[key] = _together(channel, kept)
+            found[number, query] = _scope(channel, parts[codes], gaps[number], *stores[key])
     return found
 
 
-def _parts(rules: Sequence[PairRule], query: str, number: int, names: Sequence[str]) -> npt.NDArray[np.float64]:
-    """(names,) what part of its reach a row of each view has for a view of the query; 0 where they never meet."""
-    allowed = {view: rule.parts[number] for rule in rules if rule.query == query for view in rule.gallery}
-    return np.array([allowed.get(name, 0.0) for name in names])
+def _of_items(channel: Channel, unedited: npt.NDArray[np.bool_]) -> Float32 | None:
+    """(rows,) the gap of the unedited row of each row's item; inf where it has none, None without gaps."""
+    if channel.gaps is None:
+        return None
+    rows = np.flatnonzero(unedited & (channel.groups >= 0))
+    of_items = np.full(int(channel.groups.max(initial=-1)) + 1, np.inf, dtype=np.float32)
+    np.minimum.at(of_items, channel.groups[rows], channel.gaps[rows])
+    return np.where(channel.groups >= 0, of_items[channel.groups], np.float32(0.0)) if len(of_items) else channel.gaps
+
+
+def _allowed(rules: Sequence[PairRule], query: str, number: int, names: Sequence[str]) -> tuple[Float64, Float64]:
+    """Per name: what part of its reach a row of such a view has, 0 where they never meet; and the least gap."""
+    found = {view: (r.parts[number], r.least[number]) for r in rules if r.query == query for view in r.gallery}
+    both = np.array([found.get(name, (0.0, 0.0)) for name in names]).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
 
 
 def _together(channel: Channel, kept: npt.NDArray[np.bool_]) -> tuple[RowStore, Ids | None]:
     return (channel.store, None) if kept.all() else (channel.store.only(kept), np.flatnonzero(kept))
 
 
-def _scope(channel: Channel, parts: npt.NDArray[np.float64], store: RowStore, ids: Ids | None) -> Scope:
+def _scope(channel: Channel, parts: Float64, gaps: Float32 | None, store: RowStore, ids: Ids | None) -> Scope:
+    """A stored view accepts no farther than the item's unedited row: what is known of its kind is known of that."""
+    capped = None if channel.gaps is None or gaps is None else np.minimum(channel.gaps, gaps)
     if ids is None:
-        return Scope(replace(channel, parts=parts))
-    gaps, factors = (None if one is None else one[ids] for one in (channel.gaps, channel.factors))
-    own = replace(channel, store=store, groups=channel.groups[ids], gaps=gaps, factors=factors, parts=parts[ids])
-    return Scope(own, ids)
+        return Scope(replace(channel, gaps=capped, parts=parts))
+    own, factors = (None if one is None else one[ids] for one in (capped, channel.factors))
+    taken = replace(channel, store=store, groups=channel.groups[ids], gaps=own, factors=factors, parts=parts[ids])
+    return Scope(taken, ids)

@@ -2,7 +2,7 @@
 
 python docs/examples/draw_corpus.py .
 retr index ./corpus
-python docs/examples/draw_edits.py retr-index img.png docs/edits.svg
+python docs/examples/draw_edits.py retr-index img.png docs/images/edits.svg
 """
 
 from __future__ import annotations

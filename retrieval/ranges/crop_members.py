@@ -134,6 +134,8 @@ class CropMembers:
         cut = [(one[:, 0], side - one.sum(axis=1)) for one, side in zip((rows, columns), sides, strict=True)]
         edges = np.stack([*(one[first] for one in cut[0]), *(one[second] for one in cut[1])], axis=1).astype(np.float64)
         some = np.argsort((edges / np.repeat(sides, 2)).max(axis=1), kind="stable")[1 : _FITTED + 1]
+        if not len(some):  # the whole image is the only crop
+            return edges
         widest = int(np.argmax(self.shares))
         distances = self.lenses[widest].distances(self.optics.see(self.family.make(0))[widest], some)
         fewest = np.sort(distances)[:_FEWEST].max(initial=0.0)

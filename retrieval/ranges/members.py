@@ -21,6 +21,8 @@ from .optics import Optics
 
 LARGEST_FAMILY = 4_000_000_000
 """Pixels of all members together beyond which a family is not made."""
+MOST_KEPT = 100_000_000
+"""Values of all resized members together, 8 bytes each, beyond which it is not made either."""
 
 Made = TypeVar("Made")
 Budget = Callable[[int], float]
@@ -111,6 +113,12 @@ class MadeMembers:
         pixels = int((family.sizes[:, 0] * family.sizes[:, 1]).sum())
         if pixels > LARGEST_FAMILY:
             raise UsageError(f"{family.name}: {len(family)} members of {pixels} pixels together are too many to make")
+        kept = len(family) * sum(3 * math.prod(optic.shape) for optic in optics.every)
+        if kept > MOST_KEPT:
+            views = f" in {len(optics.views)} views" if len(optics.views) > 1 else ""
+            raise UsageError(
+                f"{family.name}: {len(family)} members{views} are too many to hold: ask for a smaller range"
+            )
         digest = hashlib.sha256()
         seen = tuple(np.empty((len(family), 3 * math.prod(optic.shape))) for optic in optics.every)
 

@@ -75,12 +75,15 @@ class _Proof:
 
     def of(self, asked: AskedFamily) -> FamilyProof:
         began = time.perf_counter()
-        family = asked.on(self.pixels, self.engine.policy)
+        try:
+            family = asked.on(self.pixels, self.engine.policy)
+        except UsageError as why:  # too many members for this image: the other families have nothing to do with it
+            return _not_made(asked, str(why), time.perf_counter() - began)
         judge = Judge(self.optics, tuple(self.engine.sources), self.claim)
         try:
             search = self._finite if isinstance(family, Finite) else self._continuous
             reaches, covers, cells, outputs = search(family, judge)  # type: ignore[arg-type]
-        except CertificateWithheld as why:
+        except (CertificateWithheld, UsageError) as why:
             covers, cells, outputs = {}, 0, ""
             reaches = {part: withheld_reach(str(why)) for part in PARTS}
         return FamilyProof(
@@ -125,3 +128,22 @@ class _Proof:
 
     def _complete(self, reaches: dict[Part, Reach]) -> dict[Part, Reach]:
         return {part: withheld_reach(why) for part, why in self.claim.withheld.items()} | reaches
+
+
+def _not_made(asked: AskedFamily, why: str, seconds: float) -> FamilyProof:
+    """A family that cannot be made of this image."""
+    withheld = withheld_reach(why)
+    return FamilyProof(
+        family=asked.text.partition(":")[0],
+        asked=asked.text,
+        program="",
+        parameters=(),
+        span=(),
+        verdict=withheld,
+        first=withheld,
+        members=None,
+        cells=0,
+        evaluations=0,
+        outputs="",
+        seconds=seconds,
+    )

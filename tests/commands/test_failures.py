@@ -27,7 +27,7 @@ def test_no_index(retr, corpus, tmp_path):
         (["query", "IMAGE", "--threshold", "1.5"], "threshold"),
         (["query", "IMAGE", "--device", "tpu"], "choose auto, cpu or cuda"),
         (["index", "CORPUS", "--model", "no-such-model"], "no-such-model"),
-        (["index", "CORPUS", "--views", "mirror"], "choose none, flip, light, standard"),
+        (["index", "CORPUS", "--views", "mirror"], "choose none, flip, light, light/1, standard"),
         (["index", "CORPUS", "--workers", "0"], "at least 1"),
         (["index", "CORPUS", "--resume", "--restart"], "exclude each other"),
         (["index", "/no/such/corpus"], "no such corpus"),
@@ -79,3 +79,11 @@ def test_an_interrupted_system_call_and_lack_of_memory_are_sentences(retr, index
 
         monkeypatch.setattr("retr.indexer.info.describe_index", fails)
         assert says in one_line(retr("info", index), 1)
+
+
+def test_text_that_is_none_in_a_forged_catalog_is_a_sentence(retr, index, monkeypatch):
+    def fails(*_, **__):
+        b"\xb2".decode()
+
+    monkeypatch.setattr("retr.indexer.info.describe_index", fails)
+    assert "no UTF-8 where text belongs" in one_line(retr("info", index), 5)

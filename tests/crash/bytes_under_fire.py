@@ -120,16 +120,25 @@ def trial(folder: Path, file: Path, draw_of: random.Random) -> dict[str, object]
     home, keep, times = folder / "home", file.read_bytes(), file.stat()
     what = f"{file.relative_to(home)}: {flipped(file, draw_of)}"
     shutil.rmtree(folder / "cache", ignore_errors=True)
-    found = observed(home)
+    found = observed(home) | {"time": only_the_time(keep, file.read_bytes())}
     file.write_bytes(keep)
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     return {"what": what, **found}
 
 
+def only_the_time(before: bytes, after: bytes) -> bool:
+    """Whether what was changed is when a snapshot was made, to another time: that is no part of its id."""
+    try:
+        one, other = json.loads(before), json.loads(after)
+        return {**one, "created": ""} == {**other, "created": ""}
+    except (ValueError, TypeError):
+        return False
+
+
 def faults(file: Path, found: dict, sound: dict) -> list[str]:
     """What is not as it must be."""
     wrong, beside = [], found["beside"]
-    if not found["seen"] and file.name != FILE and file.parent.name != "negatives":
+    if not (found["seen"] or found["time"]) and file.name != FILE and file.parent.name != "negatives":
         wrong.append("unseen")
     if not found["seen"] and file.name == FILE and beside != sound["beside"]:
         wrong.append("decisions went unseen")

@@ -107,12 +107,16 @@ def test_without_rules_a_query_is_looked_at_as_it_is():
 @pytest.mark.parametrize(
     ("rules", "why"),
     [
-        ([PairRule("a", "original", ("original",), (1.0,))], "need 2 parts"),
-        ([PairRule("a", "original", ("original",), (1.0, 1.5))], "parts in"),
-        ([PairRule("a", "original", ("original",), (1.0, float("nan")))], "parts in"),
-        ([PairRule("a", "original", ("original",), (1.0, 0.0))], "channel 1 never compares the query itself"),
-        ([PairRule(kind, "original", ("original",), (1.0, 1.0)) for kind in "ab"], "meets original twice"),
-        ([PairRule("a", "trimmed", ("original",), (1.0, 1.0))], "no step of a query's view"),
+        ([PairRule("a", "original", ("original",), (1.0,), (0.0, 0.0))], "need 2 parts"),
+        ([PairRule("a", "original", ("original",), (1.0, 1.5), (0.0, 0.0))], "parts in"),
+        ([PairRule("a", "original", ("original",), (1.0, float("nan")), (0.0, 0.0))], "parts in"),
+        (
+            [PairRule("a", "original", ("original",), (1.0, 0.0), (0.0, 0.0))],
+            "never compares the query itself",
+        ),
+        ([PairRule(kind, "original", ("original",), (1.0, 1.0), (0.0, 0.0)) for kind in "ab"], "meets original twice"),
+        ([PairRule("a", "original", ("original",), (1.0, 1.0), (0.0,))], "need 2 least gaps"),
+        ([PairRule("a", "trimmed", ("original",), (1.0, 1.0), (0.0, 0.0))], "no step of a query's view"),
     ],
 )
 def test_rules_that_no_test_can_be_made_of_are_refused(rules, why):

@@ -22,13 +22,15 @@ def test_a_name_is_no_markup_no_emoji_and_not_obeyed():
 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]):
+    began = time.monotonic()
     with ProgressBar("attacking", "attacks", every=0.05) as bar:
         begin(bar, "apgd-l2 at 1 rmse\x1b, 1 alarm", total=40, done=10)
         bar.advance(2)
         time.sleep(0.3)
+    most = (time.monotonic() - began) / 0.05  # a loaded machine sleeps longer than it is asked to
     time.sleep(0.1)
     lines = capsys.readouterr().err.splitlines()
-    assert 2 <= len(lines) <= 6
+    assert 2 <= len(lines) <= most
     assert lines[-1].startswith(r"retr: apgd-l2 at 1 rmse\x1b, 1 alarm: 12 of 40 attacks, ")
 
 
@@ -38,6 +40,19 @@ def test_a_stretch_of_unknown_length_has_no_total(capsys: pytest.CaptureFixture[
         begin(bar, "reading negatives", total=0)
         time.sleep(0.2)
     assert "retr: reading negatives: 0 images, 0.0 images/s" in capsys.readouterr().err.splitlines()
+
+
+def test_one_large_batch_has_a_rate_too(capsys: pytest.CaptureFixture[str]):
+    """Of a single step, however long ago."""
+    with ProgressBar("queries", "images", every=0.05) as bar:
+        begin(bar, "queries", total=10_000_000, done=9_000_000)
+        time.sleep(0.02)
+        bar.advance(500_000)
+        time.sleep(0.2)
+    line = capsys.readouterr().err.splitlines()[-1]
+    rate = float(line.split(", ")[1].removesuffix(" images/s"))
+    assert 500_000 / 60 < rate <= 500_000 / 0.2
+    assert line.endswith("about 1 min left")
 
 
 def test_what_ends_within_a_minute_says_nothing(capsys: pytest.CaptureFixture[str]):

@@ -277,6 +277,10 @@ class TestFiles:
         assert "dismissed.parquet" in [one.file for one in verify_index(home / "index").problems]
         pq.write_table(changed.replace_schema_metadata(None), file)  # as an older version wrote them
         assert len(read_dismissed(home / "index")) == 1
+        no_text = pa.array([b"\xff" * 64]).view(pa.string())
+        pq.write_table(changed.set_column(0, "one", no_text).replace_schema_metadata(None), file)
+        with pytest.raises(IntegrityError, match="cannot be read"):
+            read_dismissed(home / "index")
 
     def test_records_are_per_group_and_rows_per_file(self, home):
         found = find_duplicates(opened(home / "index"))

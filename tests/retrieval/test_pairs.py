@@ -25,7 +25,7 @@ from retr.indexer.snapshot import SCHEMA_PAIRS, Threshold, parse_snapshot, requi
 from retr.indexer.vectors import RowStore
 from retr.retrieval import settle
 from retr.retrieval.calibrate import calibrate
-from retr.retrieval.channel import Channel
+from retr.retrieval.channel import Channel, reach_of_gaps
 from retr.retrieval.engine import Engine
 from retr.retrieval.links import find_links
 from retr.retrieval.probe import Blind
@@ -109,13 +109,21 @@ def by_brute_force(engine: Engine, image: np.ndarray) -> tuple[np.ndarray, float
                 continue
             part = rule.parts[probe.channel]
             ids = np.array([n for n, view in enumerate(views) if view in rule.gallery])
+            gaps = np.full(len(ids), np.inf, dtype=np.float32)
+            if channel.gaps is not None:
+                unedited = [channel.groups.tolist().index(item) for item in channel.groups[ids]]
+                gaps = np.minimum(channel.gaps[ids], channel.gaps[unedited])
+                kept = (rule.least[probe.channel] == 0.0) | (channel.gaps[unedited] > rule.least[probe.channel])
+                ids, gaps = ids[kept], gaps[kept]
+            if not len(ids):
+                continue
             phi = np.arccos(np.clip(channel.rows64(ids) @ probe.z / length, -1, 1))
 
             def margin(theta, phi=phi, length=length, scale=probe.proved.lipschitz.value):
                 return length * np.sin(np.clip(theta - phi, -np.pi / 2, np.pi / 2)) / scale
 
             np.maximum.at(best, channel.groups[ids], margin(part * np.arccos(probe.tau)))
-            reach = channel.reach(ids) if channel.is_local else np.arccos(probe.tau)
+            reach = reach_of_gaps(channel.threshold, gaps) if channel.is_local else np.arccos(probe.tau)
             inside = max(inside, float(margin(part * reach).max()))
     return best, inside
 
@@ -244,6 +252,8 @@ def test_the_pairs_are_a_constant_of_the_snapshot(home):
     [
         {"parts": [1.0]},
         {"parts": [2.0, 1.0]},
+        {"least": [0.1]},
+        {"least": [-1.0, 0.0]},
         {"query": "trimmed"},
         {"gallery": "original"},
         {"gallery": [7]},
@@ -319,6 +329,22 @@ def with_parts(engine: Engine, parts: dict[str, float]) -> Engine:
     return replace(engine, gallery=replace(engine.gallery, snapshot=replace(engine.gallery.snapshot, pairs=rules)))
 
 
+def test_a_stored_view_accepts_no_farther_than_the_item_itself_and_sheets_have_no_halves(engine):
+    """What is known of an item's kind is known of its unedited row: pages and slides share their halves."""
+    gaps = engine.channels[0].gaps.copy()
+    gaps[engine.channels[0].groups == 2] = 5.0
+    first = np.flatnonzero(engine.channels[0].groups == 2)[0]
+    gaps[first] = 0.1
+    sheet = replace(engine, channels=(replace(engine.channels[0], gaps=gaps), *engine.channels[1:]))
+    scope = sheet.scope((0, "original"))
+    own = np.flatnonzero(scope.channel.groups == 2)
+    assert len(own) == 12
+    assert scope.channel.gaps[own] == pytest.approx(0.1)
+    half = sheet.scope((0, "crop-50x100-at-0x50"))
+    assert sorted(half.channel.groups.tolist()) == [n for n in range(12) if n != 2]
+    assert 2 in sheet.scope((1, "crop-50x100-at-0x50")).channel.groups
+
+
 def test_rows_of_one_view_may_have_a_part_of_their_reach(engine):
     """A stricter class ranks and accepts by smaller cones, and no row accepts beyond the widest."""
     strict = with_parts(engine, {"crops": 0.5})
@@ -327,9 +353,9 @@ def test_rows_of_one_view_may_have_a_part_of_their_reach(engine):
     every = strict.scope((0, "original")).ids
     names = engine.gallery.catalog["view"].take(every).to_pylist()
     whole = np.array([not name.startswith("crop") for name in names])
-    of_all = engine.channels[0]
-    assert channel.reach(ids)[~whole] == pytest.approx(0.5 * of_all.reach(every)[~whole])
-    assert np.array_equal(channel.limits(ids)[whole], of_all.limits(every)[whole])
+    of_all = with_parts(engine, {}).scope((0, "original")).channel
+    assert channel.reach(ids)[~whole] == pytest.approx(0.5 * of_all.reach(ids)[~whole])
+    assert np.array_equal(channel.limits(ids)[whole], of_all.limits(ids)[whole])
     assert set(channel.levels(ids)[whole]) == {of_all.threshold.value}
     assert (channel.levels(ids)[~whole] > of_all.threshold.value).all()
     assert channel.widest == channel.limits(ids).min()

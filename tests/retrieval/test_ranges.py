@@ -13,7 +13,7 @@ from retr.embedding.block_means import BlockMeans
 from retr.images.families.asked import read_families
 from retr.images.families.family import Continuous, Finite
 from retr.indexer.where import parse_condition
-from retr.retrieval.ranges import judge
+from retr.retrieval.ranges import judge, members
 from retr.retrieval.ranges.prove import prove_ranges
 
 FAMILIES = ["jpeg:20..60", "brightness:0.3..3", "gamma:0.3..3", "saturation:0..4"]
@@ -166,3 +166,30 @@ def test_a_condition_leaves_the_range_of_the_rest(single, pictures, text):
         family = read_families([text])[0].on(pictures[number], single.policy)
         for member in members_of(family, found.verdict)[:6] if found.verdict.low is not None else []:
             assert part.answer(member / 255.0, k=1).point_verdict == proof.claim.verdict
+
+
+def test_a_family_that_cannot_be_made_of_an_image_leaves_the_others_alone(single):
+    large = np.random.default_rng(1).integers(0, 256, (700, 900, 3), dtype=np.uint8)
+    _, proof = ask(single, large, ["crop:95", "bits:7..8"])
+    crop, bits = proof.families
+    assert "ask for a larger share" in str(crop.verdict.withheld)
+    assert (crop.family, crop.members, crop.verdict.whole) == ("crop", None, False)
+    assert bits.members == 2
+    assert proof.as_json()["families"][0]["first"]["withheld"]
+
+
+def test_a_family_that_cannot_be_held_is_withheld(single, pictures, monkeypatch):
+    monkeypatch.setattr(members, "MOST_KEPT", 1000)
+    _, proof = ask(single, pictures[3], ["jpeg:30..95"])
+    assert "too many to hold" in str(proof.families[0].verdict.withheld)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (2, 3)])
+def test_tiny_images_have_proofs_or_reasons(engine, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    _, proof = ask(engine, pixels, ["crop:95", "jpeg:90..95", "downscale:50", "rotation:-1..1", "flip"], eps=0.1)
+    for family in proof.families:
+        for part in ("verdict", "first"):
+            reach = family.reach(part)
+            assert 0.0 <= reach.share <= 1.0 + 1e-9
+            assert reach.whole or reach.withheld or reach.stops

@@ -31,13 +31,20 @@ LEVELS = (0.0, 1.0, 5.0)
 
 def verdicts(gallery: Gallery, edits: Mapping[str, npt.NDArray], limits: Mapping[str, float]) -> list[float]:
     """Per level: share of edited copies that their own item's row accepts, certified so far; in percent."""
+    reaches = {name: limits[name] * gallery.gaps[name] for name in MODELS}
+    cut = {n: np.where(gallery.sheets, np.minimum(reach, SHEET_ANGLE[n]), reach) for n, reach in reaches.items()}
+    return verdicts_within(gallery, edits, cut)
+
+
+def verdicts_within(
+    gallery: Gallery, edits: Mapping[str, npt.NDArray], reaches: Mapping[str, npt.NDArray]
+) -> list[float]:
+    """As :func:`verdicts`, where each row accepts within an angle of its own: (n,) per model."""
     radii = []
     for name in MODELS:
         items, raw = edits["item"], edits[f"{name} raw"]
         cosines = np.einsum("ij,ij->i", edits[name], gallery.rows[name][items])
-        reach = limits[name] * gallery.gaps[name][items]
-        reach = np.where(gallery.sheets[items], np.minimum(reach, SHEET_ANGLE[name]), reach)
-        inside = reach - np.arccos(np.clip(cosines, -1, 1))
+        inside = reaches[name][items] - np.arccos(np.clip(cosines, -1, 1))
         signed = np.where(inside < np.pi / 2, np.sin(inside), 1.0)
         radii.append(signed * np.linalg.norm(raw, axis=1) * edits["scale"])
     best = np.nanmax(radii, axis=0)
