@@ -337,6 +337,8 @@ class Index:
     def prove(self, answer: Answer, image: ImageLike) -> list[ProofObject]:
         """Proof objects of an answer, one for each certified radius: to keep, to mail, to be checked by others.
 
+        Of an answer with ``against`` there is one for each family of edits and claim as well.
+
         >>> import retr
         >>> index = retr.open("my-index")
         >>> answer = index.query("img.png", k=2, certify=True)
@@ -353,7 +355,7 @@ class Index:
         """
         if answer.snapshot != self.snapshot:
             raise UsageError(f"the answer is of snapshot {answer.snapshot}, and the index is at {self.snapshot}")
-        return proofs_of(self._engine, answer, subject_of(image, answer, self._engine.policy))
+        return proofs_of(self._engine, answer, *subject_of(image, answer, self._engine.policy))
 
     @speaks_of_parameters
     def add(

@@ -546,7 +546,7 @@ def first_by_scores(test: Test, p: base.Probe) -> float:
         lead = float(p.leads(row, rows[near])[0].min(initial=math.inf)) / p.lipschitz
         # Two rows are no farther apart than both are from z: a lead is at least half the difference.
         bound = 0.5 * scale * (far - (math.sqrt(max(0.0, 2.0 - 2.0 * own)) if p.cosine else own)) / p.lipschitz
-        left = np.flatnonzero(bound <= lead + 1e-6)
+        left = np.flatnonzero(bound <= lead + 1e-6 * max(1.0, scale / p.lipschitz))  # for cancellation in ``far``
         best = max(best, min(lead, float(p.leads(row, rows[left])[0].min(initial=math.inf)) / p.lipschitz))
     return best
 

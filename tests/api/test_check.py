@@ -75,3 +75,15 @@ def test_what_cannot_be_checked_is_said(index: retr.Index) -> None:
         retr.check(replace(answer, snapshot="0123"), index, image)
     with pytest.raises(UsageError, match="is of an image of"):
         retr.check(answer, index, image.resize((20, 30)))
+
+
+def test_proofs_of_edits(home: Path) -> None:
+    """A budget of a whole number is one of the same number, and arrays have no file."""
+    index = retr.open("my-index")
+    answer = index.query("img.png", k=1, certify=True, against="jpeg:94..95", eps=1)
+    proofs = {proof.claim["kind"]: proof for proof in index.prove(answer, "img.png")}
+    assert retr.check(proofs["ranges"], index).verdict == "confirmed"
+    bare = index.prove(answer, Image.open("img.png").convert("RGB"))[-1]
+    assert bare.claim["kind"] == "ranges"
+    assert retr.check(bare, index).verdict == "unsupported"
+    assert retr.check(bare, index, "img.png").verdict == "confirmed"

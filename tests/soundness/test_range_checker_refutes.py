@@ -189,6 +189,11 @@ def only_one_channel(rivals: list[Rivals], moves: Moves) -> list[Rivals]:
     return [*(Rivals.of(np.zeros(0), np.zeros(0)) for _ in rivals[1:]), rivals[-1]]
 
 
+def another_item_first_in_some_cells(patch: Patch) -> None:
+    first = standing._first
+    patch.setattr(standing, "_first", lambda evidence, key: first(evidence, evidence[0].listed.keys[0]))
+
+
 SOME: Asked = ("jpeg:60..95", 1.0, "rmse")
 CASES: list[tuple[str, Callable[[Patch], None], Asked, str]] = [
     ("an enclosure of nothing", enclosed(nothing_between), ("fade-black:0..0.2", 0.1, "rmse"), ""),
@@ -209,6 +214,7 @@ CASES: list[tuple[str, Callable[[Patch], None], Asked, str]] = [
         "copy does not follow",
     ),
     ("r not added to rivals", behind(not_added_to_rivals), SOME, "first-place does not follow"),
+    ("another item first in some cells", another_item_first_in_some_cells, ("flip", 0.1, "rmse"), "first-place"),
     ("only one channel of rivals", behind(only_one_channel), ("jpeg:60..95", 8.2, "rmse"), "first-place does not"),
 ]
 

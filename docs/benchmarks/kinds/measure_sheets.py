@@ -58,7 +58,7 @@ def main() -> None:
         print(f"{title}: {words(verdicts(replace(gallery, sheets=sheets), edits, limits))}")
     parts = {"sheets in truth": real, "photographs taken for sheets": gallery.sheets & ~real}
     for title, those in (parts | {"others": ~gallery.sheets & ~real}).items():
-        asked = those[edits["item"]]
+        asked = those[edits["item"].astype(np.int64)]
         some = {key: part[asked] for key, part in edits.items()}
         print(f"{title}, {100 * asked.mean():.0f} % of the copies: {words(verdicts(gallery, some, limits))}")
     for stored in ([dev], [dev, spare], [dev, spare, train]):
