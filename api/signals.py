@@ -10,14 +10,14 @@ import numpy as np
 from ..core.errors import UsageError
 from ..indexer.options import DEFAULT_MODELS
 from ..indexer.reference import Reference, shipped_reference
-from ..retrieval.answer import Answer
+from ..retrieval.answer import Answer as Found
 from ..retrieval.probe import embed
 from ..retrieval.signals import NAME, Bank, Layout, Near, layout_of, query_of
 from .images import ImageLike, read_image, to_bytes
 from .index import Index
 from .model import Model, load_model
 
-__all__ = ["NAME", "Near", "Signals", "ask", "signal_of"]
+__all__ = ["NAME", "Found", "Near", "Signals", "ask", "signal_of"]
 
 
 def signal_of(index: Index, image: ImageLike) -> str:
@@ -31,7 +31,7 @@ def signal_of(index: Index, image: ImageLike) -> str:
     return layout_of(engine.channels).text([one.z for one in query.embedded])
 
 
-def ask(index: Index, signal: str, *, k: int = 10) -> Answer:
+def ask(index: Index, signal: str, *, k: int = 10) -> Found:
     """What an index holds near a signal. Nothing is certified: the image is not there.
 
     Raises:

@@ -24,7 +24,7 @@ from .signals import NAME, usual
 
 __all__ = ["TX_MANIFEST", "RetrIndex", "RetrSignal"]
 T = TypeVar("T")
-Distance = SignalSimilarityInfoWithSingleDistance[float]
+Distance = SignalSimilarityInfoWithSingleDistance[Any]
 
 
 class RetrIndex(SignalTypeIndex[T]):

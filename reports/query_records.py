@@ -54,7 +54,7 @@ def answer_of_record(record: Mapping[str, Any]) -> Answer:
     try:
         values = 3 * int(record["width"]) * int(record["height"])
         matches = tuple(_match(one, values) for one in record["matches"])
-        radii = {name: _as_radius(record[name], values) for name in ("eps", "copy", "not_a_copy")}
+        radii: dict[str, Any] = {name: _as_radius(record[name], values) for name in ("eps", "copy", "not_a_copy")}
         plain = ("width", "height", "model", "snapshot", "verdict", "point_verdict", "k", "verdict_because", "withheld")
         return Answer(
             **{name: record[name] for name in plain},
@@ -70,8 +70,8 @@ def answer_of_record(record: Mapping[str, Any]) -> Answer:
 
 
 def _match(said: Mapping[str, Any], values: int) -> Match:
-    radii = {name: _as_radius(said[name], values) for name in ("top1", "topk", "copy")}
-    plain = ("rank", "id", "path", "view", "score", "distance", "channel", "accepted")
+    radii: dict[str, Any] = {name: _as_radius(said[name], values) for name in ("top1", "topk", "copy")}
+    plain = ("rank", "id", "path", "view", "score", "distance", "channel", "accepted", "query_view")
     explained = _Told(said["explained"]) if "explained" in said else None
     known = {name: said[name] for name in plain}
     return Match(**known, **radii, group=-1, duplicates=tuple(said["duplicates"]), explained=explained)

@@ -16,10 +16,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
-from ..api.answer import Answer
 from ..api.index import Index
 from ..api.serving import labels_in
-from ..api.signals import NAME, ask, signal_of, usual
+from ..api.signals import NAME, Found, ask, signal_of, usual
 from ..core.errors import UsageError
 from .core import Service
 from .examples import FAULTS
@@ -154,18 +153,18 @@ async def _signal(request: Request, service: Service, index: Index) -> str:
         return await service.within(service.slowly(lambda: signal_of(index, image)))
 
 
-async def _asked(service: Service, index: Index, signal: str) -> Answer:
+async def _asked(service: Service, index: Index, signal: str) -> Found:
     try:
         return await service.within(service.slowly(lambda: ask(index, signal, k=MOST)))
     except UsageError as error:
         raise Fault(400, "signal", str(error)) from error
 
 
-def _banks_of(served: Served, index: Index, answer: Answer) -> list[str]:
+def _banks_of(served: Served, index: Index, answer: Found) -> list[str]:
     return sorted(set(_each_bank(served, index, answer)))
 
 
-def _each_bank(served: Served, index: Index, answer: Answer) -> Iterator[str]:
+def _each_bank(served: Served, index: Index, answer: Found) -> Iterator[str]:
     labels = labels_in(index)
     for match in answer.matches:
         if match.accepted:

@@ -22,7 +22,7 @@ from .pictures import Name, shown_item
 from .shelf import Served
 
 router = APIRouter(tags=["review"])
-EXAMPLE = {"one": "96d55abaedf4661e", "other": "711c52f6e6edac75", "relation": "same"}
+EXAMPLE: Any = {"one": "96d55abaedf4661e", "other": "711c52f6e6edac75", "relation": "same"}
 Id = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 
 
