@@ -177,7 +177,7 @@ QUERY_KEYS = {
 }
 MATCH_KEYS = {
     *("rank", "id", "path", "score", "distance", "top1", "topk", "copy"),
-    *("view", "channel", "accepted", "duplicates"),
+    *("view", "query_view", "channel", "accepted", "duplicates"),
 }
 CERTIFICATE_KEYS = {"exact", "rows_scanned", "rows_total", "lipschitz", "methods", "slack", "limited_by"}
 
