@@ -173,6 +173,8 @@ QUERY_KEYS = {
         "seconds",
         "against",
         "where",
+        "banks",
+        "silenced_by",
     ),
 }
 MATCH_KEYS = {
