@@ -8,6 +8,7 @@
 #   make crash   SIGKILL at random moments and durable steps of every command that changes an index; KILLS=n
 #   make flips   one changed byte at a time in every file of an index: seen, and no other answer; FLIPS=n
 #   make fuzz    a coverage-guided search for image files that the decoders mistreat; SECONDS=n
+#   make fuzz-http  what the OpenAPI of retr serve allows, sent to it: a 5xx fails; INDEX=folder
 #   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
 PYTHON ?= python3
@@ -30,7 +31,7 @@ unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check crash flips check-long lint types imports docs constraints mutants fuzz fuzz-images clean
+.PHONY: help set-up demo test check crash flips check-long lint types imports docs constraints mutants fuzz fuzz-http fuzz-images clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -148,6 +149,11 @@ SECONDS ?= 60
 fuzz: $(READY)
 	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --constraint constraints.txt 'atheris>=3.0'
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python -m fuzz_coverage --seconds $(SECONDS)
+
+# A service of INDEX that everything is thrown at: schemathesis comes when it is first asked for, and lives elsewhere.
+INDEX ?= retr-index
+fuzz-http: $(READY)
+	$(BIN)/python docs/benchmarks/serve.py schema $(INDEX)
 
 clean:
 	rm -rf $(VENV) .demo .crash build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,7 +18,7 @@ from .html_tags import Html, tag
 from .kinds import COUNT, NAME, WRAPPED, measured
 from .numbers import radius_inline
 from .pages import Key, page
-from .query_table import lines, verdict_words
+from .query_table import lines, short_path, verdict_words
 from .ranges_bars import bars as range_bars
 from .table import Column, Table
 
@@ -86,7 +86,10 @@ def write_query_page(out: Path, found: Sequence[Asked], index: str) -> None:
         "query.html.j2",
         when=datetime.now(UTC).date().isoformat(),
         counted=(f"index {index}",),
-        keys=[Key(str(len(found)), ("images asked about",)), Key(str(copies), ("copies",))],
+        keys=[
+            Key(str(len(found)), ("image asked about" if len(found) == 1 else "images asked about",)),
+            Key(str(copies), ("copy" if copies == 1 else "copies",)),
+        ],
         shown=found[:MOST],
         more=max(0, len(found) - MOST),
     )
@@ -139,7 +142,7 @@ def _table(answer: Answer) -> Table:
     ]
     columns = [
         Column("#", COUNT, lambda match: match.rank),
-        Column("image", WRAPPED, lambda match: f"{match.path} ({match.id})"),
+        Column("image", WRAPPED, lambda match: f"{short_path(match.path)} ({match.id})"),
         Column("score", measured(decimals=4), lambda match: match.score),
         *radii,
     ]
@@ -157,4 +160,4 @@ def _read(address: str) -> str | None:
 
 def _said(match: Match) -> str:
     copy = "" if match.copy is None else f", a copy within {radius_inline(match.copy)}"
-    return f"{match.rank}. {match.path}{copy}"
+    return f"{match.rank}. {short_path(match.path)}{copy}"

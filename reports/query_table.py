@@ -89,7 +89,7 @@ def _copy(answer: Answer) -> str:
     if best is None or best.copy is None or best.copy.l2 < least:
         return f"copy of something in the index, {_proved(answer.copy)}"
     more = f"; of something in the index for every change up to {radius_inline(answer.copy)}"
-    return f"copy of {_short(best.path)}, {_proved(best.copy)}{more if answer.copy.l2 > best.copy.l2 else ''}"
+    return f"copy of {short_path(best.path)}, {_proved(best.copy)}{more if answer.copy.l2 > best.copy.l2 else ''}"
 
 
 def _nothing(answer: Answer) -> str:
@@ -97,7 +97,7 @@ def _nothing(answer: Answer) -> str:
     silent = [bank for bank in answer.banks if bank.silences]
     if not silent:
         return "not a copy of anything in the index"
-    named = ", ".join(f"{bank.where}{'' if bank.path is None else f' ({_short(bank.path)})'}" for bank in silent)
+    named = ", ".join(f"{bank.where}{'' if bank.path is None else f' ({short_path(bank.path)})'}" for bank in silent)
     return f"not a copy: silenced by the negative bank {named}"
 
 
@@ -110,7 +110,7 @@ def _point(answer: Answer) -> str:
     if answer.point_verdict != "copy":
         return _nothing(answer)
     accepting = [match for match in answer.matches if match.accepted]
-    return f"copy of {_short(accepting[0].path)}" if accepting else "copy of an item that is not listed here"
+    return f"copy of {short_path(accepting[0].path)}" if accepting else "copy of an item that is not listed here"
 
 
 def lines(answer: Answer) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _neighbour(said: Mapping[str, Any] | None) -> str:
         return f"a picture of the reference set: {said['kind']}"
     if said["path"] is None:
         return "an image that was not asked about"
-    return f"{_short(said['path'])} {said['id']}"
+    return f"{short_path(said['path'])} {said['id']}"
 
 
 def _score(answer: Answer) -> str:
@@ -186,7 +186,7 @@ def match_table(answer: Answer) -> Table:
 
 
 def _name(match: Match) -> list[str]:
-    name = [f"{_short(match.path)}{_views(match)}", match.id]
+    name = [f"{short_path(match.path)}{_views(match)}", match.id]
     more = counted(len(match.duplicates), "more file")
     return [*name, f"= {more} with these pixels"] if match.duplicates else name
 
@@ -199,7 +199,7 @@ def _views(match: Match) -> str:
     return f" (query {match.query_view}, stored {match.view})"
 
 
-def _short(path: str) -> str:
+def short_path(path: str) -> str:
     """The path from here, or its last two parts: whole paths are in the other formats."""
     path, here = asked_name(path), os.getcwd().rstrip("/") + "/"
     if path.startswith(here):

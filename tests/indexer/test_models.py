@@ -15,6 +15,8 @@ from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.models import open_model
 from retr.indexer.snapshot import require_current
 
+pytestmark = pytest.mark.usefixtures("kept_proofs")
+
 SHAPE = RetrArchitecture(image=16, patch=2, widths=(16, 32), depths=(1, 1), dim=10)
 
 
