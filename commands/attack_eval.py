@@ -172,10 +172,10 @@ def attack_eval(
             note(f"{name} does not hold {count} of the {engine.gallery.items} items")
         with ProgressBar("attacking", "attacks") as progress:
             result = run_attack_eval(engine, plan, lineup=lineup, place=place, progress=progress)
-        edits = None
+        proved = None
         if ranges is not None:
             with ProgressBar("edits with proof", "queries") as progress:
-                edits = audit_ranges(engine, plan, ranges, beside=result.folder, progress=progress)
+                proved = audit_ranges(engine, plan, ranges, beside=result.folder, progress=progress)
     note_stored(result.records, stored=result.stored)
     report = page or result.folder / "audit.html"
     records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
@@ -187,9 +187,9 @@ def attack_eval(
         kept = write_proofs(engine, asked, result.folder / "proofs")
         note(f"{kept} proofs of {len(asked)} queries in {result.folder / 'proofs'}; check them with: retr verify-proof")
     if form in ("csv", "parquet"):
-        say_all(audit_rows(audit_json(result, edits)), form, print)
+        say_all(audit_rows(audit_json(result, proved)), form, print)
     else:
-        say(audit_json(result, edits), form, lambda _: print_audit(result, edits=edits))
+        say(audit_json(result, proved), form, lambda _: print_audit(result, edits=proved))
     if form == "table":
         print(f"page: {shown(str(report))}")
     else:
@@ -197,8 +197,8 @@ def attack_eval(
     if result.summary.alarms:
         note(f"{result.summary.alarms} soundness alarms; see {result.records}")
         raise typer.Exit(1)
-    if edits is not None and edits.alarms:
-        note(f"{edits.alarms} proofs of edits were overturned; see {result.folder / FOLDER}")
+    if proved is not None and proved.alarms:
+        note(f"{proved.alarms} proofs of edits were overturned; see {result.folder / FOLDER}")
         raise typer.Exit(1)
     if set(result.skipped) - {OUT_OF_TIME}:
         raise typer.Exit(REJECTED)

@@ -74,6 +74,7 @@ def _match(said: Mapping[str, Any], values: int) -> Match:
     plain = ("rank", "id", "path", "view", "score", "distance", "channel", "accepted", "query_view")
     explained = _Told(said["explained"]) if "explained" in said else None
     known = {name: said[name] for name in plain}
+    known["query_view"] = said.get("query_view", "original")  # earlier versions knew no other
     return Match(**known, **radii, group=-1, duplicates=tuple(said["duplicates"]), explained=explained)
 
 

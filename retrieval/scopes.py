@@ -55,9 +55,12 @@ def scopes_of(channels: Sequence[Channel], views: pa.ChunkedArray, rules: Sequen
         views: (rows,) the name of each row's view.
         rules: of the snapshot.
     """
+    if not rules:
+        return {}
     coded = views.combine_chunks().dictionary_encode()
     names, codes = coded.dictionary.to_pylist(), np.asarray(coded.indices)
-    gaps = [_of_items(channel, np.array([name == "original" for name in names])[codes]) for channel in channels]
+    unedited = np.array([name == "original" for name in names], dtype=np.bool_)[codes]
+    gaps = [_of_items(channel, unedited) for channel in channels]
     found: dict[tuple[int, str], Scope] = {}
     stores: dict[tuple[int, bytes], tuple[RowStore, Ids | None]] = {}
     for query in dict.fromkeys(rule.query for rule in rules):
@@ -89,7 +92,7 @@ def _of_items(channel: Channel, unedited: npt.NDArray[np.bool_]) -> Float32 | No
 def _allowed(rules: Sequence[PairRule], query: str, number: int, names: Sequence[str]) -> tuple[Float64, Float64]:
     """Per name: what part of its reach a row of such a view has, 0 where they never meet; and the least gap."""
     found = {view: (r.parts[number], r.least[number]) for r in rules if r.query == query for view in r.gallery}
-    both = np.array([found.get(name, (0.0, 0.0)) for name in names]).reshape(-1, 2)
+    both = np.array([found.get(name, (0.0, 0.0)) for name in names], dtype=np.float64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
 
 

@@ -28,6 +28,7 @@ _RECORD: dict[str, Any] = {
             "id": "96d55abaedf4661e",
             "path": "96d55abaedf4661e",
             "view": "original",
+            "query_view": "original",
             "score": 79.76,
             "distance": 0.31,
             "channel": "block-means",

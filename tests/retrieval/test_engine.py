@@ -173,11 +173,13 @@ QUERY_KEYS = {
         "seconds",
         "against",
         "where",
+        "banks",
+        "silenced_by",
     ),
 }
 MATCH_KEYS = {
     *("rank", "id", "path", "score", "distance", "top1", "topk", "copy"),
-    *("view", "channel", "accepted", "duplicates"),
+    *("view", "query_view", "channel", "accepted", "duplicates"),
 }
 CERTIFICATE_KEYS = {"exact", "rows_scanned", "rows_total", "lipschitz", "methods", "slack", "limited_by"}
 

@@ -23,6 +23,7 @@ from retr.images.views import VIEW_SETS, parse_view
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.snapshot import SCHEMA_PAIRS, Threshold, parse_snapshot, require_current
 from retr.indexer.vectors import RowStore
+from retr.indexer.where import parse_condition
 from retr.retrieval import settle
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.channel import Channel, reach_of_gaps
@@ -391,6 +392,13 @@ def test_no_proof_object_is_written(home, engine):
     answer = engine.answer(picture(home, 3), certify=True)
     with pytest.raises(UsageError, match="looks at views of it"):
         proofs_of(engine, answer, Subject(None, None, "0" * 64))
+
+
+def test_an_empty_gallery_is_asked_like_any_other(engine):
+    nothing = engine.only((parse_condition("id=nobody"),))
+    assert nothing.gallery.items == 0
+    assert [scope.channel.store.rows for scope in nothing.scopes.values()] == [0] * len(engine.tests)
+    assert nothing.answer(np.random.default_rng(0).random((20, 24, 3)), certify=True).matches == ()
 
 
 def test_many_queries_are_searched_for_some_at_a_time(home, engine, monkeypatch):
