@@ -536,7 +536,7 @@ def _known(values: Sequence[float]) -> list[float | None]:
 
 
 def first_by_scores(test: Test, p: base.Probe) -> float:
-    """T1, T3 with one channel, which ranks by its scores: the best of the item's rows against the worst other row."""
+    """First place by the scores of one channel (T1, T3): the best of the item's rows against the worst other row."""
     rows, scores = test.rows[test.others], p.scores(test.rows[test.others])
     far = np.sqrt(np.maximum(2.0 - 2.0 * scores, 0.0)) if p.cosine else scores  # from z, or from its direction
     scale, best = (p.length if p.cosine else 1.0), -math.inf

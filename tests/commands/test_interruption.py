@@ -51,7 +51,7 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(retr, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "place", "says"),
     [
-        (["query", "IMAGE", "-i", "INDEX"], "retr.retrieval.query.read_image_file", "retr: interrupted"),
+        (["query", "IMAGE", "-i", "INDEX"], "retr.retrieval.query.read_named", "retr: interrupted"),
         (["info", "INDEX"], "retr.indexer.info.describe_index", "retr: interrupted"),
         (["models", "list"], "retr.embedding.registry.list_models", "retr: interrupted"),
         (["calibrate", "INDEX", "CORPUS"], "retr.retrieval.calibrate.calibrate", "the index is as it was"),

@@ -86,7 +86,7 @@ def main(corpus: str, model: str, work: str, mode: str, *numbers: str) -> None:
         if snapshot.id != expected or (index / "staging").exists():
             different.append(str(trial))
         shutil.rmtree(index)
-        if (mode == "syscalls" and not died) or (mode == "random" and killed == int(numbers[0])):
+        if (mode == "syscalls" and not died) or (mode == "random" and dead == int(numbers[0])):
             break
     print(json.dumps({"trials": trials, "killed": dead, "different": different, "seconds": whole}))
 

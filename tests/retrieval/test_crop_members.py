@@ -69,7 +69,7 @@ def test_what_is_not_compared_is_infinitely_far(family, optics):
 def test_picked_crops_are_among_those_asked_about(family, optics):
     fast = CropMembers.of(family, optics, budget)
     places = np.arange(5, len(family), 2)
-    assert list(fast.pick(places, np.arange(len(family))[::-1], 4)) == [places[-1]]
+    assert list(fast.pick(places, np.arange(float(len(family)))[::-1], 4)) == [places[-1]]
     fast.moves(0, places, room=0.5)
     picked = fast.pick(places, np.zeros(len(family)), 4)
     assert set(picked) <= set(places)

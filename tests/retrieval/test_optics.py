@@ -15,7 +15,7 @@ from retr.retrieval.channel import QueryView
 from retr.retrieval.ranges.optics import Optic, Optics
 
 
-class Whole(BlockMeans):
+class Whole(BlockMeans):  # pyright: ignore[reportGeneralTypeIssues]  # final, but for what a test must compare it with
     """The same map that does not say that it begins with sums."""
 
     def __init__(self, blocks: int) -> None:

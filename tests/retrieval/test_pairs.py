@@ -124,6 +124,7 @@ def by_brute_force(engine: Engine, image: np.ndarray) -> tuple[np.ndarray, float
                 return length * np.sin(np.clip(theta - phi, -np.pi / 2, np.pi / 2)) / scale
 
             np.maximum.at(best, channel.groups[ids], margin(part * np.arccos(probe.tau)))
+            assert channel.threshold is not None
             reach = reach_of_gaps(channel.threshold, gaps) if channel.is_local else np.arccos(probe.tau)
             inside = max(inside, float(margin(part * reach).max()))
     return best, inside
@@ -355,6 +356,7 @@ def test_rows_of_one_view_may_have_a_part_of_their_reach(engine):
     names = engine.gallery.catalog["view"].take(every).to_pylist()
     whole = np.array([not name.startswith("crop") for name in names])
     of_all = with_parts(engine, {}).scope((0, "original")).channel
+    assert of_all.threshold is not None
     assert channel.reach(ids)[~whole] == pytest.approx(0.5 * of_all.reach(ids)[~whole])
     assert np.array_equal(channel.limits(ids)[whole], of_all.limits(ids)[whole])
     assert set(channel.levels(ids)[whole]) == {of_all.threshold.value}

@@ -215,6 +215,7 @@ class MeasuredFromTheQuery(IndexSource):
             return seen.listed
         nearest = float(seen.listed.distances.min())
         angle = 2.0 * math.asin(0.5 * nearest)
+        assert seen.listed.limits is not None
         moved = np.cos(np.maximum(np.arccos(seen.listed.limits) + 0.2 - 0.8 * angle, 0.0))
         return replace(seen.listed, limits=moved)
 

@@ -70,6 +70,7 @@ class Copies:
 
     run, seconds = "20261121-044743-7d4f", {"index": 12.3, "queries": 45.6}
     path, index = Path("retr-copies/records.parquet"), Path("retr-copies/index")
+    edits = None
 
     def __init__(self, share: float = 0.87654, epsilons: tuple[float, ...] = (0.5, 1.0, 3.0)) -> None:
         proved = tuple(share / (place + 2) for place in range(len(epsilons)))
@@ -150,7 +151,7 @@ def index_info(**threshold: Any) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "index": "ix", "snapshot": "0001", "created": "2026-11-21", "items": 14, "files": 15, "rows": 28,
-        "tombstones": 0, "rejects": 2, "presumed_copies": 0, "views": "mirror",
+        "tombstones": 0, "rejects": 2, "presumed_copies": 0, "views": "mirror", "rules": [],
         "bytes_per_item": 1536, "verified": True,
         "policy_digest": "e" * 64, "channels": [channel],
     }  # fmt: skip
