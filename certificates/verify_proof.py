@@ -419,9 +419,24 @@ def check_channel(said: Any, gallery: Gallery, number: int) -> network.Model:
     stored, threshold = channel["threshold"], stated["threshold"]
     if threshold is None or threshold["source"] != "given":  # a number in place of the stored one
         same("threshold", threshold, stored and {name: stored.get(name) for name in threshold or stored})
+    else:
+        need(len(gallery.snapshot["channels"]) == 1, "a threshold is given only to an index of one channel")
     model = network.Model(gallery.index, channel)
     same("digest of the model", (stated["model_digest"], channel["model_digest"]), (model.digest, model.digest))
     return model
+
+
+def check_constant(said: Any, gallery: Gallery, number: int, net: network.Network) -> float:
+    """L of the network as stated: no less than its layers prove, and that of the snapshot.
+
+    With several channels L is part of what ranks items: a larger one would prove less, and of another item.
+    """
+    bound, stored = said["channels"][number]["lipschitz"]["value"], gallery.snapshot["channels"][number]["lipschitz"]
+    proved = net.lipschitz
+    need(proved <= bound * (1.0 + network.NEAR), f"the layers prove only L ≤ {proved!r}, not {bound!r}")
+    need(stored is not None, "the index says that the model is uncertified")
+    close("L of the network", bound, stored)
+    return bound
 
 
 def check_probes(said: Any, gallery: Gallery, pixels: Array) -> list[Probe]:
@@ -434,10 +449,7 @@ def check_probes(said: Any, gallery: Gallery, pixels: Array) -> list[Probe]:
         model = check_channel(said, gallery, number)
         net, rho = network.resized(pixels, model.side)
         model.see(net)
-        bound, total, error = stated["lipschitz"]["value"], probe["lipschitz"], probe["forward_error"]
-        need(
-            net.lipschitz <= bound * (1.0 + network.NEAR), f"the layers prove only L ≤ {net.lipschitz!r}, not {bound!r}"
-        )
+        bound, total, error = check_constant(said, gallery, number, net), probe["lipschitz"], probe["forward_error"]
         close("the norm of the resize", probe["resize"]["value"], rho)
         close("L", total, bound * rho)
         need(abs(error / net.error - 1.0) <= 1e-6, f"the forward error is {net.error!r}, not {error!r}")

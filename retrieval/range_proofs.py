@@ -96,8 +96,8 @@ class _Writer:
         }
 
     def _sentence(self, family: dict[str, Any], what: str, amount: float, unit: str, item: str | None) -> str:
-        ends = zip(family["parameters"], family["low"], family["high"], strict=True)
-        span = ", ".join(f"{name} {low!r} to {high!r}" for name, low, high in ends)
+        ends = zip(family["low"], family["high"], strict=True)
+        span = ", ".join(f"{low!r} to {high!r}" for low, high in ends)
         near = {
             "rmse": f"whose RMSE from it (levels of 0..255) is at most {amount!r}",
             "l2": f"whose l2 distance from it (values in 0..1) is at most {amount!r}",
@@ -108,8 +108,8 @@ class _Writer:
             "copy": f"the verdict is: a copy of item {item}",
             "not-a-copy": "the verdict is: not a copy of anything in the index",
         }[what]
-        edits = f"every edit of the query by {family['name']}, {span} ({family['program']})"
-        return f"For {edits}, and every image of the edited image's size {near}, {words}{self.context.among}."
+        edits = f"every edit of the query by {family['name']}, {span},"
+        return f"For {edits} and every image of the edited image's size {near}, {words}{self.context.among}."
 
     # -- members and cells --------------------------------------------------------------------------------------------
 

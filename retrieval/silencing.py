@@ -65,6 +65,8 @@ def silenced(answer: Answer, heard: Sequence[Heard], *, eps: float | None, asked
         return _silent(answer, heard, eps, asked)
     if answer.point_verdict != "copy":
         return answer
+    # A bank of blank images alone is asked for pixels, and no query that the networks see has them, near or far.
+    heard = [one for one in heard if one.rows or refused]
     unsure = [one for one in heard if one.answer.point_verdict is None and not refused]
     if unsure:
         why = f"the negative bank {unsure[0].where} gives no verdict: {unsure[0].answer.verdict_because}"
@@ -99,8 +101,9 @@ def _at(answer: Answer, point: VerdictName, eps: float | None, asked: str | None
     """With the verdict that holds at the budget."""
     if answer.verdict == "uncertified":
         return answer
-    if answer.certificate is None or eps is None:
-        return replace(answer, verdict=point, verdict_because=None)
+    if eps is None or answer.certificate is None:
+        why = answer.withheld if eps is not None else None
+        return replace(answer, verdict=point if eps is None else "undecided", verdict_because=why)
     copy, nothing = (0.0 if one is None else one.l2 for one in (answer.copy, answer.not_a_copy))
     verdict = verdict_at(eps, copy=copy, nothing=nothing)
     if verdict != "undecided":

@@ -55,7 +55,7 @@ def crops(pixels: Pixels, *, share: float) -> Crops:
         )
     first, second = (np.repeat(np.arange(len(rows)), len(columns)), np.tile(np.arange(len(columns)), len(rows)))
     sizes = np.stack([rows[first, 1], columns[second, 1]], axis=1)
-    kept = 100.0 * np.minimum(sizes[:, 0] / height, sizes[:, 1] / width)
+    kept = np.minimum(100.0 * sizes[:, 0] / height, 100.0 * sizes[:, 1] / width)
 
     def window(at: int) -> tuple[int, int, int, int]:
         (top, tall), (left, wide) = rows[first[at]], columns[second[at]]

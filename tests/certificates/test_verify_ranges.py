@@ -28,7 +28,7 @@ NOISE = np.random.default_rng(5).integers(0, 256, (4, 6, 3), dtype=np.uint8)
 PIXELS = np.asarray(Image.fromarray(NOISE).resize((26, 17), Image.Resampling.BICUBIC))
 ASKED = {"overlay": "", "crop": "crop:70", "palette": "palette:30..33", "downscale-jpeg": "downscale-jpeg:95"}
 EDITS = ("jpeg:88..95", "crop:92", "downscale:90", "brightness:0.9..1.1", "brightness-contrast:0.97..1.03", "flip")
-WITNESSES = {"versions", "decoder", "method", "asked"}
+WITNESSES = {"versions", "decoder", "method", "asked", "program", "parameters"}
 
 
 def families() -> dict[str, Finite | Continuous]:
@@ -135,12 +135,67 @@ def forged(proof: ProofObject, change: Callable[[Any, Any], None]) -> Any:
     change(said, said["family"])
     family, claim = said["family"], said["claim"]
     old = proof.predicate["family"]
-    pairs = zip(family["parameters"], old["low"], old["high"], family["low"], family["high"], strict=True)
-    for name, a, b, low, high in pairs:
-        claim["sentence"] = claim["sentence"].replace(f"{name} {a!r} to {b!r}", f"{name} {low!r} to {high!r}")
+    pairs = zip(old["low"], old["high"], family["low"], family["high"], strict=True)
+    for a, b, low, high in pairs:
+        claim["sentence"] = claim["sentence"].replace(f"{a!r} to {b!r}", f"{low!r} to {high!r}")
     eps = proof.claim["eps"]["value"]
     claim["sentence"] = claim["sentence"].replace(f"at most {eps!r}", f"at most {claim['eps']['value']!r}")
     return copy
+
+
+def test_words_of_the_proof_are_no_part_of_the_claim(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """What a forger calls the program, or its numbers, is not what is confirmed."""
+    _, proofs = made
+    for proof in chosen(proofs):
+
+        def grander(said: Any, family: Any) -> None:
+            family["program"], family["parameters"] = "every edit there is", ["anything"] * len(family["low"])
+
+        assert "every edit there is" not in forged(proof, grander)["predicate"]["claim"]["sentence"]
+        assert proof.predicate["family"]["program"] not in proof.claim["sentence"]
+
+
+def test_a_larger_constant_ranks_otherwise_and_is_refuted(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """With several channels L says what is ranked: one that is larger proves less, of another item."""
+    home, proofs = made
+    for proof in chosen(proofs):
+
+        def larger(said: Any, family: Any) -> None:
+            said["channels"][0]["lipschitz"]["value"] = 300.0
+
+        found = found_in(forged(proof, larger), tmp_path, home / "index")
+        assert (found.verdict, "L of the network" in found.why) == ("refuted", True), str(found)
+
+
+def test_no_channel_that_the_index_lacks(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = made
+
+    def another(said: Any, family: Any) -> None:
+        said["channels"].append({**said["channels"][0], "name": "another"})
+
+    found = found_in(forged(chosen(proofs)[0], another), tmp_path, home / "index")
+    assert (found.verdict, "number of channels" in found.why) == ("refuted", True), str(found)
+
+
+def test_a_threshold_is_given_to_one_channel_only(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """As the engine takes none for several."""
+    home, proofs = made
+
+    def wide(said: Any, family: Any) -> None:
+        for channel in said["channels"]:
+            channel["threshold"] = {**(channel["threshold"] or {}), "source": "given", "value": -0.99}
+
+    found = found_in(forged(chosen(proofs)[1], wide), tmp_path, home / "index")
+    if len(chosen(proofs)[1].predicate["channels"]) > 1:
+        assert (found.verdict, "index of one channel" in found.why) == ("refuted", True), str(found)
+    else:  # a first place there rests on no threshold
+        assert found.verdict == "confirmed"
+
+
+def test_crops_at_the_very_end_of_the_range_are_members() -> None:
+    """A hundred times 57/100 falls short of 57 in floating point."""
+    heights = {at[2] for at in checker.members("crop", (100, 20), 57.0, 100.0)}
+    assert min(heights) == 57
 
 
 def test_a_wider_range_does_not_follow(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:

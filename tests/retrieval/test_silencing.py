@@ -148,6 +148,20 @@ class TestWithheld:
         assert (found.verdict, found.point_verdict, found.copy) == ("undecided", None, None)
         assert "bank=x gives no verdict: no threshold" in str(found.verdict_because)
 
+    def test_a_budget_without_a_proof_leaves_no_verdict(self):
+        """Also where a bank accepts: nobody knows how far."""
+        own = self.answer("not-a-copy", withheld="the gallery is empty")
+        found = silenced(own, [Heard("bank=x", 1, self.answer("copy"))], eps=1.0, asked=None, refused=False)
+        assert (found.verdict, found.point_verdict) == ("undecided", "not-a-copy")
+        assert found.verdict_because == "the gallery is empty"
+
+    def test_a_bank_of_blank_images_leaves_other_queries_alone(self):
+        own = self.answer("copy", copy=Radius(3.0, 243), certificate=object())
+        blank = Heard("bank=x", 0, replace(self.answer("copy"), point_verdict=None))
+        found = silenced(own, [blank], eps=1.0, asked=None, refused=False)
+        assert (found.verdict, found.copy) == ("copy", Radius(3.0, 243))
+        assert [bank.where for bank in found.banks] == ["bank=x"]
+
     def test_what_is_looked_up_by_pixels_is_silenced_by_pixels(self):
         own, other = self.answer("copy"), replace(self.answer("copy"), point_verdict=None)
         assert silenced(own, [Heard("b=x", 1, other)], eps=None, asked=None, refused=True).point_verdict == "copy"
