@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,8 +81,14 @@ def layout_of(channels: Sequence[Channel]) -> Layout:
 
 def query_of(channels: Sequence[Channel], zs: Sequence[Float64]) -> Query:
     """What is asked by embeddings alone; no certificate can come of it, since the image is not there."""
-    nothing = UpperBound(sys.float_info.max, "not known: a signal has no image")
-    embedded = tuple(QueryEmbedding(z, None, nothing, None) for z in zs)
+    # Several channels are told apart by margins in pixels; without an image they are those of an image of the size that
+    # the networks see, which changes no verdict. Certificates are never asked for.
+    size = UpperBound(1.0, "of an image of the network's own size: a signal has none")
+    exact = UpperBound(0.0, "nothing is resized")
+    embedded = tuple(
+        QueryEmbedding(z, one.embedder.lipschitz, size, one.forward_error(exact))
+        for z, one in zip(zs, channels, strict=True)
+    )
     pairs = enumerate(zip(embedded, channels, strict=True))
     return Query(1, 1, embedded, tuple(probe_of(one, channel, number, values=3) for number, (one, channel) in pairs))
 
