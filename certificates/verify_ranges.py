@@ -322,9 +322,10 @@ class Cover:
     def representative(self, at: Sequence[int]) -> Sequence[int]:
         """The parameters of one, refused where no image of a reasonable size has them."""
         name = self.family["name"]
-        count = {"crop": 4, "downscale-jpeg": 2}.get(name, 1)
-        most = {"crop": 1 << 20, "downscale-jpeg": 100, **dict.fromkeys(SCALED, max(self.pixels.shape))}.get(name, 256)
-        need(len(at) == count and all(0 <= value <= most for value in at), f"{at} is no edit of {name}")
+        one = (max(self.pixels.shape) if name in SCALED else 256,)
+        most = {"crop": (1 << 20,) * 4, "downscale-jpeg": (10, 100)}.get(name, one)
+        fits = len(at) == len(most) and all(0 <= value <= top for value, top in zip(at, most, strict=True))
+        need(fits, f"{at} is no edit of {name}")
         return at
 
     def others(self, every: Sequence[Any], seen: Sequence[Array], of: Array) -> tuple[Array, list[tuple[int, int]]]:

@@ -192,6 +192,20 @@ def test_a_threshold_is_given_to_one_channel_only(made: tuple[Path, list[ProofOb
         assert found.verdict == "confirmed"
 
 
+def test_no_representative_is_larger_than_the_image(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """A forger's tenths of a side would otherwise cost a hundred times the memory."""
+    home, proofs = made
+    finite = chosen(proofs)[0]
+
+    def enlarged(said: Any, family: Any) -> None:
+        family["name"] = "downscale-jpeg"
+        family["low"] = family["high"] = [100.0]
+        said["cells"] = [{**said["cells"][0], "at": [100, 95], "members": list(range(66))}]
+
+    found = found_in(forged(finite, enlarged), tmp_path, home / "index")
+    assert (found.verdict, "is no edit of downscale-jpeg" in found.why) == ("refuted", True), str(found)
+
+
 def test_crops_at_the_very_end_of_the_range_are_members() -> None:
     """A hundred times 57/100 falls short of 57 in floating point."""
     heights = {at[2] for at in checker.members("crop", (100, 20), 57.0, 100.0)}
