@@ -35,9 +35,9 @@ def _start(folder: Path, options: dict[str, object]) -> TestClient:
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared(drawn: Path) -> Iterator[dict[str, TestClient]]:
-    """Services over the shared index, by their settings: begun once."""
+    """Services over the shared index, by their settings: begun once, and ended before what others read is counted."""
     clients: dict[str, TestClient] = {}
     yield clients
     for client in clients.values():
