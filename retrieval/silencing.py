@@ -61,12 +61,12 @@ def silenced(answer: Answer, heard: Sequence[Heard], *, eps: float | None, asked
         refused: whether the networks can compare the query with nothing: it was looked up by its pixels.
     """
     answer = replace(answer, banks=tuple(one.bank() for one in heard))
+    # A bank of blank images alone is asked for pixels, and no query that the networks see has them, near or far.
+    heard = [one for one in heard if one.rows or refused]
     if any(one.accepts for one in heard):
         return _silent(answer, heard, eps, asked)
     if answer.point_verdict != "copy":
         return answer
-    # A bank of blank images alone is asked for pixels, and no query that the networks see has them, near or far.
-    heard = [one for one in heard if one.rows or refused]
     unsure = [one for one in heard if one.answer.point_verdict is None and not refused]
     if unsure:
         why = f"the negative bank {unsure[0].where} gives no verdict: {unsure[0].answer.verdict_because}"

@@ -161,6 +161,8 @@ class TestWithheld:
         found = silenced(own, [blank], eps=1.0, asked=None, refused=False)
         assert (found.verdict, found.copy) == ("copy", Radius(3.0, 243))
         assert [bank.where for bank in found.banks] == ["bank=x"]
+        phantom = Heard("bank=x", 0, self.answer("copy"))  # of a query without pixels, a black one stands in
+        assert silenced(own, [phantom], eps=None, asked=None, refused=False).point_verdict == "copy"
 
     def test_what_is_looked_up_by_pixels_is_silenced_by_pixels(self):
         own, other = self.answer("copy"), replace(self.answer("copy"), point_verdict=None)
