@@ -104,7 +104,7 @@ def calibrate(
     if not 0.0 < fpr < 1.0:
         raise UsageError(f"fpr must lie between 0 and 1, got {fpr}")
     with Writer(index) as writer:
-        engine = Engine.open(index, unsilenced=True)
+        engine = Engine.open(index, unsilenced=True).surveying
         check_rule(engine, local=local)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
