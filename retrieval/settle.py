@@ -61,18 +61,19 @@ def settle_all(
     *,
     certify: bool,
     blind: Sequence[Blind | None] | None = None,
+    tiers: bool = False,
 ) -> list[Ranking]:
     """As :func:`settle` for several queries; of no rows nothing is said.
 
     As many are searched for together as have ``AT_ONCE`` probes: what is listed of each is held until it is settled.
-    ``blind`` is what each query has of views that show nothing.
+    ``blind`` is what each query has of views that show nothing; ``tiers`` as for ``decide``.
     """
     sources = [source for source in sources if source.rows]  # one without rows has nothing to say, and may be silent
     if not sources:
         return [Ranking(()) for _ in queries]
     most, unseen = max(map(len, queries), default=1), blind or [None] * len(queries)
     count = max(SHORTLIST if most <= MANY else SHORTLIST_OF_MANY, 4 * k)
-    decision = partial(decide, k=k, certify=certify)
+    decision = partial(decide, k=k, certify=certify, tiers=tiers)
     step, found = max(1, AT_ONCE // most), []
     for start in range(0, len(queries), step):
         some = slice(start, start + step)
