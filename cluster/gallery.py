@@ -54,7 +54,7 @@ def gallery_of(engine: Engine, manifest: Manifest, bank: str = "") -> Gallery:
 
 def _key(engine: Engine, manifest: Manifest, bank: str) -> str:
     where = [str(one) for one in engine.where]
-    said = repr([manifest, bank, where, [one.threshold for one in engine.channels]])
+    said = repr([manifest, bank, where, [one.threshold for one in engine.every_channel]])
     rows = b"" if engine.rows is None else engine.rows.tobytes()
     return sha256(said.encode() + rows).hexdigest()
 
