@@ -23,7 +23,7 @@ from ...indexer.entries import Entry
 from ...indexer.flow import Flow
 from ...indexer.gallery import open_gallery
 from ...indexer.models import describe_channel, told_apart
-from ...indexer.options import choose_devices
+from ...indexer.options import choose_devices, seeing_one_view
 from ...indexer.prepare import Recipe, prepare_entry
 from ...indexer.snapshot import ChannelSpec, require_current
 from ...indexer.writer import SEGMENT_ROWS, Writer
@@ -147,7 +147,8 @@ def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progre
         devices = choose_devices(IndexOptions(device=plan.device))
         teams = open_teams(index, snapshot.channels, devices, progress)
         policy = DecodePolicy.from_json(dict(snapshot.policy))
-        recipe = Recipe(policy, VIEW_SETS[plan.stored_distractor_views], tuple({e.input_size for e in teams[0]}))
+        views, inputs = VIEW_SETS[plan.stored_distractor_views], [embedder.input_size for embedder in teams[0]]
+        recipe = Recipe.of(policy, views, inputs, unedited=seeing_one_view(snapshot))
         absent = [entry for entry, place in zip(new.values(), places, strict=True) if place < 0]
         progress.advance(len(entries) - len(absent))
         prepare = partial(prepare_entry, recipe=recipe)
