@@ -15,6 +15,7 @@ from ..core.files import digest_json
 from ..core.types import Score, UpperBound
 from .bounds import Proof, prove
 from .contract import Embedder
+from .layers.base import ProvedLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ class NetworkEmbedder(Embedder):
         require_input(x, self.input_size)
         return self.network(x)
 
+    def bulk(self, x: Tensor) -> Tensor:
+        """As the contract says: every layer by its quickest kernels, on a GPU in whole float32 products."""
+        require_input(x, self.input_size)
+        return quickly(self.network, x)
+
     def rounding(self, dtype: torch.dtype) -> UpperBound | None:
         """Forward error on the CPU, from the analysis of each layer; None for other dtypes and unproved networks.
 
@@ -94,7 +100,7 @@ class NetworkEmbedder(Embedder):
     def to(self, device: str | torch.device) -> Self:
         """Move the weights; returns self."""
         self.network.to(device)
-        return self
+        return super().to(device)
 
     def _prove(self, prover: Prover) -> tuple[Proof | None, str | None]:
         try:
@@ -106,6 +112,15 @@ class NetworkEmbedder(Embedder):
     def _measured_dim(self) -> int:
         with torch.no_grad():
             return self.network(torch.zeros(1, 3, *self.input_size)).shape[1]
+
+
+def quickly(module: nn.Module, x: Tensor) -> Tensor:
+    """Run a folded network layer by layer, each by ``ProvedLayer.quick`` where it has that."""
+    if isinstance(module, nn.Sequential):
+        for child in module:
+            x = quickly(child, x)
+        return x
+    return module.quick(x) if isinstance(module, ProvedLayer) else module(x)
 
 
 def require_input(x: Tensor, input_size: tuple[int, int]) -> None:
