@@ -13,7 +13,7 @@ from ..core.numerics import round_up
 from ..core.types import Score, UpperBound
 from .compared import Compared, compare
 from .ranking import topk_radius
-from .rounding import Array, bounds_of_norms, check_budget, down, gammas, up
+from .rounding import Array, check_budget, down, gammas, length_bounds, up
 from .verdicts import (
     VerdictRadii,
     cone_error_of,
@@ -77,7 +77,7 @@ def margins_of(met: Compared, threshold: float | Array, *, lipschitz: UpperBound
         slope, error = float(slopes.max(initial=0.0)), cone_error_of(met.longest, slopes)
     else:
         slope = gammas(met.dim, 8)
-        error = up(slope * up(threshold + bounds_of_norms(met.across, met.dim)[1]))
+        error = up(slope * up(threshold + length_bounds(met.across, met.dim)[1]))
     # the path's own error, twice what it adds to ‖z‖ or ‖z−e‖, and the roundings of the division
     path = up(error + round_up(forward_error * (1.0 + 3.0 * slope)))
     return Margins(distances / lipschitz.value, up(up(path / lipschitz.value) * (1.0 + 1e-15)), round_up(slope))

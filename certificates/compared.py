@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..core.errors import UsageError
 from ..core.numerics import dot, norm, row_blocks, tree_sum
 from ..core.types import Score
-from .rounding import Array, bounds_of_norms, check_embedding, check_rows, unit_tolerance
+from .rounding import Array, check_embedding, check_rows, length_bounds, unit_tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Compared:
     @property
     def longest(self) -> float:
         """A proved upper bound on ‖z‖."""
-        return float(bounds_of_norms(np.float64(self.length), self.dim)[1])
+        return float(length_bounds(np.float64(self.length), self.dim)[1])
 
     def verdict_values(self) -> Array:
         """(m,) see ``decision.verdict_values``."""
@@ -94,7 +94,10 @@ def compare(z: Array, rows: Array, score: Score) -> Compared:
     if score == "cosine":
         along, across = polar(z, rows)
         return Compared(z, score, length, along, across, unit_tolerance(rows))
-    squares = tree_sum(np.square(z - rows))
+    with np.errstate(over="ignore"):
+        squares = tree_sum(np.square(z - rows))
+    if not np.isfinite(squares).all():
+        raise UsageError("an embedding is too long: the square of its distance to a row overflows float64")
     return Compared(z, score, length, -squares, np.sqrt(squares), np.zeros(len(rows)))
 
 

@@ -15,12 +15,12 @@ from .compared import Compared, compare, polar
 from .rounding import (
     UNDERFLOW_NORM,
     Array,
-    bounds_of_norms,
     check_budget,
     check_embedding,
     check_rows,
     down,
     gammas,
+    length_bounds,
     norm_bounds,
     to_pixels,
     unit_tolerance,
@@ -109,7 +109,7 @@ def verdict_radii_of(
     if met.score == "cosine":
         inside, outside = _cone_reach(met, threshold, met.dim)
     else:
-        inside, outside = _ball_reach(bounds_of_norms(met.across, met.dim), threshold, met.dim)
+        inside, outside = _ball_reach(length_bounds(met.across, met.dim), threshold, met.dim)
     return VerdictRadii(
         copy=to_pixels(inside, lipschitz, forward_error), nothing=to_pixels(outside, lipschitz, forward_error)
     )

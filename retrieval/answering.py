@@ -230,7 +230,8 @@ def _missing(ranking: Ranking) -> str | None:
     """Why nothing is proved where a part of the index was not scanned, or None."""
     if ranking.scanned == ranking.total:
         return None
-    return f"{ranking.total - ranking.scanned} of {ranking.total} rows were not scanned: a part of the index is silent"
+    silent = f"{' and '.join(ranking.missing) or 'a part of the index'} {'are' if ranking.missing[1:] else 'is'} silent"
+    return f"{ranking.total - ranking.scanned} of {ranking.total} rows were not scanned: {silent}"
 
 
 def _point_verdict(ranking: Ranking) -> str | None:

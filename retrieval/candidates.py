@@ -84,6 +84,7 @@ class Part:
         """T9, "copy of this item" by this probe alone; 0 where it does not say so."""
         return copy_radius(self.verdict.copy[self.rows_of(item)])
 
+    @cached_property
     def unseen(self) -> Margins | None:
         """One margin that stands for all rows that are not listed, as far out as is proved; None where all are."""
         return None if self.seen.everything_listed else hidden_margins(self.seen, self.seen.unseen)
@@ -126,7 +127,7 @@ class Candidates:
         keys, firsts, numbers = number_items(evidence)
         parts = tuple(part_of(seen, items) for seen, items in zip(evidence, numbers, strict=True))
         known = [(part.margins, part.items) for part in parts]
-        hidden = [(far, np.asarray([UNSEEN])) for far in (part.unseen() for part in parts) if far is not None]
+        hidden = [(far, np.asarray([UNSEEN])) for far in (part.unseen for part in parts) if far is not None]
         items, total = item_margins([*known, *hidden])
         return Candidates(parts, keys, firsts, items, total)
 

@@ -36,7 +36,8 @@ def decide(
     else:
         found = decide_one(evidence[0], k, certify=certify and len(evidence) == 1 and blind is None, growth=growth)
     scanned, total = (min(seen.scanned for seen in evidence), max(seen.total for seen in evidence))
-    return replace(found, ranking=replace(found.ranking, scanned=scanned, total=total))
+    missing = tuple(dict.fromkeys(name for seen in evidence for name in seen.missing))
+    return replace(found, ranking=replace(found.ranking, scanned=scanned, total=total, missing=missing))
 
 
 def _comparable(seen: Evidence) -> bool:

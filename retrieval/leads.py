@@ -132,7 +132,7 @@ def _hidden(parts: Sequence[Part], carriers: Sequence[Carrier | None], margin: f
     """How far everything that is not listed stays behind."""
     leads = [math.inf]
     for part, carrier in zip(parts, carriers, strict=True):
-        far = part.unseen()
+        far = part.unseen
         if far is None:
             continue
         lead = float(half_leads(margin, error, replace(far, growth=_growth(parts, far)))[0])

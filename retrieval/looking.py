@@ -97,7 +97,7 @@ def _farthest(part: Part, growth: float) -> float:
 def _enough(part: Part, parts: Sequence[Part], standings: Sequence[Standing], k: int, b: float) -> bool:
     """Whether rows of this probe that are at least b away cannot matter; what other probes hide is left aside."""
     moved = _hiding(part, b)
-    far = moved.unseen()
+    far = moved.unseen
     if far is None:
         return True
     if len(standings) < k:

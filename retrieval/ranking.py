@@ -48,6 +48,7 @@ class Ranking:
         copy, nothing: radii of the verdict, in pixels.
         listed_nothing: what ``nothing`` would be if nothing were hidden; 0 where the verdict is another.
         scanned, total: live rows that the ranking stands on, and that there are.
+        missing: names of the parts that were not scanned, where they have names.
     """
 
     items: tuple[RankedItem, ...]
@@ -58,6 +59,7 @@ class Ranking:
     listed_nothing: float = 0.0
     scanned: int = 0
     total: int = 0
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

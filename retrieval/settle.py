@@ -128,7 +128,7 @@ def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Seque
     """Put what the sources answer in its place; whether anything is there that was not."""
     came = False
     for number, source in enumerate(sources):
-        if any(own[number].silent for own in pieces.values()):
+        if any(own[number].mute for own in pieces.values()):
             continue
         answers = _ask(source, asks)
         if answers is None:
@@ -149,7 +149,7 @@ def _silence(pieces: Mapping[Name, Pieces], number: int) -> None:
 
 def _silence_whole(pieces: Mapping[Name, Pieces], number: int) -> None:
     """A source that missed one probe is asked no more, so what it says of the others would wait for it for ever."""
-    if any(own[number].silent for own in pieces.values()):
+    if any(own[number].mute for own in pieces.values()):
         _silence(pieces, number)
 
 
