@@ -68,6 +68,11 @@ def check_provable(engine: Engine) -> None:
             "proofs speak of the query itself, and this index looks at views of it "
             f"(--views {engine.gallery.snapshot.views}): index with --views none, or light/1"
         )
+    if engine.companions:
+        raise UsageError(
+            f"proofs speak of certified channels alone, and here {engine.companions[0].name} has a say: ask without "
+            "it, with certified_only (--certified-only)"
+        )
     if engine.gallery.snapshot.rules:
         raise UsageError(
             "proofs take every row for a match with its own threshold, and here some items have rules: ask an earlier "

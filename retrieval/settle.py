@@ -61,18 +61,19 @@ def settle_all(
     *,
     certify: bool,
     blind: Sequence[Blind | None] | None = None,
+    tiers: bool = False,
 ) -> list[Ranking]:
     """As :func:`settle` for several queries; of no rows nothing is said.
 
     As many are searched for together as have ``AT_ONCE`` probes: what is listed of each is held until it is settled.
-    ``blind`` is what each query has of views that show nothing.
+    ``blind`` is what each query has of views that show nothing; ``tiers`` as for ``decide``.
     """
     sources = [source for source in sources if source.rows]  # one without rows has nothing to say, and may be silent
     if not sources:
         return [Ranking(()) for _ in queries]
     most, unseen = max(map(len, queries), default=1), blind or [None] * len(queries)
     count = max(SHORTLIST if most <= MANY else SHORTLIST_OF_MANY, 4 * k)
-    decision = partial(decide, k=k, certify=certify)
+    decision = partial(decide, k=k, certify=certify, tiers=tiers)
     step, found = max(1, AT_ONCE // most), []
     for start in range(0, len(queries), step):
         some = slice(start, start + step)
@@ -136,10 +137,17 @@ def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Seque
         for ask, answer in zip(asks, answers or (), strict=answers is not None):
             if answer is not None:
                 own = pieces[ask.probe.name]
-                own[number] = answer if ask.lists else replace(own[number], own=answer.own, whole=answer.whole)
+                own[number] = answer if ask.lists else _with_own(own[number], answer)
                 came = True
         came = came or answers is None
     return came
+
+
+def _with_own(known: Evidence, answer: Evidence) -> Evidence:
+    """What was listed before, with the rows that were asked for by name; less sure where a part of them is missing."""
+    missing = tuple(dict.fromkeys((*known.missing, *answer.missing)))
+    scanned = min(known.scanned, answer.scanned)
+    return replace(known, own=answer.own, whole=answer.whole, scanned=scanned, missing=missing)
 
 
 def _silence(pieces: Mapping[Name, Pieces], number: int) -> None:

@@ -53,7 +53,7 @@ class SourceContract:
 
     @pytest.fixture
     def whole(self, engine: Engine) -> IndexSource:
-        return IndexSource(engine.channels, engine.gallery.table, scopes=engine.scopes)
+        return IndexSource(engine.every_channel, engine.gallery.table, scopes=engine.scopes)
 
     def test_it_counts_its_live_rows(self, source: Source, engine: Engine) -> None:
         assert source.rows == engine.gallery.live.sum()
