@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class NetworkEmbedder(Embedder):
         self, network: nn.Module, blueprint: Blueprint, *, name: str, spec: str, prover: Prover | None = None
     ) -> None:
         self.network = network.eval().requires_grad_(False)
+        self._double: nn.Module | None = None
         self.blueprint = blueprint
         self.name, self.spec = name, spec
         self.input_size, self.score = blueprint.input_size, blueprint.score
@@ -83,7 +85,17 @@ class NetworkEmbedder(Embedder):
     def forward(self, x: Tensor) -> Tensor:
         """Embed a batch (b, 3, h, w) in [0, 1] → (b, dim), in the dtype of x."""
         require_input(x, self.input_size)
-        return self.network(x)
+        return self._in_float64()(x) if x.dtype == torch.float64 and self.proof else self.network(x)
+
+    def _in_float64(self) -> nn.Module:
+        """The network with its float32 numbers written as float64, once: every layer of a proved one would do so anew.
+
+        Proved layers compute in the dtype of their input with their numbers brought to it first, which is exact.
+        """
+        if self._double is None:
+            with torch.inference_mode(False):  # a tensor born in inference mode could never be differentiated through
+                self._double = copy.deepcopy(self.network).double()
+        return self._double
 
     def bulk(self, x: Tensor) -> Tensor:
         """As the contract says: every layer by its quickest kernels, on a GPU in whole float32 products."""
@@ -100,6 +112,7 @@ class NetworkEmbedder(Embedder):
     def to(self, device: str | torch.device) -> Self:
         """Move the weights; returns self."""
         self.network.to(device)
+        self._double = None
         return super().to(device)
 
     def _prove(self, prover: Prover) -> tuple[Proof | None, str | None]:
