@@ -12,8 +12,9 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def connected(address: str, *, token: str | None = None, cpus: int | None = None
                 _keep_quiet()
                 yield _session()
             finally:
-                ray.shutdown()
+                with redirect_stdout(StringIO()):  # what Ray has kept back to say it once is said now
+                    ray.shutdown()
 
 
 def _start(**options: Any) -> None:
