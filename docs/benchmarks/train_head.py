@@ -38,7 +38,7 @@ FAVOURED = (
 """Families that are drawn twice as often as the others: they are what the published network lacks."""
 NAMES = [name for name in (*FAMILIES, *MORE) if name not in ("identity", "two")]
 CHANCES = np.array([2.0 if name in FAVOURED else 1.0 for name in NAMES])
-TEMPERATURE, BATCH = 0.05, 384
+TEMPERATURE, BATCH = 0.05, 256
 
 
 def edited_version(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
