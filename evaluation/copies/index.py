@@ -6,24 +6,24 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from ...core.errors import IntegrityError
 from ...core.files import canonical_json, digest_json, write_atomically
-from ...core.parallel import in_order
 from ...core.progress import Progress, begin
 from ...images.policy import DecodePolicy
 from ...images.views import VIEW_SETS
 from ...indexer.build import IndexOptions, build_index
-from ...indexer.embed import embed_batch
+from ...indexer.devices import open_teams, spare_team
 from ...indexer.entries import Entry
+from ...indexer.flow import Flow
 from ...indexer.gallery import open_gallery
-from ...indexer.models import describe_channel, open_model, told_apart
-from ...indexer.options import choose_device, describe_companion, pairs_of, seeing_one_view
-from ...indexer.prepare import Prepared, Recipe, Refused, prepare_entry
+from ...indexer.models import describe_channel, told_apart
+from ...indexer.options import choose_devices, describe_companion, pairs_of, seeing_one_view
+from ...indexer.prepare import Recipe, prepare_entry
 from ...indexer.snapshot import ChannelSpec, require_current
 from ...indexer.writer import SEGMENT_ROWS, Writer
 from ..shared.images import listing_digest
@@ -154,21 +154,19 @@ def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progre
     with Writer(index, segment_rows=sys.maxsize, progress=progress) as writer:
         snapshot, new = writer.snapshot, {entry.name: entry for entry in entries}
         places = writer.held.find(list(new))
-        device = choose_device(IndexOptions(device=plan.device))
-        embedders = tuple(open_model(index, channel, device=device) for channel in snapshot.channels)
+        devices = choose_devices(IndexOptions(device=plan.device))
+        teams = open_teams(index, snapshot.channels, devices, progress)
         policy = DecodePolicy.from_json(dict(snapshot.policy))
-        views, inputs = VIEW_SETS[plan.stored_distractor_views], [embedder.input_size for embedder in embedders]
+        views, inputs = VIEW_SETS[plan.stored_distractor_views], [embedder.input_size for embedder in teams[0]]
         recipe = Recipe.of(policy, views, inputs, unedited=seeing_one_view(snapshot))
         absent = [entry for entry, place in zip(new.values(), places, strict=True) if place < 0]
         progress.advance(len(entries) - len(absent))
-        prepared = in_order(partial(prepare_entry, recipe=recipe), absent, workers=plan.workers)
-        while batch := list(islice(prepared, plan.batch_size)):
-            files = [one for one in batch if isinstance(one, Prepared)]
-            stored = writer.append(
-                embed_batch(files, embedders, recipe), [one for one in batch if isinstance(one, Refused)]
-            )
-            refused += len(stored.rejects)
-            progress.advance(len(batch))
+        prepare = partial(prepare_entry, recipe=recipe)
+        flow = Flow(prepare, recipe, teams, plan.workers, plan.batch_size, spare_team(teams[0], progress))
+        with closing(flow.batches(absent)) as batches:
+            for batch in batches:
+                refused += len(writer.append(batch.embedded, batch.refused).rejects)
+                progress.advance(batch.images)
         writer.commit()
     return refused
 
