@@ -163,6 +163,11 @@ class Snapshot:
     rules: tuple[Rule, ...] = ()
     pairs: tuple[PairRule, ...] = ()
 
+    @property
+    def has_banks(self) -> bool:
+        """Whether some rule makes a negative bank."""
+        return any(rule.negative for rule in self.rules)
+
     def removed(self, segment: str) -> frozenset[str]:
         """Ids of a segment's items that were taken out of the index."""
         return frozenset(self.tombstones.get(segment, ())).difference(self.blank.get(segment, ()))
@@ -485,9 +490,9 @@ def gaps_file(index: Path, digest: str) -> Path:
 
 
 def told_file(index: Path, kind: str, digest: str) -> Path:
-    """Where a table of ``TOLD`` is; declared items are plain JSON, and were Parquet once."""
+    """Where a table of ``TOLD`` is: plain JSON, and once Parquet."""
     plain, table = (index / kind / f"{digest}{suffix}" for suffix in (".json", ".parquet"))
-    return plain if kind == "declared" and not table.exists() else table
+    return table if table.exists() else plain
 
 
 def neighbours_file(index: Path, digest: str) -> Path:

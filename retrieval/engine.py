@@ -53,6 +53,7 @@ class Engine:
         where: conditions that the gallery's rows fulfil: it holds no others.
         rows: numbers of its rows in the snapshot; None for all.
         banks: negative banks, by their conditions: engines of their rows, which are no part of this gallery.
+        unsilenced: whether banks that are negative were taken for matches like all others.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Engine:
     where: tuple[Condition, ...] = ()
     rows: Ids | None = None
     banks: tuple[tuple[str, Engine], ...] = ()
+    unsilenced: bool = False
 
     @staticmethod
     def open(
@@ -103,7 +105,7 @@ class Engine:
             _open_channel(path, gallery, number, gpu, threshold, factors) for number in range(len(gallery.stores))
         )
         policy, views = DecodePolicy.from_json(dict(opened.policy)), query_views(opened.pairs)
-        engine = Engine(path, gallery, channels, policy, views=views)
+        engine = Engine(path, gallery, channels, policy, views=views, unsilenced=unsilenced)
         if not unsilenced:
             engine = engine._without_banks(labels)
         return engine.only(conditions) if conditions else engine
@@ -148,6 +150,12 @@ class Engine:
         )
         rows = np.flatnonzero(kept) if self.rows is None else self.rows[kept]
         return replace(self, gallery=gallery, channels=channels, where=(*self.where, *conditions), rows=rows)
+
+    @property
+    def live_rows(self) -> Ids:
+        """Numbers in the snapshot of the rows that are searched."""
+        live = np.flatnonzero(self.gallery.groups >= 0)
+        return live if self.rows is None else self.rows[live]
 
     @property
     def snapshot(self) -> str:

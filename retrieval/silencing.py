@@ -83,7 +83,7 @@ def _silent(answer: Answer, heard: Sequence[Heard], eps: float | None, asked: st
     proved = answer.certificate is not None
     radius = _largest([answer.not_a_copy, *(one.answer.copy for one in heard if one.accepts)]) if proved else None
     matches = tuple(replace(match, copy=None, accepted=False) for match in answer.matches)
-    found = replace(answer, point_verdict="not-a-copy", copy=None, not_a_copy=radius, matches=matches, basis=None)
+    found = replace(answer, point_verdict="not-a-copy", copy=None, not_a_copy=radius, matches=matches)
     return _at(found, "not-a-copy", eps, asked)
 
 
@@ -93,7 +93,7 @@ def _narrowed(answer: Answer, heard: Sequence[Heard], eps: float | None, asked: 
         return answer
     limits = [one.answer.not_a_copy for one in heard]
     matches = tuple(replace(match, copy=_smallest([match.copy, *limits])) for match in answer.matches)
-    found = replace(answer, copy=_smallest([answer.copy, *limits]), matches=matches, basis=None)
+    found = replace(answer, copy=_smallest([answer.copy, *limits]), matches=matches)
     return _at(found, "copy", eps, asked)
 
 
