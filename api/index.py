@@ -59,6 +59,7 @@ def build(
     path: PathLike,
     *,
     models: Sequence[str | os.PathLike[str]] | None = None,
+    companion: str | None = None,
     views: str | None = None,
     rows: str | None = None,
     max_pixels: int | None = None,
@@ -82,6 +83,8 @@ def build(
         corpus: a folder (recursive), an archive, a URL, a file that lists these, or a list of them.
         path: the index folder; made if absent.
         models: one embedder for each channel; None for the usual two (``block-means``, ``retr_s``), or what is there.
+        companion: an uncertified embedder (``torchscript:FILE@HxW``, ``timm:NAME``, ``open_clip:NAME/TAG``,
+            ``onnx:FILE``, ``efficientnet-lite0``) that finds copies beside them. What it alone finds is not proved.
         views: stored views of each image: ``none``, ``flip``, ``light`` or ``standard``.
         rows: how rows are stored: ``float32``, ``float16`` or ``int8``; None as the views ask.
         max_pixels: refuse larger images; None for the decode policy's limit.
@@ -103,6 +106,7 @@ def build(
     """
     options = IndexOptions(
         models=None if models is None else tuple(os.fspath(model) for model in models),
+        companion=companion,
         views=views,
         rows=rows,
         policy=None if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels),
@@ -127,6 +131,7 @@ def open(  # noqa: A001 - as in gzip
     snapshot: str | None = None,
     where: str | Sequence[str] = (),
     unsilenced: bool = False,
+    certified_only: bool = False,
 ) -> Index:
     """Open an index.
 
@@ -142,6 +147,7 @@ def open(  # noqa: A001 - as in gzip
         where: conditions such as ``bank=a,b``, ``bank!=a`` or ``path~*/2024/*``: the gallery is what fulfils them all,
             and nothing else; ranks, radii and certificates are those of that gallery.
         unsilenced: ask as if no bank were negative (:meth:`Index.set_rules`).
+        certified_only: leave its companion out, where it has one: only what can be proved is found.
 
     Raises:
         IndexStateError: there is no index.
@@ -150,7 +156,13 @@ def open(  # noqa: A001 - as in gzip
     """
     conditions = (where,) if isinstance(where, str) else tuple(where)
     return Index(
-        Path(path), device=device, threshold=threshold, snapshot=snapshot, where=conditions, unsilenced=unsilenced
+        Path(path),
+        device=device,
+        threshold=threshold,
+        snapshot=snapshot,
+        where=conditions,
+        unsilenced=unsilenced,
+        certified_only=certified_only,
     )
 
 
@@ -172,13 +184,22 @@ class Index:
         snapshot: str | None = None,
         where: Sequence[str] = (),
         unsilenced: bool = False,
+        certified_only: bool = False,
         report: IndexReport | None = None,
         engine: Engine | None = None,
     ) -> None:
         self.path, self.report = path, report
         self._device, self._threshold, self._where, self._unsilenced = device, threshold, tuple(where), unsilenced
+        self._certified_only = certified_only
+        self._certified: Index | None = None
         self._engine = engine or Engine.open(
-            path, device=device, threshold=threshold, snapshot=snapshot, where=where, unsilenced=unsilenced
+            path,
+            device=device,
+            threshold=threshold,
+            snapshot=snapshot,
+            where=where,
+            unsilenced=unsilenced,
+            certified_only=certified_only,
         )
 
     @property
@@ -207,7 +228,21 @@ class Index:
             threshold=self._threshold,
             where=self._where,
             unsilenced=self._unsilenced,
+            certified_only=self._certified_only,
         )
+
+    @property
+    def companion(self) -> str | None:
+        """Name of the companion that is asked beside the certified channels; None where there is none."""
+        return next((channel.name for channel in self._engine.companions), None)
+
+    def certified(self) -> Index:
+        """The index without its companion, at the same snapshot; as ``retr.open(path, certified_only=True)``."""
+        if self.companion is None:
+            return self
+        if self._certified is None:
+            self._certified = self._with(self._engine.certified, self._where, certified_only=True)
+        return self._certified
 
     @speaks_of_parameters
     def only(self, *where: str) -> Index:
@@ -220,8 +255,17 @@ class Index:
         if not where:
             return self
         engine = self._engine.only(tuple(map(parse_condition, where)))
-        conditions = (*self._where, *where)
-        return Index(self.path, device=self._device, where=conditions, unsilenced=self._unsilenced, engine=engine)
+        return self._with(engine, (*self._where, *where), certified_only=self._certified_only)
+
+    def _with(self, engine: Engine, where: Sequence[str], *, certified_only: bool) -> Index:
+        return Index(
+            self.path,
+            device=self._device,
+            where=where,
+            unsilenced=self._unsilenced,
+            certified_only=certified_only,
+            engine=engine,
+        )
 
     @property
     def uncertified_because(self) -> str | None:

@@ -51,7 +51,12 @@ def norm_bounds(a: Array) -> tuple[Array, Array]:
         length = norm(a)
     if not np.isfinite(length).all():
         raise UsageError("an embedding is too long: the square of its norm overflows float64")
-    g = gammas(a.shape[-1], 5)
+    return length_bounds(length, a.shape[-1])
+
+
+def length_bounds(length: Any, dim: int) -> tuple[Array, Array]:
+    """As :func:`norm_bounds`, of norms that were computed already: (...) float64, of vectors of ``dim`` numbers."""
+    g = gammas(dim, 5)
     low = np.maximum(down(down(length * round_down(1.0 - g)) - UNDERFLOW_NORM), 0.0)
     return low, up(up(length * round_up(1.0 + g)) + UNDERFLOW_NORM)
 

@@ -24,7 +24,7 @@ try:
 except ImportError:  # as a script
     import verify_network as network
 
-SCHEMAS = tuple(f"retr.index/{number}" for number in range(1, 9))
+SCHEMAS = tuple(f"retr.index/{number}" for number in range(1, 10))
 SNAPSHOT = {"schema", "id", "parent", "created", "policy", "policy_digest", "views", "channels", "segments"} | {
     *("tombstones", "blank", "labels", "declared", "rules", "pairs"),
 }
@@ -62,6 +62,12 @@ class Gallery:
         same("SHA-256 of the snapshot", part["sha256"], digest)
         if self.snapshot["schema"] not in SCHEMAS or not set(self.snapshot) <= SNAPSHOT:
             unsupported(f"an index of schema {str(self.snapshot['schema'])[:40]}, with more than this checker knows")
+        roles = [channel.get("role", "answers") for channel in self.snapshot["channels"]]
+        self.answering = roles.count("answers")  # what comes after these are companions, which prove nothing (T11)
+        if roles != ["answers"] * self.answering + ["companion"] * (len(roles) - self.answering):
+            unsupported(f"channels of roles {str(roles)[:80]}")
+        self.companion = self.answering < len(roles) and not part["certified_only"]
+        need(self.answering < len(roles) or not part["certified_only"], "there is no companion to be left out")
         same("decode policy", said["decode"]["policy"], self.snapshot["policy"])
         self.rules, self.pairs = self.snapshot.get("rules", []), self.snapshot.get("pairs", [])
         if any(set(rule) != RULE for rule in self.rules) or any(set(pair) != PAIR for pair in self.pairs):
@@ -78,6 +84,8 @@ class Gallery:
         self.read: dict[Any, Any] = {}  # what was read already
         self.scopes: dict[tuple[int, str], Scope] = {}
         self.banks, self.words = self.narrow(part["where"], part["unsilenced"])
+        self.words += ", by the certified channels alone" * part["certified_only"]
+        self.words += ", whatever the companion says" * self.companion
         for field in ("rows_total", "rows_scanned"):
             same(field, part[field], int(self.live.sum()))
 
@@ -100,7 +108,7 @@ class Gallery:
     def of(self, live: Array) -> Gallery:
         """The gallery of some rows alone."""
         part = copy.copy(self)
-        part.live, part.banks, part.scopes = live, [], {}
+        part.live, part.banks, part.scopes, part.companion = live, [], {}, False
         return part
 
     def holds(self, condition: str) -> Array:
@@ -230,14 +238,14 @@ class Gallery:
 
     def tests(self) -> list[tuple[int, str]]:
         """Channel and view of the query of every test, in order."""
-        numbers, seen = range(len(self.snapshot["channels"])), set()
+        numbers, seen, every = range(self.answering), set(), len(self.snapshot["channels"])
         if not self.pairs:
             return [(number, "original") for number in numbers]
         for pair in self.pairs:
             both = {(pair["query"], view) for view in pair["gallery"]}
             need(len(both) == len(pair["gallery"]) and not both & seen, "two rules about one pair of views")
             seen |= both
-            need(len(pair["parts"]) == len(pair["least"]) == len(numbers), "one part and gap for each channel")
+            need(len(pair["parts"]) == len(pair["least"]) == every, "one part and gap for each channel")
             need(all(0.0 <= part <= 1.0 for part in pair["parts"]), "a part of a reach lies between 0 and 1")
         names = dict.fromkeys(pair["query"] for pair in self.pairs)
         found = [(number, name) for number in numbers for name in names if any(

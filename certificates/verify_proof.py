@@ -95,7 +95,8 @@ SHAPE = json.loads("""{
   "pixels_sha256": "s"}, "radius": {"l2": "f", "rmse": "f", "psnr": "f"}, "slack": "f", "tight": "b"},
 "query": {"path": "s?", "bytes_sha256": "s?", "pixels_sha256": "s", "width": "i", "height": "i", "values": "i"},
 "decode": {"policy": "o", "policy_digest": "s", "decoder": {"pillow": "s", "libraries": "s"}},
-"index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i", "where": ["s"], "unsilenced": "b"},
+"index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i", "where": ["s"], "unsilenced": "b",
+  "certified_only": "b"},
 "channels": [{"name": "s", "model_digest": "s", "score": "s", "dim": "i", "lipschitz": {"value": "f", "method": "s"},
   "threshold?": {"value": "f", "source": "s", "offset": "f?", "share": "f?", "gaps": "s?"}}],
 "probes": [{"channel": "i", "view": "s", "resize": {"value": "f", "method": "s"}, "lipschitz": "f",
@@ -330,7 +331,7 @@ def check_channel(said: Any, gallery: Gallery, number: int) -> network.Model:
     if threshold is None or threshold["source"] != "given":  # a number in place of the stored one
         same("threshold", threshold, stored and {name: stored.get(name) for name in threshold or stored})
     else:
-        need(len(gallery.snapshot["channels"]) == 1, "a threshold is given only to an index of one channel")
+        need(gallery.answering == 1, "a threshold is given only to an index of one channel")
     model = network.Model(gallery.index, channel)
     same("digest of the model", (stated["model_digest"], channel["model_digest"]), (model.digest, model.digest))
     return model
@@ -355,7 +356,7 @@ def check_probes(said: Any, gallery: Gallery, pixels: Array) -> tuple[list[Probe
     A view without a direction is no test and accepts nothing; also returned is how large a margin any row could have
     in such views, −∞ where there is none.
     """
-    count = len(gallery.snapshot["channels"])
+    count = gallery.answering
     same("number of channels", len(said["channels"]), count)
     models, found, blind = [check_channel(said, gallery, number) for number in range(count)], [], -math.inf
     for number, view in gallery.tests():
@@ -420,7 +421,8 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe], blind: float) 
     """The radius, against what follows from all rows; then everything else that the claim says."""
     claim, query, rival = said["claim"], said["query"], said["rival"] or {"item": None, "rows": []}
     kind, k, item, ranks = claim["kind"], claim["k"], claim["item"], claim["kind"] in RANKS
-    need(all(p.threshold for p in probes) or (ranks and len(probes) == 1), "there is no threshold to judge by")
+    alone = ranks and len(probes) == 1 and not gallery.companion
+    need(alone or all(p.threshold for p in probes), "there is no threshold to judge by")
     need((k is not None) == (kind == "among-k") and (k or 1) >= 1, "k belongs to among-k, and is at least 1")
     need(kind == "copy" or (item is None) == (kind == "not-a-copy"), "an item is named where none can be, or none is")
     target, other = (None if one is None else gallery.item(one) for one in (item, rival["item"]))
@@ -438,6 +440,9 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe], blind: float) 
     slack = max((4.0 * p.error + 1e-10 * p.length) / p.lipschitz for p in probes)
     close("slack", claim["slack"], slack)
     reach = follow(gallery, kind, k or 1, target, probes, carriers, blind)
+    if ranks and gallery.companion:  # T11: first come items that a certified channel accepts, for as long as it does
+        accepted = follow(gallery, "copy", 1, target, probes, [], blind).radius
+        reach = reach._replace(radius=min(reach.radius, accepted))
     reach = reach if ranks else silenced(gallery, kind, reach, probes, blind)
     # No two images are farther apart than √n; and where the query itself has no direction there is no answer.
     radius, far, amplified = claim["radius"]["l2"], math.sqrt(query["values"]), reach.amplified
@@ -502,8 +507,9 @@ def follow(
         mine = [part.inside[(part.items == target) | (target is None)].max(initial=-math.inf) for part in parts]
         return Reach(max(min(float(one), p.short) for one, p in zip(mine, probes, strict=True)))
     if kind == "not-a-copy":  # what a view without a direction would accept after the least of changes, nobody knows
-        return Reach(float(-inside.max(initial=-math.inf)) if blind == -math.inf else -math.inf, 1.0, items, -inside)
-    if len(parts) > 1:
+        unknown = blind > -math.inf or gallery.companion  # as is what a companion would
+        return Reach(-math.inf if unknown else float(-inside.max(initial=-math.inf)), 1.0, items, -inside)
+    if len(parts) > 1 or gallery.companion:
         return by_margins(kind, k, target, probes, parts, blind)
     others, leads = items != target, parts[0].leads  # T1, T2, T3: each carrier against the worst row of each item
     need(len(leads) == 1 or (len(leads) and kind == "among-k"), "one carrier is needed, or some for among-k")

@@ -404,7 +404,7 @@ def covers(boxes: Array, low: Sequence[float], high: Sequence[float]) -> bool:
 
 def check_ranges(said: Any, gallery: base.Gallery, pixels: Array) -> None:
     """One claim, in every cell."""
-    claim, numbers = said["claim"], list(range(len(gallery.snapshot["channels"])))
+    claim, numbers = said["claim"], list(range(gallery.answering))
     what, item = claim["what"], claim["item"]
     need(
         what in CLAIMS and (item is None) == (what == "not-a-copy"),
@@ -412,7 +412,8 @@ def check_ranges(said: Any, gallery: base.Gallery, pixels: Array) -> None:
     )
     if gallery.pairs:
         network.unsupported("edits of a query whose views are compared, too")
-    need(not gallery.banks, "claims about edits speak of the gallery alone, as if no bank were negative")
+    alone = "claims about edits speak of certified channels alone, as if no bank were negative"
+    need(not gallery.banks and not gallery.companion, alone)
     same("tests", [[one["channel"], one["view"]] for one in said["probes"]], [[n, "original"] for n in numbers])
     target = None if item is None else gallery.item(item)
     same("number of channels", len(said["channels"]), len(numbers))

@@ -179,7 +179,7 @@ def attack_eval(
     note_stored(result.records, stored=result.stored)
     report = page or result.folder / "audit.html"
     records, pictures = FORMAT.read(result.records).table, thumbnails(lineup, engine)
-    write(report, audit_page(result.summary, records, root=result.folder, thumbnail=pictures))
+    write(report, audit_page(result.summary, records, root=result.folder, thumbnail=pictures, proved=proved))
     if proofs:
         from ..retrieval.proofs import write_proofs
 

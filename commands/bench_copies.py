@@ -113,7 +113,8 @@ def bench_copies(
         result = run_copy_bench(plan, bar)
     note_stored(result.path, stored=result.stored)
     report = page or result.path.with_name("copies.html")
-    write(report, copy_page(result.summary, command=result.records.table["command"][0].as_py()))
+    command = result.records.table["command"][0].as_py()
+    write(report, copy_page(result.summary, command=command, edits=result.edits))
     note(f"page: {report}")
     if form == "json":
         say(copy_json(result), form, print)

@@ -13,6 +13,7 @@ from .bundles import bundled
 from .options import (
     CORES,
     REJECTED,
+    CompanionOption,
     DeviceOption,
     FormatOption,
     IdOption,
@@ -83,6 +84,7 @@ def index(
         ),
     ] = None,
     model: ModelsOption = None,
+    companion: CompanionOption = None,
     views: Annotated[
         str | None, typer.Option(help="Stored views per image: none, flip, light or standard [default: none].")
     ] = None,
@@ -103,6 +105,7 @@ def index(
     policy = DecodePolicy() if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels)
     options = storing.options(
         models=tuple(model) if model else None,
+        companion=companion,
         views=views,
         rows=rows,
         policy=policy if max_pixels is not None else None,

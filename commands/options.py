@@ -72,6 +72,17 @@ ModelsOption = Annotated[
         "--model", help=f"Embedder; repeat for several channels [default: {DEFAULT_MODELS}]. See: retr models list."
     ),
 ]
+CompanionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--companion",
+        metavar="SPEC",
+        help="An uncertified embedder that finds copies beside them; what it alone finds is not proved.",
+    ),
+]
+CertifiedOnlyOption = Annotated[
+    bool, typer.Option("--certified-only", help="Leave the index's companion out: only what can be proved is found.")
+]
 PretrainedOption = Annotated[
     bool, typer.Option("--pretrained/--no-pretrained", help="Published weights for timm: models.")
 ]

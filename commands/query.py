@@ -12,6 +12,7 @@ from ..core.errors import CertificateWithheld, UsageError
 from .inputs import Input, image_inputs
 from .options import (
     REJECTED,
+    CertifiedOnlyOption,
     DeviceOption,
     FormatOption,
     IndexOption,
@@ -77,6 +78,7 @@ def query(
     unsilenced: Annotated[
         bool, typer.Option("--unsilenced", help="As if no bank were negative: its items are matches like all others.")
     ] = False,
+    certified_only: CertifiedOnlyOption = False,
     snapshot: SnapshotOption = None,
     proof: Annotated[
         Path | None,
@@ -110,7 +112,7 @@ def query(
         here |= {"--html": html, "--unsilenced": unsilenced or None}
         _refuse("--server asks another machine; it goes without", here)
         eps = _budget(certify or require_certificate or bool(against), eps, unit)
-        asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain)
+        asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain, certified_only)
         words = None if eps is None else UNITS[unit].format(budget_text(eps))
         inputs = image_inputs(images, exclude=index_path(None))
         ask_server(server, token_file, inputs, asked, form, strict=require_certificate, words=words)
@@ -125,7 +127,13 @@ def query(
     if sign_key is not None and proof is None:
         raise UsageError("--sign-key signs proofs, and needs --proof")
     engine = Engine.open(
-        home, device=device, threshold=threshold, snapshot=snapshot, where=where or (), unsilenced=unsilenced
+        home,
+        device=device,
+        threshold=threshold,
+        snapshot=snapshot,
+        where=where or (),
+        unsilenced=unsilenced,
+        certified_only=certified_only,
     )
     if not engine.gallery.content.complete:
         note(f"{home}: {engine.gallery.content}")

@@ -140,13 +140,15 @@ class Asked:
     against: tuple[str, ...]
     where: tuple[str, ...]
     explain: bool
+    certified_only: bool = False
 
     @property
     def fields(self) -> list[tuple[str, str]]:
         """Of the form."""
         budget = [] if self.eps is None else [("eps", repr(self.eps)), ("unit", self.unit)]
         several = [("against", one) for one in self.against] + [("where", one) for one in self.where]
-        return [("k", str(self.k)), *budget, *([("explain", "true")] if self.explain else []), *several]
+        flags = {"explain": self.explain, "certified_only": self.certified_only}
+        return [("k", str(self.k)), *budget, *((name, "true") for name, yes in flags.items() if yes), *several]
 
 
 def ask_server(

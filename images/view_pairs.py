@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core.errors import UsageError
 from .light_views import LIGHT as LIGHT_VIEWS
@@ -77,6 +77,12 @@ def rules_for(classes: Sequence[PairClass], models: Sequence[str]) -> tuple[Pair
     )
 
 
+def with_companion(rule: PairRule) -> PairRule:
+    """The rule with one channel more, which compares the query itself with the unedited row and nothing else."""
+    itself = rule.query == ORIGINAL.name and rule.gallery == (ORIGINAL.name,)
+    return replace(rule, parts=(*rule.parts, 1.0 if itself else 0.0), least=(*rule.least, 0.0))
+
+
 def query_views(rules: Sequence[PairRule]) -> tuple[QueryView, ...]:
     """The views of a query that rules name, each once; the query itself alone where there are none."""
     names = dict.fromkeys(rule.query for rule in rules)
@@ -101,8 +107,19 @@ def check_rules(rules: Sequence[PairRule], channels: int) -> None:
                 raise UsageError(f"{pair[0]} of the query meets {pair[1]} twice")
             seen.add(pair)
     for number in range(channels if rules else 0):
+        _check_parts(rules, number)
         if not any(rule.query == "original" and rule.parts[number] > 0.0 for rule in rules):
             raise UsageError(f"channel {number} never compares the query itself")
+
+
+def _check_parts(rules: Sequence[PairRule], number: int) -> None:
+    """T1 within one view of a query needs one threshold for the rows that meet it: one part, or none."""
+    parts: dict[str, float] = {}
+    for rule in rules:
+        part = rule.parts[number]
+        if part > 0.0 and parts.setdefault(rule.query, part) != part:
+            both = f"{parts[rule.query]} and {part}"
+            raise UsageError(f"rows that meet {rule.query} of the query have unequal parts in channel {number}: {both}")
 
 
 def _pairs(rule: PairRule) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,7 @@ from .gallery import open_gallery
 from .labels import Row, id_of, read_label_file
 from .lock import HOLDER
 from .models import open_model
-from .options import IndexOptions, IndexReport, check_options, choose_device, template
+from .options import IndexOptions, IndexReport, check_options, choose_device, seeing_one_view, template
 from .prepare import Prepared, Recipe, Refused, prepare
 from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current
@@ -127,8 +127,9 @@ class _Run:
         self.progress = progress
         self.report = IndexReport(index=str(writer.index))
         policy = DecodePolicy.from_json(dict(writer.snapshot.policy))
-        sizes = tuple({embedder.input_size for embedder in embedders})
-        self.recipe = Recipe(policy, view_set(writer.snapshot.views), sizes, decode)
+        inputs = [embedder.input_size for embedder in embedders]
+        views = view_set(writer.snapshot.views)
+        self.recipe = Recipe.of(policy, views, inputs, decode, seeing_one_view(writer.snapshot))
         self.held = writer.held  # as the run finds it: commits on the way change nothing for files not looked at yet
         self.unreadable: set[str] = set()
         self.gone = self._gone() if options.prune or options.prune_all else []

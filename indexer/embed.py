@@ -44,7 +44,9 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
     one row that is no part of what is searched. Another view with such a fault is only left out.
     """
     names = [view.name for view in recipe.views]
-    per_channel = [_rows(files, len(names), embedder) for embedder in embedders]
+    per_channel = [
+        _rows(files, len(names), embedder, alone=number in recipe.unedited) for number, embedder in enumerate(embedders)
+    ]
     finite = np.ones(len(files), dtype=np.bool_)
     usable = np.ones((len(files), len(names)), dtype=np.bool_)
     for rows, embedder in zip(per_channel, embedders, strict=True):
@@ -86,12 +88,14 @@ def _look_again(
     return True
 
 
-def _rows(files: Sequence[Prepared], views: int, embedder: Embedder) -> npt.NDArray[np.float64]:  # files views dim
+def _rows(files: Sequence[Prepared], views: int, embedder: Embedder, *, alone: bool) -> npt.NDArray[np.float64]:
+    """(files, views, dim); where the first view is seen ``alone``, its row once for each view."""
     if not files:
         return np.empty((0, views, embedder.dim))
     batch = torch.stack([file.inputs[embedder.input_size] for file in files])  # b v 3 h w
-    rows = forward(embedder, batch.flatten(0, 1))
-    return rows.reshape(len(files), views, embedder.dim)
+    seen = batch[:, :1] if alone else batch
+    rows = forward(embedder, seen.flatten(0, 1)).reshape(len(files), seen.shape[1], embedder.dim)
+    return np.repeat(rows, views, axis=1) if alone else rows
 
 
 def forward(embedder: Embedder, batch: torch.Tensor) -> npt.NDArray[np.float64]:

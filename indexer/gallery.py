@@ -103,7 +103,7 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     if catalog.num_rows != snapshot.rows:
         raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
     live, blank = ~_named(catalog, snapshot, snapshot.tombstones), _named(catalog, snapshot, snapshot.blank)
-    stores = tuple(_open_channel(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
+    stores = tuple(open_store(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
     if not rows:
         _check_sizes(index, snapshot)
     declared = declared_of(index, snapshot)
@@ -111,7 +111,12 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     return Gallery(snapshot, catalog, stores, live, np.flatnonzero(blank), table, content)
 
 
-def _open_channel(index: Path, snapshot: Snapshot, number: int) -> RowStore:
+def open_store(index: Path, snapshot: Snapshot, number: int) -> RowStore:
+    """The rows of one channel of a snapshot.
+
+    Raises:
+        IntegrityError: a file is missing, has the wrong size, or holds codes that no row has.
+    """
     channel = snapshot.channels[number]
     return open_rows(_files(index, snapshot, number), dim=channel.dim, score=channel.score, code=channel.rows)
 

@@ -18,7 +18,7 @@ from .gaps import KIND, Gaps
 from .items import Keys
 from .neighbours import Others, nearest, rounded_down
 from .reference import Reference
-from .sheets import cut_sheets
+from .sheets import cut_sheets, of_layouts, outvoted
 from .vectors import Float32, Ids, RowStore
 
 Mask = npt.NDArray[np.bool_]
@@ -90,19 +90,19 @@ def against_references(sides: Sequence[Side], rows: Ids, keys: Keys, progress: P
         keys: (m,) the name of each row's item.
         progress: told of every item, channel after channel.
     """
-    nearest_kinds = [_against_reference(side, rows, keys, progress)[rows] for side in sides]
-    cut_sheets([side.reference for side in sides], [side.known for side in sides], nearest_kinds, rows)
+    layouts = [_against_reference(side, rows, keys, progress)[rows] for side in sides]
+    cut_sheets([side.reference for side in sides], [side.known for side in sides], layouts, rows)
 
 
 def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) -> Keys:
-    """One channel; of all its rows the kind of the nearest vector, empty for rows that were not looked at."""
+    """One channel; of all its rows the kind in layouts that they are taken for, empty for none."""
     reference = side.reference
     others = Others.of(reference.rows(), reference.score)
     names = np.array([f"{KIND}{name}" for name in reference.kinds] or [""], dtype="S64")[reference.kind]
     caps = rounded_down(np.minimum(reference.caps, reference.farthest))
     farthest = rounded_down(np.array([reference.farthest]))[0]
     within = reference.certain * np.minimum(reference.near.astype(np.float64), reference.farthest)
-    kinds = np.zeros(len(side.known), dtype="S64")
+    layouts = np.zeros(len(side.known), dtype="S64")
     _begin(progress, "measuring gaps to the reference set", keys)
     for block in blocks(rows, keys, len(names)):
         own = side.store.take(block.rows)
@@ -113,7 +113,8 @@ def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) ->
         far, first = _least(len(own), *nearest(others, own, near))
         found = np.isfinite(far)
         limit = np.where(found, names[first] if len(names) else b"", b"").astype("S64")
-        kinds[block.rows] = limit
+        if reference.sheet is not None:
+            layouts[block.rows] = _layouts(reference, others, own, near, limit)
         far[found] = np.minimum(far[found], caps[first[found]])
         beyond = ~(far < farthest)
         far[beyond], limit[beyond] = farthest, b""
@@ -121,7 +122,28 @@ def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) ->
         side.known.limit[block.rows] = limit
         side.known.presumed[block.rows] = b""
         progress.advance(len(block.keys))
-    return kinds
+    return layouts
+
+
+def _layouts(reference: Reference, others: Others, own: Float32, near: Float32, kinds: Keys) -> Keys:
+    """(m,) the kind in layouts that each row is taken for; empty for none.
+
+    Args:
+        reference: a set that states what a sheet is.
+        others: its vectors.
+        own: (m, dim) rows.
+        near: (m, n) how near they are, −inf where a vector does not count.
+        kinds: (m,) ``kind:`` and the kind of the nearest.
+    """
+    if reference.votes is None:
+        return of_layouts(reference, kinds)
+    taken = np.flatnonzero(outvoted(reference, others, own, near))
+    in_layouts = np.where(reference.opened, np.float32(-np.inf), near[taken])
+    _, first = _least(len(taken), *nearest(others, own[taken], in_layouts))
+    names = np.array([f"{KIND}{name}" for name in reference.kinds], dtype="S64")[reference.kind]
+    found = np.zeros(len(own), dtype="S64")
+    found[taken] = names[first]
+    return found
 
 
 def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, names: Keys, progress: Progress) -> None:

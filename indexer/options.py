@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from ..core.errors import UsageError
 from ..images.policy import DecodePolicy
-from ..images.view_pairs import VIEW_CLASSES, PairRule, rules_for
+from ..images.view_pairs import VIEW_CLASSES, PairRule, rules_for, with_companion
 from ..images.views import STORED_NAMES, VIEW_ROWS, VIEW_SETS
 from .labels import check_name
 from .models import describe_channel, told_apart
 from .row_codes import find_code
-from .snapshot import ChannelSpec, Snapshot
+from .snapshot import COMPANION, ChannelSpec, Snapshot, check_roles
 from .writer import SEGMENT_ROWS
 
 DEFAULT_MODELS = ("block-means", "retr_s")
@@ -28,6 +28,7 @@ class IndexOptions:
 
     Attributes:
         models: embedder specs, one per channel.
+        companion: spec of an uncertified embedder that finds copies beside them, and proves nothing (THEORY T11).
         views: a name of ``images.views.VIEW_SETS``.
         rows: how rows are stored: a key of ``row_codes.ROW_CODES``; the default is that of the view set.
         policy: how images are decoded.
@@ -48,6 +49,7 @@ class IndexOptions:
     """
 
     models: tuple[str, ...] | None = None
+    companion: str | None = None
     views: str | None = None
     rows: str | None = None
     policy: DecodePolicy | None = None
@@ -148,7 +150,10 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     if current is None:
         views = options.views or "none"
         rows, specs = options.rows or VIEW_ROWS[views], options.models or DEFAULT_MODELS
-        channels = told_apart([describe_channel(spec, options.pretrained, rows=rows) for spec in specs])
+        channels = [describe_channel(spec, options.pretrained, rows=rows) for spec in specs]
+        if options.companion is not None:
+            channels.append(_companion(options.companion, options, rows))
+        channels = told_apart(channels)
         _check_channels(channels)
         policy = options.policy or DecodePolicy()
         stored, pairs = STORED_NAMES.get(views, views), _pairs(views, channels)
@@ -163,17 +168,55 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
         _check_policy(current, options.policy)
     if options.models is not None:
         models = tuple(describe_channel(spec, options.pretrained) for spec in options.models)
-        if [c.model_digest for c in models] != [c.model_digest for c in current.channels]:
-            names = ", ".join(c.name for c in current.channels)
+        answering = current.channels[: current.answering]
+        if [c.model_digest for c in models] != [c.model_digest for c in answering]:
+            names = ", ".join(c.name for c in answering)
             raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another index")
+    if options.companion is not None:
+        _check_companion(current, options.companion, options)
     return current
 
 
+def _companion(spec: str, options: IndexOptions, rows: str) -> ChannelSpec:
+    """The channel of a companion.
+
+    Raises:
+        UsageError: it is certified, and would be asked without what it can prove.
+    """
+    channel = describe_channel(spec, options.pretrained, rows=rows)
+    if channel.certified:
+        raise UsageError(f"{channel.name} is certified: give it as a model, and what it finds is proved")
+    return replace(channel, role=COMPANION)
+
+
+def _check_companion(current: Snapshot, spec: str, options: IndexOptions) -> None:
+    held = [channel for channel in current.channels if channel.is_companion]
+    if not held:
+        raise UsageError(f"this index has no companion, and its images were not seen by {spec}; make another index")
+    if _companion(spec, options, "float32").model_digest != held[0].model_digest:
+        raise UsageError(f"the companion of this index is {held[0].name}, not {spec}; use another index")
+
+
 def _pairs(views: str, channels: Sequence[ChannelSpec]) -> tuple[PairRule, ...]:
-    """What the set's views are compared with. Views of a query are ranked by margins, which need a proved constant."""
-    if not all(channel.certified for channel in channels):
+    """What the set's views are compared with. Views of a query are ranked by margins, which need a proved constant.
+
+    A companion compares the query itself with items as they are: it is not in need of more, and each view costs a pass
+    through a network that may be large.
+    """
+    answering = [channel for channel in channels if not channel.is_companion]
+    if not all(channel.certified for channel in answering):
         return ()
-    return rules_for(VIEW_CLASSES.get(views, ()), [channel.spec for channel in channels])
+    rules = rules_for(VIEW_CLASSES.get(views, ()), [channel.spec for channel in answering])
+    for _ in range(len(channels) - len(answering)):
+        rules = tuple(with_companion(rule) for rule in rules)
+    return rules
+
+
+def seeing_one_view(snapshot: Snapshot) -> tuple[int, ...]:
+    """Numbers of the companions whose rows of edited views no query is compared with: they see the first view alone."""
+    if not snapshot.pairs:
+        return ()
+    return tuple(number for number, channel in enumerate(snapshot.channels) if channel.is_companion)
 
 
 def _check_policy(current: Snapshot, asked: DecodePolicy) -> None:
@@ -190,8 +233,12 @@ def _check_policy(current: Snapshot, asked: DecodePolicy) -> None:
 def _check_channels(channels: Sequence[ChannelSpec]) -> None:
     """Several channels are ranked by their margins in pixels, which only a proved constant can give (THEORY T9)."""
     digests = [channel.model_digest for channel in channels]
-    uncertified = [channel.name for channel in channels if not channel.certified]
-    if len(channels) > 1 and uncertified:
-        raise UsageError(f"{uncertified[0]} is uncertified: it can only be the one channel of an index")
+    answering = [channel for channel in channels if not channel.is_companion]
+    uncertified = [channel.name for channel in answering if not channel.certified]
+    check_roles(channels)
+    if len(answering) > 1 and uncertified:
+        raise UsageError(
+            f"{uncertified[0]} is uncertified: it can be the one channel of an index, or a companion of certified ones"
+        )
     if len(set(digests)) < len(digests):
         raise UsageError(f"the same model is named twice: {', '.join(channel.name for channel in channels)}")

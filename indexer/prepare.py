@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,35 @@ from .places import Stamp
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to do with every file: the decode policy, the views, the input sizes the channels need, and the decoder."""
+    """What to do with every file.
+
+    Attributes:
+        policy: how it is decoded; decode: by what.
+        views: what is stored of it.
+        sizes: input sizes of the channels that see every view.
+        unedited: numbers of the channels that see the first view alone; its row stands for all.
+        small: their input sizes, those that are not among ``sizes``.
+    """
 
     policy: DecodePolicy
     views: tuple[View, ...]
     sizes: tuple[tuple[int, int], ...]
     decode: Decoder = decode
+    unedited: frozenset[int] = frozenset()
+    small: tuple[tuple[int, int], ...] = ()
+
+    @staticmethod
+    def of(
+        policy: DecodePolicy,
+        views: tuple[View, ...],
+        inputs: Sequence[tuple[int, int]],
+        decode: Decoder = decode,
+        unedited: Collection[int] = (),
+    ) -> Recipe:
+        """The recipe for channels with these input sizes, of which some see the first view alone."""
+        sizes = tuple({size for number, size in enumerate(inputs) if number not in unedited})
+        small = tuple({inputs[number] for number in unedited} - set(sizes))
+        return Recipe(policy, views, sizes, decode, frozenset(unedited), small)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +60,7 @@ class Prepared:
     """One good file, ready to embed. Its pixels are not kept, so that waiting files cost little memory.
 
     Attributes:
-        inputs: input size → (views, 3, h, w) float32.
+        inputs: input size → (views, 3, h, w) float32; of the recipe's ``small`` sizes one view.
         note: what is wrong with the file although its pixels are whole: see ``images.decode.NOTES``.
         entry: where it was read, to be read again.
     """
@@ -133,14 +156,15 @@ def resize_views(image: DecodedImage, recipe: Recipe) -> dict[tuple[int, int], T
     there are more than MANY_VIEWS, those after the first go a quicker way: from a smaller copy, and resized by Pillow,
     whose antialiased triangle filter is that of ``images.resize`` up to its rounding to 8 bits.
     """
+    first, *others = recipe.views
+    alone = {size: _resize(first.apply(image.pixels), size)[None] for size in recipe.small}
     if len(recipe.views) <= MANY_VIEWS:
-        return {
+        return alone | {
             size: torch.stack([_resize(v.apply(image.pixels), size) for v in recipe.views]) for size in recipe.sizes
         }
-    first, *others = recipe.views
     small = reduced(image.pixels, recipe)
     views = [Image.fromarray(np.ascontiguousarray(view.apply(small))) for view in others]
-    return {
+    return alone | {
         size: torch.cat([_resize(first.apply(image.pixels), size)[None], _quick(views, size)]) for size in recipe.sizes
     }
 

@@ -38,6 +38,8 @@ _KEY = "retr"
 
 OPEN = frozenset({"photograph", "sky", "night", "gradient", "product", "pattern", "blots"})
 """Kinds whose pictures share no layout, where a set does not say: what is nearest to one of them is no sheet."""
+MOST_VOTES = 40.0
+"""Steeper, and float32 could not hold the least weight, exp(−2 · votes)."""
 SHARE, CERTAIN = 0.5, 0.4
 """Where nothing was measured for a model: a row accepts nearer than half way to its nearest unrelated neighbour."""
 
@@ -77,6 +79,8 @@ class Reference:
             sheets, and ``near`` stands for it.
         open: kinds whose pictures share no layout.
         discerns: whether kinds are told apart by this model well enough to say what is a sheet.
+        votes: how steeply a vector's say in what is a sheet rises with its cosine (``indexer.sheets``); None: the
+            nearest vector says it alone.
         rate: what is known of false matches; None where nothing was measured.
         notes: the rest of the header.
         digest: SHA-256 of the file; empty for one that was not written yet.
@@ -96,6 +100,7 @@ class Reference:
     sheet: float | None = None
     open: tuple[str, ...] = tuple(sorted(OPEN))
     discerns: bool = True
+    votes: float | None = None
     rate: Rate | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
@@ -120,6 +125,13 @@ class Reference:
             raise ValueError(f"0 < typical ≤ farthest, got {self.typical} and {self.farthest}")
         if self.sheet is not None and not 0.0 < self.sheet <= self.farthest:
             raise ValueError(f"0 < sheet ≤ farthest, got {self.sheet} and {self.farthest}")
+        if self.votes is not None and not (self.score == "cosine" and 0.0 < self.votes <= MOST_VOTES):
+            raise ValueError(f"0 < votes ≤ {MOST_VOTES:g} between vectors compared by cosine, got {self.votes}")
+
+    @property
+    def opened(self) -> npt.NDArray[np.bool_]:
+        """(n,) which vectors are of kinds whose pictures share no layout."""
+        return np.array([name in self.open for name in self.kinds], dtype=np.bool_)[self.kind]
 
     @property
     def caps(self) -> npt.NDArray[np.float64]:
@@ -129,8 +141,7 @@ class Reference:
         """
         if self.sheet is not None:
             return np.full(len(self.kind), np.inf)
-        is_open = np.array([name in self.open for name in self.kinds], dtype=np.bool_)[self.kind]
-        return np.where(is_open, np.inf, self.near.astype(np.float64))
+        return np.where(self.opened, np.inf, self.near.astype(np.float64))
 
     def rows(self, where: str = "a reference set") -> Float32:
         """(n, dim) float32: the vectors as exact numbers; unit rows for cosine.
@@ -170,8 +181,8 @@ def write_reference(path: Path, reference: Reference) -> str:
     return sha256_bytes(data)
 
 
-_OPTIONAL = ("sheet", "open", "discerns")
-"""Absent in the first sets."""
+_OPTIONAL = ("sheet", "open", "discerns", "votes")
+"""Absent in earlier sets."""
 _CONSTANTS = ("model", "model_digest", "score", "share", "certain", "typical", "farthest")
 
 

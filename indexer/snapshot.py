@@ -34,10 +34,15 @@ SCHEMA_RULES = "retr.index/7"
 """As 6, and there may be rules for some of the items. Written only where there are."""
 SCHEMA_PAIRS = "retr.index/8"
 """As 7, and views of a query may be compared with stored views: ``pairs``. Written only where they are."""
+SCHEMA_COMPANION = "retr.index/9"
+"""As 8, and the last channel may be a companion: ``role``. Written only where one is: who does not know roles would
+take its word for that of a certified channel."""
 _SCHEMAS = (
     *(SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE),
-    *(SCHEMA_RULES, SCHEMA_PAIRS),
+    *(SCHEMA_RULES, SCHEMA_PAIRS, SCHEMA_COMPANION),
 )
+ANSWERS, COMPANION = "answers", "companion"
+"""Roles of a channel: it answers by itself, or it may find copies beside channels that prove theirs (THEORY T11)."""
 MOST_REACH = 2.0
 """A rule may let rows accept so many times as far as they would, and no farther."""
 
@@ -84,7 +89,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
-    """One embedder of an index, how its rows are compared (THEORY T9) and stored (``row_codes.ROW_CODES``)."""
+    """One embedder of an index, how its rows are compared (THEORY T9) and stored (``row_codes.ROW_CODES``).
+
+    Its ``role`` is :data:`ANSWERS` or :data:`COMPANION`.
+    """
 
     name: str
     spec: str
@@ -97,6 +105,12 @@ class ChannelSpec:
     dim: int
     threshold: Threshold | None = None
     rows: str = "float32"
+    role: str = ANSWERS
+
+    @property
+    def is_companion(self) -> bool:
+        """Whether it only finds what it cannot prove, beside channels that can."""
+        return self.role == COMPANION
 
     @property
     def row_bytes(self) -> int:
@@ -168,6 +182,11 @@ class Snapshot:
         """Whether some rule makes a negative bank."""
         return any(rule.negative for rule in self.rules)
 
+    @property
+    def answering(self) -> int:
+        """How many channels answer by themselves: the first ones. What comes after them are companions."""
+        return sum(not channel.is_companion for channel in self.channels)
+
     def removed(self, segment: str) -> frozenset[str]:
         """Ids of a segment's items that were taken out of the index."""
         return frozenset(self.tombstones.get(segment, ())).difference(self.blank.get(segment, ()))
@@ -223,6 +242,8 @@ TOLD = ("labels", "declared")
 def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
+    if snapshot.answering < len(channels):
+        return SCHEMA_COMPANION
     if snapshot.pairs:
         return SCHEMA_PAIRS
     if snapshot.rules:
@@ -245,7 +266,8 @@ def _plain_channel(channel: ChannelSpec) -> dict[str, Any]:
         del body["threshold"]["share"], body["threshold"]["reference"], body["threshold"]["neighbours"]
         if not channel.threshold.local:
             del body["threshold"]["offset"], body["threshold"]["gaps"]
-    return {key: value for key, value in body.items() if (key, value) != ("rows", "float32")}
+    usual = {"rows": "float32", "role": ANSWERS}
+    return {key: value for key, value in body.items() if key not in usual or value != usual[key]}
 
 
 def parse_snapshot(data: Mapping[str, Any]) -> Snapshot:
@@ -287,6 +309,7 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         pairs=tuple(map(_build_rule, data.get("pairs", ()))),
     )
     check_types(snapshot)
+    check_roles(snapshot.channels)
     check_rules(snapshot.pairs, len(snapshot.channels))
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
     if snapshot.created:  # no part of the id: this much is known of it
@@ -301,6 +324,26 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         digest = getattr(snapshot, name)
         _must(digest is None or _DIGEST.fullmatch(digest), name, digest)
     return snapshot
+
+
+def check_roles(channels: Sequence[ChannelSpec]) -> None:
+    """Refuse companions that no tier can be made of (THEORY T11).
+
+    Raises:
+        UsageError: more than one, one that is not the last channel, or one beside a channel that proves nothing.
+    """
+    companions = [channel.name for channel in channels if channel.is_companion]
+    if not companions:
+        return
+    answering = channels[: -len(companions)]
+    if len(companions) > 1:
+        raise UsageError(f"an index has one companion at most, got {' and '.join(companions)}")
+    if any(channel.is_companion for channel in answering):
+        raise UsageError(f"the companion {companions[0]} must be the last channel")
+    unproved = [channel.name for channel in answering if not channel.certified]
+    if unproved or not answering:
+        beside = f"beside {unproved[0]}, which is uncertified" if unproved else "alone"
+        raise UsageError(f"the companion {companions[0]} cannot stand {beside}: it is asked after channels that prove")
 
 
 def _floats(numbers: Sequence[float]) -> tuple[float, ...]:
@@ -321,6 +364,7 @@ def _build_channel(data: Mapping[str, Any]) -> ChannelSpec:
     check_types(channel)
     _must(channel.rows in ROW_CODES, "rows of type", channel.rows)
     _must(channel.dim > 0, "rows of length", channel.dim)
+    _must(channel.role in (ANSWERS, COMPANION), "a channel of role", channel.role)
     _must(channel.model_file is None or _MODEL.fullmatch(channel.model_file), "model_file", channel.model_file)
     local = channel.threshold
     if local is not None:

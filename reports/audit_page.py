@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..core.statistics import Share
+from ..evaluation.edits.summary import RangeSummary
 from ..evaluation.robustness.columns import Columns
 from ..evaluation.robustness.curves import Axis, Curve, curves
 from ..evaluation.robustness.rates import RadiusLine
@@ -19,13 +20,19 @@ from .audit_page_figures import accuracy_figure, end_of_axis, radius_figures, sh
 from .audit_page_gallery import gallery
 from .audit_records import alarm_table, cost_table, run_facts, system_table
 from .audit_tables import attack_tables, edit_table, radius_table, results, shift_table, tightness_table
+from .edits_table import ProvedEdits
 from .kinds import bounds, count, counted, percent, said
 from .pages import Figure, Key, page, when
 from .words import words
 
 
 def audit_page(
-    summary: Summary, records: pa.Table, *, root: Path, thumbnail: Callable[[str, str], bytes | None]
+    summary: Summary,
+    records: pa.Table,
+    *,
+    root: Path,
+    thumbnail: Callable[[str, str], bytes | None],
+    proved: RangeSummary | None = None,
 ) -> str:
     """The page as text; it needs no other file, no network and no script.
 
@@ -34,6 +41,7 @@ def audit_page(
         records: of one run.
         root: the folder that image paths in the records are relative to.
         thumbnail: (system, item id) → the item's picture in any format that retr decodes, or None.
+        proved: what is proved of edits of its queries, if that was asked for.
     """
     table = Columns.of(records)
     axis: Axis = "l2" if summary.budgets and summary.budgets[0].unit == "l2" else "rmse"
@@ -58,6 +66,7 @@ def audit_page(
         shifts=shift_table(summary),
         shift_figures=shift_figures(summary, table),
         edits=edit_table(summary),
+        edit_proofs=ProvedEdits.of(proved),
         cards=gallery(records, root=root, thumbnail=thumbnail),
         command=table.first("command") or "–",
         run_facts=run_facts(table),

@@ -44,6 +44,7 @@ def write_calibration_page(out: Path, found: Calibration, index: str) -> None:
         chart=_chart(found),
         shown=shown,
         more=len(found.pairs) - len(shown),
+        at_worst=None if found.at_worst is None else upper_text(100.0 * found.at_worst, digits=2),
     )
     write_atomically(out, text.encode())
 

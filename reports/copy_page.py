@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from ..core.rounded import budget_text
 from ..core.statistics import Share
 from ..evaluation.copies.summary import CopySummary, SystemLine
+from ..evaluation.edits.summary import RangeSummary
 from .copy_table import family_tables, near, negative_table, system_table
+from .edits_table import ProvedEdits
 from .kinds import bounds, count, percent
 from .pages import Figure, Key, page, plan_facts, when
 from .svg_charts import accuracy_chart
@@ -16,12 +18,13 @@ from .words import words
 _CHARTS = words("copies")["charts"]
 
 
-def copy_page(summary: CopySummary, *, command: str) -> str:
+def copy_page(summary: CopySummary, *, command: str, edits: RangeSummary | None = None) -> str:
     """The page as text; it needs no other file, no network and no script.
 
     Args:
         summary: of the records of a benchmark.
         command: that began it.
+        edits: what is proved of edits of its queries, if that was asked for.
     """
     return page(
         "copies.html.j2",
@@ -35,6 +38,7 @@ def copy_page(summary: CopySummary, *, command: str) -> str:
         families=list(family_tables(summary)),
         systems=system_table(summary),
         negatives=negative_table(summary),
+        edit_proofs=ProvedEdits.of(edits),
         command=command or "–",
         run_facts=plan_facts({"run": summary.run, **summary.plan}),
         skipped=[f"{number} × {reason}" for reason, number in summary.skipped.items()],

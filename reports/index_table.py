@@ -152,6 +152,9 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for pair in result["pairs"]:
         if pair["relation"] == "presumed":
             yield "presumed copy", f"{pair['negative']} of {pair['stored']}, left out"
+    if result["at_worst"] is not None:
+        worst = upper_text(100.0 * result["at_worst"], digits=2)
+        yield "were they none", f"false matches could be as many as {worst} % of queries (95 % limit); see --review"
     counted_pairs = sum(pair["relation"] == "counted" for pair in result["pairs"])
     if counted_pairs:
         tighter = any(channel["offset"] is not None for channel in result["thresholds"])

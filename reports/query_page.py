@@ -18,7 +18,7 @@ from .html_tags import Html, tag
 from .kinds import COUNT, NAME, WRAPPED, measured
 from .numbers import radius_inline
 from .pages import Key, page
-from .query_table import lines, short_path, verdict_words
+from .query_table import found_by, lines, short_path, verdict_words
 from .ranges_bars import bars as range_bars
 from .table import Column, Table
 
@@ -144,6 +144,7 @@ def _table(answer: Answer) -> Table:
         Column("#", COUNT, lambda match: match.rank),
         Column("image", WRAPPED, lambda match: f"{short_path(match.path)} ({match.id})"),
         Column("score", measured(decimals=4), lambda match: match.score),
+        *([] if answer.companion is None else [Column("found by", NAME, lambda match: ", ".join(found_by(match)))]),
         *radii,
     ]
     return Table.of(columns, answer.matches)
@@ -160,4 +161,5 @@ def _read(address: str) -> str | None:
 
 def _said(match: Match) -> str:
     copy = "" if match.copy is None else f", a copy within {radius_inline(match.copy)}"
+    copy = ", a copy by the companion alone: not proved" if match.tier == "companion" else copy
     return f"{match.rank}. {short_path(match.path)}{copy}"

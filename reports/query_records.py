@@ -10,7 +10,7 @@ from ..certificates.proof import Certificate
 from ..core.errors import ImageRejected, UsageError
 from ..core.types import UpperBound
 from ..core.units import Radius
-from ..retrieval.answer import Answer, Bank, Match
+from ..retrieval.answer import Answer, Bank, Companion, Match
 from .emit import Columns, flatten
 
 SCHEMA = "retr.query/2"
@@ -64,6 +64,7 @@ def answer_of_record(record: Mapping[str, Any]) -> Answer:
             certificate=None if record["certificate"] is None else _certificate(record["certificate"]),
             where=tuple(record["where"]),
             banks=tuple(_bank(one, values) for one in record["banks"]),
+            companion=_companion(record.get("companion")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"this is no record of {SCHEMA}: {type(error).__name__}: {error}") from error
@@ -75,7 +76,15 @@ def _match(said: Mapping[str, Any], values: int) -> Match:
     explained = _Told(said["explained"]) if "explained" in said else None
     known = {name: said[name] for name in plain}
     known["query_view"] = said.get("query_view", "original")  # earlier versions knew no other
+    known["tier"] = said.get("tier")
     return Match(**known, **radii, group=-1, duplicates=tuple(said["duplicates"]), explained=explained)
+
+
+def _companion(said: Mapping[str, Any] | None) -> Companion | None:
+    if said is None:
+        return None
+    plain = {name: said[name] for name in ("answered", "because", "names_copy", "finds")}
+    return Companion(channels=tuple(said["channels"]), **plain)
 
 
 def _bank(said: Mapping[str, Any], values: int) -> Bank:
@@ -132,6 +141,8 @@ COLUMNS: Columns = {
     **_radius("match.topk"),
     **_radius("match.copy"),
     "match.accepted": bool,
+    "match.tier": str,
+    "match.proved": bool,
     "match.duplicates": str,
     **_texts("match.explained.channel", "match.explained.view", "match.explained.query_view"),
     **{f"match.explained.{name}": float for name in ("distance", "gap", "within", "part")},
@@ -147,7 +158,7 @@ COLUMNS: Columns = {
     **{f"certificate.lipschitz.{part}": float for part in ("network", "resize", "total")},
     **_texts("certificate.methods.network", "certificate.methods.resize"),
     "certificate.slack": float,
-    **_texts("certificate.limited_by", "withheld"),
+    **_texts("certificate.limited_by", "withheld", "companion"),
     **_texts("against.whole", "against.partly"),
     **dict.fromkeys(("seconds.embed", "seconds.search"), float),
 }
@@ -165,10 +176,12 @@ def query_rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """
     common = {key: value for key, value in record.items() if key not in ("matches", "thresholds", "against", "banks")}
     common["against"] = _families(record["against"])
+    common["companion"] = None if record.get("companion") is None else record["companion"]["words"]
     thresholds = {threshold["channel"]: threshold for threshold in record["thresholds"]}
     for match in record["matches"] or [None]:
         threshold = dict(thresholds.get(match["channel"], {})) if match else {}
-        threshold.pop("channel", None)
+        for known in ("channel", "role"):  # as of the match
+            threshold.pop(known, None)
         flat = flatten(common | {"match": match or {}, "threshold": threshold})
         # A radius that is not there is None where it would be an object: there is no column of that name.
         yield {name: value for name, value in flat.items() if name in COLUMNS or value is not None}

@@ -73,6 +73,8 @@ def verdict_words(answer: Answer, asked: str | None = None) -> str:
         return _copy(answer) + budget
     if answer.verdict == "not-a-copy":
         reach = NOT_PROVED if answer.not_a_copy is None else _proved(answer.not_a_copy)
+        if answer.not_a_copy is None and answer.companion is not None and answer.verdict_because is not None:
+            reach = answer.verdict_because
         return f"{_nothing(answer)}, {reach}{budget}"
     as_it_is = "" if answer.point_verdict is None else f"; as it is: {_point(answer)}"
     return f"{answer.verdict} because {answer.verdict_because or 'nothing is known'}{as_it_is}"
@@ -80,6 +82,8 @@ def verdict_words(answer: Answer, asked: str | None = None) -> str:
 
 def _copy(answer: Answer) -> str:
     """Which item it is a copy of, and how far; a copy of *something* may be proved farther than of any one item."""
+    if answer.companion is not None and answer.companion.names_copy:
+        return f"{_point(answer)} by the companion {' and '.join(answer.companion.channels)} alone: not proved"
     if answer.copy is None:
         same = [match for match in answer.matches if match.channel == PIXELS]
         return f"{_point(answer)}, {SAME_PIXELS if same else NOT_PROVED}"
@@ -122,6 +126,8 @@ def lines(answer: Answer) -> Iterator[str]:
         yield certificate
     if answer.withheld not in (None, NOT_ASKED):
         yield f"certificate withheld: {answer.withheld}"
+    if answer.companion is not None:
+        yield f"companion: {answer.companion.words()}"
     yield from map(_bank, answer.banks)
     yield from _explanations(answer)
     for threshold in answer.thresholds:
@@ -162,7 +168,8 @@ def _score(answer: Answer) -> str:
     if max(answer.tests, len(answer.thresholds)) > 1 and all(
         threshold["value"] is not None for threshold in answer.thresholds
     ):
-        return "score: how far (ℓ2, in pixels) the query is inside (+) or outside (−) of what the threshold accepts"
+        pixels = "score: how far (ℓ2, in pixels) the query is inside (+) or outside (−) of what the threshold accepts"
+        return pixels if answer.companion is None else f"{pixels}; of what a companion alone finds, its own likeness"
     if all(match.score == -match.distance for match in answer.matches):
         return "score: minus the distance between the embeddings; 0 is the same"
     return "score: cosine of the angle between the embeddings; 1 is the same"
@@ -179,10 +186,21 @@ def match_table(answer: Answer) -> Table:
         Column("image", LINES, _name),
         Column("score", measured(decimals=4), attrgetter("score")),
     ]
+    if answer.companion is not None:
+        columns.append(Column("found by", LINES, found_by))
     for head, name in promises.items():
         if any(getattr(match, name) is not None for match in answer.matches):
             columns.append(Column(head, _RADIUS, attrgetter(name)))
     return Table.of(columns, answer.matches)
+
+
+def found_by(match: Match) -> list[str]:
+    """Which tier of the answer a match is of, and by which channel; for an index with a companion."""
+    if match.tier == "certified":
+        return [match.channel, "certified"]
+    if match.tier == "companion":
+        return [match.channel, "companion: not proved"]
+    return ["–", "no copy"]
 
 
 def _name(match: Match) -> list[str]:
@@ -226,6 +244,8 @@ def _where(answer: Answer) -> str:
 
 def _threshold(threshold: Mapping[str, Any]) -> str:
     name, value = threshold["channel"], threshold["value"]
+    if threshold.get("role") == "companion":
+        name = f"{name} (a companion)"
     if value is None:
         return f"threshold of {name}: none"
     text = f"threshold of {name}: {limit_words(threshold)} ({threshold['source']})"

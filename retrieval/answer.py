@@ -44,6 +44,8 @@ class Match:
         accepted: whether the query, as it is, is a copy of this item; None without a threshold.
         duplicates: paths of the other files with the same pixels.
         explained: why it is a copy or not, where that was asked for and every row has a threshold of its own.
+        tier: ``certified`` where a certified channel accepts, ``companion`` where only a companion does and nothing is
+            proved, ``rest``; None for an index without a companion.
     """
 
     rank: int
@@ -61,6 +63,7 @@ class Match:
     duplicates: tuple[str, ...] = ()
     explained: Explained | None = None
     query_view: str = "original"
+    tier: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The match as in the ``retr.query/1`` schema."""
@@ -77,6 +80,8 @@ class Match:
             "channel": self.channel,
             **radii,
             "accepted": self.accepted,
+            "tier": self.tier,
+            "proved": None if self.tier is None else self.tier == "certified",
             "duplicates": list(self.duplicates),
             **explained,
         }
@@ -105,6 +110,48 @@ class Bank:
         """As part of ``retr.query/2``."""
         named = {name: getattr(self, name) for name in ("where", "rows", "silences", "id", "path")}
         return named | {"radius": _radius(self.radius)}
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """What companions had to do with an answer (THEORY T11). Nothing of it is proved.
+
+    Attributes:
+        channels: their names.
+        answered: whether they looked at the query and at every row; because: why not.
+        names_copy: whether the verdict *copy* is theirs alone.
+        finds: how many of the matches are theirs alone.
+    """
+
+    channels: tuple[str, ...]
+    answered: bool
+    because: str | None
+    names_copy: bool
+    finds: int
+
+    def words(self) -> str:
+        """In a sentence."""
+        names = " and ".join(self.channels)
+        if not self.answered:
+            return f"the companion {names} did not answer ({self.because}); it proves nothing"
+        if self.names_copy:
+            return f"copy by the companion {names} alone: not proved"
+        if self.finds:
+            found = "1 match is" if self.finds == 1 else f"{self.finds} matches are"
+            return f"{found} the companion's alone ({names}): not proved"
+        return f"the companion {names} finds nothing more; not a copy cannot be proved beside it"
+
+    def as_json(self) -> dict[str, Any]:
+        """As part of ``retr.query/1``."""
+        return {
+            "channels": list(self.channels),
+            "answered": self.answered,
+            "because": self.because,
+            "names_copy": self.names_copy,
+            "finds": self.finds,
+            "proved": False,
+            "words": self.words(),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +183,7 @@ class Answer:
         banks: negative banks that were asked too: where one silences, the verdict is *not a copy*.
         basis: what the certificate was made of; None without one.
         against: what is proved of edited versions of the query (THEORY T12); None where it was not asked for.
+        companion: what companions had to do with it; None for an index without one.
     """
 
     width: int
@@ -157,6 +205,7 @@ class Answer:
     where: tuple[str, ...] = ()
     banks: tuple[Bank, ...] = ()
     against: RangeProof | None = None
+    companion: Companion | None = None
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     basis: Basis | None = field(default=None, compare=False, repr=False)
 
@@ -188,6 +237,7 @@ class Answer:
             "certificate": self.certificate.as_json() if self.certificate else None,
             "withheld": self.withheld,
             "against": None if self.against is None else self.against.as_json(),
+            "companion": None if self.companion is None else self.companion.as_json(),
             "seconds": dict(self.seconds),
         }
 

@@ -15,10 +15,11 @@ from ..indexer.entries import is_there
 from ..indexer.gallery import Gallery
 from ..indexer.snapshot import Threshold
 from ..indexer.where import Condition
-from .answer import Answer, Basis, Match, VerdictName
+from .answer import Answer, Basis, Companion, Match, VerdictName
 from .channel import Channel
 from .probe import Query
-from .ranking import RankedItem, Ranking
+from .ranking import CERTIFIED, COMPANION, RankedItem, Ranking
+from .tiers import Spoken
 
 PIXELS = "pixels"
 """Named as the channel of a match that was found by its pixels' SHA-256."""
@@ -37,6 +38,7 @@ class Answering:
         eps: ℓ2 budget of the verdict; None for the verdict on the query as it is.
         asked: the budget in the words it was asked in.
         where: conditions that the gallery's rows fulfil.
+        companions: channels that find what they cannot prove (THEORY T11).
     """
 
     gallery: Gallery
@@ -47,6 +49,7 @@ class Answering:
     eps: float | None = None
     asked: str | None = None
     where: tuple[Condition, ...] = ()
+    companions: tuple[Channel, ...] = ()
 
     def refuse(self, why: str, *, same: Sequence[Mapping[str, object]] = ()) -> Answer:
         """The answer to a query that cannot be compared at all.
@@ -86,10 +89,10 @@ class Answering:
             duplicates=others,
         )
 
-    def answer(self, ranking: Ranking) -> Answer:
-        """The answer that a settled ranking gives."""
-        proved = ranking.certified
-        verdict, because = self._verdict(ranking)
+    def answer(self, ranking: Ranking, spoken: Spoken | None = None) -> Answer:
+        """The answer that a settled ranking gives; ``spoken`` is what companions had to do with it."""
+        proved = ranking.certified and not (spoken is not None and not _first_tier(ranking))
+        verdict, because = self._verdict(ranking, spoken)
         return replace(
             self._blank(),
             verdict=verdict,
@@ -100,8 +103,9 @@ class Answering:
             copy=self._radius(ranking.copy or None),
             not_a_copy=self._radius(ranking.nothing or None),
             certificate=self._certificate(ranking) if proved else None,
-            withheld=None if proved else self._withheld(ranking),
+            withheld=None if proved else self._withheld(ranking, spoken),
             basis=Basis(self.query, ranking) if proved else None,
+            companion=None if spoken is None else self._companion(ranking, spoken),
         )
 
     def _blank(self) -> Answer:
@@ -115,20 +119,54 @@ class Answering:
             point_verdict=None,
             k=self.k,
             matches=(),
-            tests=len(self.query.probes),
-            thresholds=tuple(_describe(channel.name, channel.threshold) for channel in self.channels),
+            tests=len(self.query.probes) + len(self.companions),
+            thresholds=(
+                *(_describe(channel.name, channel.threshold) for channel in self.channels),
+                *(_describe(one.name, one.threshold) | {"role": COMPANION} for one in self.companions),
+            ),
             where=tuple(map(str, self.where)),
         )
 
-    def _withheld(self, ranking: Ranking) -> str:
+    def _withheld(self, ranking: Ranking, spoken: Spoken | None) -> str:
         silent = _missing(ranking)
         if silent is not None:
             return silent
+        if spoken is not None and ranking.certified:
+            return f"no certified channel accepts the query, and {self._could_accept}"
         if self.certify and len(self.query.probes) > 1:
             return "several channels are ranked by their margins, and the gallery is too small to set thresholds"
         return why_uncertified(self.channels) or NOT_ASKED
 
-    def _verdict(self, ranking: Ranking) -> tuple[VerdictName, str | None]:
+    @property
+    def _could_accept(self) -> str:
+        """Why nothing is proved outside of the first tier, in words."""
+        names = " and ".join(channel.name for channel in self.companions)
+        return f"the companion {names} could be made to accept anything (ask the certified channels alone for proofs)"
+
+    def _companion(self, ranking: Ranking, spoken: Spoken) -> Companion:
+        """What is said of the companions."""
+        return Companion(
+            channels=tuple(channel.name for channel in self.companions),
+            answered=not spoken.silent,
+            because=spoken.why,
+            names_copy=spoken.names,
+            finds=sum(item.tier == COMPANION for item in ranking.items),
+        )
+
+    def _verdict(self, ranking: Ranking, spoken: Spoken | None) -> tuple[VerdictName, str | None]:
+        verdict, because = self._certified_verdict(ranking, named=spoken is not None and spoken.names)
+        if spoken is None or because is not None:
+            return verdict, because
+        if spoken.names:
+            return verdict, "only the companion accepts: not proved"
+        if verdict == "not-a-copy":
+            missing = f" ({spoken.why})" if spoken.silent else ""
+            heard = f"the companion did not answer{missing}" if spoken.silent else "no channel accepts"
+            return verdict, f"{heard}: not proved, for {self._could_accept}"
+        return verdict, because
+
+    def _certified_verdict(self, ranking: Ranking, *, named: bool) -> tuple[VerdictName, str | None]:
+        """The verdict by what is proved; ``named``: the copy is a companion's alone."""
         uncertified, point = why_uncertified(self.channels), _point_verdict(ranking)
         if uncertified:
             return "uncertified", uncertified
@@ -138,6 +176,10 @@ class Answering:
             )
         if not ranking.certified or self.eps is None:
             return ("copy" if point == "copy" else "not-a-copy"), None
+        if named:
+            return "undecided", f"copy, not proved: {self._could_accept}, and here no other channel accepts"
+        if self.companions and point != "copy":
+            return "undecided", f"not a copy cannot be proved: {self._could_accept}"
         verdict = verdict_at(self.eps, copy=ranking.copy or 0.0, nothing=ranking.nothing or 0.0)
         return (verdict, None) if verdict != "undecided" else (verdict, self._too_near(ranking, self.eps))
 
@@ -162,7 +204,7 @@ class Answering:
     def _match(self, number: int, item: RankedItem) -> Match:
         group = int(self.gallery.groups[item.row])
         row, others = _there(self.gallery.files_of(group, item.row))
-        probe = self.query.probes[item.probe]
+        probe = (*self.query.probes, *self.query.companions)[item.probe]
         return Match(
             rank=number,
             group=group,
@@ -171,13 +213,14 @@ class Answering:
             view=str(row["view"]),
             score=item.score,
             distance=item.distance,
-            channel=self.channels[probe.channel].name,
+            channel=(*self.channels, *self.companions)[probe.channel].name,
             query_view=probe.view,
             top1=self._radius(item.top1),
             topk=self._radius(item.topk),
             copy=self._radius(item.copy or None),
             accepted=item.accepted,
             duplicates=others,
+            tier=item.tier,
         )
 
     def _certificate(self, ranking: Ranking) -> Certificate:
@@ -226,11 +269,17 @@ def model_name(channels: tuple[Channel, ...]) -> str:
     return "+".join(channel.name for channel in channels)
 
 
+def _first_tier(ranking: Ranking) -> bool:
+    """Whether some certified channel accepts: else there is nothing that a certificate could speak of."""
+    return any(item.tier == CERTIFIED for item in ranking.items)
+
+
 def _missing(ranking: Ranking) -> str | None:
     """Why nothing is proved where a part of the index was not scanned, or None."""
     if ranking.scanned == ranking.total:
         return None
-    return f"{ranking.total - ranking.scanned} of {ranking.total} rows were not scanned: a part of the index is silent"
+    silent = f"{' and '.join(ranking.missing) or 'a part of the index'} {'are' if ranking.missing[1:] else 'is'} silent"
+    return f"{ranking.total - ranking.scanned} of {ranking.total} rows were not scanned: {silent}"
 
 
 def _point_verdict(ranking: Ranking) -> str | None:

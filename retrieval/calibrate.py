@@ -16,7 +16,7 @@ from ..indexer.thresholds import Measured, by_reference, measure
 from ..indexer.vectors import Ids
 from ..indexer.writer import Writer
 from .channel import ORIGINAL, Float64, Pixels
-from .conformal import check_enough, set_offsets, set_thresholds
+from .conformal import check_enough, set_offsets, set_thresholds, upper95
 from .engine import Engine
 from .index_source import IndexSource
 from .known_pairs import KnownPairs
@@ -52,6 +52,8 @@ class Calibration:
             pictures of a reference set.
         thresholds: per channel.
         pairs: negatives that are near a row, nearest first. Those presumed to be copies of it were left out.
+        at_worst: 95 % limit on the false-match rate if none of those were copies, and each matched; None where none was
+            left out.
     """
 
     snapshot: str
@@ -62,6 +64,7 @@ class Calibration:
     known: tuple[str, ...] = ()
     in_reference: tuple[str, ...] = ()
     pairs: tuple[NearPair, ...] = ()
+    at_worst: float | None = None
 
 
 def calibrate(
@@ -101,7 +104,7 @@ def calibrate(
     if not 0.0 < fpr < 1.0:
         raise UsageError(f"fpr must lie between 0 and 1, got {fpr}")
     with Writer(index) as writer:
-        engine = Engine.open(index, unsilenced=True)
+        engine = Engine.open(index, unsilenced=True).surveying
         check_rule(engine, local=local)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
@@ -155,6 +158,7 @@ class Nearness:
         self._read = self._used = Negatives()
         self._left: dict[str, tuple[str, ...]] = {}
         self._pairs: tuple[NearPair, ...] = ()
+        self._at_worst: float | None = None
 
     def see(self, images: Sequence[Pixels]) -> None:
         """Look at some negatives: (H, W, 3) float64 in [0, 1]."""
@@ -190,6 +194,7 @@ class Nearness:
             known=self._left["known"],
             in_reference=self._left.get("in_reference", ()),
             pairs=self._pairs,
+            at_worst=self._at_worst,
         )
 
     def left_out(self) -> str:
@@ -228,6 +233,9 @@ class Nearness:
         self._pairs, self._used = judged.pairs, self._used.keep(judged.kept)
         found = levels(judged.counted, [own.gap for own in measured.gaps], len(judged.kept))
         offsets, limit = set_offsets(found, fpr=fpr, shares=shares)
+        presumed = sum(pair.relation == PRESUMED for pair in judged.pairs)
+        matched = check_enough(len(judged.kept), fpr, found.shape[1]) - 1 + presumed
+        self._at_worst = upper95(matched, len(judged.kept) + presumed) if presumed else None
         rate = Threshold(0.0, "calibrated", fpr, len(judged.kept), limit)
         return tuple(
             by_reference(reference, digest, rate, offset=offset)

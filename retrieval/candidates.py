@@ -10,7 +10,7 @@ import numpy as np
 from ..certificates.channels import Margins, item_margins, margins, unseen_margins
 from ..certificates.within_channel import Surroundings
 from ..core.numerics import norm
-from ..indexer.items import Keys
+from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
 from .channel import Float64
 from .evidence import Evidence, Rows, number_items
@@ -101,9 +101,14 @@ class Candidates:
         items, total = item_margins([*known, *hidden])
         return Candidates(parts, keys, firsts, items, total)
 
-    def first(self, k: int) -> Ids:
-        """Places of the first k items among ``items``, best first; of equals the one stored first."""
-        order = np.lexsort((self.items, -self.total.values))
+    def first(self, k: int, ahead: Keys = NO_KEYS) -> Ids:
+        """Places of the first k items among ``items``, best first; of equals the one stored first.
+
+        Those that are named ``ahead`` come before all others.
+        """
+        behind = np.ones(len(self.items), dtype=np.bool_)
+        behind[self.items != UNSEEN] = ~np.isin(self.keys[self.items[self.items != UNSEEN]], ahead)
+        order = np.lexsort((self.items, -self.total.values, behind))
         return order[self.items[order] != UNSEEN][:k]
 
 

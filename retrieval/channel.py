@@ -91,6 +91,11 @@ class Channel:
             self.threshold.local or self.factors is not None or self.parts is not None
         )
 
+    @cached_property
+    def live(self) -> int:
+        """Number of rows that are part of the gallery."""
+        return int(np.count_nonzero(self.groups >= 0))
+
     def limits(self, ids: Ids) -> Float64:
         """(m,) what the verdict compares these rows' values with: the channel's threshold, or each row's own."""
         assert self.threshold is not None, "a verdict needs a threshold"

@@ -16,7 +16,13 @@ GROWTH = 1.05
 
 
 def decide(
-    evidence: Sequence[Evidence], k: int, *, certify: bool, growth: float = GROWTH, blind: Blind | None = None
+    evidence: Sequence[Evidence],
+    k: int,
+    *,
+    certify: bool,
+    growth: float = GROWTH,
+    blind: Blind | None = None,
+    tiers: bool = False,
 ) -> Decision:
     """The first k items, the verdict, and what must still be asked for them to stand.
 
@@ -29,14 +35,16 @@ def decide(
         certify: also give radii, where all of the above allows it.
         growth: how many times as far sources look next, at least (one probe) or at most (several).
         blind: views of the query that show nothing.
+        tiers: rank by margins, and what accepts the query before what does not (THEORY T11).
     """
     certify = certify and all(not seen.silent and seen.probe.bounds is not None for seen in evidence)
-    if len(evidence) > 1 and all(_comparable(seen) for seen in evidence):
-        found = decide_several(evidence, k, certify=certify, growth=growth, blind=blind)
+    if (len(evidence) > 1 or tiers) and all(_comparable(seen) for seen in evidence):
+        found = decide_several(evidence, k, certify=certify, growth=growth, blind=blind, tiers=tiers)
     else:
         found = decide_one(evidence[0], k, certify=certify and len(evidence) == 1 and blind is None, growth=growth)
     scanned, total = (min(seen.scanned for seen in evidence), max(seen.total for seen in evidence))
-    return replace(found, ranking=replace(found.ranking, scanned=scanned, total=total))
+    missing = tuple(dict.fromkeys(name for seen in evidence for name in seen.missing))
+    return replace(found, ranking=replace(found.ranking, scanned=scanned, total=total, missing=missing))
 
 
 def _comparable(seen: Evidence) -> bool:

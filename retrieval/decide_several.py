@@ -12,7 +12,7 @@ from ..certificates.channels import Margins, half_leads, margin_radii, union_cop
 from ..certificates.ranking import topk_radius
 from ..certificates.verdicts import VerdictRadii
 from ..core.numerics import round_up
-from ..indexer.items import Keys
+from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
 from .candidates import UNSEEN, Candidates, Part
 from .channel import ORIGINAL, Float64
@@ -26,7 +26,13 @@ from .verdict import accepting, hidden_nothing, radii_of, wish_for_nothing
 
 
 def decide_several(
-    evidence: Sequence[Evidence], k: int, *, certify: bool, growth: float, blind: Blind | None = None
+    evidence: Sequence[Evidence],
+    k: int,
+    *,
+    certify: bool,
+    growth: float,
+    blind: Blind | None = None,
+    tiers: bool = False,
 ) -> Decision:
     """The first k items by their margins over all probes.
 
@@ -40,9 +46,10 @@ def decide_several(
         certify: also give radii.
         growth: how many times as far, at most, sources look next.
         blind: views of the query that show nothing.
+        tiers: what accepts the query comes before what does not, each by its margin (THEORY T11).
     """
     found = Candidates.of(evidence)
-    first = found.first(k)
+    first = found.first(k, ahead=_accepted_items(evidence) if tiers else NO_KEYS)
     names = found.keys[found.items[first]]
     missing = [not np.isin(names, seen.whole).all() for seen in evidence]
     if any(missing):

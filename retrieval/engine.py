@@ -30,13 +30,16 @@ from ..indexer.where import Condition, parse_condition, rows_where
 from .answer import Answer
 from .answering import Answering, model_name, why_uncertified
 from .channel import ORIGINAL, Channel, Float64, Pixels, QueryView
+from .companions import hear
 from .explain import Explainer
 from .index_source import IndexSource
-from .probe import Name, Query, as_levels, embed
+from .probe import Name, Query, as_levels, embed, embed_companions
+from .ranking import Ranking
 from .scopes import Scope, Scopes, scopes_of
 from .settle import settle_all
 from .silencing import Heard, silenced
 from .source import Source
+from .tiers import Spoken, tiered
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,16 @@ class Engine:
     Attributes:
         path: the index folder.
         gallery: catalog, live rows and item numbers.
-        channels: one per embedder.
+        channels: one per embedder that answers by itself.
         policy: how query images are decoded.
         parts: sources that hold the rows between them, numbered as in the catalog; empty for the opened index itself.
         views: of the query, each of which every row is compared with (THEORY T10); several need thresholds.
         where: conditions that the gallery's rows fulfil: it holds no others.
         rows: numbers of its rows in the snapshot; None for all.
-        banks: negative banks, by their conditions: engines of their rows, which are no part of this gallery.
+        banks: negative banks, by their conditions: engines of their rows, which are no part of this gallery. They are
+            asked without companions: what silences a proved answer is proved.
         unsilenced: whether banks that are negative were taken for matches like all others.
+        companions: channels that find what they cannot prove (THEORY T11), numbered after the others.
     """
 
     path: Path
@@ -66,6 +71,7 @@ class Engine:
     rows: Ids | None = None
     banks: tuple[tuple[str, Engine], ...] = ()
     unsilenced: bool = False
+    companions: tuple[Channel, ...] = ()
 
     @staticmethod
     def open(
@@ -76,6 +82,7 @@ class Engine:
         snapshot: str | None = None,
         where: Sequence[str] = (),
         unsilenced: bool = False,
+        certified_only: bool = False,
     ) -> Engine:
         """Open an index folder.
 
@@ -85,8 +92,11 @@ class Engine:
             threshold: replaces the stored threshold of a single-channel index.
             snapshot: id of an earlier snapshot, or how it begins; None for the current one.
             where: conditions (``indexer.where``): what does not fulfil all of them is no part of the gallery, so that
-                ranks, radii and the rows that a certificate counts are those of the rest. Each row keeps its threshold.
+                ranks, radii and the rows that a certificate counts are those of the rest. A row keeps its threshold,
+                but in an index with pairs: there an edited row accepts no farther than the unedited rows of its item
+                that are left, so what a condition leaves out can widen it. Thresholds are constants either way.
             unsilenced: ask as if no bank were negative (``indexer.rules``): its items are matches like all others.
+            certified_only: leave companions out: then *not a copy* and every rank can be proved again.
 
         Raises:
             IndexStateError: there is no index.
@@ -95,17 +105,20 @@ class Engine:
         """
         conditions = tuple(map(parse_condition, where))
         opened = find_snapshot(path, snapshot)
-        if threshold is not None and len(opened.channels) != 1:
+        if threshold is not None and opened.answering != 1:
             raise UsageError("a threshold is one number, and this index has several channels: calibrate it instead")
         gallery = open_gallery(path, opened)
         gpu = choose_gpu(device)
         labels = labels_of(path, opened) if opened.rules else Labels.none()
         factors = reach_factors(opened.rules, gallery.catalog, labels)
-        channels = tuple(
-            _open_channel(path, gallery, number, gpu, threshold, factors) for number in range(len(gallery.stores))
+        wanted = opened.answering if certified_only else len(opened.channels)
+        every = tuple(
+            _open_channel(path, gallery, number, gpu, threshold if number < opened.answering else None, factors)
+            for number in range(wanted)
         )
         policy, views = DecodePolicy.from_json(dict(opened.policy)), query_views(opened.pairs)
-        engine = Engine(path, gallery, channels, policy, views=views, unsilenced=unsilenced)
+        channels, companions = every[: opened.answering], every[opened.answering :]
+        engine = Engine(path, gallery, channels, policy, views=views, companions=companions, unsilenced=unsilenced)
         if not unsilenced:
             engine = engine._without_banks(labels)
         return engine.only(conditions) if conditions else engine
@@ -120,7 +133,7 @@ class Engine:
             inside = rows_of_rule(rule, self.gallery.catalog, labels) & known
             left &= ~inside
             if inside.any():
-                banks.append((rule.where, self._of(inside, ())))
+                banks.append((rule.where, self._of(inside, ()).certified))
         return replace(self._of(left & known, ()), banks=tuple(banks))
 
     def only(self, conditions: Sequence[Condition]) -> Engine:
@@ -138,18 +151,19 @@ class Engine:
     def _of(self, kept: npt.NDArray[np.bool_], conditions: Sequence[Condition]) -> Engine:
         """The engine of some rows."""
         gallery = restricted(self.gallery, kept)
-        channels = tuple(
+        every = tuple(
             replace(
                 channel,
-                store=store,
+                store=gallery.stores[number],
                 groups=gallery.groups,
                 gaps=None if channel.gaps is None else channel.gaps[kept],
                 factors=None if channel.factors is None else channel.factors[kept],
             )
-            for channel, store in zip(self.channels, gallery.stores, strict=True)
+            for number, channel in enumerate(self.every_channel)
         )
-        rows = np.flatnonzero(kept) if self.rows is None else self.rows[kept]
-        return replace(self, gallery=gallery, channels=channels, where=(*self.where, *conditions), rows=rows)
+        channels, companions = every[: len(self.channels)], every[len(self.channels) :]
+        rows, where = np.flatnonzero(kept) if self.rows is None else self.rows[kept], (*self.where, *conditions)
+        return replace(self, gallery=gallery, channels=channels, companions=companions, where=where, rows=rows)
 
     @property
     def live_rows(self) -> Ids:
@@ -167,15 +181,30 @@ class Engine:
         """Names of the channels' models."""
         return model_name(self.channels)
 
+    @property
+    def every_channel(self) -> tuple[Channel, ...]:
+        """By their numbers: those that answer by themselves, then companions."""
+        return (*self.channels, *self.companions)
+
+    @cached_property
+    def certified(self) -> Engine:
+        """The engine without its companions."""
+        return replace(self, companions=()) if self.companions else self
+
+    @cached_property
+    def surveying(self) -> Engine:
+        """The engine with companions among its channels: for what looks at rows, and certifies nothing."""
+        return replace(self, channels=self.every_channel, companions=()) if self.companions else self
+
     @cached_property
     def sources(self) -> tuple[Source, ...]:
         """What answers probes."""
-        return self.parts or (IndexSource(self.channels, self.gallery.table, scopes=self.scopes),)
+        return self.parts or (IndexSource(self.every_channel, self.gallery.table, scopes=self.scopes),)
 
     @cached_property
     def scopes(self) -> Scopes:
         """Which rows each view of a query is compared with; empty where each is with all of them."""
-        return scopes_of(self.channels, self.gallery.catalog["view"], self.gallery.snapshot.pairs)
+        return scopes_of(self.every_channel, self.gallery.catalog["view"], self.gallery.snapshot.pairs)
 
     @cached_property
     def tests(self) -> tuple[Name, ...]:
@@ -185,16 +214,19 @@ class Engine:
 
     def scope(self, name: Name) -> Scope:
         """The rows that a test looks at."""
-        return self.scopes[name] if self.scopes else Scope(self.channels[name[0]])
+        return self.scopes[name] if self.scopes else Scope(self.every_channel[name[0]])
 
     def embed(self, pixels: Pixels) -> Query:
         """A query of this index: (H, W, 3) float64 in [0, 1], or uint8 levels."""
-        return embed(self.channels, pixels, self.views, self.scopes)
+        query = embed(self.channels, pixels, self.views, self.scopes)
+        if not self.companions:
+            return query
+        return replace(query, companions=embed_companions(self.companions, len(self.channels), pixels, self.scopes))
 
     @cached_property
     def explainer(self) -> Explainer:
         """What says why."""
-        return Explainer(self.path, self.gallery, self.channels, self.rows, self.scopes)
+        return Explainer(self.path, self.gallery, self.every_channel, self.rows, self.scopes)
 
     def answer(
         self,
@@ -253,7 +285,7 @@ class Engine:
         _check_k(k)
         why = self._why_refused(query)
         if why is not None:
-            return Answering(self.gallery, self.channels, query, k).refuse(why)
+            return Answering(self.gallery, self.channels, query, k, companions=self.companions).refuse(why)
         nothing = np.zeros((query.height, query.width, 3), dtype=np.uint8)  # only what is refused is looked at
         return self._answers([query], [nothing], k, False, [None], None)[0]
 
@@ -268,7 +300,7 @@ class Engine:
     ) -> list[Answer]:
         """The answers of this gallery, silenced by its negative banks. A probe knows nothing of rows: all share it."""
         jobs = [
-            Answering(self.gallery, self.channels, query, k, certify, eps, asked, self.where)
+            Answering(self.gallery, self.channels, query, k, certify, eps, asked, self.where, self.companions)
             for query, eps in zip(queries, budgets, strict=True)
         ]
         answers = self._search(jobs, images, k, certify=certify)
@@ -289,11 +321,22 @@ class Engine:
     def _search(self, jobs: Sequence[Answering], images: Sequence[Pixels], k: int, *, certify: bool) -> list[Answer]:
         refused = [self._why_refused(job.query) for job in jobs]
         asked = [job.query for job, why in zip(jobs, refused, strict=True) if why is None]
-        probes, blind = [query.probes for query in asked], [query.blind for query in asked]
-        rankings = iter(settle_all(self.sources, probes, k, certify=certify, blind=blind) if probes else ())
+        rankings = iter(self._rank(asked, k, certify=certify))
         return [
-            job.answer(next(rankings)) if why is None else job.refuse(why, same=self._blank_with(pixels))
+            job.answer(*next(rankings)) if why is None else job.refuse(why, same=self._blank_with(pixels))
             for job, pixels, why in zip(jobs, images, refused, strict=True)
+        ]
+
+    def _rank(self, asked: Sequence[Query], k: int, *, certify: bool) -> list[tuple[Ranking, Spoken | None]]:
+        """What the certified channels say, and what companions add once that stands."""
+        probes, blind, tiers = [one.probes for one in asked], [one.blind for one in asked], bool(self.companions)
+        found = settle_all(self.sources, probes, k, certify=certify, blind=blind, tiers=tiers) if probes else []
+        if not tiers:
+            return [(ranking, None) for ranking in found]
+        voices = hear(self.sources, [query.companions for query in asked])
+        return [
+            tiered(ranking, voice, k, probes=len(own))
+            for ranking, voice, own in zip(found, voices, probes, strict=True)
         ]
 
     def _blank_with(self, pixels: Pixels) -> list[dict[str, object]]:

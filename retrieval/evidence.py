@@ -97,6 +97,7 @@ class Evidence:
         scanned: live rows that the list and the bound speak for.
         total: live rows that there are.
         span: the least and the greatest of the ``levels`` that any row has; None for the probe's own alone.
+        missing: names of the parts of the gallery that did not answer, where they have names.
     """
 
     probe: Probe
@@ -109,6 +110,7 @@ class Evidence:
     scanned: int
     total: int
     span: tuple[float, float] | None = None
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.unseen >= 0.0 and 0 <= self.scanned <= self.total):
@@ -142,15 +144,20 @@ class Evidence:
         """Whether rows are missing that nothing is known of."""
         return self.scanned < self.total
 
+    @property
+    def mute(self) -> bool:
+        """Whether it speaks for no row at all, and there are some."""
+        return self.scanned == 0 < self.total
+
     def silenced(self) -> Evidence:
         """What is left of it when its source answers no more: a list that speaks for no row beside it."""
         return replace(self, scanned=0, unseen=math.inf, whole=NO_KEYS)
 
 
-def nothing_from(probe: Probe, rows: int) -> Evidence:
-    """What a source with so many live rows says that never answered."""
+def nothing_from(probe: Probe, rows: int, missing: tuple[str, ...] = ()) -> Evidence:
+    """What a source with so many live rows says that never answered; ``missing`` is its name, where it has one."""
     empty = Rows.none(probe)
-    return Evidence(probe, empty, empty, NO_KEYS, math.inf, probe.threshold, 0.0, 0, rows)
+    return Evidence(probe, empty, empty, NO_KEYS, math.inf, probe.threshold, 0.0, 0, rows, missing=missing)
 
 
 def merge(parts: Sequence[Evidence]) -> Evidence:
@@ -164,7 +171,7 @@ def merge(parts: Sequence[Evidence]) -> Evidence:
     if len(parts) == 1:
         return parts[0]
     listed = Rows.stack([part.listed for part in parts])
-    speaking = [part for part in parts if not part.silent]
+    speaking = [part for part in parts if not part.mute]
     return Evidence(
         probe=parts[0].probe,
         listed=listed.take(ranking(listed.scores, listed.ids)),
@@ -176,6 +183,7 @@ def merge(parts: Sequence[Evidence]) -> Evidence:
         scanned=sum(part.scanned for part in parts),
         total=sum(part.total for part in parts),
         span=_spanned([part.span for part in parts if part.span is not None]),
+        missing=tuple(dict.fromkeys(name for part in parts for name in part.missing)),
     )
 
 

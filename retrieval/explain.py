@@ -17,7 +17,8 @@ from ..indexer.neighbours import to_angles
 from ..indexer.vectors import Ids
 from .answer import Answer, Match
 from .channel import Channel, Float64
-from .probe import Query
+from .probe import Probe, Query
+from .ranking import COMPANION
 from .scopes import Scope, Scopes
 
 
@@ -101,13 +102,14 @@ class Explainer:
 
     def _match(self, match: Match, query: Query) -> Explanation:
         rows = self.gallery.table.rows_of(match.group)
-        found = (self._probe(place, query, rows) for place in range(len(query.probes)))
+        # Of what only a companion accepts, the companion's own threshold is the reason; of all else it is none.
+        probes = query.companions if match.tier == COMPANION else query.probes
+        found = (self._probe(probe, rows) for probe in probes)
         options = [one for one in found if one is not None]
         return min(options, key=lambda one: (one.distance / one.within if one.within else np.inf, one.distance))
 
-    def _probe(self, place: int, query: Query, rows: Ids) -> Explanation | None:
+    def _probe(self, probe: Probe, rows: Ids) -> Explanation | None:
         """By one probe; None where it is compared with none of the rows."""
-        probe = query.probes[place]
         scope = self.scopes.get(probe.name) or Scope(self.channels[probe.channel])
         channel, known, own = scope.channel, self._known[probe.channel], scope.inward(rows)
         assert known is not None, "only shares of gaps are explained"

@@ -11,15 +11,18 @@ import numpy as np
 from ..certificates.decision import ranking, ranking_scores
 from ..certificates.rounding import norm_bounds
 from ..certificates.shortlist import search_score, search_squared_distance, unseen_chord, unseen_distance
+from ..core.types import Score
 from ..indexer.items import Items, Keys
-from ..indexer.vectors import Ids
+from ..indexer.vectors import Float32, Ids
 from .channel import Channel, Float64
-from .distances import distances
+from .distances import beyond, distances, lower_bounds
 from .evidence import Evidence, Rows
 from .probe import Probe
 from .scopes import Scope, Scopes
 from .source import Ask
 
+SPARE = 16
+"""Rows that float32 proposes beyond those asked for, so that its rounding seldom decides which are the nearest."""
 UNIT_HIGH = 1.0 + 1e-14
 """Upper bound on the norm of ẑ = z/‖z‖ as computed in float64; its rounding to float32 is counted by the slack."""
 
@@ -27,6 +30,10 @@ UNIT_HIGH = 1.0 + 1e-14
 @dataclass(frozen=True)
 class IndexSource:
     """Rows of an opened index, or of some of its segments; see ``source.Source``.
+
+    What it lists is a function of the probe and of the rows in float64 alone: those nearer than ``unseen``, which is
+    the distance asked for, or that of the row after the last of so many. So several parts of an index can say together
+    what the whole says, to the last bit (``joined``), however float32 rounds in each of them.
 
     Attributes:
         channels: by the number that probes give.
@@ -55,7 +62,7 @@ class IndexSource:
                 rows = id(self._scope(ask.probe).channel.store)
                 together.setdefault((rows, ask.probe.channel, ask.nearest), []).append(place)
             else:
-                found[place] = self._within(ask) if ask.within else self._evidence(ask, _NONE, math.inf)
+                found[place] = self._within(ask) if ask.within else self._evidence(ask, Rows.none(ask.probe), math.inf)
         for (_, _, count), places in together.items():
             for place, one in zip(places, self._nearest([asks[p] for p in places], count), strict=True):
                 found[place] = one
@@ -66,43 +73,67 @@ class IndexSource:
         return self.scopes[probe.name] if self.scopes else Scope(self.channels[probe.channel])
 
     def _nearest(self, asks: Sequence[Ask], count: int) -> list[Evidence]:
-        channel = self._scope(asks[0].probe).channel
-        if not channel.store.rows:
-            return [self._evidence(ask, _NONE, math.inf) for ask in asks]
-        queries = np.stack([channel.query32(ask.probe.z) for ask in asks])
-        scores, ids = channel.store.nearest(queries, count, gpu=channel.gpu)
-        return [
-            self._evidence(
-                ask, own, math.inf if len(own) >= channel.store.rows else _unseen(channel, ask.probe.z, float(worst))
-            )
-            for ask, own, worst in zip(asks, ids, scores[:, -1], strict=True)
-        ]
+        scope = self._scope(asks[0].probe)
+        if not scope.channel.store.rows:
+            return [self._evidence(ask, Rows.none(ask.probe), math.inf) for ask in asks]
+        scores, ids = self._proposed(scope.channel, [ask.probe for ask in asks], count + SPARE)
+        found = zip(asks, ids, scores[:, -1], strict=True)
+        return [self._first(ask, count, own, float(worst)) for ask, own, worst in found]
+
+    @staticmethod
+    def _proposed(channel: Channel, probes: Sequence[Probe], count: int) -> tuple[Float32, Ids]:
+        queries = np.stack([channel.query32(probe.z) for probe in probes])
+        return channel.store.nearest(queries, count, gpu=channel.gpu)
+
+    def _first(self, ask: Ask, count: int, ids: Ids, worst: float) -> Evidence:
+        """The rows nearer than the one at place count + 1: what they are depends on no rounding of the proposals."""
+        probe, scope = ask.probe, self._scope(ask.probe)
+        channel, listed = scope.channel, self._listed(probe, scope, ids)
+        # Rows that are no longer part of the gallery may have taken all the places.
+        while len(listed) <= count and len(ids) < channel.store.rows:
+            scores, [ids] = self._proposed(channel, [probe], 2 * len(ids))
+            worst, listed = float(scores[0, -1]), self._listed(probe, scope, ids)
+        if len(listed) <= count:
+            return self._evidence(ask, listed, math.inf)
+        high = beyond(float(np.partition(listed.distances, count)[count]), channel.score)
+        if len(ids) < channel.store.rows and high >= _unseen(channel, probe.z, worst):
+            # As far as float32 can tell, a row that it did not propose may be nearer.
+            listed = self._listed(probe, scope, _rows_within(channel, probe.z, high))
+        return self._evidence(ask, *first_rows(listed, count, channel.score))
 
     def _within(self, ask: Ask) -> Evidence | None:
-        channel = self._scope(ask.probe).channel
-        for distance in ask.within:
-            ids = _rows_within(channel, ask.probe.z, distance)
-            if ask.most is None or len(ids) <= ask.most:
-                return self._evidence(ask, ids, math.inf if len(ids) >= channel.store.rows else distance)
-        return None
-
-    def _evidence(self, ask: Ask, ids: Ids, unseen: float) -> Evidence:
-        """What these rows of its scope are to the probe; rows that are no longer part of the gallery are left out."""
         probe, scope = ask.probe, self._scope(ask.probe)
         channel = scope.channel
-        ids = ids[self.items.groups[scope.outward(ids)] >= 0]
-        listed = self._rows(probe, scope, ids)
+        for distance in ask.within:
+            far = beyond(distance, channel.score)
+            ids = _rows_within(channel, probe.z, beyond(far, channel.score))
+            if ask.most is not None and len(ids) > 2 * ask.most + SPARE:
+                continue  # float32 finds a few too many, not half
+            listed = self._listed(probe, scope, ids)
+            listed = listed.take(np.flatnonzero(listed.distances < far))
+            if ask.most is None or len(listed) <= ask.most:
+                return self._evidence(ask, listed, math.inf if len(listed) == channel.live else distance)
+        return None
+
+    def _listed(self, probe: Probe, scope: Scope, ids: Ids) -> Rows:
+        """Rows of a scope, compared with the probe; those that are no longer part of the gallery are left out."""
+        return self._rows(probe, scope, ids[self.items.groups[scope.outward(ids)] >= 0])
+
+    def _evidence(self, ask: Ask, listed: Rows, unseen: float) -> Evidence:
+        """What these rows of its scope are to the probe."""
+        probe, scope = ask.probe, self._scope(ask.probe)
+        channel = scope.channel
         return Evidence(
             probe=probe,
             listed=listed.take(ranking(listed.scores, listed.ids)),
             own=self._rows(probe, scope, scope.inward(self._rows_of(ask.own))),
-            whole=np.concatenate([ask.own, self._all_listed(scope, ids)]),
+            whole=np.concatenate([ask.own, whole_items(self.items, listed.ids - self.start)]),
             unseen=unseen,
             widest=None if channel.threshold is None else channel.widest,
             longest=1.0 if channel.score == "cosine" else channel.longest,
             scanned=self.rows,
             total=self.rows,
-            span=None if channel.threshold is None or channel.parts is None else channel.span,
+            span=None if channel.threshold is None or channel.parts is None or not channel.live else channel.span,
         )
 
     def _rows_of(self, keys: Keys) -> Ids:
@@ -110,11 +141,6 @@ class IndexSource:
             return _NONE
         items = self.items.numbers(keys)
         return np.concatenate([_NONE, *(self.items.rows_of(int(item)) for item in items if item >= 0)])
-
-    def _all_listed(self, scope: Scope, ids: Ids) -> Keys:
-        """Names of the items that have no other row than these; at least those that have none outside of the scope."""
-        items, counts = np.unique(self.items.groups[scope.outward(ids)], return_counts=True)
-        return self.items.keys(items[counts == self.items.sizes(items)])
 
     def _rows(self, probe: Probe, scope: Scope, ids: Ids) -> Rows:
         """Rows by their numbers in the scope."""
@@ -136,6 +162,29 @@ class IndexSource:
 
 
 _NONE = np.empty(0, dtype=np.int64)
+
+
+def whole_items(items: Items, ids: Ids) -> Keys:
+    """Names of the items that have no other row than these; at least those that have none outside of the scope."""
+    own, counts = np.unique(items.groups[ids], return_counts=True)
+    return items.keys(own[counts == items.sizes(own)])
+
+
+def first_rows(rows: Rows, count: int, score: Score, unseen: float = math.inf) -> tuple[Rows, float]:
+    """Of rows the nearest, at most ``count``: those surely nearer than the one at place count + 1; and its distance.
+
+    Args:
+        rows: all that are nearer than ``unseen``.
+        count: how many.
+        score: how they are compared.
+        unseen: a lower bound on the distance of every other row, inf where there is none.
+
+    Returns:
+        the rows; a lower bound on the distance of all others, inf where there are none.
+    """
+    low = lower_bounds(rows.distances, rows.numbers.shape[1], score)
+    far = min(unseen, float(np.partition(low, count)[count])) if len(rows) > count else unseen
+    return rows.take(np.flatnonzero(low < far)), far
 
 
 def _rows_within(channel: Channel, z: Float64, distance: float) -> Ids:

@@ -103,6 +103,7 @@ class Query:
         embedded: per probe, what was embedded.
         probes: what is asked.
         blind: views without a direction, which accept nothing; how much they leave of a proof.
+        companions: what companions are asked, apart from ``probes``, which no radius ever looks at (THEORY T11).
     """
 
     height: int
@@ -110,6 +111,7 @@ class Query:
     embedded: tuple[QueryEmbedding, ...]
     probes: tuple[Probe, ...]
     blind: Blind | None = None
+    companions: tuple[Probe, ...] = ()
 
     @property
     def refused(self) -> str | None:
@@ -154,6 +156,23 @@ def embed(
     asked = [pair for pair in pairs if not pair[1].refused or pair[1].view == ORIGINAL.name]
     height, width = pixels.shape[:2]
     return Query(height, width, tuple(one for one, _ in asked), tuple(probe for _, probe in asked), _blind(hidden))
+
+
+def embed_companions(
+    channels: Sequence[Channel], first: int, pixels: Pixels, scopes: Scopes | None = None
+) -> tuple[Probe, ...]:
+    """What companions are asked: the query itself, embedded by each of them.
+
+    Args:
+        channels: the companions.
+        first: number of the first of them among all channels of the index.
+        pixels: as for :func:`embed`.
+        scopes: the rows that they are compared with, where not all.
+    """
+    pairs = ((number, channel, channel.embed_query(pixels)) for number, channel in enumerate(channels, start=first))
+    return tuple(
+        probe_of(one, channel, number, values=pixels.size, local=bool(scopes)) for number, channel, one in pairs
+    )
 
 
 def _seen(channel: Channel, pixels: Pixels, views: Sequence[QueryView]) -> Iterator[tuple[QueryView, QueryEmbedding]]:

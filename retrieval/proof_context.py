@@ -69,16 +69,22 @@ class Context:
 
     @property
     def among(self) -> str:
-        """Which part of the snapshot the claims speak of, and which banks have a say, in words; empty for all of it."""
+        """Which part of the snapshot the claims speak of, and who has a say, in words; empty for all of it."""
         assert self.answer.certificate is not None
         engine, count = self.engine, self.answer.certificate.rows_total
         part = f", among the {count} rows where {' and '.join(map(str, engine.where))}" if engine.where else ""
-        if not engine.gallery.snapshot.has_banks:
+        snapshot = engine.gallery.snapshot
+        part += self._silencing if snapshot.has_banks else ""
+        if snapshot.answering == len(snapshot.channels):
             return part
-        if engine.unsilenced:
-            return f"{part}, as if no bank were negative"
-        rows = np.concatenate([np.zeros(0, np.int64), *(bank.live_rows for _, bank in engine.banks)])
-        return f"{part}, with {len(np.unique(rows))} rows of negative banks silencing"
+        return f"{part}, {'whatever the companion says' if engine.companions else 'by the certified channels alone'}"
+
+    @property
+    def _silencing(self) -> str:
+        if self.engine.unsilenced:
+            return ", as if no bank were negative"
+        rows = np.concatenate([np.zeros(0, np.int64), *(bank.live_rows for _, bank in self.engine.banks)])
+        return f", with {len(np.unique(rows))} rows of negative banks silencing"
 
     def _shared(self) -> dict[str, Any]:
         engine, answer = self.engine, self.answer
@@ -104,6 +110,7 @@ class Context:
                 "rows_total": answer.certificate.rows_total,
                 "where": list(map(str, engine.where)),
                 "unsilenced": engine.unsilenced and snapshot.has_banks,
+                "certified_only": snapshot.answering < len(snapshot.channels) and not engine.companions,
             },
             "channels": [self._channel(number) for number in range(len(engine.channels))],
             "versions": _versions(),

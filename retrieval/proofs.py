@@ -144,7 +144,10 @@ class _Prover:
             if match.copy is not None and match.copy.l2 > 0:
                 yield self._copy(match.copy, match)
             if match.top1 is not None and match.top1.l2 > 0:
-                rival = None if ranked.limited_by is None else self._rival(int(ranked.limited_by))
+                # Beside a companion a rank ends where its item is no longer accepted, whatever its rivals do (T11).
+                ends = self.engine.companions and ranked.copy is not None and match.top1.l2 >= ranked.copy
+                named = ranked.limited_by is not None and not ends
+                rival = self._rival(int(ranked.limited_by)) if named else None
                 yield self._claim("first-place", match.top1, match, carriers=ranked.carriers, rival=rival)
             if match.topk is not None and match.topk.l2 > 0:
                 yield self._claim("among-k", match.topk, match, carriers=ranked.carriers_k, k=answer.k)
@@ -252,7 +255,8 @@ class _Prover:
     def _nearest(self, engine: Engine) -> tuple[int, int, float]:
         """(place of the probe, row, pixels) of the live row of a gallery that is nearest to accepting.
 
-        −∞ pixels where a view of the query shows nothing: what it would accept after a change, nobody knows.
+        −∞ pixels where a view of the query shows nothing, or beside a companion: what those would accept after a
+        change, nobody knows.
         """
         found = []
         for place, probe in enumerate(self.basis.query.probes):
@@ -261,7 +265,8 @@ class _Prover:
             if row >= 0:
                 found.append((far, place, int(scope.outward(np.asarray([row]))[0])))
         far, place, row = min(found, default=(math.inf, 0, -1))
-        return place, row, far if self.basis.query.blind is None else -math.inf
+        unknown = engine.companions or self.basis.query.blind is not None
+        return place, row, -math.inf if unknown else far
 
     def _accepts(self, engine: Engine, group: int | None = None) -> float:
         """How far some row of a gallery, or of one of its items, accepts, in pixels; negative where none does."""

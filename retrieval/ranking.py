@@ -10,6 +10,10 @@ VIEWS_TRIED = 4
 """How many of an item's best rows are tried against rivals (T3, T9); each gives a sound radius, the largest is kept."""
 
 
+CERTIFIED, COMPANION, REST = "certified", "companion", "rest"
+"""Tiers of an answer that a companion has a say in (THEORY T11)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RankedItem:
     """An item, its best row, and its radii (ℓ2 in pixels; None where not certified).
@@ -22,6 +26,7 @@ class RankedItem:
         carriers: (place of the probe, row) of those of its rows that T1 gives ``top1`` by; carriers_k: ``topk``.
         limited_by: a row of the rival item that limits top1, the first that is known; None where none does.
         accepted: whether the query, as it is, is a copy of this item; None without a threshold.
+        tier: one of the three; None where no companion is asked.
     """
 
     key: bytes
@@ -37,6 +42,7 @@ class RankedItem:
     carriers_k: tuple[tuple[int, int], ...] = ()
     limited_by: int | None = None
     accepted: bool | None = None
+    tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Ranking:
         copy, nothing: radii of the verdict, in pixels.
         listed_nothing: what ``nothing`` would be if nothing were hidden; 0 where the verdict is another.
         scanned, total: live rows that the ranking stands on, and that there are.
+        missing: names of the parts that were not scanned, where they have names.
     """
 
     items: tuple[RankedItem, ...]
@@ -58,6 +65,7 @@ class Ranking:
     listed_nothing: float = 0.0
     scanned: int = 0
     total: int = 0
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,18 +61,19 @@ def settle_all(
     *,
     certify: bool,
     blind: Sequence[Blind | None] | None = None,
+    tiers: bool = False,
 ) -> list[Ranking]:
     """As :func:`settle` for several queries; of no rows nothing is said.
 
     As many are searched for together as have ``AT_ONCE`` probes: what is listed of each is held until it is settled.
-    ``blind`` is what each query has of views that show nothing.
+    ``blind`` is what each query has of views that show nothing; ``tiers`` as for ``decide``.
     """
     sources = [source for source in sources if source.rows]  # one without rows has nothing to say, and may be silent
     if not sources:
         return [Ranking(()) for _ in queries]
     most, unseen = max(map(len, queries), default=1), blind or [None] * len(queries)
     count = max(SHORTLIST if most <= MANY else SHORTLIST_OF_MANY, 4 * k)
-    decision = partial(decide, k=k, certify=certify)
+    decision = partial(decide, k=k, certify=certify, tiers=tiers)
     step, found = max(1, AT_ONCE // most), []
     for start in range(0, len(queries), step):
         some = slice(start, start + step)
@@ -128,7 +129,7 @@ def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Seque
     """Put what the sources answer in its place; whether anything is there that was not."""
     came = False
     for number, source in enumerate(sources):
-        if any(own[number].silent for own in pieces.values()):
+        if any(own[number].mute for own in pieces.values()):
             continue
         answers = _ask(source, asks)
         if answers is None:
@@ -149,7 +150,7 @@ def _silence(pieces: Mapping[Name, Pieces], number: int) -> None:
 
 def _silence_whole(pieces: Mapping[Name, Pieces], number: int) -> None:
     """A source that missed one probe is asked no more, so what it says of the others would wait for it for ever."""
-    if any(own[number].silent for own in pieces.values()):
+    if any(own[number].mute for own in pieces.values()):
         _silence(pieces, number)
 
 

@@ -83,7 +83,15 @@ def _silent(answer: Answer, heard: Sequence[Heard], eps: float | None, asked: st
     proved = answer.certificate is not None
     radius = _largest([answer.not_a_copy, *(one.answer.copy for one in heard if one.accepts)]) if proved else None
     matches = tuple(replace(match, copy=None, accepted=False) for match in answer.matches)
-    found = replace(answer, point_verdict="not-a-copy", copy=None, not_a_copy=radius, matches=matches)
+    companion = None if answer.companion is None else replace(answer.companion, names_copy=False)
+    found = replace(
+        answer,
+        point_verdict="not-a-copy",
+        copy=None,
+        not_a_copy=radius,
+        matches=matches,
+        companion=companion,
+    )
     return _at(found, "not-a-copy", eps, asked)
 
 

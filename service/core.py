@@ -93,9 +93,8 @@ class Service:
     async def gallery(self, form: Form) -> tuple[Served, Index]:
         """The index, or the part of it, that a form asks about, at one snapshot."""
         served, where = self.shelf.find(form.text("index")), form.texts("where")
-        if not where:
-            return served, served.open()
-        return served, await asyncio.to_thread(self.shelf.part, served, where)
+        index = await asyncio.to_thread(self.shelf.part, served, where) if where else served.open()
+        return served, index.certified() if form.flag("certified_only") else index
 
     async def answer(self, index: Index, asked: Asked, image: np.ndarray) -> Answer:
         """The answer for one image."""

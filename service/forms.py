@@ -104,7 +104,7 @@ class Form:
         return Asked(k, certify, eps, unit, self.flag("explain"), against)
 
 
-ASKED = ("k", "certify", "eps", "unit", "against", "explain", "where", "index")
+ASKED = ("k", "certify", "eps", "unit", "against", "explain", "where", "certified_only", "index")
 """Fields of a question, beside its images."""
 
 
@@ -178,6 +178,11 @@ QUESTION: dict[str, Any] = {
         "description": "Families of edits to prove, such as jpeg:30..95 or crop:95; implies certify.",
     },
     "explain": {"type": "boolean", "default": False, "description": "Say what each match is measured by."},
+    "certified_only": {
+        "type": "boolean",
+        "default": False,
+        "description": "Leave the companion of the index out: only what can be proved is found.",
+    },
     "where": {"type": "array", "items": {"type": "string"}, "description": "Only items with this label: bank=a,b."},
     "index": {"type": "string", "description": "Which index, where several are served."},
 }

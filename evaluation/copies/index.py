@@ -23,7 +23,7 @@ from ...indexer.embed import embed_batch
 from ...indexer.entries import Entry
 from ...indexer.gallery import open_gallery
 from ...indexer.models import describe_channel, open_model, told_apart
-from ...indexer.options import choose_device
+from ...indexer.options import choose_device, seeing_one_view
 from ...indexer.prepare import Prepared, Recipe, Refused, prepare_entry
 from ...indexer.snapshot import ChannelSpec, require_current
 from ...indexer.writer import SEGMENT_ROWS, Writer
@@ -147,7 +147,8 @@ def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progre
         device = choose_device(IndexOptions(device=plan.device))
         embedders = tuple(open_model(index, channel, device=device) for channel in snapshot.channels)
         policy = DecodePolicy.from_json(dict(snapshot.policy))
-        recipe = Recipe(policy, VIEW_SETS[plan.stored_distractor_views], tuple({e.input_size for e in embedders}))
+        views, inputs = VIEW_SETS[plan.stored_distractor_views], [embedder.input_size for embedder in embedders]
+        recipe = Recipe.of(policy, views, inputs, unedited=seeing_one_view(snapshot))
         absent = [entry for entry, place in zip(new.values(), places, strict=True) if place < 0]
         progress.advance(len(entries) - len(absent))
         prepared = in_order(partial(prepare_entry, recipe=recipe), absent, workers=plan.workers)

@@ -78,7 +78,10 @@ class Judge:
             answers = [source.answer(asks) for source in self.sources if source.rows]
         except NoAnswer as error:
             raise CertificateWithheld("a part of the index is silent") from error
-        return [merge([one for one in own if one is not None]) for own in zip(*answers, strict=True)]
+        found = [merge([one for one in own if one is not None]) for own in zip(*answers, strict=True)]
+        if any(seen.silent for seen in found):
+            raise CertificateWithheld("a part of the index is silent")
+        return found
 
 
 def _refused(probe: Probe) -> Evidence:

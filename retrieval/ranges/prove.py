@@ -52,12 +52,17 @@ def prove_ranges(
         watch: wraps the families, for progress.
 
     Raises:
-        UsageError: the index has negative banks.
+        UsageError: the index has negative banks, or a companion is asked.
     """
     if engine.banks:
         raise UsageError(
             "proofs of edits speak of the gallery alone, and here negative banks have a say: ask as if there were "
             "none, with unsilenced (--unsilenced)"
+        )
+    if engine.companions:
+        raise UsageError(
+            f"proofs of edits speak of certified channels alone, and here {engine.companions[0].name} has a say: ask "
+            "without it, with certified_only (--certified-only)"
         )
     proof = _Proof(engine, pixels, claim_of(engine, answer), eps, unit)
     return RangeProof(

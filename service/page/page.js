@@ -44,8 +44,10 @@ export function nameOf(match) {
 export function verdictWords(record) {
   if (record.error) return `No answer: ${record.detail}`;
   const best = record.matches.find((match) => match.copy) || record.matches.find((match) => match.accepted);
+  const companion = record.companion;
   if (record.verdict === "copy") {
     const of = best ? `Copy of ${nameOf(best)}` : "Copy of something in the index";
+    if (companion?.names_copy) return `${of}, by the companion ${companion.channels.map(seen).join(" and ")} alone: not proved.`;
     if (best && best.copy) return `${of}: proved for ${changeWords(best.copy)}.`;
     return record.copy ? `${of}: proved for ${changeWords(record.copy)}.` : `${of}, by the threshold alone; nothing is proved.`;
   }
@@ -54,7 +56,8 @@ export function verdictWords(record) {
     return `Not a copy: silenced by the negative bank ${record.silenced_by.map(seen).join(", ")}${proved}.`;
   }
   if (record.verdict === "not-a-copy") {
-    const proved = record.not_a_copy ? `: proved for ${changeWords(record.not_a_copy)}.` : ", by the threshold alone; nothing is proved.";
+    const plain = companion ? `: ${record.verdict_because}.` : ", by the threshold alone; nothing is proved.";
+    const proved = record.not_a_copy ? `: proved for ${changeWords(record.not_a_copy)}.` : plain;
     return `Not a copy of anything in the index${proved}`;
   }
   const asItIs = { copy: ` As it is: a copy${best ? ` of ${nameOf(best)}` : ""}.`, "not-a-copy": " As it is: not a copy of anything." }[record.point_verdict] || "";
@@ -187,7 +190,9 @@ function showAnswer(file, record) {
   }
   const withheld = record.withheld && !record.error;
   $("withheld").hidden = !withheld;
-  $("withheld").textContent = withheld ? `No certificate is given: ${record.withheld}.` : "";
+  const said = record.companion ? ` ${record.companion.words}.` : "";
+  $("withheld").hidden = !withheld && !said;
+  $("withheld").textContent = (withheld ? `No certificate is given: ${record.withheld}.` : "") + said;
   showNumbers();
   $("verdict").focus();
 }
@@ -245,9 +250,10 @@ function matchNode(match, record) {
   }, () => {});
   picture.addEventListener("click", () => compareWith(match));
   const name = node("p", { className: "name" }, nameOf(match));
-  if (match.accepted) name.append(node("b", { className: "badge" }, "copy"));
+  if (match.accepted) name.append(node("b", { className: "badge" }, match.tier === "companion" ? "copy, not proved" : "copy"));
   if (match.path !== match.id) name.append(node("span", {}, match.id));
   const words = [name];
+  if (match.tier === "companion") words.push(node("p", { className: "soft small" }, `found by the companion ${seen(match.channel)} alone`));
   if (match.duplicates.length) words.push(node("p", { className: "soft small" }, `and ${match.duplicates.length} more with the same pixels`));
   if (match.explained) words.push(node("p", { className: "soft small" }, whyWords(match.explained)));
   return node("li", { className: "match" }, place, node("div", {}, ...words, barsNode(match, record)));

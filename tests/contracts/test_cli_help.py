@@ -54,7 +54,8 @@ def test_the_guide_says_how_words_are_completed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"), [("retr mod", "models"), ("retr models sh", "show"), ("retr query --ce", "--certify")]
+    ("typed", "offered"),
+    [("retr mod", "models"), ("retr models sh", "show"), ("retr query --certifie", "--certified-only")],
 )
 def test_words_are_completed(typed: str, offered: str) -> None:
     asked = {"_RETR_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}

@@ -116,6 +116,13 @@ def test_without_rules_a_query_is_looked_at_as_it_is():
         ),
         ([PairRule(kind, "original", ("original",), (1.0, 1.0), (0.0, 0.0)) for kind in "ab"], "meets original twice"),
         ([PairRule("a", "original", ("original",), (1.0, 1.0), (0.0,))], "need 2 least gaps"),
+        (
+            [
+                PairRule("a", "original", ("original",), (1.0, 1.0), (0.0, 0.0)),
+                PairRule("b", "original", ("flip",), (0.8, 0.0), (0.0, 0.0)),
+            ],
+            "unequal parts in channel 0: 1.0 and 0.8",
+        ),
         ([PairRule("a", "trimmed", ("original",), (1.0, 1.0), (0.0, 0.0))], "no step of a query's view"),
     ],
 )

@@ -86,12 +86,76 @@ def test_a_smaller_gap_stays() -> None:
 
 
 def test_nothing_near_is_no_sheet() -> None:
-    assert sheets([reference()], [np.zeros(2, dtype="S64")]).tolist() == [False, False]
+    assert sheets([reference()], [np.zeros(2, dtype="S64")]).tolist() == [b"", b""]
+
+
+def voting(*cosines: tuple[int, float], rows: int = 1, votes: float | None = 30.0) -> tuple[Reference, RowStore]:
+    """A set of one vector for each kind and cosine with the rows, which are all the same."""
+    kinds, parts = np.array([kind for kind, _ in cosines], dtype=np.uint8), np.array([part for _, part in cosines])
+    vectors = np.zeros((len(parts), 1 + len(parts)), dtype=np.float32)
+    vectors[:, 0], vectors[np.arange(len(parts)), 1 + np.arange(len(parts))] = parts, np.sqrt(1.0 - parts**2)
+    own = np.zeros((rows, 1 + len(parts)), dtype=np.float32)
+    own[:, 0] = 1.0
+    codes = encode(vectors, "cosine")
+    bare = Reference("m", "d" * 64, "cosine", codes, kinds, np.full(len(parts), 0.5, "f4"), KINDS, certain=1e-6)
+    store = RowStore((own,), (0, rows), 1 + len(parts), "cosine")
+    return replace(bare, farthest=1.5, sheet=0.2, open=("photograph", "sky"), votes=votes), store
+
+
+def test_the_nearest_vector_is_one_voice_of_many() -> None:
+    crowd = (PAGE, 0.80), (PAGE, 0.1), (PHOTO, 0.79), (SKY, 0.79)
+    own = pytest.approx(np.arccos(0.80), abs=0.02)
+    for votes, gap in ((None, CUT), (30.0, own)):
+        one, store = voting(*crowd, votes=votes)
+        assert measured([one], [store])[0].reference.tolist() == [gap]
+    pages = (PAGE, 0.79), (PAGE, 0.79), (PHOTO, 0.80), (SKY, 0.1)
+    for votes, gap, limit in ((None, own, b"kind:photograph"), (30.0, CUT, b"kind:page")):
+        one, store = voting(*pages, votes=votes)
+        (known,) = measured([one], [store])
+        assert (known.reference.tolist(), known.limit.tolist()) == ([gap], [limit])
+
+
+def test_far_vectors_say_next_to_nothing() -> None:
+    many = [(PAGE, 0.9), *[(PAGE, 0.4)] * 3, *[(PHOTO, 0.6)] * 40]
+    one, store = voting(*many)
+    assert measured([one], [store])[0].reference.tolist() == [CUT]
+    one, store = voting(*many, votes=1.0)  # nearly every vector the same weight: the mean of the photographs is higher
+    assert measured([one], [store])[0].reference.tolist() != [CUT]
+
+
+def test_a_close_vote_is_the_same_in_any_company() -> None:
+    """Mean weights that float32 cannot tell apart are summed exactly, row by row."""
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(600, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    kinds = (np.arange(600) % 2).astype(np.uint8)
+    bare = Reference("m", "d" * 64, "cosine", encode(vectors, "cosine"), kinds, np.full(600, 0.5, "f4"), KINDS)
+    one = replace(bare, certain=1e-6, farthest=1.5, sheet=0.01, open=("photograph",), votes=1e-3)  # all are close
+    rows = rng.normal(size=(60, 32)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    together = measured([one], [RowStore((rows,), (0, 60), 32, "cosine")])[0].reference
+    assert 5 < (together == np.float32(0.01)).sum() < 55
+    alone = [measured([one], [RowStore((row[None],), (0, 1), 32, "cosine")])[0].reference for row in rows]
+    assert np.array_equal(together, np.concatenate(alone))
+    exact = one.rows().astype(np.float64)
+    weights = np.exp(1e-3 * (rows.astype(np.float64) @ exact.T - 1.0))
+    assert np.array_equal(together == np.float32(0.01), weights[:, kinds == 1].mean(1) > weights[:, kinds == 0].mean(1))
+
+
+def test_a_tie_is_no_sheet_and_nobody_left_is_none() -> None:
+    one, store = voting((PAGE, 0.7), (PHOTO, 0.7))
+    assert measured([one], [store])[0].reference.tolist() != [CUT]
+    alone, store = voting((PAGE, 1.0))
+    (known,) = measured([replace(alone, certain=0.4)], [store])  # the row is the very picture: the vector is set aside
+    assert (known.reference.tolist(), known.limit.tolist()) == ([1.5], [b""])
 
 
 def test_a_file_keeps_it(tmp_path: Path) -> None:
-    write_reference(tmp_path / "m.safetensors", reference(discerns=False))
+    write_reference(tmp_path / "m.safetensors", reference(discerns=False, votes=30.0))
     found = read_reference(tmp_path / "m.safetensors")
-    assert (found.sheet, found.open, found.discerns) == (0.2, ("photograph", "sky"), False)
+    assert (found.sheet, found.open, found.discerns, found.votes) == (0.2, ("photograph", "sky"), False, 30.0)
     with pytest.raises(ValueError, match="sheet"):
         reference(sheet=0.0)
+    for wrong in (0.0, -1.0, 40.5, float("nan")):
+        with pytest.raises(ValueError, match="votes"):
+            reference(votes=wrong)

@@ -175,11 +175,12 @@ QUERY_KEYS = {
         "where",
         "banks",
         "silenced_by",
+        "companion",
     ),
 }
 MATCH_KEYS = {
     *("rank", "id", "path", "score", "distance", "top1", "topk", "copy"),
-    *("view", "query_view", "channel", "accepted", "duplicates"),
+    *("view", "query_view", "channel", "accepted", "duplicates", "tier", "proved"),
 }
 CERTIFICATE_KEYS = {"exact", "rows_scanned", "rows_total", "lipschitz", "methods", "slack", "limited_by"}
 

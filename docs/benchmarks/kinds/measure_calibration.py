@@ -25,6 +25,7 @@ from rule import Gallery, angles, joined, read, references, rows_of
 from write_reference import SHEET
 
 from retr.retrieval.conformal import set_offsets
+from retr.retrieval.near_pairs import FEW, LIKELY
 
 Float64 = npt.NDArray[np.float64]
 FPR, DRAWS, SETTING = 1e-3, 200, 2237
@@ -45,7 +46,8 @@ class Negatives:
 
     Attributes:
         levels: (n, c) least offset that would accept each; inf where the share alone refuses it.
-        left_out: (n,) presumed copies, and pictures of the reference set.
+        left_out: (n,) all but certain copies, and pictures of the reference set.
+        likely: (n,) likely copies, which are left out while they are few.
         gaps: per model (rows,) those of the gallery, sheets cut.
     """
 
@@ -53,15 +55,25 @@ class Negatives:
         cut = {name: np.minimum(gallery.gaps[name], SHEET[name]) for name in MODELS}
         self.gaps = {name: np.where(gallery.sheets, cut[name], gallery.gaps[name]) for name in MODELS}
         self.left_out = np.zeros(len(absent[MODELS[0]]), dtype=np.bool_)
+        self.likely = np.zeros_like(self.left_out)
         self.levels = np.full((len(self.left_out), len(MODELS)), np.inf)
         for number, name in enumerate(MODELS):
             one, vectors = sets[name]
             far = angles(absent[name], gallery.rows[name])
             self.left_out |= (far <= one.certain * self.gaps[name]).any(axis=1)
+            wide = self.gaps[name] > one.sheet
+            self.likely |= (far[:, wide] <= LIKELY * self.gaps[name][wide]).any(axis=1)
             within = one.certain * np.minimum(one.near, one.farthest)
             self.left_out |= (angles(absent[name], vectors) <= within).any(axis=1)
             beyond = np.where(far <= one.share * self.gaps[name], far - 0.5 * self.gaps[name], np.inf)
             self.levels[:, number] = beyond.min(axis=1)
+        self.likely &= ~self.left_out
+
+    def without_copies(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Those of some negatives that count."""
+        left = numbers[~self.left_out[numbers]]
+        few = self.likely[left].sum() <= FEW * len(numbers)
+        return left[~self.likely[left]] if few else left
 
     def reaches(self, offsets: tuple[float | None, ...], sets: Mapping) -> dict[str, Float64]:
         """Per model (rows,) the angle within which each row accepts."""
@@ -100,9 +112,9 @@ def draw(
     """One draw: the verdict, clean and certified at RMSE 1 and 5, in percent, and the rate of false matches."""
     order = np.random.default_rng(seed).permutation(np.flatnonzero(~out))
     setting, others = order[:SETTING], order[SETTING:]
-    offsets, _ = set_offsets(near.levels[setting[~near.left_out[setting]]], fpr=FPR)
+    offsets, _ = set_offsets(near.levels[near.without_copies(setting)], fpr=FPR)
     limits = [np.inf if offset is None else offset for offset in offsets]
-    counted = others[~near.left_out[others]]  # presumed copies are outside of what is promised
+    counted = near.without_copies(others)  # presumed copies are outside of what is promised
     wrong = (near.levels[counted] < limits).any(axis=1).mean()
     return [*verdicts_within(gallery, edits, near.reaches(offsets, sets)), float(wrong)]
 

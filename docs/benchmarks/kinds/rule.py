@@ -2,7 +2,7 @@
 
 A row accepts within a share of its gap, the angle to the nearest row of another item or to the nearest reference
 vector; pairs that are nearer than ``certain`` of the smaller of both gaps to the reference are presumed to be copies,
-and set aside. A row is a *sheet* where in a discerning channel the nearest vector is of a kind that comes in layouts:
+and set aside. A row is a *sheet* where the vectors of a discerning channel's set vote it one that comes in layouts:
 its gaps count as no larger than ``sheet``. The engine's rule is the same but for rounding.
 """
 
@@ -63,16 +63,14 @@ class Gallery:
     @staticmethod
     def of(rows: Rows, sets: Mapping[str, tuple[Reference, Float32]]) -> Gallery:
         """With the gaps that an index would give them but for the cut of sheets, which ``shares_of`` makes."""
-        found = {name: _to_set(rows[name], *sets[name]) for name in rows}
-        to_sets = {name: far for name, (far, _) in found.items()}
+        to_sets = {name: _to_set(rows[name], *sets[name]) for name in rows}
         apart = {name: angles(part, part) for name, part in rows.items()}
         aside = np.eye(len(next(iter(rows.values()))), dtype=np.bool_)
         for name, between in apart.items():
             least = np.minimum(to_sets[name][:, None], to_sets[name])
             aside |= between < sets[name][0].certain * least
         gaps = {name: np.minimum(to_sets[name], np.where(aside, np.pi, apart[name]).min(axis=1)) for name in rows}
-        kinds = {name: np.array(sets[name][0].kinds)[kind] for name, (_, kind) in found.items()}
-        sheets = np.any([~np.isin(kinds[name], sorted(OPEN)) for name in DISCERNING], axis=0)
+        sheets = np.any([are_sheets(rows[name], *sets[name], sets[name][0].votes) for name in DISCERNING], axis=0)
         return Gallery(rows, {name: part.astype(np.float32) for name, part in gaps.items()}, sheets)
 
     def take(self, places: npt.NDArray[np.int64]) -> Gallery:
@@ -97,14 +95,23 @@ class Gallery:
         return np.concatenate(least)
 
 
-def _to_set(rows: Float32, reference: Reference, others: Float32) -> tuple[Float32, npt.NDArray[np.uint8]]:
-    """(n,) gaps to the set, and the kind of the nearest vector."""
-    far, kinds = [], []
+def _to_set(rows: Float32, reference: Reference, others: Float32) -> Float32:
+    """(n,) gaps to the set."""
+    far = [np.minimum(angles(part, others).min(axis=1), reference.farthest) for part in blocks(rows)]
+    return np.concatenate(far).astype(np.float32)
+
+
+def are_sheets(rows: Float32, reference: Reference, others: Float32, votes: float | None) -> npt.NDArray[np.bool_]:
+    """(n,) which rows a set takes for kinds that come in layouts; by its nearest vector where nobody votes."""
+    in_layouts, found = ~np.isin(np.array(reference.kinds)[reference.kind], sorted(OPEN)), []
     for part in blocks(rows):
-        between = angles(part, others)
-        far.append(np.minimum(between.min(axis=1), reference.farthest))
-        kinds.append(reference.kind[between.argmin(axis=1)])
-    return np.concatenate(far).astype(np.float32), np.concatenate(kinds)
+        cosines = np.nan_to_num(part, nan=0.0) @ others.T
+        if votes is None:
+            found.append(in_layouts[cosines.argmax(axis=1)])
+        else:
+            weights = np.exp(np.float32(votes) * (cosines - 1.0))
+            found.append(weights[:, in_layouts].mean(axis=1) > weights[:, ~in_layouts].mean(axis=1))
+    return np.concatenate(found)
 
 
 def accepted(shares: Rows, limits: Mapping[str, float]) -> npt.NDArray[np.bool_]:

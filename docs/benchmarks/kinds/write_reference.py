@@ -1,8 +1,15 @@
-"""Thin what was embedded and write the reference sets that come with the package."""
+"""Thin what was embedded and write the reference sets that come with the package.
+
+    python docs/benchmarks/kinds/write_reference.py
+
+gives the sets that are there the constants below, and leaves their vectors: whoever only chose other constants does
+not draw again.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +19,7 @@ from embed_rows import MODELS, embedders
 from retr.embedding.contract import Embedder
 from retr.embedding.places import weights_folder
 from retr.indexer.neighbours import measure_near
-from retr.indexer.reference import SUFFIX, Rate, Reference, encode, write_reference
+from retr.indexer.reference import SUFFIX, Rate, Reference, encode, read_reference, write_reference
 from retr.indexer.row_codes import decode
 
 Float32 = npt.NDArray[np.float32]
@@ -31,11 +38,13 @@ SHEET = {name: angle / SHARE[name] for name, angle in SHEET_ANGLE.items()}
 """No gap of a sheet counts as larger."""
 OPEN_KINDS = (
     *("photograph", "sky", "night", "gradient", "product", "line art", "map", "icon", "comic"),
-    *("desktop", "poster", "app tiles", "blots"),
+    *("desktop", "poster", "app tiles", "blots", "pattern"),
 )
 """Kinds of which two pictures do not share a layout, and what is like them is no sheet."""
 DISCERNING = ("retr_s",)
 """Models by which kinds are told apart: to block means a third of all photographs is nearest to a blank sheet."""
+VOTES = {"retr_s": 30.0}
+"""How steeply a vector's say in what is a sheet rises with its cosine. Chosen by ``choose_votes.py``."""
 CERTAIN = 0.4
 LIKE = 0.99
 MADE_BY = "docs/benchmarks/kinds/make_reference.py"
@@ -47,10 +56,38 @@ def write_all(out: Path) -> None:
     """Both sets, from all pieces in a folder."""
     kinds, rows = read(out)
     for model in embedders():
-        reference = thinned(model, kinds, rows[model.name])
-        path = weights_folder() / f"{model.name}{SUFFIX}"
-        digest = write_reference(path, reference)
-        print(f"{path.name}: {len(reference.kind)} vectors, {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {digest}")
+        _write(thinned(model, kinds, rows[model.name]))
+
+
+def renew_constants() -> None:
+    """Both sets, from what they hold."""
+    for name in MODELS:
+        _write(with_constants(read_reference(_path(name))))
+
+
+def _path(model: str) -> Path:
+    return weights_folder() / f"{model}{SUFFIX}"
+
+
+def _write(reference: Reference) -> None:
+    path = _path(reference.model)
+    digest = write_reference(path, reference)
+    print(f"{path.name}: {len(reference.kind)} vectors, {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {digest}")
+
+
+def with_constants(reference: Reference) -> Reference:
+    """The same vectors with the constants that were chosen for the model."""
+    name = reference.model
+    return replace(
+        reference,
+        share=SHARE[name],
+        certain=CERTAIN,
+        sheet=math.ceil(1e4 * SHEET[name]) / 1e4,
+        open=OPEN_KINDS,
+        discerns=name in DISCERNING,
+        votes=VOTES.get(name),
+        rate=RATE,
+    )
 
 
 def read(out: Path) -> tuple[npt.NDArray[np.str_], dict[str, Float32]]:
@@ -71,7 +108,7 @@ def thinned(model: Embedder, kinds: npt.NDArray[np.str_], rows: Float32) -> Refe
     near = measure_near(decode(codes, "int8", where=model.name), "cosine")
     gaps = near[kinds[chosen] == "photograph"]
     counts = {name: int((kinds[chosen] == name).sum()) for name in names}
-    return Reference(
+    bare = Reference(
         model=model.name,
         model_digest=model.digest,
         score="cosine",
@@ -79,20 +116,15 @@ def thinned(model: Embedder, kinds: npt.NDArray[np.str_], rows: Float32) -> Refe
         kind=np.array([names.index(kind) for kind in kinds[chosen].tolist()], dtype=np.uint8),
         near=near,
         kinds=tuple(names),
-        share=SHARE[model.name],
-        certain=CERTAIN,
         typical=_rounded(np.median(gaps)),
         farthest=_rounded(np.quantile(gaps, LIKE)),
-        sheet=math.ceil(1e4 * SHEET[model.name]) / 1e4,
-        open=OPEN_KINDS,
-        discerns=model.name in DISCERNING,
-        rate=RATE,
         notes={
             "counts": counts,
             "made_by": "docs/benchmarks/kinds/make_reference.py",
             "card": "docs/models/reference.md",
         },
     )
+    return with_constants(bare)
 
 
 def _rounded(value: np.floating) -> float:
@@ -122,3 +154,7 @@ def _apart(rows: Float32, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64
         for place in range(len(near)):
             kept[start + place] = not (near[place, : start + place] & kept[: start + place]).any()
     return chosen[kept]
+
+
+if __name__ == "__main__":
+    renew_constants()

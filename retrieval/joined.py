@@ -1,0 +1,90 @@
+"""Several sources as one: what an index in parts says is what one process says of the whole, to the last bit.
+
+Each part lists a function of its rows alone (``index_source``): all that are nearer than its ``unseen``. So the
+parts hold between them all that the whole would list, and what is too much is left out by the rule of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..indexer.items import Items
+from .evidence import Evidence, Rows, merge, nothing_from
+from .index_source import first_rows, whole_items
+from .probe import Probe
+from .source import Ask, NoAnswer
+
+Reply = list[Evidence | None]
+"""What ``Source.answer`` returns."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Parts that hold the rows of an opened index between them, each row once; see ``source.Source``.
+
+    Attributes:
+        items: which item each row of the index is of.
+        names: of the parts, as answers name those that are silent.
+        sizes: live rows of each part.
+        ask: asks all parts the same, at once; in their order, None for one that does not answer.
+    """
+
+    items: Items
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    ask: Callable[[Sequence[Ask]], Sequence[Reply | None]]
+
+    def __post_init__(self) -> None:
+        if sum(self.sizes) != self.items.live_rows or len(self.names) != len(self.sizes):
+            raise ValueError(f"parts of {sum(self.sizes)} rows are no index of {self.items.live_rows}")
+
+    @property
+    def rows(self) -> int:
+        """See :class:`source.Source`."""
+        return self.items.live_rows
+
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
+        """See :class:`source.Source`. Where ``most`` forbids a distance, all parts are asked for the next one."""
+        found: list[Evidence | None] = [None] * len(asks)
+        open_asks = dict(enumerate(asks))
+        while open_asks:
+            now = [replace(ask, within=ask.within[:1]) for ask in open_asks.values()]
+            replies = self.ask(now)
+            if all(reply is None for reply in replies):
+                raise NoAnswer
+            left = {}
+            for number, (place, ask) in enumerate(open_asks.items()):
+                pieces = self._pieces(ask.probe, number, replies)
+                found[place] = None if pieces is None else self._join(now[number], pieces)
+                if found[place] is None and ask.within[1:]:
+                    left[place] = replace(ask, within=ask.within[1:])
+            open_asks = left
+        return found
+
+    def _pieces(self, probe: Probe, number: int, replies: Sequence[Reply | None]) -> list[Evidence] | None:
+        """What the parts say to one of the asks; None where it is too much for one of them."""
+        pieces: list[Evidence] = []
+        for reply, name, size in zip(replies, self.names, self.sizes, strict=True):
+            piece = nothing_from(probe, size, (name,)) if reply is None else reply[number]
+            if piece is None:
+                return None
+            pieces.append(piece)
+        return pieces
+
+    def _join(self, ask: Ask, pieces: Sequence[Evidence]) -> Evidence | None:
+        """The evidence of all parts as that of one; None where there are too many rows."""
+        seen = merge(pieces)
+        listed, unseen = seen.listed, seen.unseen
+        if ask.nearest:
+            listed, unseen = first_rows(listed, ask.nearest, ask.probe.score, unseen)
+        elif ask.most is not None and len(listed) > ask.most:
+            return None
+        whole = np.concatenate([ask.own, whole_items(self.items, listed.ids)])
+        return replace(seen, listed=self._named(listed), own=self._named(seen.own), whole=whole, unseen=unseen)
+
+    def _named(self, rows: Rows) -> Rows:
+        """With the first row that the whole index has of each item."""
+        return replace(rows, firsts=self.items.first_rows(self.items.groups[rows.ids])) if len(rows) else rows

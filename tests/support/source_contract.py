@@ -1,0 +1,96 @@
+"""What every source of rows must do, whatever holds them: tests that each kind inherits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from retr.retrieval.distances import beyond, distances, lower_bounds
+from retr.retrieval.engine import Engine
+from retr.retrieval.evidence import Evidence, Rows
+from retr.retrieval.index_source import IndexSource
+from retr.retrieval.probe import Probe
+from retr.retrieval.source import Ask, Source
+
+
+def images_of(engine: Engine, count: int = 6) -> list[np.ndarray]:
+    """Noise, and mixtures of gallery pictures with it."""
+    rng, found = np.random.default_rng(3), []
+    for number in range(count):
+        noise = rng.random((24, 30, 3))
+        stored = rng.random((4, 5, 3)).repeat(6, axis=0).repeat(6, axis=1)
+        found.append(noise if number == 0 else (0.7 + 0.05 * number) * stored + (0.3 - 0.05 * number) * noise)
+    return found
+
+
+def assert_same_rows(one: Rows, other: Rows) -> None:
+    for field in fields(Rows):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        assert (mine is None) == (theirs is None), field.name
+        assert mine is None or (mine.dtype == theirs.dtype and np.array_equal(mine, theirs)), field.name
+
+
+def assert_same_evidence(one: Evidence, other: Evidence) -> None:
+    """To the last bit."""
+    assert_same_rows(one.listed, other.listed)
+    order, reorder = np.argsort(one.own.ids, kind="stable"), np.argsort(other.own.ids, kind="stable")
+    assert_same_rows(one.own.take(order), other.own.take(reorder))
+    assert sorted(one.whole.tolist()) == sorted(other.whole.tolist())
+    for name in ("unseen", "widest", "longest", "scanned", "total", "span", "missing"):
+        assert getattr(one, name) == getattr(other, name), name
+
+
+class SourceContract:
+    """Inherit it, and say in a fixture ``source`` what holds all rows of the fixture ``engine``."""
+
+    @pytest.fixture
+    def probes(self, engine: Engine) -> list[Probe]:
+        return [probe for image in images_of(engine) for probe in engine.embed(image).probes]
+
+    @pytest.fixture
+    def whole(self, engine: Engine) -> IndexSource:
+        return IndexSource(engine.channels, engine.gallery.table, scopes=engine.scopes)
+
+    def test_it_counts_its_live_rows(self, source: Source, engine: Engine) -> None:
+        assert source.rows == engine.gallery.live.sum()
+
+    @pytest.mark.parametrize("count", [1, 5, 10_000])
+    def test_the_nearest_are_those_of_a_look_at_every_row(self, source, engine, probes, count) -> None:
+        for probe, seen in zip(probes, source.answer([Ask(p, nearest=count) for p in probes]), strict=True):
+            scope = engine.scope(probe.name)
+            ids = np.flatnonzero(scope.channel.groups >= 0)
+            far = distances(probe.z, scope.channel.rows64(ids), probe.score)
+            low = np.sort(lower_bounds(far, len(probe.z), probe.score))
+            limit = low[count] if len(low) > count else math.inf
+            wanted = ids[lower_bounds(far, len(probe.z), probe.score) < limit]
+            assert sorted(seen.listed.ids.tolist()) == scope.outward(wanted).tolist()
+            assert seen.unseen == limit
+            assert (seen.scanned, seen.total, seen.probe.z.tobytes()) == (source.rows, source.rows, probe.z.tobytes())
+
+    @pytest.mark.parametrize("distance", [0.05, 0.4, 2.0])
+    def test_within_a_distance_is_what_a_look_at_every_row_finds(self, source, engine, probes, distance) -> None:
+        for probe, seen in zip(probes, source.answer([Ask(p, within=(distance,)) for p in probes]), strict=True):
+            scope = engine.scope(probe.name)
+            ids = np.flatnonzero(scope.channel.groups >= 0)
+            near = distances(probe.z, scope.channel.rows64(ids), probe.score) < beyond(distance, probe.score)
+            assert sorted(seen.listed.ids.tolist()) == scope.outward(ids[near]).tolist()
+            assert seen.unseen == (math.inf if near.all() else distance)
+
+    def test_a_distance_with_too_many_rows_is_left_for_the_next(self, source, probes) -> None:
+        for probe in probes:
+            [most] = source.answer([Ask(probe, within=(0.4,))])
+            for limit in {len(most.listed), max(0, len(most.listed) - 1)}:
+                [found] = source.answer([Ask(probe, within=(0.4, 0.0), most=limit)])
+                assert found.unseen in ((0.4, math.inf) if limit >= len(most.listed) else (0.0,))
+            if len(most.listed):
+                assert source.answer([Ask(probe, within=(0.4,), most=len(most.listed) - 1)]) == [None]
+
+    def test_all_it_says_is_what_one_process_says(self, source, whole, probes) -> None:
+        names = whole.items.keys(np.arange(0, whole.items.count, 3))
+        for ask in (Ask(probes[0], nearest=4, own=names), Ask(probes[0], within=(0.3,)), Ask(probes[0], own=names)):
+            asks = [replace(ask, probe=probe) for probe in probes]
+            for mine, theirs in zip(source.answer(asks), whole.answer(asks), strict=True):
+                assert_same_evidence(mine, theirs)
