@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from companion import write_companion
 from drawn import Quiet
 from planted import draw_pictures, save_pictures
 from proved import found_in, proofs_from, save_small
@@ -35,7 +36,7 @@ Proofs = tuple[Path, list[ProofObject]]
 
 
 def made_index(home: Path, **options: Any) -> Path:
-    """Ten pictures; queries: the first as it is, its mirror image, one in a frame, one that is half white, one more, the sixth."""
+    """Ten pictures; queries: the first, a mirror image, one in a frame, a half white one, an absent one, the sixth."""
     pictures = draw_pictures(COUNT + 1, side=SIDE)
     save_pictures(home / "corpus", pictures[:COUNT])
     framed = np.full((SIDE + 8, SIDE + 8, 3), 250, np.uint8)
@@ -318,6 +319,63 @@ def test_conditions_mean_what_they_mean_to_the_engine(condition: str, ruled: Pro
     engine = Engine.open(home / "index", device="cpu", where=[condition], unsilenced=True)
     assert engine.rows is not None
     assert np.flatnonzero(gallery.holds(condition)).tolist() == engine.rows.tolist()
+
+
+# -- companions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["none", "light"])
+def accompanied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Proofs:
+    home = tmp_path_factory.mktemp("accompanied")
+    made_index(home, views=request.param, companion=write_companion(home / "colours.pt"))
+    return home, list(proofs_from(Engine.open(home / "index", device="cpu"), home / "queries"))
+
+
+def test_beside_a_companion_ranks_end_where_acceptance_does(accompanied: Proofs, tmp_path: Path) -> None:
+    home, proofs = accompanied
+    found = verdicts(accompanied, tmp_path)
+    assert found == dict.fromkeys(found, "confirmed")
+    assert {"first-place", "among-k", "copy"} == {one.claim["kind"] for one in proofs}
+    assert all(one.claim["sentence"].endswith(", whatever the companion says.") for one in proofs)
+    alone = list(proofs_from(Engine.open(home / "index", device="cpu", certified_only=True), home / "queries"))
+    found = verdicts((home, alone), tmp_path)
+    assert found == dict.fromkeys(found, "confirmed")
+    assert "not-a-copy" in {one.claim["kind"] for one in alone}
+
+
+def test_what_is_proved_without_a_companion_is_not_proved_beside_it(accompanied: Proofs, tmp_path: Path) -> None:
+    """*Not a copy*; and a rank of what no certified channel accepts."""
+    home, _ = accompanied
+
+    def beside(said: Any) -> None:
+        said["index"]["certified_only"] = False
+        words = said["claim"]["sentence"]
+        said["claim"]["sentence"] = words.replace("by the certified channels alone", "whatever the companion says")
+
+    alone = list(proofs_from(Engine.open(home / "index", device="cpu", certified_only=True), home / "queries"))
+    absent = next(one for one in alone if one.claim["kind"] == "not-a-copy").predicate["query"]["path"]
+    asked = [one for one in alone if one.predicate["query"]["path"] == absent]
+    assert {one.claim["kind"] for one in asked} >= {"not-a-copy", "first-place"}
+    for proof in asked:
+        found = found_in(forged(proof, beside), tmp_path, home / "index")
+        assert (found.verdict, "radius" in found.why) == ("refuted", True), str(found)
+
+
+def test_a_channel_is_no_companion_by_a_word(accompanied: Proofs, tmp_path: Path) -> None:
+    """A snapshot that calls a certified channel, or one in between, a companion."""
+    home, proofs = accompanied
+    file = home / "index" / "snapshots" / f"{proofs[0].predicate['index']['snapshot']}.json"
+    for roles in (["companion", None, "companion"], [None, "companion", "companion"], [None, None, "other"]):
+        body = json.loads(file.read_bytes())
+        for channel, role in zip(body["channels"], roles, strict=True):
+            channel.pop("role", None)
+            channel |= {} if role is None else {"role": role}
+        digest = digest_json({name: one for name, one in body.items() if name not in ("id", "created")})
+        shutil.copytree(home / "index", tmp_path / "index", dirs_exist_ok=True)
+        target = tmp_path / "index" / "snapshots" / f"{digest[:16]}.json"
+        target.write_bytes(canonical_json(body | {"id": digest[:16]}))
+        other = forged(proofs[0], lambda said, d=digest: said["index"].update(snapshot=d[:16], sha256=d))
+        assert found_in(other, tmp_path, tmp_path / "index").verdict in ("refuted", "unsupported"), roles
 
 
 # -- indexes of before -------------------------------------------------------------------------------------------------
