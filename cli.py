@@ -15,6 +15,7 @@ from .commands import (
     bench_copies,
     bench_knn,
     calibrate,
+    cluster,
     data,
     dupes,
     index,
@@ -71,7 +72,7 @@ for command in (
     serve,
 ):
     app.add_typer(command.app)
-for name, group in {"models": models, "train": train, "data": data, "metrics": metrics}.items():
+for name, group in {"models": models, "train": train, "data": data, "metrics": metrics, "cluster": cluster}.items():
     app.add_typer(group.app, name=name)
 
 

@@ -11,15 +11,16 @@ import numpy.typing as npt
 from ..core.errors import UsageError
 from ..core.numerics import round_up
 from ..core.types import Score, UpperBound
+from .compared import Compared, compare
 from .ranking import topk_radius
-from .rounding import Array, check_budget, down, gammas, norm_bounds, unit_tolerance, up
+from .rounding import Array, check_budget, down, gammas, length_bounds, up
 from .verdicts import (
     VerdictRadii,
-    cone_error,
+    cone_error_of,
     cone_slope,
     copy_radius,
     nothing_radius,
-    signed_distances,
+    signed_of,
     unseen_nothing_radius,
 )
 
@@ -64,14 +65,19 @@ def margins(
     Raises:
         UsageError: for inputs no theorem holds for.
     """
+    return margins_of(compare(z, rows, score), threshold, lipschitz=lipschitz, forward_error=forward_error)
+
+
+def margins_of(met: Compared, threshold: float | Array, *, lipschitz: UpperBound, forward_error: float) -> Margins:
+    """:func:`margins` of rows that were compared already."""
     check_budget(lipschitz, forward_error)
-    distances = signed_distances(z, rows, score=score, threshold=threshold)
-    if score == "cosine":
-        nu = unit_tolerance(rows)
-        slope, error = float(cone_slope(z, nu).max(initial=0.0)), cone_error(z, nu)
+    distances = signed_of(met, threshold)
+    if met.score == "cosine":
+        slopes = cone_slope(met.dim, met.nu)
+        slope, error = float(slopes.max(initial=0.0)), cone_error_of(met.longest, slopes)
     else:
-        slope = gammas(z.shape[0], 8)
-        error = up(slope * up(threshold + norm_bounds(z - rows)[1]))
+        slope = gammas(met.dim, 8)
+        error = up(slope * up(threshold + length_bounds(met.across, met.dim)[1]))
     # the path's own error, twice what it adds to ‖z‖ or ‖z−e‖, and the roundings of the division
     path = up(error + round_up(forward_error * (1.0 + 3.0 * slope)))
     return Margins(distances / lipschitz.value, up(up(path / lipschitz.value) * (1.0 + 1e-15)), round_up(slope))

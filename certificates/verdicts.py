@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 
 from ..core.errors import UsageError
-from ..core.numerics import dot, norm, round_down, round_up, row_blocks
+from ..core.numerics import norm, round_down, round_up
 from ..core.types import Score, UpperBound
+from .compared import Compared, compare, polar
 from .rounding import (
     UNDERFLOW_NORM,
     Array,
@@ -19,6 +20,7 @@ from .rounding import (
     check_rows,
     down,
     gammas,
+    length_bounds,
     norm_bounds,
     to_pixels,
     unit_tolerance,
@@ -60,8 +62,18 @@ def signed_distances(z: Array, rows: Array, *, score: Score, threshold: float | 
     Raises:
         UsageError: for inputs no theorem holds for.
     """
-    _check(z, rows, score, threshold)
-    return _cone_distances(_polar(z, rows), threshold) if score == "cosine" else threshold - norm(z - rows)
+    check_embedding(z, score)
+    check_rows(rows, z.shape[0])
+    _check_limits(len(rows), score, threshold)
+    return _cone_distances(*polar(z, rows), norm(z), threshold) if score == "cosine" else threshold - norm(z - rows)
+
+
+def signed_of(met: Compared, threshold: float | Array) -> Array:
+    """:func:`signed_distances` of rows that were compared already."""
+    _check_limits(len(met), met.score, threshold)
+    if met.score == "cosine":
+        return _cone_distances(met.scores, met.across, met.length, threshold)
+    return threshold - met.across
 
 
 def verdict_radii(
@@ -85,12 +97,19 @@ def verdict_radii(
     Raises:
         UsageError: for inputs no theorem holds for.
     """
-    _check(z, rows, score, threshold)
+    return verdict_radii_of(compare(z, rows, score), threshold, lipschitz=lipschitz, forward_error=forward_error)
+
+
+def verdict_radii_of(
+    met: Compared, threshold: float | Array, *, lipschitz: UpperBound, forward_error: float
+) -> VerdictRadii:
+    """:func:`verdict_radii` of rows that were compared already."""
+    _check_limits(len(met), met.score, threshold)
     check_budget(lipschitz, forward_error)
-    if score == "cosine":
-        inside, outside = _cone_reach(z, rows, threshold, z.shape[0])
+    if met.score == "cosine":
+        inside, outside = _cone_reach(met, threshold, met.dim)
     else:
-        inside, outside = _ball_reach(norm_bounds(z - rows), threshold, z.shape[0])
+        inside, outside = _ball_reach(length_bounds(met.across, met.dim), threshold, met.dim)
     return VerdictRadii(
         copy=to_pixels(inside, lipschitz, forward_error), nothing=to_pixels(outside, lipschitz, forward_error)
     )
@@ -131,17 +150,24 @@ def unseen_nothing_radius(
     Raises:
         UsageError: for inputs no theorem holds for.
     """
+    given = {"z_norm": z_norm, "dim": dim, "threshold": threshold, "lipschitz": lipschitz}
+    return float(unseen_nothing_radii(np.array([b]), score=score, forward_error=forward_error, **given)[0])
+
+
+def unseen_nothing_radii(
+    b: Array, *, z_norm: float, dim: int, score: Score, threshold: float, lipschitz: UpperBound, forward_error: float
+) -> Array:
+    """:func:`unseen_nothing_radius` for each of several separations, (m,) → (m,)."""
     check_threshold(score, threshold)
     check_budget(lipschitz, forward_error)
-    if not (b >= 0 and math.isfinite(z_norm) and z_norm >= 0):
+    if not ((b >= 0).all() and math.isfinite(z_norm) and z_norm >= 0):
         raise UsageError(f"a separation and a norm must be ≥ 0, got b = {b}, ‖z‖ = {z_norm}")
-    if math.isinf(b):
-        return math.inf
+    near = np.where(np.isinf(b), 0.0, b)
     if score == "cosine":
-        outside = _unseen_cone_reach(b, z_norm, threshold, dim)
+        outside = _unseen_cone_reach(near, z_norm, threshold, dim)
     else:
-        outside = _ball_reach((np.array([b]), np.array([b])), threshold, dim)[1]
-    return float(to_pixels(outside, lipschitz, forward_error)[0])
+        outside = _ball_reach((near, near), threshold, dim)[1]
+    return np.where(np.isinf(b), np.inf, to_pixels(outside, lipschitz, forward_error))
 
 
 def verdict_at(eps: float, *, copy: float, nothing: float) -> Verdict:
@@ -164,14 +190,12 @@ def verdict_at(eps: float, *, copy: float, nothing: float) -> Verdict:
     return "not-a-copy" if eps < nothing else "undecided"
 
 
-def _check(z: Array, rows: Array, score: Score, threshold: float | Array) -> None:
-    check_embedding(z, score)
-    check_rows(rows, z.shape[0])
+def _check_limits(rows: int, score: Score, threshold: float | Array) -> None:
     if not isinstance(threshold, np.ndarray):
         check_threshold(score, threshold)
         return
-    if threshold.shape != (len(rows),):
-        raise UsageError(f"{len(rows)} rows need one threshold or one for each, got shape {threshold.shape}")
+    if threshold.shape != (rows,):
+        raise UsageError(f"{rows} rows need one threshold or one for each, got shape {threshold.shape}")
     for extreme in (threshold.min(), threshold.max()) if threshold.size else ():
         check_threshold(score, float(extreme))
 
@@ -188,15 +212,7 @@ def check_threshold(score: Score, threshold: float) -> None:
         raise UsageError(f"a distance threshold must be finite and ≥ 0, got {threshold}")
 
 
-def _polar(z: Array, rows: Array) -> tuple[Array, Array, Array]:
-    """⟨z,u⟩ and ‖z − ⟨z,u⟩u‖, (m,) each, and ‖z‖."""
-    along = dot(z, rows)
-    parts = [norm(z - along[some, np.newaxis] * rows[some]) for some in row_blocks(rows)]
-    return along, np.concatenate([np.zeros(0), *parts]), norm(z)
-
-
-def _cone_distances(polar: tuple[Array, Array, Array], threshold: float | Array) -> Array:
-    along, across, length = polar
+def _cone_distances(along: Array, across: Array, length: Array | float, threshold: float | Array) -> Array:
     sine = np.sqrt((1.0 - threshold) * (1.0 + threshold))
     beyond_apex = threshold * along + sine * across <= 0  # |θ − φ| ≥ 90°
     apex = np.where(along > threshold * length, length, -length)
@@ -210,30 +226,35 @@ def cone_error(z: Array, nu: Array) -> Array:
         z: (d,) query embedding.
         nu: (m,) of ``rounding.unit_tolerance``.
     """
-    return up(up(cone_slope(z, nu) * norm_bounds(z)[1]) + UNDERFLOW_NORM)
+    return cone_error_of(float(norm_bounds(z)[1]), cone_slope(z.shape[0], nu))
 
 
-def cone_slope(z: Array, nu: Array) -> Array:
+def cone_error_of(longest: float, slope: Array) -> Array:
+    """:func:`cone_error` by an upper bound on ‖z‖ and the relative part of it."""
+    return up(up(slope * longest) + UNDERFLOW_NORM)
+
+
+def cone_slope(dim: int, nu: Array) -> Array:
     """(m,) the relative part of :func:`cone_error`: 5ν + 9γ."""
-    return up(up(5.0 * nu) + round_up(9.0 * gammas(z.shape[0], 5)))
+    return up(up(5.0 * nu) + round_up(9.0 * gammas(dim, 5)))
 
 
-def cosine_error(dim: int, nu: float) -> float:
+def cosine_error(dim: int, nu: Array | float) -> Array:
     """κ: how far ⟨z,u⟩/‖z‖, as ``decision.verdict_values`` computes it, can be from cos φ; ν bounds |‖u‖ − 1|."""
-    return round_up(nu + round_up(round_up(1.0 + nu) * 3.0 * gammas(dim, 3)))
+    return up(nu + up(up(up(1.0 + np.asarray(nu)) * 3.0) * gammas(dim, 3)))
 
 
-def _cone_reach(z: Array, rows: Array, threshold: float | Array, dim: int) -> tuple[Array, Array]:
+def _cone_reach(met: Compared, threshold: float | Array, dim: int) -> tuple[Array, Array]:
     """Distances to the cones of τ + κ and τ − κ: between them rounding could turn the computed decision."""
-    nu, polar = unit_tolerance(rows), _polar(z, rows)
-    kappa = cosine_error(dim, float(nu.max(initial=0.0)))
-    error, nowhere = cone_error(z, nu), -norm_bounds(z)[1]
-    limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(rows),))
+    kappa, longest = cosine_error(dim, met.nu), met.longest
+    error = cone_error_of(longest, cone_slope(met.dim, met.nu))
+    limits = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(met),))
     inner, outer = up(limits + kappa), down(limits - kappa)
     # Beyond ±1 there is no cone: nothing is inside, or nothing outside.
-    inside = down(_cone_distances(polar, np.minimum(inner, 1.0)) - error)
-    outside = down(-_cone_distances(polar, np.maximum(outer, -1.0)) - error)
-    return np.where(inner <= 1.0, inside, nowhere), np.where(outer >= -1.0, outside, nowhere)
+    polar = met.scores, met.across, met.length
+    inside = down(_cone_distances(*polar, np.minimum(inner, 1.0)) - error)
+    outside = down(-_cone_distances(*polar, np.maximum(outer, -1.0)) - error)
+    return np.where(inner <= 1.0, inside, -longest), np.where(outer >= -1.0, outside, -longest)
 
 
 def _ball_reach(distances: tuple[Array, Array], threshold: float | Array, dim: int) -> tuple[Array, Array]:
@@ -246,11 +267,18 @@ def _ball_reach(distances: tuple[Array, Array], threshold: float | Array, dim: i
     return down(inner - high), down(low - outer)
 
 
-def _unseen_cone_reach(b: float, z_norm: float, threshold: float, dim: int) -> Array:
+def _unseen_cone_reach(b: Array, z_norm: float, threshold: float, dim: int) -> Array:
     """The same picture in the plane of z and the nearest direction an unseen row can have."""
     g = gammas(dim, 8)
-    chord = min(2.0, max(0.0, b - g))
-    z = np.array([z_norm, 0.0])
-    row = np.array([[1.0 - 0.5 * chord * chord, chord * math.sqrt((1.0 - 0.5 * chord) * (1.0 + 0.5 * chord))]])
-    outside = _cone_reach(z, row, round_down(threshold - g), dim)[1]
+    chord = np.minimum(2.0, np.maximum(0.0, b - g))
+    across = chord * np.sqrt((1.0 - 0.5 * chord) * (1.0 + 0.5 * chord))
+    rows = np.stack([1.0 - 0.5 * chord * chord, across], axis=1)
+    plane = _in_plane(z_norm, rows)
+    outside = _cone_reach(plane, round_down(threshold - g), dim)[1]
     return down(outside - round_up(16.0 * g * z_norm))
+
+
+def _in_plane(z_norm: float, rows: Array) -> Compared:
+    """A query (‖z‖, 0), which may be the origin, and rows (m, 2), compared."""
+    z = np.array([z_norm, 0.0])
+    return Compared(z, "cosine", float(norm(z)), *polar(z, rows), unit_tolerance(rows))

@@ -50,7 +50,7 @@ class Surroundings:
         if not self.growth >= 0.0:
             raise UsageError(f"the growth of the errors must be ≥ 0, got {self.growth}")
 
-    def needed(self, z: Array, errors: Array, nu: float) -> Array:
+    def needed(self, z: Array, errors: Array, nu: Array) -> Array:
         """How far ⟨z',u_i⟩ must lead, so that the computed margins keep their order.
 
         At the attacked image: no radius exceeds ‖z‖/L, because the origin lies on the edge of every half-space.
@@ -58,7 +58,7 @@ class Surroundings:
         Args:
             z: (d,) computed query embedding.
             errors: (m,) the errors of both margins at the query, added up, in pixels.
-            nu: bounds |‖u‖ − 1| of the rows.
+            nu: (m,) bounds |‖u‖ − 1| of both rows.
         """
         length = float(norm_bounds(z)[1])
         reach = round_up(length / self.lipschitz.value)
@@ -68,11 +68,13 @@ class Surroundings:
             return np.full(errors.shape, np.inf)
         sine = round_down(math.sqrt(square))
         farthest = round_up(round_up(2.0 * length) * (1.0 + 1e-15) + round_up(2.0 * self.forward_error))
-        off = round_up(round_up(2.0 * nu) * farthest) * (1.0 + 1e-12)
+        off = up(up(2.0 * nu) * farthest) * (1.0 + 1e-12)
         return up(up(up(moved * self.lipschitz.value) / sine) + off)
 
 
-def within_channel_radii(z: Array, winner: Array, rivals: Array, *, errors: Array, surroundings: Surroundings) -> Array:
+def within_channel_radii(
+    z: Array, winner: Array, rivals: Array, *, errors: Array, surroundings: Surroundings, nu: Array | None = None
+) -> Array:
     """T9 within one cosine channel: the winner's margin stays above rival j's, as computed, for every ‖δ‖ < r_j.
 
     Guarantee: for each j and each δ with ‖δ‖₂ < r_j, the float64 margins of T5 computed at the attacked image
@@ -87,6 +89,7 @@ def within_channel_radii(z: Array, winner: Array, rivals: Array, *, errors: Arra
         rivals: (m, d) unit rows of other items.
         errors: (m,) the errors of the winner's and the rival's margin (``channels.Margins``), added up, in pixels.
         surroundings: the channel.
+        nu: (m,) proved bounds on |‖u‖ − 1| of the winner and each rival; None to compute them.
 
     Returns:
         (m,) signed, in pixels.
@@ -99,7 +102,8 @@ def within_channel_radii(z: Array, winner: Array, rivals: Array, *, errors: Arra
     check_rows(rivals, z.shape[0])
     if not len(rivals):
         return np.zeros(0)
-    nu = float(max(unit_tolerance(rivals).max(), unit_tolerance(winner[np.newaxis]).max()))
+    if nu is None:
+        nu = np.maximum(unit_tolerance(rivals), unit_tolerance(winner[np.newaxis]))
     need = surroundings.needed(z, errors, nu)
     ahead = _reach(z, winner - rivals, need)
     front = _reach(z, winner[np.newaxis], need)
@@ -130,7 +134,7 @@ def unseen_within_channel(
     gap = round_down(b - a)
     if gap <= 0.0 or low <= 0.0:
         return -math.inf
-    nu = float(unit_tolerance(winner[np.newaxis]).max()) + 1e-12  # stored unit rows are rounded in float64 or checked
+    nu = unit_tolerance(winner[np.newaxis]) + 1e-12  # stored unit rows are rounded in float64 or checked
     need = surroundings.needed(z, errors, nu)
     shared = {"lipschitz": surroundings.lipschitz, "forward_error": surroundings.forward_error}
     half_space = unseen_radius(a, b, score="cosine", z_norm=low, dim=z.shape[0], **shared)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import CertificateWithheld, UsageError
+from .cluster import Asked as Cluster
+from .cluster import ClusterOption, DeadlineOption, PartialOption, ShardsOption, spread
 from .inputs import Input, image_inputs
 from .options import (
     REJECTED,
@@ -93,8 +95,13 @@ def query(
         str | None, typer.Option(metavar="URL", help="Ask a service of retr serve instead of an index folder.")
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", metavar="FILE", help="With --server: the secret that it asks for.")
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="With --server or --cluster: the secret that it asks for."),
     ] = None,
+    cluster: ClusterOption = None,
+    shards: ShardsOption = None,
+    deadline: DeadlineOption = None,
+    allow_partial: PartialOption = False,
     form: FormatOption = "table",
 ) -> None:
     """Find copies of images and, with --certify, prove how far they may change before the answer does.
@@ -109,7 +116,7 @@ def query(
         from .remote import Asked, ask_server
 
         here = {"-i": index, "--page": page, "--threshold": threshold, "--snapshot": snapshot, "--proof": proof}
-        here |= {"--html": html, "--unsilenced": unsilenced or None}
+        here |= {"--html": html, "--unsilenced": unsilenced or None, "--cluster": cluster}
         _refuse("--server asks another machine; it goes without", here)
         eps = _budget(certify or require_certificate or bool(against), eps, unit)
         asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain, certified_only)
@@ -117,7 +124,9 @@ def query(
         inputs = image_inputs(images, exclude=index_path(None))
         ask_server(server, token_file, inputs, asked, form, strict=require_certificate, words=words)
         return
-    _refuse("only --server takes", {"--token-file": token_file})
+    if cluster is None:
+        _refuse("only --server and --cluster take", {"--token-file": token_file})
+    away = Cluster(cluster, shards, deadline, allow_partial, token_file)
     from ..images.isolated import decoder
     from ..retrieval.engine import Engine
 
@@ -145,9 +154,9 @@ def query(
     if page is not None and (not families or len(inputs) != 1):
         raise UsageError(f"--page shows one image with --against, got {len(inputs)} and {len(families)} families")
     run = _Printed(engine, k, form, None if budget is None else (budget, unit))
-    with decoder(isolate, 1) as decode:
+    with spread(engine, away) as answering, decoder(isolate, 1) as decode:
         outcomes = _outcomes(
-            engine, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
+            answering, inputs, k=k, eps=budget, unit=unit_name, against=families, explain=explain, decode=decode
         )
         outcomes = outcomes if page is None else _paged(outcomes, page, engine, families)
         outcomes = outcomes if html is None else _shown(outcomes, html, home, run.words)

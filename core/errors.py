@@ -6,6 +6,7 @@ RetrError
 ├── ModelError              1  a model cannot be built or used
 │   └── WeightsUnavailable  1  weights must be fetched and cannot be
 ├── IndexStateError         1  no index, an unfinished run, or another writer
+├── ClusterError            1  a cluster, or a part of what it holds, does not answer
 ├── IntegrityError          5  bytes differ from their digest, or model and index do not belong together
 └── CertificateWithheld     4  --require-certificate was given and no certificate can be
 """
@@ -55,6 +56,10 @@ class WeightsUnavailable(ModelError):  # noqa: N818 - named for what the user mu
 
 class IndexStateError(RetrError):
     """The index is missing, holds an unfinished run, or is being written by another process."""
+
+
+class ClusterError(RetrError):
+    """A cluster cannot be used, or a shard of an index does not answer."""
 
 
 class IntegrityError(RetrError):

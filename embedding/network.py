@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..core.files import digest_json
 from ..core.types import Score, UpperBound
 from .bounds import Proof, prove
 from .contract import Embedder
+from .layers.base import ProvedLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class NetworkEmbedder(Embedder):
         self, network: nn.Module, blueprint: Blueprint, *, name: str, spec: str, prover: Prover | None = None
     ) -> None:
         self.network = network.eval().requires_grad_(False)
+        self._double: nn.Module | None = None
         self.blueprint = blueprint
         self.name, self.spec = name, spec
         self.input_size, self.score = blueprint.input_size, blueprint.score
@@ -82,7 +85,22 @@ class NetworkEmbedder(Embedder):
     def forward(self, x: Tensor) -> Tensor:
         """Embed a batch (b, 3, h, w) in [0, 1] → (b, dim), in the dtype of x."""
         require_input(x, self.input_size)
-        return self.network(x)
+        return self._in_float64()(x) if x.dtype == torch.float64 and self.proof else self.network(x)
+
+    def _in_float64(self) -> nn.Module:
+        """The network with its float32 numbers written as float64, once: every layer of a proved one would do so anew.
+
+        Proved layers compute in the dtype of their input with their numbers brought to it first, which is exact.
+        """
+        if self._double is None:
+            with torch.inference_mode(False):  # a tensor born in inference mode could never be differentiated through
+                self._double = copy.deepcopy(self.network).double()
+        return self._double
+
+    def bulk(self, x: Tensor) -> Tensor:
+        """As the contract says: every layer by its quickest kernels, on a GPU in whole float32 products."""
+        require_input(x, self.input_size)
+        return quickly(self.network, x)
 
     def rounding(self, dtype: torch.dtype) -> UpperBound | None:
         """Forward error on the CPU, from the analysis of each layer; None for other dtypes and unproved networks.
@@ -94,7 +112,8 @@ class NetworkEmbedder(Embedder):
     def to(self, device: str | torch.device) -> Self:
         """Move the weights; returns self."""
         self.network.to(device)
-        return self
+        self._double = None
+        return super().to(device)
 
     def _prove(self, prover: Prover) -> tuple[Proof | None, str | None]:
         try:
@@ -106,6 +125,15 @@ class NetworkEmbedder(Embedder):
     def _measured_dim(self) -> int:
         with torch.no_grad():
             return self.network(torch.zeros(1, 3, *self.input_size)).shape[1]
+
+
+def quickly(module: nn.Module, x: Tensor) -> Tensor:
+    """Run a folded network layer by layer, each by ``ProvedLayer.quick`` where it has that."""
+    if isinstance(module, nn.Sequential):
+        for child in module:
+            x = quickly(child, x)
+        return x
+    return module.quick(x) if isinstance(module, ProvedLayer) else module(x)
 
 
 def require_input(x: Tensor, input_size: tuple[int, int]) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ..certificates.channels import Margins, item_margins, margins, unseen_margins
+from ..certificates.channels import Margins, item_margins, margins_of, unseen_margins
+from ..certificates.verdicts import VerdictRadii, copy_radius
 from ..certificates.within_channel import Surroundings
 from ..core.numerics import norm
 from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
 from .channel import Float64
-from .evidence import Evidence, Rows, number_items
+from .compared_rows import Rows
+from .evidence import Evidence, number_items
 from .ranking import VIEWS_TRIED
+from .verdict import radii_of
 
 UNSEEN = -1
 """Item number that stands for everything that no evidence lists."""
@@ -36,7 +41,7 @@ class Part:
     items: Ids
     margins: Margins
 
-    @property
+    @cached_property
     def levels(self) -> Float64:
         """(m,) the threshold that each row's margin is measured from."""
         return np.full(len(self.rows), self.seen.probe.tau) if self.rows.levels is None else self.rows.levels
@@ -50,11 +55,36 @@ class Part:
         proved = probe.proved
         return Surroundings(self.seen.strictest, proved.lipschitz, proved.forward_error, self.margins.growth)
 
-    def best_rows(self, item: int) -> Ids:
-        """Places of the item's rows with the largest margins, some of them; empty where this probe knows none."""
-        own = np.flatnonzero(self.items == item)
-        return own[np.argsort(-self.margins.values[own], kind="stable")[:VIEWS_TRIED]]
+    @cached_property
+    def _by_item(self) -> tuple[Ids, Ids]:
+        """The item of each row and its place, item after item, the largest margins of each first, ties by place."""
+        order = np.lexsort((-self.margins.values, self.items))
+        return self.items[order], order
 
+    def rows_of(self, item: int) -> Ids:
+        """Places of the item's rows, the largest margins first; empty where this probe knows none."""
+        items, order = self._by_item
+        return order[np.searchsorted(items, item) : np.searchsorted(items, item, "right")]
+
+    def best_rows(self, item: int) -> Ids:
+        """Some of them: those that theorems are tried with."""
+        return self.rows_of(item)[:VIEWS_TRIED]
+
+    def best_margin(self, item: int) -> float:
+        """The largest margin of the item's rows; −inf where this probe knows none."""
+        own = self.rows_of(item)
+        return float(self.margins.values[own[0]]) if own.size else -math.inf
+
+    @cached_property
+    def verdict(self) -> VerdictRadii:
+        """T4/T5 of every row."""
+        return radii_of(self.seen.probe, self.rows)
+
+    def copy_radius(self, item: int) -> float:
+        """T9, "copy of this item" by this probe alone; 0 where it does not say so."""
+        return copy_radius(self.verdict.copy[self.rows_of(item)])
+
+    @cached_property
     def unseen(self) -> Margins | None:
         """One margin that stands for all rows that are not listed, as far out as is proved; None where all are."""
         return None if self.seen.everything_listed else hidden_margins(self.seen, self.seen.unseen)
@@ -97,7 +127,7 @@ class Candidates:
         keys, firsts, numbers = number_items(evidence)
         parts = tuple(part_of(seen, items) for seen, items in zip(evidence, numbers, strict=True))
         known = [(part.margins, part.items) for part in parts]
-        hidden = [(far, np.asarray([UNSEEN])) for far in (part.unseen() for part in parts) if far is not None]
+        hidden = [(far, np.asarray([UNSEEN])) for far in (part.unseen for part in parts) if far is not None]
         items, total = item_margins([*known, *hidden])
         return Candidates(parts, keys, firsts, items, total)
 
@@ -117,11 +147,9 @@ def part_of(seen: Evidence, items: Ids) -> Part:
     every = Rows.stack((seen.listed, seen.own))
     _, place = np.unique(every.ids, return_index=True)  # rows of whole items may be listed as well
     every = every.take(place)
-    found = margins(
-        seen.probe.z,
-        every.numbers,
-        score=seen.probe.score,
-        threshold=seen.probe.tau if every.levels is None else every.levels,
+    found = margins_of(
+        every.met,
+        seen.probe.tau if every.levels is None else every.levels,
         lipschitz=seen.probe.proved.lipschitz,
         forward_error=seen.probe.proved.forward_error,
     )

@@ -208,8 +208,11 @@ class Channel:
         return None
 
     def rows64(self, ids: Ids) -> Float64:
-        """Rows as the exact numbers that define the gallery: (m,) → (m, d) float64, unit rows for cosine."""
-        rows = self.store.take(ids).astype(np.float64)
+        """Rows as the exact numbers that define the gallery: (m,) → (m, d) float64, unit rows for cosine.
+
+        Column after column in memory: sums over columns (``core.numerics.tree_sum``) then add long runs.
+        """
+        rows = self.store.take(ids).astype(np.float64, order="F")
         return rows / norm(rows)[:, None] if self.score == "cosine" else rows
 
     def query32(self, z: Float64) -> Float32:

@@ -15,7 +15,7 @@ from ..certificates.shortlist import needed_separation, unseen_radius
 from ..core.numerics import gamma, norm, round_up
 from ..indexer.vectors import Ids
 from .channel import Float64
-from .distances import beyond, distance_bounds
+from .distances import beyond, bounds_of_distances
 from .evidence import Evidence, number_items
 from .probe import Probe
 from .ranking import VIEWS_TRIED, Decision, RankedItem, Ranking
@@ -67,7 +67,7 @@ def _needed(seen: Evidence, places: Ids, items: Sequence[RankedItem], k: int, *,
         return 0.0
     if len(items) < k:
         return math.nextafter(seen.unseen, math.inf)
-    _, farthest = distance_bounds(seen.probe.z, seen.listed.numbers[places], seen.probe.score)
+    _, farthest = bounds_of_distances(seen.listed.distances[places], len(seen.probe.z), seen.probe.score)
     need = beyond(float(farthest.max()), seen.probe.score)
     if seen.probe.threshold is not None:
         need = max(need, needed_for_verdict(seen))

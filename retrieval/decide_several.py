@@ -10,11 +10,10 @@ import numpy as np
 
 from ..certificates.channels import Margins, half_leads, margin_radii, union_copy_radius, union_nothing_radius
 from ..certificates.ranking import topk_radius
-from ..certificates.verdicts import VerdictRadii
 from ..core.numerics import round_up
 from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
-from .candidates import UNSEEN, Candidates, Part
+from .candidates import UNSEEN, Candidates
 from .channel import ORIGINAL, Float64
 from .evidence import Evidence
 from .leads import carrying_rows, lead_radii, raw_lead
@@ -90,11 +89,9 @@ def _unseen_ranks_below(found: Candidates, first: Ids, k: int) -> bool:
 def _item(found: Candidates, place: int) -> RankedItem:
     """The row and the probe that decide for an item."""
     item, parts = int(found.items[place]), found.parts
-    tops = [part.margins.values[part.items == item].max(initial=-math.inf) for part in parts]
-    best = int(np.argmax(tops))
+    best = int(np.argmax([part.best_margin(item) for part in parts]))
     part = parts[best]
-    own = np.flatnonzero(part.items == item)
-    row = own[part.margins.values[own].argmax()]
+    row = part.rows_of(item)[0]
     return RankedItem(
         bytes(found.keys[item]),
         int(part.rows.ids[row]),
@@ -113,7 +110,7 @@ def _certify(
         cap = _cap(found, int(place), item, blind)
         seen = np.delete(found.items, place) != UNSEEN
         halves = margin_radii(found.total, int(place))
-        copy = _copy([(part.seen, _copy_radii(part, int(found.items[place]))) for part in found.parts])
+        copy = _copy([(part.seen, part.copy_radius(int(found.items[place]))) for part in found.parts])
         item = replace(item, topk=min(topk_radius(halves[seen], k), cap), copy=copy)
         hidden = halves[~seen]
         if number == 0:
@@ -144,9 +141,9 @@ def asked_cap(evidence: Sequence[Evidence]) -> float:
     return min(seen.probe.proved.cap for seen in evidence if seen.probe.view == ORIGINAL.name)
 
 
-def _copy(radii: Sequence[tuple[Evidence, VerdictRadii]]) -> float:
+def _copy(radii: Sequence[tuple[Evidence, float]]) -> float:
     """T9, *copy*: any test may keep it, as far as its own view keeps a direction."""
-    each = [min(union_copy_radius([one]), seen.probe.proved.cap) for seen, one in radii]
+    each = [min(one, seen.probe.proved.cap) for seen, one in radii]
     return min(max(each), asked_cap([seen for seen, _ in radii]))
 
 
@@ -176,14 +173,10 @@ def _with_verdict(
     hidden = min(hidden_nothing(seen) for seen in evidence)
     # What a view without a direction would accept after the least of changes, nobody knows.
     listed = min(union_nothing_radius(radii), asked_cap(evidence)) if blind is None else 0.0
-    copy = _copy(list(zip(evidence, radii, strict=True)))
+    copy = _copy([(seen, union_copy_radius([one])) for seen, one in zip(evidence, radii, strict=True)])
     return replace(found, copy=copy, nothing=min(listed, hidden), listed_nothing=listed)
 
 
 def _accepted_items(evidence: Sequence[Evidence]) -> Keys:
     """Names of the items that accept the query, as it is."""
     return np.concatenate([seen.listed.keys[accepting(seen)] for seen in evidence])
-
-
-def _copy_radii(part: Part, item: int) -> VerdictRadii:
-    return radii_of(part.seen.probe, part.rows.take(np.flatnonzero(part.items == item)))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..certificates.rounding import length_bounds, norm_bounds
+from ..certificates.rounding import length_bounds
 from ..core.numerics import norm
 from ..core.types import Score
 from .channel import Float64
@@ -22,15 +22,19 @@ def distances(z: Float64, rows: Float64, score: Score) -> Float64:
 
 def distance_bounds(z: Float64, rows: Float64, score: Score) -> tuple[Float64, Float64]:
     """(m,) proved lower and upper bounds on them."""
-    low, high = norm_bounds(_searched(z, score) - rows)
+    return bounds_of_distances(distances(z, rows, score), z.shape[0], score)
+
+
+def bounds_of_distances(far: Float64, dim: int, score: Score) -> tuple[Float64, Float64]:
+    """(m,) the same, of :func:`distances` that were computed already."""
+    low, high = length_bounds(far, dim)
     margin = _DIRECTION if score == "cosine" else 0.0
     return np.maximum(low - margin, 0.0), high + margin
 
 
 def lower_bounds(computed: Float64, dim: int, score: Score) -> Float64:
     """(m,) proved lower bounds on the distances of rows, from what :func:`distances` gave: as it falls, so do they."""
-    low, _ = length_bounds(computed, dim)
-    return np.maximum(low - (_DIRECTION if score == "cosine" else 0.0), 0.0)
+    return bounds_of_distances(computed, dim, score)[0]
 
 
 def beyond(a: float, score: Score) -> float:

@@ -11,75 +11,9 @@ import numpy as np
 from ..certificates.decision import ranking
 from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
-from .channel import Float64
+from .compared_rows import Rows
 from .distances import reach_of
 from .probe import Probe
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Some rows of one channel, compared with a probe in float64.
-
-    Attributes:
-        ids: (m,) global numbers.
-        keys: (m,) name of each row's item.
-        firsts: (m,) the least number of a row of that item that the source holds.
-        numbers: (m, d) float64; unit rows for cosine.
-        scores: (m,) see ``certificates.decision.ranking_scores``.
-        distances: (m,) nearest values, see ``distances``.
-        limits: (m,) what the verdict compares each row's value with; None without a threshold.
-        levels: (m,) the threshold that each row's margin is measured from; None for the probe's own.
-    """
-
-    ids: Ids
-    keys: Keys
-    firsts: Ids
-    numbers: Float64
-    scores: Float64
-    distances: Float64
-    limits: Float64 | None
-    levels: Float64 | None = None
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, places: Ids) -> Rows:
-        """Some of them, in that order."""
-        return Rows(
-            self.ids[places],
-            self.keys[places],
-            self.firsts[places],
-            self.numbers[places],
-            self.scores[places],
-            self.distances[places],
-            None if self.limits is None else self.limits[places],
-            None if self.levels is None else self.levels[places],
-        )
-
-    @staticmethod
-    def none(probe: Probe) -> Rows:
-        """No rows."""
-        ids, limits = np.empty(0, dtype=np.int64), None if probe.threshold is None else np.empty(0)
-        return Rows(ids, NO_KEYS, ids, np.empty((0, len(probe.z))), np.empty(0), np.empty(0), limits)
-
-    @staticmethod
-    def stack(parts: Sequence[Rows]) -> Rows:
-        """One after the other."""
-        parts = [part for part in parts if len(part)] or parts[:1]
-        if len(parts) == 1:
-            return parts[0]
-        limits = [part.limits for part in parts if part.limits is not None]
-        levels = [part.levels for part in parts if part.levels is not None]
-        return Rows(
-            np.concatenate([part.ids for part in parts]),
-            np.concatenate([part.keys for part in parts]),
-            np.concatenate([part.firsts for part in parts]),
-            np.concatenate([part.numbers for part in parts]),
-            np.concatenate([part.scores for part in parts]),
-            np.concatenate([part.distances for part in parts]),
-            np.concatenate(limits) if limits else None,
-            np.concatenate(levels) if levels else None,
-        )
 
 
 @dataclass(frozen=True, slots=True)

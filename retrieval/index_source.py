@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..certificates.decision import ranking, ranking_scores
+from ..certificates.decision import ranking
 from ..certificates.rounding import norm_bounds
 from ..certificates.shortlist import search_score, search_squared_distance, unseen_chord, unseen_distance
 from ..core.types import Score
 from ..indexer.items import Items, Keys
 from ..indexer.vectors import Float32, Ids
 from .channel import Channel, Float64
-from .distances import beyond, distances, lower_bounds
-from .evidence import Evidence, Rows
+from .compared_rows import Rows
+from .distances import beyond, lower_bounds
+from .evidence import Evidence
 from .probe import Probe
 from .scopes import Scope, Scopes
 from .source import Ask
@@ -151,9 +152,8 @@ class IndexSource:
         keys, firsts = self._names(every)
         limits = None if channel.threshold is None else channel.limits(ids)
         levels = None if channel.threshold is None or channel.parts is None else channel.levels(ids)
-        scores = ranking_scores(probe.z, numbers, channel.score)
-        far = distances(probe.z, numbers, channel.score)
-        return Rows(every + self.start, keys, firsts + self.start, numbers, scores, far, limits, levels)
+        numbered = {"ids": every + self.start, "keys": keys, "firsts": firsts + self.start}
+        return Rows.of(probe, numbers, **numbered, limits=limits, levels=levels)
 
     def _names(self, ids: Ids) -> tuple[Keys, Ids]:
         """The name of each row's item, and its first row."""
@@ -182,7 +182,7 @@ def first_rows(rows: Rows, count: int, score: Score, unseen: float = math.inf) -
     Returns:
         the rows; a lower bound on the distance of all others, inf where there are none.
     """
-    low = lower_bounds(rows.distances, rows.numbers.shape[1], score)
+    low = lower_bounds(rows.distances, rows.met.dim, score)
     far = min(unseen, float(np.partition(low, count)[count])) if len(rows) > count else unseen
     return rows.take(np.flatnonzero(low < far)), far
 

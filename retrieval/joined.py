@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..indexer.items import Items
-from .evidence import Evidence, Rows, merge, nothing_from
+from .compared_rows import Rows
+from .evidence import Evidence, merge, nothing_from
 from .index_source import first_rows, whole_items
 from .probe import Probe
 from .source import Ask, NoAnswer

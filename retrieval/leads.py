@@ -15,7 +15,7 @@ from ..certificates.within_channel import Surroundings, unseen_within_channel, w
 from ..indexer.vectors import Ids
 from .candidates import UNSEEN, Candidates, Part
 from .channel import Float64
-from .distances import distance_bounds
+from .distances import bounds_of_distances
 
 CHUNK = 32
 """Items whose tighter radius is computed at a time."""
@@ -74,14 +74,14 @@ def carrying_rows(parts: Sequence[Part], item: int) -> tuple[tuple[int, int], ..
 
 def raw_lead(parts: Sequence[Part], item: int, other: int) -> float:
     """The radius against one other item, nothing taken off for rounding: for people."""
-    own = max(_largest(part, item) for part in parts)
+    own = max(part.best_margin(item) for part in parts)
     leads = []
     for part, carrier in zip(parts, carriers_of(parts, item), strict=True):
-        rows = np.flatnonzero(part.items == other)
+        rows = part.rows_of(other)
         lead = 0.5 * (own - part.margins.values[rows])
         for row in carrier.own if carrier else ():
-            z, numbers = part.seen.probe.z, part.rows.numbers
-            h = half_space_distances(z, numbers[row], numbers[rows], "cosine")
+            numbers = part.rows.some(np.append(rows, row))
+            h = half_space_distances(part.seen.probe.z, numbers[-1], numbers[:-1], "cosine")
             h[part.levels[rows] < part.levels[row]] = -math.inf
             lead = np.maximum(lead, h / part.seen.probe.proved.lipschitz.value)
         leads.append(lead.min(initial=np.inf))
@@ -115,12 +115,14 @@ def within_rows(carrier: Carrier, row: int, rows: Ids) -> Float64:
     it is more permissive its margin is larger still, and the theorem is used with the other's.
     """
     part = carrier.part
+    numbers, nu = part.rows.some(np.append(rows, row)), part.rows.met.nu
     radii = within_channel_radii(
         part.seen.probe.z,
-        part.rows.numbers[row],
-        part.rows.numbers[rows],
+        numbers[-1],
+        numbers[:-1],
         errors=up(part.margins.errors[rows] + part.margins.errors[row]),
         surroundings=carrier.surroundings,
+        nu=np.maximum(nu[rows], nu[row]),
     )
     levels = part.levels
     return np.where(levels[rows] >= levels[row], radii, -math.inf)
@@ -130,7 +132,7 @@ def _hidden(parts: Sequence[Part], carriers: Sequence[Carrier | None], margin: f
     """How far everything that is not listed stays behind."""
     leads = [math.inf]
     for part, carrier in zip(parts, carriers, strict=True):
-        far = part.unseen()
+        far = part.unseen
         if far is None:
             continue
         lead = float(half_leads(margin, error, replace(far, growth=_growth(parts, far)))[0])
@@ -143,11 +145,11 @@ def hidden_within(carrier: Carrier, row: int, far: Margins) -> float:
     part, around = carrier.part, carrier.surroundings
     if part.levels[row] > part.seen.loosest:
         return -math.inf
-    z, winner = part.seen.probe.z, part.rows.numbers[row]
-    _, farthest = distance_bounds(z, winner[None], "cosine")
+    z = part.seen.probe.z
+    _, farthest = bounds_of_distances(part.rows.distances[[row]], len(z), "cosine")
     return unseen_within_channel(
         z,
-        winner,
+        part.rows.some(np.array([row]))[0],
         a=float(farthest[0]),
         b=part.seen.unseen,
         errors=up(far.errors + part.margins.errors[row]),
@@ -162,10 +164,6 @@ def _grown(some: Margins, rows: Ids, parts: Sequence[Part]) -> Margins:
 def _growth(parts: Sequence[Part], *others: Margins) -> float:
     """That of the item's margin, which may be of any probe, and of those it is compared with."""
     return max(one.growth for one in (*(part.margins for part in parts), *others))
-
-
-def _largest(part: Part, item: int) -> float:
-    return float(part.margins.values[part.items == item].max(initial=-math.inf))
 
 
 def _places(values: Ids, wanted: Ids) -> Ids:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ..certificates.channels import half_leads
 from ..core.numerics import round_up
 from .candidates import Part
-from .distances import beyond, distance_bounds
+from .distances import beyond, bounds_of_distances
 from .evidence import Evidence
 from .leads import hidden_lead
 from .ranking import RankedItem
@@ -86,7 +86,7 @@ def _distance(part: Part, parts: Sequence[Part], standings: Sequence[Standing], 
 
 def _beyond_nearest(seen: Evidence) -> float:
     """No row that is not listed may be nearer than the nearest: it decides the verdict with one threshold for all."""
-    _, farthest = distance_bounds(seen.probe.z, seen.listed.numbers[:1], seen.probe.score)
+    _, farthest = bounds_of_distances(seen.listed.distances[:1], len(seen.probe.z), seen.probe.score)
     return beyond(float(farthest[0]), seen.probe.score)
 
 
@@ -97,7 +97,7 @@ def _farthest(part: Part, growth: float) -> float:
 def _enough(part: Part, parts: Sequence[Part], standings: Sequence[Standing], k: int, b: float) -> bool:
     """Whether rows of this probe that are at least b away cannot matter; what other probes hide is left aside."""
     moved = _hiding(part, b)
-    far = moved.unseen()
+    far = moved.unseen
     if far is None:
         return True
     if len(standings) < k:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..certificates.decision import verdict_values
 from .channel import Float64
 from .decide import decide
 from .evidence import Evidence
@@ -53,4 +52,4 @@ def _decide_best(evidence: Sequence[Evidence], *, growth: float) -> _Found:
     if found.needs:
         return _Found(math.nan, found.needs)
     place = np.flatnonzero(seen.listed.ids == found.ranking.items[0].row)
-    return _Found(float(verdict_values(seen.probe.z, seen.listed.numbers[place], seen.probe.score)[0]))
+    return _Found(float(seen.listed.met.verdict_values()[place][0]))

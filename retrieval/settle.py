@@ -137,10 +137,17 @@ def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Seque
         for ask, answer in zip(asks, answers or (), strict=answers is not None):
             if answer is not None:
                 own = pieces[ask.probe.name]
-                own[number] = answer if ask.lists else replace(own[number], own=answer.own, whole=answer.whole)
+                own[number] = answer if ask.lists else _with_own(own[number], answer)
                 came = True
         came = came or answers is None
     return came
+
+
+def _with_own(known: Evidence, answer: Evidence) -> Evidence:
+    """What was listed before, with the rows that were asked for by name; less sure where a part of them is missing."""
+    missing = tuple(dict.fromkeys((*known.missing, *answer.missing)))
+    scanned = min(known.scanned, answer.scanned)
+    return replace(known, own=answer.own, whole=answer.whole, scanned=scanned, missing=missing)
 
 
 def _silence(pieces: Mapping[Name, Pieces], number: int) -> None:

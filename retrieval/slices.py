@@ -56,7 +56,7 @@ class Slice:
         rows: (m,) their numbers in the snapshot, ascending.
         digests: (m,) names of their items.
         live: (m,) which are part of the gallery.
-        lanes: per channel; scopes: per view of a query that is not compared with all rows.
+        lanes: per channel, companions too; scopes: per view of a query that is not compared with all rows.
     """
 
     start: int
@@ -86,7 +86,7 @@ class Slice:
         kept = np.zeros(own.rows, dtype=np.bool_)
         kept[self.rows - before] = True
         items = Items.of(self.digests, self.live)
-        stores = [open_store(index, own, number).only(kept) for number in range(len(snapshot.channels))]
+        stores = [open_store(index, own, lane.number).only(kept) for lane in self.lanes]
         channels = tuple(_channel(lane, stores[lane.number], items.groups) for lane in self.lanes)
         return IndexSource(channels, items, self.start, self._scopes(stores, items.groups))
 
@@ -109,7 +109,7 @@ def slice_of(engine: Engine, start: int, stop: int) -> Slice:
     """Some rows of an opened index, by their numbers there."""
     rows = np.arange(start, stop) if engine.rows is None else engine.rows[start:stop]
     digests = engine.gallery.table.digests.take(pa.array(np.arange(start, stop)))
-    lanes = tuple(_lane(number, one, slice(start, stop)) for number, one in enumerate(engine.channels))
+    lanes = tuple(_lane(number, one, slice(start, stop)) for number, one in enumerate(engine.every_channel))
     scopes = {name: _scoped(name[0], scope, start, stop) for name, scope in engine.scopes.items()}
     return Slice(start, rows, digests, engine.gallery.groups[start:stop] >= 0, lanes, scopes)
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from ...core.errors import UsageError
 from ..policy import DecodePolicy
-from . import affine, brightness_contrast, colours, curves, encoded, geometry, moved
+from . import affine, blurred, brightness_contrast, colours, curves, encoded, geometry, moved
 from .drawn_over import read_overlay
 from .family import Continuous, Finite, Pixels
 from .words import read_range, read_share, read_whole_range
@@ -128,6 +128,7 @@ FAMILIES: dict[str, Entry] = {
     "bits": _whole(colours.bits, "depths", 1, 8, "4..8"),
     "palette": _whole(colours.palette, "colours", 2, 256, "32..256"),
     "rotation": _real(moved.rotation, -180.0, 180.0, "-2..2"),
+    "blur": _real(blurred.blur, 0.0, blurred.WIDEST, "0..2"),
     "shift": _pair(moved.shift, -100.0, 100.0, "-1..1"),
 }
 """Every family by name."""

@@ -145,7 +145,7 @@ def _rivals(part: Known) -> tuple[Rivals, float]:
         # T1 for the strongest alone: the others are far behind, and half of the lead is sound for them too.
         best = np.argsort(-margins, kind="stable")[:T1_ROWS]
         within[best] = np.maximum.reduce([within_rows(carrier, int(row), rows[best]) for row in own])
-    far, growth = part.unseen(), 0.0
+    far, growth = part.unseen, 0.0
     if far is not None:
         hidden = max((hidden_within(carrier, int(row), far) for row in own), default=-np.inf) if carrier else -np.inf
         margins = np.append(margins, far.values + 2.0 * far.errors)

@@ -1,0 +1,127 @@
+"""A connection to Ray: to a cluster that is there, or to one of this machine's own that ends with it.
+
+Nothing is sent to anybody about how Ray is used, and nothing is left in the home directory: the token by which the
+processes of an own cluster know each other is in their environment, and all files are in a folder that is removed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ClusterError, UsageError
+
+LOCAL = "local"
+NAMESPACE = "retr"
+LONGEST = 40
+"""Letters of a folder's name that Ray can make its sockets in: Linux allows 107 for all of a socket's name."""
+STORE_BYTES = 100_000_000
+"""Of shared memory for what is on its way between the processes of one machine."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connection. Attributes: ``address`` by which others reach the cluster; ``cpus`` it has altogether."""
+
+    address: str
+    cpus: int
+
+
+@contextmanager
+def connected(address: str, *, token: str | None = None, cpus: int | None = None) -> Iterator[Session]:
+    """Be connected to a cluster for a while; what is connected already is used as it is.
+
+    Args:
+        address: ``local``, or of a cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
+        token: by which the cluster knows its users; None for what Ray's own settings say, or for a new one.
+        cpus: of an own cluster; None for those of this machine.
+
+    Raises:
+        UsageError: Ray is not installed, or has no folder with a name that is short enough.
+        ClusterError: there is no such cluster, or it does not let us in.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("a cluster needs ray, which is not installed: pip install 'retr[cluster]'")
+    words = {"RAY_USAGE_STATS_ENABLED": "0"}
+    if token is not None or address == LOCAL:
+        words |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token or secrets.token_hex(32)}
+    with _environment(words):
+        import ray
+
+        if ray.is_initialized():
+            yield _session()
+        elif address == LOCAL:
+            with _own_folder() as folder:
+                own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
+                own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+                with _started(**own) as session:
+                    yield session
+        else:
+            with _started(address=address) as session:
+                yield session
+
+
+@contextmanager
+def _started(**options: Any) -> Iterator[Session]:
+    import ray
+
+    try:
+        ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="critical", **options)
+    except Exception as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
+        where = options.get("address", LOCAL)
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ClusterError(f"no cluster of Ray can be used at {where}: {said}") from error
+    try:
+        _keep_quiet()
+        yield _session()
+    finally:
+        ray.shutdown()
+
+
+def _keep_quiet() -> None:
+    """What Ray says of its workers goes to standard output otherwise, which is for answers alone."""
+    from ray._private.ray_logging import global_worker_stdstream_dispatcher as said
+
+    said.remove_handler("ray_print_logs")
+
+
+def _session() -> Session:
+    import ray
+
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+    return Session(ray.get_runtime_context().gcs_address, max(1, cpus))
+
+
+@contextmanager
+def _environment(words: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in words}
+    os.environ.update(words)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """A new folder with a short name, for as long as it is needed."""
+    parents = [place for place in (tempfile.gettempdir(), "/tmp") if len(place) + 14 <= LONGEST]  # noqa: S108
+    if not parents:
+        raise UsageError(f"Ray needs a folder with a short name, and {tempfile.gettempdir()} is long: set TMPDIR")
+    folder = Path(tempfile.mkdtemp(prefix="retr-", dir=parents[0]))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

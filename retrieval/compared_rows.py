@@ -1,0 +1,155 @@
+"""Some rows of one channel, compared with a probe in float64, and the numbers that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..certificates.compared import Compared, compare
+from ..indexer.items import NO_KEYS, Keys
+from ..indexer.vectors import Ids
+from .channel import Float64
+from .distances import distances
+from .probe import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Rows that lie in one or several matrices, in an order of their own: to take some of them copies no number.
+
+    Attributes:
+        bases: each (n, d) float64; unit rows for cosine.
+        at: (m,) where each row lies, counted over all bases.
+    """
+
+    bases: tuple[Float64, ...]
+    at: Ids
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @staticmethod
+    def of(rows: Float64) -> Vectors:
+        """All rows of a matrix."""
+        return Vectors((rows,), np.arange(len(rows)))
+
+    def take(self, places: Ids) -> Vectors:
+        """Some of them, in that order."""
+        return Vectors(self.bases, self.at[places])
+
+    def copied(self, places: Ids | None = None) -> Float64:
+        """(m, d) their numbers, or those of some."""
+        at = self.at if places is None else self.at[places]
+        if len(self.bases) == 1:
+            return self.bases[0][at]
+        found, start = np.empty((len(at), self.bases[0].shape[1])), 0
+        for base in self.bases:
+            inside = (at >= start) & (at < start + len(base))
+            found[inside] = base[at[inside] - start]
+            start += len(base)
+        return found
+
+    @staticmethod
+    def stack(parts: Sequence[Vectors]) -> Vectors:
+        """One after the other."""
+        starts = np.cumsum([0, *(sum(map(len, part.bases)) for part in parts)])
+        at = [part.at + start for part, start in zip(parts, starts, strict=False)]
+        return Vectors(tuple(base for part in parts for base in part.bases), np.concatenate(at))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of one channel, compared with a probe in float64.
+
+    Attributes:
+        ids: (m,) global numbers.
+        keys: (m,) name of each row's item.
+        firsts: (m,) the least number of a row of that item that the source holds.
+        vectors: the rows themselves.
+        met: what they and the probe's embedding are to each other.
+        distances: (m,) nearest values, see ``distances``.
+        limits: (m,) what the verdict compares each row's value with; None without a threshold.
+        levels: (m,) the threshold that each row's margin is measured from; None for the probe's own.
+    """
+
+    ids: Ids
+    keys: Keys
+    firsts: Ids
+    vectors: Vectors
+    met: Compared
+    distances: Float64
+    limits: Float64 | None
+    levels: Float64 | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def scores(self) -> Float64:
+        """(m,) see ``certificates.decision.ranking_scores``."""
+        return self.met.scores
+
+    @property
+    def numbers(self) -> Float64:
+        """(m, d) float64; unit rows for cosine. Copied at every call: to look at some rows, :meth:`some`."""
+        return self.vectors.copied()
+
+    def some(self, places: Ids) -> Float64:
+        """(n, d) the numbers of some rows."""
+        return self.vectors.copied(places)
+
+    def take(self, places: Ids) -> Rows:
+        """Some of them, in that order."""
+        return Rows(
+            self.ids[places],
+            self.keys[places],
+            self.firsts[places],
+            self.vectors.take(places),
+            self.met.take(places),
+            self.distances[places],
+            None if self.limits is None else self.limits[places],
+            None if self.levels is None else self.levels[places],
+        )
+
+    @staticmethod
+    def of(
+        probe: Probe,
+        numbers: Float64,
+        *,
+        ids: Ids,
+        keys: Keys,
+        firsts: Ids,
+        limits: Float64 | None,
+        levels: Float64 | None = None,
+    ) -> Rows:
+        """Rows by their numbers (m, d), compared with a probe."""
+        met, far = compare(probe.z, numbers, probe.score), distances(probe.z, numbers, probe.score)
+        return Rows(ids, keys, firsts, Vectors.of(numbers), met, far, limits, levels)
+
+    @staticmethod
+    def none(probe: Probe) -> Rows:
+        """No rows."""
+        ids, limits = np.empty(0, dtype=np.int64), None if probe.threshold is None else np.empty(0)
+        vectors = Vectors.of(np.empty((0, len(probe.z))))
+        return Rows(ids, NO_KEYS, ids, vectors, Compared.none(probe.z, probe.score), np.empty(0), limits)
+
+    @staticmethod
+    def stack(parts: Sequence[Rows]) -> Rows:
+        """One after the other."""
+        parts = [part for part in parts if len(part)] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
+        limits = [part.limits for part in parts if part.limits is not None]
+        levels = [part.levels for part in parts if part.levels is not None]
+        return Rows(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.firsts for part in parts]),
+            Vectors.stack([part.vectors for part in parts]),
+            Compared.stack([part.met for part in parts]),
+            np.concatenate([part.distances for part in parts]),
+            np.concatenate(limits) if limits else None,
+            np.concatenate(levels) if levels else None,
+        )
