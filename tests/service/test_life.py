@@ -53,7 +53,8 @@ class TestChanges:
         writer.remove(every)
         writer.add([drawn / "corpus" / "007.png"], labels={"bank": "known"})
         client = serve(own, indexes={"first": drawn / "my-index", "own": own})
-        for base, size, bank in (("", len(every), "first"), ("/indexes/first", len(every), "first"), ("/indexes/own", 1, "known")):
+        all_of_it = (len(every), "first")
+        for base, (size, bank) in {"": all_of_it, "/indexes/first": all_of_it, "/indexes/own": (1, "known")}.items():
             told = client.post(f"{base}/m/lookup", files={"photo": image})
             assert told.json() == {"retr": [bank]}, base
             assert client.get(f"{base}/m/index/status").json()["retr"]["size"] == size
