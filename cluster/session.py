@@ -82,12 +82,23 @@ def _start(**options: Any) -> None:
             ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="critical", **options)
             return
         except Exception as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
+            end_what_began(error)
             ray.shutdown()
             if left and "timed out during startup" in str(error):
                 continue
             said = " ".join(str(error).split()) or type(error).__name__
             where = options.get("address", LOCAL)
             raise ClusterError(f"no cluster of Ray can be used at {where}: {said}") from error
+
+
+def end_what_began(error: Exception) -> None:
+    """The processes of a node that failed to begin, which Ray itself forgets: they would slow the next try down."""
+    step = error.__traceback__
+    while step is not None:
+        node = step.tb_frame.f_locals.get("self")
+        if hasattr(node, "kill_all_processes"):
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+        step = step.tb_next
 
 
 def _keep_quiet() -> None:
