@@ -118,17 +118,13 @@ def test_an_index_is_made_by_a_cluster_of_its_own(ray, folder):
         (["query", "img.png", "--server", "http://x", "--cluster", "local"], "goes without --cluster"),
         (["index", "corpus", "--token-file", "no"], "only --cluster takes --token-file"),
         (["cluster", "status", "--cluster", "local"], "holds nothing"),
+        (["cluster", "status", "--cluster", "somewhere"], "a cluster is named local, auto, HOST:PORT"),
+        (["cluster", "status", "--cluster", "127.0.0.1:1"], "no cluster of Ray can be used at 127.0.0.1:1: "),
     ],
 )
 def test_options_that_do_not_fit_are_refused(words, said):
     done = CliRunner().invoke(app, words)
     assert said in str(done.exception)
-
-
-def test_an_address_that_is_none_is_told_in_one_sentence(ray, folder):
-    done = run(folder, "query", "img.png", "-i", "my-index", "--cluster", "no-such-host:1", code=1)
-    assert done.stderr.startswith("retr: no cluster of Ray can be used at no-such-host:1: ")
-    assert done.stderr.count("\n") == 1
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, folder):
