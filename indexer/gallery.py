@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.cache import user_cache
 from ..core.errors import IntegrityError
 from .catalog import ROW_SCHEMA, read_catalog
 from .declared import declared_of, item_digests
@@ -118,7 +119,15 @@ def open_store(index: Path, snapshot: Snapshot, number: int) -> RowStore:
         IntegrityError: a file is missing, has the wrong size, or holds codes that no row has.
     """
     channel = snapshot.channels[number]
-    return open_rows(_files(index, snapshot, number), dim=channel.dim, score=channel.score, code=channel.rows)
+    name = ROW_CODES[channel.rows].file(number)
+    return open_rows(
+        _files(index, snapshot, number),
+        dim=channel.dim,
+        score=channel.score,
+        code=channel.rows,
+        digests=[segment.files.get(name, "") for segment in snapshot.segments],
+        cache=user_cache(),
+    )
 
 
 def _check_sizes(index: Path, snapshot: Snapshot) -> None:
