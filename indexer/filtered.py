@@ -6,8 +6,10 @@ has an inner product with the query below the least one that is asked for or ret
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,13 +17,15 @@ import numpy as np
 from .integer_products import integer_products
 from .row_filter import Float32, Ids, Int32, Question, RowFilter
 
-FEW = 4
+FEW = 2
 """Queries at once whose integers are all kept: a later question about one of them then reads no code again."""
 POOL = 2048
-"""Of more queries, about so many of the largest integers of each."""
+"""Of more queries, about so many of the largest integers of each, over all parts."""
 _SAMPLED = 4096
 _LEAST_RANK = 8
-_KEPT = 2**22
+_KEPT = 4
+"""Integers that are kept, in multiples of the rows; and _KEPT_OF_FEW more."""
+_KEPT_OF_FEW = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,13 @@ class Recent:
         with self._lock:
             return self._seen.get(query.tobytes())
 
-    def put(self, query: Float32, seen: Seen) -> None:
-        """Keep it, and forget the oldest where that is too much."""
+    def put(self, query: Float32, seen: Seen, most: int) -> None:
+        """Keep it, and forget the oldest where that is more than so many integers."""
         with self._lock:
             old = self._seen.pop(query.tobytes(), None)
             self._seen[query.tobytes()] = seen
             self._size += len(seen.integers) - (0 if old is None else len(old.integers))
-            while self._size > _KEPT and len(self._seen) > 1:
+            while self._size > most and len(self._seen) > 1:
                 self._size -= len(self._seen.popitem(last=False)[1].integers)
 
 
@@ -94,18 +98,8 @@ class FilteredRows:
     recent: Recent = field(default_factory=Recent, repr=False, compare=False)
 
     def nearest(self, queries: Float32, count: int) -> tuple[Float32, Ids]:
-        """The largest inner products of all rows.
-
-        Args:
-            queries: (b, d) float32.
-            count: at most the number of rows.
-
-        Returns:
-            (b, count) float32 products, largest first, and (b, count) row numbers.
-        """
-        seen = self._scan(queries)
-        found = [self._nearest(query, one, count) for query, one in zip(queries, seen, strict=True)]
-        return np.stack([scores for scores, _ in found]), np.stack([ids for _, ids in found])
+        """:func:`nearest` of these rows alone."""
+        return nearest([(0, self)], queries, count)
 
     def only(self, rows: Float32, kept: Ids | slice) -> FilteredRows:
         """Some of them; ``rows`` are they, ``kept`` says which."""
@@ -115,25 +109,20 @@ class FilteredRows:
 
     def within(self, query: Float32, bound: float) -> Ids:
         """Numbers of all rows with a float32 inner product of at least ``bound``, ascending."""
-        [seen] = self._scan(query[None])
-        rows = np.sort(self._above(query, seen, bound))
-        return rows[self._products(rows, query) >= np.nextafter(np.float32(bound), np.float32(-np.inf))]
+        [seen] = self.scan(query[None], POOL)
+        rows = np.sort(self.above(query, seen, bound))
+        return rows[self.products(rows, query) >= np.nextafter(np.float32(bound), np.float32(-np.inf))]
 
-    def _nearest(self, query: Float32, seen: Seen, count: int) -> tuple[Float32, Ids]:
-        first = seen.first(count)
-        if first is None:
-            seen = self._whole(query)
-            first = seen.first(count)
-            assert first is not None, "all rows are known"
-        first = self._with_always(first)
-        worst = _largest(self._products(first, query), count)
-        # Rows whose bound is below this are behind that many; rounding of float32 is the caller's to count.
-        rows = np.union1d(first, self._above(query, seen, worst))
-        scores = self._products(rows, query)
-        order = np.lexsort((rows, -scores))[:count]
-        return scores[order], rows[order]
+    def first(self, query: Float32, seen: Seen, count: int) -> Ids:
+        """Some rows with large bounds, ``count`` of them or more, if there are so many."""
+        rows = seen.first(count)
+        if rows is None:
+            rows = self._whole(query).first(count)
+        assert rows is not None, "all rows are known"
+        return self._with_always(rows)
 
-    def _above(self, query: Float32, seen: Seen, bound: float) -> Ids:
+    def above(self, query: Float32, seen: Seen, bound: float) -> Ids:
+        """All rows whose inner product may be ``bound`` or more, and some others."""
         least = seen.question.least(bound)
         rows = seen.at_least(least)
         if rows is None:
@@ -144,27 +133,71 @@ class FilteredRows:
     def _with_always(self, rows: Ids) -> Ids:
         return rows if not len(self.codes.always) else np.union1d(rows, self.codes.always)
 
-    def _products(self, rows: Ids, query: Float32) -> Float32:
+    def products(self, rows: Ids, query: Float32) -> Float32:
         """(m,) in float32; NaN, which only damaged rows give, counts as largest."""
         found = self.rows[rows] @ query
         return np.where(np.isnan(found), np.float32(np.inf), found)
 
-    def _scan(self, queries: Float32) -> list[Seen]:
-        """What is known of queries, read anew for those of which nothing is."""
+    def scan(self, queries: Float32, pool: int) -> list[Seen]:
+        """What is known of queries, read anew for those of which nothing is; of many, about ``pool`` integers each."""
         found = [self.recent.get(query) for query in queries]
         new = [place for place, seen in enumerate(found) if seen is None]
         if new:
             questions = [self.codes.ask(queries[place]) for place in new]
-            scan = _all_integers if len(new) <= FEW else _large_integers
-            for place, seen in zip(new, scan(self.codes, questions), strict=True):
-                found[place] = seen
-                self.recent.put(queries[place], seen)
+            few = len(new) <= FEW
+            seen = _all_integers(self.codes, questions) if few else _large_integers(self.codes, questions, pool)
+            for place, one in zip(new, seen, strict=True):
+                found[place] = one
+                self._keep(queries[place], one)
         return [seen for seen in found if seen is not None]
 
     def _whole(self, query: Float32) -> Seen:
         [seen] = _all_integers(self.codes, [self.codes.ask(query)])
-        self.recent.put(query, seen)
+        self._keep(query, seen)
         return seen
+
+    def _keep(self, query: Float32, seen: Seen) -> None:
+        self.recent.put(query, seen, _KEPT * self.codes.rows + _KEPT_OF_FEW)
+
+
+Part = tuple[int, FilteredRows]
+"""The number of its first row, and some rows."""
+
+
+def nearest(parts: Sequence[Part], queries: Float32, count: int) -> tuple[Float32, Ids]:
+    """The largest inner products of all rows of all parts.
+
+    Args:
+        parts: at least one.
+        queries: (b, d) float32.
+        count: at most the number of rows.
+
+    Returns:
+        (b, count) float32 products, largest first, and (b, count) row numbers.
+    """
+    total = sum(part.codes.rows for _, part in parts)
+    shares = [part.codes.rows / max(1, total) for _, part in parts]
+    pools = [max(2 * count, round(POOL * share)) for share in shares]
+    seen = [part.scan(queries, pool) for (_, part), pool in zip(parts, pools, strict=True)]
+    counts = [math.ceil(count * share) for share in shares]
+    found = [_nearest(parts, query, [own[place] for own in seen], count, counts) for place, query in enumerate(queries)]
+    return np.stack([scores for scores, _ in found]), np.stack([ids for _, ids in found])
+
+
+def _nearest(
+    parts: Sequence[Part], query: Float32, seen: Sequence[Seen], count: int, counts: Sequence[int]
+) -> tuple[Float32, Ids]:
+    """Some rows with large bounds say how large a product must be; rows with a bound below are behind that many."""
+    pairs = [(start, part, own) for (start, part), own in zip(parts, seen, strict=True)]
+    first = [part.first(query, own, some) for (_, part, own), some in zip(pairs, counts, strict=True)]
+    worst = _largest(
+        np.concatenate([part.products(rows, query) for (_, part), rows in zip(parts, first, strict=True)]), count
+    )
+    rows = [np.union1d(own, part.above(query, one, worst)) for (_, part, one), own in zip(pairs, first, strict=True)]
+    scores = np.concatenate([part.products(own, query) for (_, part), own in zip(parts, rows, strict=True)])
+    ids = np.concatenate([own + start for (start, _), own in zip(parts, rows, strict=True)])
+    order = np.lexsort((ids, -scores))[:count]
+    return scores[order], ids[order]
 
 
 def _all_integers(codes: RowFilter, questions: list[Question]) -> list[Seen]:
@@ -174,8 +207,8 @@ def _all_integers(codes: RowFilter, questions: list[Question]) -> list[Seen]:
     return [Seen(one, None, own, np.iinfo(np.int32).min) for one, own in zip(questions, every, strict=True)]
 
 
-def _large_integers(codes: RowFilter, questions: list[Question]) -> list[Seen]:
-    floors = _floors(codes, questions)
+def _large_integers(codes: RowFilter, questions: list[Question], pool: int) -> list[Seen]:
+    floors = _floors(codes, questions, pool)
     rows, places, integers = [], [], []
     for start, block in codes.integers(questions):
         flat = np.flatnonzero((block >= floors).ravel())
@@ -190,12 +223,12 @@ def _large_integers(codes: RowFilter, questions: list[Question]) -> list[Seen]:
     return [Seen(one, own, kept, int(floor)) for one, (own, kept), floor in zip(questions, pairs, floors, strict=True)]
 
 
-def _floors(codes: RowFilter, questions: list[Question]) -> Int32:
-    """Per query an integer that about POOL rows reach, as a sample tells."""
+def _floors(codes: RowFilter, questions: list[Question], pool: int) -> Int32:
+    """Per query an integer that about ``pool`` rows reach, as a sample tells."""
     sample = np.ascontiguousarray(codes.codes[:: max(1, codes.rows // _SAMPLED)])
     asked = np.stack([one.code for one in questions])
     integers = np.concatenate([block.copy() for _, block in integer_products(sample, asked)])
-    rank = min(len(sample), max(_LEAST_RANK, round(POOL * len(sample) / codes.rows)))
+    rank = min(len(sample), max(_LEAST_RANK, round(pool * len(sample) / codes.rows)))
     return np.partition(integers, len(sample) - rank, axis=0)[len(sample) - rank]
 
 

@@ -17,6 +17,7 @@ from ..core.errors import IntegrityError, UsageError
 from ..core.types import Score
 from .filter_file import find_filter
 from .filtered import FilteredRows
+from .filtered import nearest as filtered_nearest
 from .row_codes import ROW_CODES, CodedRows, RowCode, decode
 
 Float32 = npt.NDArray[np.float32]
@@ -75,7 +76,7 @@ class RowStore:
             for piece in pieces:
                 own = some_rows(part, piece, decoded=codes is None)
                 parts.append(own)
-                filtered.append(None if codes is None else codes.only(own, piece))
+                filtered.append(None if codes is None or not len(own) else codes.only(own, piece))
         starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(int)
         return RowStore(tuple(parts), tuple(starts.tolist()), self.dim, self.score, tuple(filtered))
 
@@ -93,16 +94,19 @@ class RowStore:
         Returns:
             (b, m) scores (inner products, or squared distances) best first, and (b, m) global row numbers.
         """
-        scores, ids = [], []
+        scores, ids, through = [], [], []
         for number, (part, start) in enumerate(zip(self.parts, self.starts, strict=False)):
             codes = self._filter(number) if isinstance(part, CodedRows) or not gpu else None
             if codes is not None:
-                score, found = codes.nearest(queries, min(count, len(part)))
+                through.append((start, codes))
             elif len(part):
                 score, found = _flat_search(queries, part, min(count, len(part)), self.score, gpu)
-            if len(part):
                 scores.append(score)
                 ids.append(found + start)
+        if through:
+            score, found = filtered_nearest(through, queries, min(count, sum(len(one.rows) for _, one in through)))
+            scores.append(score)
+            ids.append(found)
         return _merge(np.concatenate(scores, axis=1), np.concatenate(ids, axis=1), count, self.score)
 
     def within(self, query: Float32, bound: float) -> Ids:

@@ -117,10 +117,13 @@ def near(gallery, count: int = 9) -> np.ndarray:
 
 
 @pytest.mark.parametrize("at_once", [1, 9])
+@pytest.mark.parametrize("parts", [(6000,), (1000, 4900, 6000)], ids=["one part", "three parts"])
 @pytest.mark.parametrize("pool", [2048, 64])
-def test_what_is_found_is_what_all_rows_give(monkeypatch, gallery, made, at_once, pool):
+def test_what_is_found_is_what_all_rows_give(monkeypatch, gallery, at_once, parts, pool):
     monkeypatch.setattr(filtered, "POOL", pool)
-    found = FilteredRows(gallery, made)
+    pieces = np.split(gallery, parts)[: len(parts)]
+    filters = tuple(FilteredRows(piece, make_filter(piece)) for piece in pieces)
+    found = RowStore(tuple(pieces), (0, *parts), 120, "cosine", filters)
     queries = near(gallery)
     for start in range(0, len(queries), at_once):
         some = queries[start : start + at_once]
@@ -144,7 +147,8 @@ def test_more_rows_than_there_are_are_all_rows(gallery, made):
 
 
 def test_what_was_seen_is_kept_within_a_limit(monkeypatch, gallery, made):
-    monkeypatch.setattr(filtered, "_KEPT", 3 * len(gallery))
+    monkeypatch.setattr(filtered, "_KEPT", 3)
+    monkeypatch.setattr(filtered, "_KEPT_OF_FEW", 0)
     found = FilteredRows(gallery, made)
     queries = near(gallery)
     for query in queries:
