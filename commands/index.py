@@ -90,7 +90,7 @@ def index(
     ] = None,
     rows: RowsOption = None,
     pretrained: PretrainedOption = True,
-    batch_size: Annotated[int, typer.Option(help="Images embedded at once.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Images stored at once; on a GPU, embedded at once.")] = 64,
     prune: Annotated[bool, typer.Option("--prune", help="Forget images of this folder that are gone.")] = False,
     prune_all: Annotated[
         bool, typer.Option("--prune-all", help="Forget them even if they are most of it, or the folder is empty.")

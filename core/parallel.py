@@ -12,7 +12,13 @@ Out = TypeVar("Out")
 
 
 def in_order(
-    work: Callable[[In], Out], items: Iterable[In], *, workers: int, ahead: int = 8, name: str = "images"
+    work: Callable[[In], Out],
+    items: Iterable[In],
+    *,
+    workers: int,
+    ahead: int = 8,
+    name: str = "images",
+    first: Callable[[], None] | None = None,
 ) -> Generator[Out, None, None]:
     """Results of ``work`` in the order of ``items``, computed in threads.
 
@@ -22,9 +28,10 @@ def in_order(
         workers: threads.
         ahead: results per thread that may wait to be taken.
         name: of the threads.
+        first: what every thread does before anything else.
     """
     pending: deque[Future[Out]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix=name) as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix=name, initializer=first) as pool:
         try:
             for item in items:
                 pending.append(pool.submit(work, item))

@@ -8,7 +8,8 @@ from typing import Protocol
 class Progress(Protocol):
     """Who is told how far long work is.
 
-    It may also have a method ``doing(text)``: then it is told what runs now, in a few words.
+    It may also have a method ``doing(text)``: then it is told what runs now, in a few words; and ``note(text)``: then
+    it is told at once what the user should know.
     """
 
     def start(self, total: int, done: int = 0) -> None:
@@ -35,6 +36,13 @@ def say(progress: Progress, text: str) -> None:
     doing = getattr(progress, "doing", None)
     if doing is not None:
         doing(text)
+
+
+def note(progress: Progress, text: str) -> None:
+    """What the user should know, to who passes it on."""
+    tell = getattr(progress, "note", None)
+    if tell is not None:
+        tell(text)
 
 
 def begin(progress: Progress, title: str, total: int, done: int = 0) -> None:

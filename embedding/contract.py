@@ -59,6 +59,20 @@ class Embedder(ABC):
         assert self.sums == 1, "an embedder that sums blocks first knows what comes after"
         return self.forward(sums)
 
+    def bulk(self, x: Tensor) -> Tensor:
+        """The same map for rows that are stored: float32, by whatever computes it fastest.
+
+        Nothing is proved of its rounding, and nothing has to be: a stored row is a constant (THEORY §0). What is
+        certified is computed by ``forward``.
+
+        Args:
+            x: (b, 3, h, w) float32 on the embedder's device, values in [0, 1].
+
+        Returns:
+            (b, dim), near ``forward``'s: a few units in the last place of its largest numbers.
+        """
+        return self.forward(x)
+
     @abstractmethod
     def rounding(self, dtype: torch.dtype) -> UpperBound | None:
         """Bound on ‖forward(x) − g(x)‖₂ over inputs in [0, 1], for float32 or float64 on the CPU.

@@ -87,7 +87,7 @@ class ForeignEmbedder(Embedder):
     def to(self, device: str | torch.device) -> Self:
         """Move the weights; returns self."""
         self.module.to(device)
-        return self
+        return super().to(device)
 
     def _features(self, x: Tensor) -> Tensor:
         mean, std = self._mean.to(x), self._std.to(x)

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import IndexStateError, UsageError
-from ..core.parallel import in_order
 from ..core.progress import Progress, begin
-from ..embedding.contract import Embedder
 from ..images.isolated import Decoder, decoder
 from ..images.policy import DecodePolicy
 from ..images.views import view_set
-from .embed import embed_batch
+from .devices import Team, open_teams, spare_team
+from .embed import Embedded, embed_batch
 from .entries import may_be_read
+from .flow import Batch, Flow
 from .forget import check_forgotten, files_gone
 from .gallery import open_gallery
 from .labels import Row, id_of, read_label_file
 from .lock import HOLDER
-from .models import open_model
-from .options import IndexOptions, IndexReport, check_options, choose_device, seeing_one_view, template
+from .options import IndexOptions, IndexReport, check_options, choose_devices, seeing_one_view, template
 from .prepare import Prepared, Recipe, Refused, prepare
 from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current
@@ -81,7 +79,7 @@ def build_index(source: str | Sequence[str], index: Path, options: IndexOptions,
     if not corpus.seen and not options.prune_all:
         named = source if isinstance(source, str) else ", ".join(source)
         raise UsageError(f"{named!r} lists no files: nothing to index, and nothing is forgotten. Is a disk missing?")
-    embedders = tuple(open_model(index, channel, device=choose_device(options)) for channel in base.channels)
+    teams = open_teams(index, base.channels, choose_devices(options), progress)
     writer = Writer(
         index,
         create=base,
@@ -93,7 +91,7 @@ def build_index(source: str | Sequence[str], index: Path, options: IndexOptions,
     )
     with writer, decoder(options.isolate, options.workers) as decode:
         _check_same(writer.snapshot, base, index)
-        return _Run(writer, options, corpus, embedders, progress, decode).go()
+        return _Run(writer, options, corpus, teams, progress, decode).go()
 
 
 def _require_room(index: Path) -> None:
@@ -119,15 +117,15 @@ class _Run:
         writer: Writer,
         options: IndexOptions,
         corpus: Corpus,
-        embedders: tuple[Embedder, ...],
+        teams: Sequence[Team],
         progress: Progress,
         decode: Decoder,
     ) -> None:
-        self.writer, self.options, self.corpus, self.embedders = writer, options, corpus, embedders
+        self.writer, self.options, self.corpus, self.teams = writer, options, corpus, teams
         self.progress = progress
         self.report = IndexReport(index=str(writer.index))
         policy = DecodePolicy.from_json(dict(writer.snapshot.policy))
-        inputs = [embedder.input_size for embedder in embedders]
+        inputs = [embedder.input_size for embedder in teams[0]]
         views = view_set(writer.snapshot.views)
         self.recipe = Recipe.of(policy, views, inputs, decode, seeing_one_view(writer.snapshot))
         self.held = writer.held  # as the run finds it: commits on the way change nothing for files not looked at yet
@@ -142,22 +140,37 @@ class _Run:
         self.report.seen = self.corpus.seen
         self.report.skipped += self.corpus.repeated
         self._begin(len(self.corpus.paths) - len(todo))
-        self._store([], [Refused(path, why) for path, why in self.corpus.unlistable if path not in done])
-        for outcomes in self._outcomes(todo):
-            files = [o for o in outcomes if isinstance(o, Prepared)]
-            changed = [file for file in files if not self._same_content(file, todo[file.path])]
-            self.report.skipped += len(files) - len(changed)
-            self.report.notes += [(file.path, file.note) for file in changed if file.note is not None]
-            base = self.writer.snapshot
-            self._store(changed, [o for o in outcomes if isinstance(o, Refused)])
-            self._time(outcomes)
-            if self.writer.snapshot is not base:  # a segment was sealed, and its gaps were measured
-                self._begin(self.through)
-            self.through += len(outcomes)
-            self.progress.advance(len(outcomes))
+        nothing = embed_batch([], self.teams[0], self.recipe)
+        self._store(nothing, [Refused(path, why) for path, why in self.corpus.unlistable if path not in done])
+        with closing(self._flow(todo).batches(list(todo))) as batches:
+            for batch in batches:
+                self._take(batch)
         self._finish()
         self.report.wall_s = time.perf_counter() - began
         return self.report
+
+    def _flow(self, todo: Mapping[str, int]) -> Flow[str]:
+        return Flow(
+            partial(prepare, recipe=self.recipe, stamp=self.corpus.stamp),
+            self.recipe,
+            self.teams,
+            self.options.workers,
+            self.options.batch_size,
+            spare_team(self.teams[0], self.progress),
+            lambda file: self._same_content(file, todo[file.path]),
+        )
+
+    def _take(self, batch: Batch) -> None:
+        self.report.skipped += batch.unchanged
+        self.report.notes += batch.notes
+        base = self.writer.snapshot
+        self._store(batch.embedded, batch.refused)
+        for stage, seconds in batch.seconds.items():
+            self.report.seconds[stage] += seconds
+        if self.writer.snapshot is not base:  # a segment was sealed, and its gaps were measured
+            self._begin(self.through)
+        self.through += batch.images
+        self.progress.advance(batch.images)
 
     def _begin(self, done: int) -> None:
         self.through = done
@@ -208,34 +221,19 @@ class _Run:
         unchanged = self.corpus.unchanged(path, *stamp)
         return not unchanged or (self.options.prune and not may_be_read(path))
 
-    def _outcomes(self, todo: Iterable[str]) -> Iterator[list[Prepared | Refused]]:
-        """Batches of files, decoded and resized in threads."""
-        ready = in_order(
-            partial(prepare, recipe=self.recipe, stamp=self.corpus.stamp),
-            todo,
-            workers=self.options.workers,
-            name="decode",
-        )
-        with closing(ready):
-            while batch := list(islice(ready, self.options.batch_size)):
-                yield batch
-
     def _same_content(self, file: Prepared, place: int) -> bool:
         """Touched, not changed: its rows are already there."""
         return place >= 0 and self.held.at(place)["bytes_sha256"] == file.bytes_sha256
 
     # -- doing it -------------------------------------------------------------------------------------------------
 
-    def _store(self, files: Sequence[Prepared], refused: Sequence[Refused]) -> None:
+    def _store(self, embedded: Embedded, refused: Sequence[Refused]) -> None:
         began = time.perf_counter()
-        embedded = embed_batch(files, self.embedders, self.recipe)
-        middle = time.perf_counter()
         stored = self.writer.append(embedded, refused)
         self.report.indexed += stored.items
         self._count_rejects(stored.rejects)
         self.unreadable.update(row["path"] for row in stored.rejects if row["error"] == "unreadable")
-        self.report.seconds["embed"] += middle - began
-        self.report.seconds["write"] += time.perf_counter() - middle
+        self.report.seconds["write"] += time.perf_counter() - began
 
     def _finish(self) -> None:
         began = time.perf_counter()
@@ -287,7 +285,3 @@ class _Run:
         places = dict(zip(paths, self.writer.held.find(paths).tolist(), strict=True))
         self.report.labelled = sum(place >= 0 for place in places.values())
         self.report.strangers = len({path for path, _, _ in self.listed if places[path] < 0})
-
-    def _time(self, outcomes: Sequence[Prepared | Refused]) -> None:
-        self.report.seconds["decode"] += sum(o.decode_s for o in outcomes)
-        self.report.seconds["resize"] += sum(o.resize_s for o in outcomes if isinstance(o, Prepared))

@@ -68,6 +68,12 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
     return Embedded(kept, vectors, refused)
 
 
+def join(parts: Sequence[Embedded]) -> Embedded:
+    """Several batches as one, in their order; at least one."""
+    vectors = [np.concatenate(rows) for rows in zip(*(part.vectors for part in parts), strict=True)]
+    return Embedded([one for p in parts for one in p.kept], vectors, [one for p in parts for one in p.refused])
+
+
 def _look_again(
     file: Prepared,
     place: int,
@@ -94,7 +100,7 @@ def _rows(files: Sequence[Prepared], views: int, embedder: Embedder, *, alone: b
         return np.empty((0, views, embedder.dim))
     batch = torch.stack([file.inputs[embedder.input_size] for file in files])  # b v 3 h w
     seen = batch[:, :1] if alone else batch
-    rows = forward(embedder, seen.flatten(0, 1)).reshape(len(files), seen.shape[1], embedder.dim)
+    rows = bulk(embedder, seen.flatten(0, 1)).reshape(len(files), seen.shape[1], embedder.dim)
     return np.repeat(rows, views, axis=1) if alone else rows
 
 
@@ -105,6 +111,24 @@ def forward(embedder: Embedder, batch: torch.Tensor) -> npt.NDArray[np.float64]:
     return torch.cat(parts).double().numpy()
 
 
+def bulk(embedder: Embedder, batch: torch.Tensor) -> npt.NDArray[np.float64]:
+    """As :func:`forward`, for rows to store: the quickest way, and the same bits in a batch of any size.
+
+    Backends compute small batches by other kernels, so one of fewer than LEAST images is filled up.
+    """
+    count = len(batch)
+    filled = batch if count >= LEAST else torch.cat([batch, batch.new_zeros(LEAST - count, *batch.shape[1:])])
+    with torch.inference_mode():
+        parts = [embedder.bulk(part.to(embedder.device)).cpu() for part in _evenly(filled)]
+    return torch.cat(parts)[:count].double().numpy()
+
+
+def _evenly(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Parts of at most AT_ONCE, none of which is a small rest."""
+    return batch.tensor_split(-(-len(batch) // AT_ONCE))
+
+
+LEAST = 16
 AT_ONCE = 1024
 """Inputs per pass: many views of many files would need gigabytes for what is between the layers."""
 

@@ -19,7 +19,8 @@ import numpy as np
 from ..core.files import digest_json
 from ..core.progress import Progress, Silent
 from .gallery import Gallery
-from .gap_scan import Side, against_items, against_references
+from .gap_blocks import Side
+from .gap_scan import against_items, against_references
 from .gaps import KIND, Gaps
 from .items import Keys, as_keys
 from .reference import Reference

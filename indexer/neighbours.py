@@ -21,9 +21,9 @@ Float64 = npt.NDArray[np.float64]
 
 SLACK = 2.0**-13
 """Of float32 products, relative to the lengths of the rows: far above what 16,000 of their roundings can add up to."""
-BLOCK = 2**24
-"""Products held at a time."""
-_PAIRS = 2**16
+BLOCK = 2**23
+"""Products held at a time, by each thread: 32 MB."""
+_PAIRS = 2**12
 _LIKE = 0.99
 """Share of the vectors of a set that are nearer to the next one than its ``farthest``."""
 
@@ -56,6 +56,17 @@ class Others:
         products -= np.einsum("ij,ij->i", own, own)[:, None]
         products -= self.squares
         return products
+
+    def nearness_of(self, own: Float32, left: Ids, right: Ids) -> Float32:
+        """(p,) the same of pairs (own[left], rows[right]) alone, up to rounding."""
+        parts = [np.zeros(0, np.float32)]
+        for start in range(0, len(left), _PAIRS):
+            one, other = left[start : start + _PAIRS], right[start : start + _PAIRS]
+            parts.append(np.einsum("ij,ij->i", own[one], self.rows[other]))
+        products = np.concatenate(parts)
+        if self.score == "cosine":
+            return products
+        return 2.0 * products - np.einsum("ij,ij->i", own, own)[left] - self.squares[right]
 
     def slack(self, own: Float32) -> float:
         """How far such a number may be off."""
@@ -97,7 +108,9 @@ def nearest(others: Others, own: Float32, near: Float32) -> tuple[Ids, Ids, Floa
         one, so that the least of them is exact.
     """
     best = near.max(axis=1, initial=-np.inf)
-    left, right = np.nonzero((near >= (best - np.float32(2.0 * others.slack(own)))[:, None]) & np.isfinite(near))
+    # Where nothing is left the best is −inf; a number that is larger than all finite ones is reached by none.
+    least = np.where(np.isfinite(best), best - np.float32(2.0 * others.slack(own)), np.float32(np.inf))
+    left, right = np.nonzero(near >= least[:, None])
     return left, right, others.distances(own, left, right)
 
 

@@ -33,15 +33,15 @@ class IndexOptions:
         rows: how rows are stored: a key of ``row_codes.ROW_CODES``; the default is that of the view set.
         policy: how images are decoded.
         pretrained: whether foreign backbones fetch their published weights.
-        workers: decoding threads.
-        batch_size: files embedded at once.
+        workers: threads that decode, resize and embed.
+        batch_size: files stored at once, and embedded at once on a GPU.
         segment_rows: rows after which a segment is sealed and a new one begun.
         prune: forget items whose file is no longer in the (folder) corpus; refused where they are more than half of
             what the index holds of that folder.
         prune_all: forget them however many they are, also where the corpus lists nothing.
         resume: go on with an unfinished run.
         restart: drop an unfinished run.
-        device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda``.
+        device: where bulk embedding runs: ``auto``, ``cpu`` or ``cuda`` (every one that there is).
         labels: (key, value) that every file of the corpus gets, those that are unchanged too.
         label_file: a CSV file of labels, see ``labels.read_label_file``.
         id_from: what becomes the user's id of a file: a key of ``labels.NAMES``; None for none.
@@ -83,7 +83,7 @@ class IndexReport:
         labelled: files that the index holds and that this run told something of.
         strangers: files that the file of labels names, and the index does not hold.
         notes: (path, what is wrong with it) of files that are indexed all the same; see ``images.decode.NOTES``.
-        seconds: share of work by stage; decode and resize are summed over workers.
+        seconds: share of work by stage; decode, resize and embed are summed over workers.
     """
 
     index: str
@@ -128,8 +128,8 @@ def check_options(options: IndexOptions) -> None:
         check_name(options.id_from)
 
 
-def choose_device(options: IndexOptions) -> str:
-    """Resolve ``auto``, ``cpu`` or ``cuda`` for bulk embedding.
+def choose_devices(options: IndexOptions) -> tuple[str, ...]:
+    """Resolve ``auto``, ``cpu`` or ``cuda`` for bulk embedding: every CUDA device that torch sees, or the processor.
 
     Raises:
         UsageError: another word, or cuda where torch sees no device.
@@ -138,7 +138,9 @@ def choose_device(options: IndexOptions) -> str:
         raise UsageError("device cuda: torch sees no CUDA device")
     if options.device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"unknown device {options.device!r}; choose auto, cpu or cuda")
-    return "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
+    if options.device == "cpu" or not torch.cuda.is_available():
+        return ("cpu",)
+    return tuple(f"cuda:{number}" for number in range(torch.cuda.device_count()))
 
 
 def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
@@ -152,11 +154,11 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
         rows, specs = options.rows or VIEW_ROWS[views], options.models or DEFAULT_MODELS
         channels = [describe_channel(spec, options.pretrained, rows=rows) for spec in specs]
         if options.companion is not None:
-            channels.append(_companion(options.companion, options, rows))
+            channels.append(describe_companion(options.companion, options.pretrained, rows=rows))
         channels = told_apart(channels)
         _check_channels(channels)
         policy = options.policy or DecodePolicy()
-        stored, pairs = STORED_NAMES.get(views, views), _pairs(views, channels)
+        stored, pairs = STORED_NAMES.get(views, views), pairs_of(views, channels)
         return Snapshot(policy.as_json(), policy.digest, stored, channels, pairs=pairs)
     asked = None if options.views is None else STORED_NAMES.get(options.views, options.views)
     if asked not in (None, current.views):
@@ -177,13 +179,13 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     return current
 
 
-def _companion(spec: str, options: IndexOptions, rows: str) -> ChannelSpec:
-    """The channel of a companion.
+def describe_companion(spec: str, pretrained: bool, *, rows: str) -> ChannelSpec:
+    """The channel of a companion, as ``models.describe_channel`` makes others.
 
     Raises:
         UsageError: it is certified, and would be asked without what it can prove.
     """
-    channel = describe_channel(spec, options.pretrained, rows=rows)
+    channel = describe_channel(spec, pretrained, rows=rows)
     if channel.certified:
         raise UsageError(f"{channel.name} is certified: give it as a model, and what it finds is proved")
     return replace(channel, role=COMPANION)
@@ -193,11 +195,11 @@ def _check_companion(current: Snapshot, spec: str, options: IndexOptions) -> Non
     held = [channel for channel in current.channels if channel.is_companion]
     if not held:
         raise UsageError(f"this index has no companion, and its images were not seen by {spec}; make another index")
-    if _companion(spec, options, "float32").model_digest != held[0].model_digest:
+    if describe_companion(spec, options.pretrained, rows="float32").model_digest != held[0].model_digest:
         raise UsageError(f"the companion of this index is {held[0].name}, not {spec}; use another index")
 
 
-def _pairs(views: str, channels: Sequence[ChannelSpec]) -> tuple[PairRule, ...]:
+def pairs_of(views: str, channels: Sequence[ChannelSpec]) -> tuple[PairRule, ...]:
     """What the set's views are compared with. Views of a query are ranked by margins, which need a proved constant.
 
     A companion compares the query itself with items as they are: it is not in need of more, and each view costs a pass

@@ -152,9 +152,9 @@ def prepare_entry(entry: Entry, recipe: Recipe) -> Prepared | Refused:
 def resize_views(image: DecodedImage, recipe: Recipe) -> dict[tuple[int, int], Tensor]:
     """All views of an image at all input sizes, float32.
 
-    Gallery rows are constants, so float32 serves here; the certified path of a query is float64 (THEORY §0). Where
-    there are more than MANY_VIEWS, those after the first go a quicker way: from a smaller copy, and resized by Pillow,
-    whose antialiased triangle filter is that of ``images.resize`` up to its rounding to 8 bits.
+    Gallery rows are constants, so the quickest float32 serves here; the certified path of a query is float64 (THEORY
+    §0). Where there are more than MANY_VIEWS, those after the first go a quicker way: from a smaller copy, and resized
+    by Pillow, whose antialiased triangle filter is that of ``images.resize`` up to its rounding to 8 bits.
     """
     first, *others = recipe.views
     alone = {size: _resize(first.apply(image.pixels), size)[None] for size in recipe.small}
@@ -184,7 +184,7 @@ def reduced(pixels: Pixels, recipe: Recipe) -> Pixels:
 
 
 def _resize(pixels: Pixels, size: tuple[int, int]) -> Tensor:  # 3 h w
-    return resize_operator((pixels.shape[0], pixels.shape[1]), size).apply_levels(pixels, torch.float32)
+    return resize_operator((pixels.shape[0], pixels.shape[1]), size).quick_levels(pixels)
 
 
 def _quick(views: Sequence[Image.Image], size: tuple[int, int]) -> Tensor:  # v 3 h w

@@ -26,8 +26,8 @@ from .reference import Reference
 from .vectors import Float32, Ids
 
 Mask = npt.NDArray[np.bool_]
-_ROUNDED = 1e-3
-"""Of the logarithm of a mean weight: far above what float32 exponentials and sums are off by."""
+_ROUNDED = 4e-3
+"""Of the logarithm of a mean weight: above what float32 exponentials and sums of 30,000 of them can be off by."""
 
 
 def outvoted(reference: Reference, others: Others, own: Float32, near: Float32) -> Mask:
@@ -43,10 +43,13 @@ def outvoted(reference: Reference, others: Others, own: Float32, near: Float32) 
         near: (m, n) cosines of :meth:`Others.nearness`, −inf where a vector does not count.
     """
     votes = float(reference.votes or 0.0)
-    weights = np.exp(np.float32(votes) * (near - np.float32(1.0)))
-    sides = [weights[:, side].sum(axis=1, dtype=np.float64) / max(1, int(side.sum())) for side in _sides(reference)]
+    weights = near - np.float32(1.0)
+    weights *= np.float32(votes)
+    np.exp(weights, out=weights)
+    parts = np.stack([side / np.float32(max(1, int(side.sum()))) for side in _sides(reference)], axis=1)
+    means = (weights @ parts.astype(np.float32)).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):  # no vector is left, or all are far away
-        ahead = np.log(sides[0]) - np.log(sides[1])
+        ahead = np.log(means[:, 0]) - np.log(means[:, 1])
     unsure = np.flatnonzero(~(np.abs(ahead) > 2.0 * (votes * others.slack(own) + _ROUNDED)))
     found = ahead > 0.0
     for row in unsure:

@@ -83,6 +83,10 @@ class ProgressBar:
         self.title = text
         self.bar.update(self.task, description=shown(text))
 
+    def note(self, text: str) -> None:
+        """One line that stays, above the bar."""
+        self.bar.console.print(f"retr: {shown(text)}", markup=False, highlight=False, soft_wrap=True)
+
     def _tell(self) -> None:
         while not self._over.wait(self.every):
             for task in self.bar.tasks[-1:]:

@@ -32,8 +32,8 @@ from .survey import Pairs, certain, within
 PRESUMED, COUNTED = "presumed", "counted"
 """What becomes of such a negative: it is left out as a presumed copy, or it counts as a false match."""
 LIKELY = 0.6
-"""Of a row's gap; for the sets that come with the package, whose shares were measured. Of 4,474 photographs 25 came
-nearer to stored ones of their sources; 23 were copies (docs/benchmarks/verdicts.md)."""
+"""Of a row's gap; for the sets that come with the package, whose shares were measured. Of 4,474 photographs 28 came
+nearer to stored ones of their sources; 25 were copies (docs/benchmarks/verdicts.md)."""
 FEW = 0.01
 """Of all negatives. Forgotten copies were 0.5 % of photographs of the same sources, other shots of a product 1.6 %."""
 

@@ -18,7 +18,8 @@ from ..core.files import sha256_bytes
 from ..core.numerics import norm
 from ..core.progress import Silent
 from ..core.types import UpperBound
-from ..indexer.gap_scan import Side, against_items, against_references
+from ..indexer.gap_blocks import Side
+from ..indexer.gap_scan import against_items, against_references
 from ..indexer.gaps import Gaps
 from ..indexer.neighbours import to_angles
 from ..indexer.reference import Reference

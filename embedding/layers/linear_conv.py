@@ -52,6 +52,15 @@ class LinearConv(ProvedLayer):
             return mix_channels(x, kernel.flatten(1), bias)
         return self._columns(x, kernel) + bias[:, None, None]
 
+    def quick(self, x: Tensor) -> Tensor:  # b c h w -> b o h/s w/s
+        """By the backend's convolution: less than half of the time, without the unfolded columns."""
+        kernel, bias = self.kernel.to(x.dtype), self.bias.to(x.dtype)
+        size = kernel.shape[-1]
+        inside = self.padding == "zeros" and size % 2 == 1  # what the backend can pad by itself, without a copy
+        padded = x if inside else pad_image(x, size, self.padding)
+        pad = size // 2 if inside else 0
+        return nn.functional.conv2d(padded, kernel, bias, stride=self.stride, padding=pad, groups=self.groups)
+
     def _columns(self, x: Tensor, kernel: Tensor) -> Tensor:
         o, inputs, k, _ = kernel.shape
         b, _, h, w = x.shape

@@ -211,7 +211,7 @@ class EngineSystem:
         Raises:
             UsageError: too few negatives for so small a rate, or a negative that no threshold tells from a stored row.
         """
-        near = Nearness(self.engine, local=self.local, progress=progress)
+        near = Nearness(self.engine.surveying, local=self.local, progress=progress)
         for batch in negatives:
             near.see(Queries(batch))
         found = near.thresholds(fpr=fpr)
@@ -220,7 +220,7 @@ class EngineSystem:
 
     def stored_thresholds(self) -> list[dict[str, Any]]:
         """The channels' thresholds as JSON."""
-        return [asdict(channel.threshold) for channel in self.engine.channels if channel.threshold is not None]
+        return [asdict(channel.threshold) for channel in self.engine.every_channel if channel.threshold is not None]
 
     def with_stored(self, thresholds: Sequence[dict[str, Any]]) -> EngineSystem:
         """Itself with thresholds of :meth:`stored_thresholds`."""
@@ -232,9 +232,10 @@ class EngineSystem:
         engine, snapshot = self.engine, self.engine.gallery.snapshot
         done = writer.set_thresholds(thresholds, on=snapshot.id)
         gaps = [None if t.gaps is None else gaps_of(snapshot, read_gaps(engine.path, t.gaps)) for t in thresholds]
-        parts = zip(engine.channels, thresholds, gaps, strict=True)
+        parts = zip(engine.every_channel, thresholds, gaps, strict=True)
         opened = tuple(replace(channel, threshold=threshold, gaps=own) for channel, threshold, own in parts)
-        engine = replace(engine, gallery=replace(engine.gallery, snapshot=done), channels=opened)
+        answering, gallery = len(engine.channels), replace(engine.gallery, snapshot=done)
+        engine = replace(engine, gallery=gallery, channels=opened[:answering], companions=opened[answering:])
         return replace(self, engine=engine, has_verdicts=True)
 
 
@@ -243,7 +244,7 @@ def open_at(path: Path, snapshot: str, *, device: str) -> EngineSystem:
     with Writer(path) as writer:
         writer.restore(snapshot)
     engine = Engine.open(path, device=device, unsilenced=True)
-    return EngineSystem(engine.model, engine)
+    return EngineSystem("+".join(channel.name for channel in engine.every_channel), engine)
 
 
 def embed(system: System, pixels: Pixels) -> tuple[QueryEmbedding, ...]:

@@ -52,9 +52,20 @@ class EmbedderContract(ABC):
         x = images(embedder, 2)
         assert torch.equal(embedder.forward(x), embedder.forward(x))
 
+    def test_rows_to_store_are_those_of_the_map(self, embedder):
+        x = images(embedder, 3, dtype=torch.float32)
+        stored, exact = embedder.bulk(x), embedder.forward(x.double())
+        assert stored.dtype == torch.float32
+        assert float((stored - exact).norm(dim=1).max()) <= 1e-4 * max(1.0, float(exact.norm(dim=1).max()))
+
+    def test_it_knows_where_it_is(self, embedder):
+        assert embedder.device == "cpu"
+        assert embedder.to("cpu:0").device == "cpu:0"
+
     def test_wrong_shape_is_refused(self, embedder):
-        with pytest.raises(ValueError, match="shape"):
-            embedder.forward(torch.rand(1, 3, 5, 7))
+        for embed in (embedder.forward, embedder.bulk):
+            with pytest.raises(ValueError, match="shape"):
+                embed(torch.rand(1, 3, 5, 7))
 
     def test_gradient_flows_to_the_pixels(self, embedder):
         x = images(embedder, 1).requires_grad_(True)

@@ -206,6 +206,10 @@ class TestEveryLayer:
             size = float(x.double().norm()) * (1 + 1e-12)
             assert error <= sum(claim.errors[dtype](size) for dtype in ARITHMETIC)
 
+    def test_the_quick_way_is_the_same_map(self, case):
+        layer, x = case.folded(), torch.cat([case.input(seed, torch.float32) for seed in range(3)])
+        assert torch.allclose(layer.quick(x), layer(x), atol=1e-5, rtol=1e-5)
+
     def test_gradients_are_right(self, case):
         layer = case.layer().double()
         inputs = [case.input(1).requires_grad_(True)]

@@ -16,7 +16,7 @@ from retr.images.families.family import Finite
 from retr.retrieval.ranges.prove import prove_ranges
 from retr.retrieval.ranges.result import Reach
 
-TEXTS = ["brightness:0.3..3", "jpeg:30..95", "crop:90", "rotation:-3..3", "downscale:50"]
+TEXTS = ["brightness:0.3..3", "jpeg:30..95", "crop:90", "rotation:-3..3", "downscale:50", "blur:0..2"]
 
 
 @pytest.fixture(scope="module")

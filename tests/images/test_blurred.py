@@ -45,7 +45,7 @@ def test_weights_rise_until_the_variance_reaches_them_and_fall_after() -> None:
 def test_brute_force_over_a_cell(pixels, cell) -> None:
     family = blur(pixels, span=(0.0, WIDEST))
     found = family.enclose((cell,))
-    for width in np.linspace(*cell, 33):
+    for width in np.linspace(cell[0], cell[1], 33):
         gone = np.abs(family.member((float(width),)).astype(np.float64) - found.centre)
         assert (gone <= found.half + 1e-9).all()
 
@@ -59,7 +59,7 @@ def test_small_cells_say_much_and_a_bound_without_its_reasons_fails() -> None:
     ends = [blurred.blurred(PICTURE.astype(float), width) for width in cell]
     half = 0.5 * np.abs(ends[0] - ends[1])
     centre = 0.5 * (ends[0] + ends[1])
-    inner = [blurred.blurred(PICTURE.astype(float), width) for width in np.linspace(*cell, 9)]
+    inner = [blurred.blurred(PICTURE.astype(float), width) for width in np.linspace(cell[0], cell[1], 9)]
     assert max((np.abs(one - centre) - half).max() for one in inner) > 1e-6
 
 

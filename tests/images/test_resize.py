@@ -240,3 +240,25 @@ def test_strips_cut_across_stay_within_the_proved_rounding(monkeypatch):
     assert float((cut - whole).norm()) <= 2 * operator.rounding.value
     with pytest.raises(UsageError):
         operator.apply_levels(levels[1:], torch.float64)
+
+
+@pytest.mark.parametrize("source", [(96, 96), (1, 1), (3, 700), (64, 64), (131, 97), (900, 811)])
+@pytest.mark.parametrize("target", [(64, 64), (8, 20)])
+def test_the_quick_way_is_the_same_resize(source, target):
+    levels = np.random.default_rng(8).integers(0, 256, (*source, 3), dtype=np.uint8)
+    levels.setflags(write=False)
+    operator = resize_operator(source, target)
+    quick, exact = operator.quick_levels(levels), operator.apply_levels(levels, torch.float64)
+    assert quick.shape == (3, *target)
+    assert quick.dtype == torch.float32
+    assert float((quick - exact).abs().max()) <= 2e-6
+
+
+def test_the_quick_way_is_the_same_in_strips(monkeypatch):
+    levels = np.random.default_rng(9).integers(0, 256, (211, 203, 3), dtype=np.uint8)
+    operator = resize_operator((211, 203), (16, 16))
+    whole = operator.quick_levels(levels)
+    monkeypatch.setattr("retr.images.resize._WHOLE", 100)
+    assert torch.equal(operator.quick_levels(levels), whole)
+    with pytest.raises(UsageError, match="211"):
+        operator.quick_levels(levels[1:])

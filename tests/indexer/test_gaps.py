@@ -12,7 +12,7 @@ from drawn import Stretches
 
 from retr.core.errors import IntegrityError
 from retr.core.types import Score
-from retr.indexer import gap_update, neighbours
+from retr.indexer import gap_pairs, gap_scan, gap_update, neighbours, short_rows
 from retr.indexer.gallery import Gallery
 from retr.indexer.gap_update import level_of, measure_gaps
 from retr.indexer.gaps import Gaps, all_of, gaps_of, read_gaps, read_neighbours, write_gaps, write_neighbours
@@ -179,6 +179,18 @@ def test_blocks_and_order_change_nothing(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(neighbours, "BLOCK", 130)
     shuffled = world.gallery(np.random.default_rng(1).permutation(items).tolist())
     assert [by_item(shuffled, one) for one in measure_gaps(shuffled, REFERENCES)] == whole
+
+
+@pytest.mark.parametrize("dear", [1, 10**9])
+def test_short_rows_change_nothing(world: World, dear: int, monkeypatch: pytest.MonkeyPatch):
+    gallery = world.gallery(list(range(40)))
+    whole = measure_gaps(gallery, REFERENCES)
+    monkeypatch.setattr(gap_scan, "_WORTH", 1)
+    monkeypatch.setattr(gap_pairs, "_DEAR", dear)
+    monkeypatch.setattr(short_rows, "_STEP", 1)
+    monkeypatch.setattr(short_rows, "LEFT", 0.8)
+    for one, other in zip(whole, measure_gaps(gallery, REFERENCES), strict=True):
+        assert all((getattr(one, name) == getattr(other, name)).all() for name in Gaps.__slots__)
 
 
 def test_what_is_brought_up_to_date_is_what_is_measured_anew(world: World):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from retr.core.progress import Silent
-from retr.indexer.gap_scan import Side, against_references
+from retr.indexer.gap_blocks import Side
+from retr.indexer.gap_scan import against_references
 from retr.indexer.gaps import Gaps
 from retr.indexer.neighbours import measure_near
 from retr.indexer.reference import Reference, encode, read_reference, write_reference

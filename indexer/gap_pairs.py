@@ -1,0 +1,154 @@
+"""Pairs of rows that are near: those that may lower a gap, and those presumed to be copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .gap_blocks import Block, Mask, Side, least_of, lower
+from .items import Keys
+from .neighbours import Others
+from .short_rows import Shortening, shortening
+from .vectors import Float32, Ids
+
+
+@dataclass(frozen=True)
+class Short:
+    """Other rows, shortened: see ``indexer.short_rows``."""
+
+    how: Shortening
+    others: Others
+
+    @staticmethod
+    def of(others: Others) -> Short | None:
+        """Short rows of others; None where they would not be short."""
+        how = shortening(others.rows)
+        return None if how is None else Short(how, Others.of(how.of(others.rows), others.score))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Blocks of rows against the unedited rows of other items.
+
+    Few pairs matter: those near enough to lower a row's gap, or to be presumed copies. One comparison of the float32
+    products finds them, and nothing else is asked of all pairs.
+
+    Attributes:
+        sides: the channels; prepared: the others in each of them; short: the same shortened, where that is worth it.
+        others: (n,) their rows.
+        names: (n,) ascending, the name of each one's item.
+    """
+
+    sides: Sequence[Side]
+    prepared: Sequence[Others]
+    short: Sequence[Short | None]
+    others: Ids
+    names: Keys
+
+    def measure(self, block: Block) -> Block:
+        """Lower the gaps of a block's rows, in place."""
+        owns = [side.store.take(block.rows) for side in self.sides]
+        found = [
+            self._pairs(side, one, short, own, block)
+            for side, one, short, own in zip(self.sides, self.prepared, self.short, owns, strict=True)
+        ]
+        item = block.items
+        aside = [
+            self._certain(side, one, own, pairs, block.rows)
+            for side, one, own, pairs in zip(self.sides, self.prepared, owns, found, strict=True)
+        ]
+        coded = [item[pairs.left] * len(self.names) + pairs.right for pairs in found]
+        set_aside = np.unique(np.concatenate([codes[inside] for codes, inside in zip(coded, aside, strict=True)]))
+        _presume(self.sides, block, set_aside // len(self.names), self.names[set_aside % len(self.names)])
+        for side, one, own, pairs, codes in zip(self.sides, self.prepared, owns, found, coded, strict=True):
+            counted = pairs.take(~np.isin(codes, set_aside))
+            left, right = _candidates(side, one, own, counted, block.rows)
+            far, first = least_of(len(own), left, right, one.distances(own, left, right))
+            lower(side, block.rows, far, np.where(np.isfinite(far), self.names[first], b"").astype("S64"))
+        return block
+
+    def _pairs(self, side: Side, others: Others, short: Short | None, own: Float32, block: Block) -> Pairs:
+        """Pairs of other items' rows that may lower a gap or be presumed copies."""
+        known = side.known
+        wide = np.maximum(known.gap[block.rows], side.certain * known.reference[block.rows].astype(np.float64))
+        left, right, near = _within_reach(others, short, own, others.at(wide) - np.float32(others.slack(own)))
+        first, last = (block.of_rows(np.searchsorted(self.names, block.keys, side)) for side in ("left", "right"))
+        foreign = (right < first[left]) | (right >= last[left])
+        return Pairs(left[foreign], right[foreign], near[foreign])
+
+    def _certain(
+        self, side: Side, others: Others, own: Float32, pairs: Pairs, rows: Ids
+    ) -> npt.NDArray[np.bool_]:  # pairs
+        """Which are nearer than unrelated pictures come."""
+        gaps = side.known.reference.astype(np.float64)
+        limit = side.certain * np.minimum(gaps[rows[pairs.left]], gaps[self.others[pairs.right]])
+        edge, slack = others.at(limit), np.float32(others.slack(own))
+        inside = pairs.near >= edge + slack
+        left_open = np.flatnonzero((pairs.near >= edge - slack) & ~inside)
+        far = others.distances(own, pairs.left[left_open], pairs.right[left_open])
+        inside[left_open] = far <= limit[left_open]
+        return inside
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Some pairs of rows: (p,) places in the block, (p,) places among the others, and (p,) how near by float32."""
+
+    left: Ids
+    right: Ids
+    near: Float32
+
+    def take(self, kept: Mask) -> Pairs:
+        """Some of them."""
+        return Pairs(self.left[kept], self.right[kept], self.near[kept])
+
+
+def _within_reach(others: Others, short: Short | None, own: Float32, least: Float32) -> tuple[Ids, Ids, Float32]:
+    """Pairs (row, other) whose nearness by float32 is at least the row's, (m,), and how near they are."""
+    if short is not None:
+        left, right = np.nonzero(short.others.nearness(short.how.of(own)) >= least[:, None])
+        if len(left) * _DEAR <= len(own) * len(others.rows):
+            near = others.nearness_of(own, left, right)
+            kept = near >= least[left]
+            return left[kept], right[kept], near[kept]
+    products = others.nearness(own)
+    left, right = np.nonzero(products >= least[:, None])
+    return left, right, products[left, right]
+
+
+_DEAR = 24
+"""How many pairs of a product of matrices cost what one pair costs by itself."""
+
+
+def _candidates(side: Side, others: Others, own: Float32, pairs: Pairs, rows: Ids) -> tuple[Ids, Ids]:
+    """Of each row the pairs that may be the nearest one and lower its gap; float64 decides between them."""
+    slack = np.float32(others.slack(own))
+    best = np.full(len(own), -np.inf, dtype=np.float32)
+    np.maximum.at(best, pairs.left, pairs.near)
+    least = np.maximum(best - 2.0 * slack, others.at(side.known.gap[rows]) - slack)
+    kept = pairs.near >= least[pairs.left]
+    return pairs.left[kept], pairs.right[kept]
+
+
+def _presume(sides: Sequence[Side], block: Block, items: Ids, names: Keys) -> None:
+    """Note the first name of those set aside, unless an earlier one is known.
+
+    Args:
+        sides: the channels.
+        block: the rows.
+        items: (p,) ascending, places of items in the block.
+        names: (p,) what is set aside for each, in the order of names for each item.
+    """
+    if not len(items):
+        return
+    which, first = np.unique(items, return_index=True)
+    found = np.zeros(len(block.keys), "S64")
+    found[which] = names[first]
+    found = block.of_rows(found)
+    for side in sides:
+        held = side.known.presumed[block.rows]
+        take = (found != b"") & ((held == b"") | (found < held))
+        side.known.presumed[block.rows[take]] = found[take]
