@@ -25,6 +25,7 @@ from ..core.errors import IntegrityError
 from ..core.files import canonical_json, sha256_bytes
 from . import filter_make, integer_products, row_filter
 from .filter_make import make_filter
+from .kept_files import forget_oldest
 from .row_filter import Float32, RowFilter
 from .row_lengths import check_lengths
 
@@ -86,7 +87,7 @@ def _write(path: Path, made: RowFilter) -> None:
     numbers = {name: float(getattr(made, name)).hex() for name in _NUMBERS}
     notes = {"schema": _SCHEMA, "digest": _digest(arrays, numbers), **numbers}
     keep_for_us(path, safetensors.numpy.save(arrays, metadata=notes))
-    _forget_oldest(path)
+    forget_oldest(path.parent, MOST_BYTES, kept=path)
 
 
 def _read(path: Path, rows: int, dim: int) -> RowFilter | None:
@@ -108,7 +109,7 @@ def _read(path: Path, rows: int, dim: int) -> RowFilter | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     with suppress(OSError):
-        os.utime(path)  # used just now
+        os.utime(path)  # used just now: others are forgotten before it
     return found
 
 
@@ -127,12 +128,3 @@ def _digest(arrays: dict[str, np.ndarray], numbers: dict[str, str]) -> str:
         hashed.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}\n".encode())
         hashed.update(np.ascontiguousarray(arrays[name]).data)
     return hashed.hexdigest()
-
-
-def _forget_oldest(kept: Path) -> None:
-    files = [(file.stat().st_mtime_ns, file.stat().st_size, file) for file in kept.parent.glob("*.safetensors")]
-    total = sum(size for _, size, _ in files)
-    for _, size, file in sorted(files):
-        if total > MOST_BYTES and file != kept:
-            file.unlink(missing_ok=True)
-            total -= size

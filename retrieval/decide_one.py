@@ -114,11 +114,13 @@ class _Judge:
 
     def certify(self, items: Sequence[RankedItem], places: Ids) -> list[RankedItem]:
         """The items, best first, with their radii; places: of the best row of each."""
+        if not items:
+            return []
         own = [np.flatnonzero(self.groups == self.groups[place])[:VIEWS_TRIED] for place in places]
         rivals = [np.flatnonzero(contenders(self.seen, self.groups, views, self.k)) for views in own]
         radii = self._pairs(own, rivals)
         found = [self._topk(*one) for one in zip(items, own, rivals, radii, strict=True)]
-        return [self._top1(found[0], own[0], rivals[0], radii[0]), *found[1:]] if found else []
+        return [self._top1(found[0], own[0], rivals[0], radii[0]), *found[1:]]
 
     def _pairs(self, own: Sequence[Ids], rivals: Sequence[Ids]) -> list[Float64]:
         """Per item (views, rivals) the radius of each of its views against each rival: all in one go."""
