@@ -8,6 +8,7 @@
 #   make crash   SIGKILL at random moments and durable steps of every command that changes an index; KILLS=n
 #   make flips   one changed byte at a time in every file of an index: seen, and no other answer; FLIPS=n
 #   make fuzz    a coverage-guided search for image files that the decoders mistreat; SECONDS=n
+#   make bench   retr beside others, in one run: docs/benchmarks/bench.md; SIZE=quick|full, DATA=folder of photographs
 #   make fuzz-http  what the OpenAPI of retr serve allows, sent to it: a 5xx fails; INDEX=folder
 #   make check-long   the property tests again, on examples drawn anew; SEED=n repeats a run, ROUNDS=n sets how many
 
@@ -31,7 +32,7 @@ unexport RETR_INDEX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help set-up demo test check crash flips check-long lint types imports docs constraints mutants fuzz fuzz-http fuzz-images clean
+.PHONY: help set-up demo test check bench crash flips check-long lint types imports docs constraints mutants fuzz fuzz-http fuzz-images clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -155,5 +156,12 @@ INDEX ?= retr-index
 fuzz-http: $(READY)
 	$(BIN)/python docs/benchmarks/serve.py schema $(INDEX)
 
+SIZE ?= quick
+DATA ?= $(RETR_DATA)
+BENCH ?= .bench
+# What was measured in .bench is not measured again; ANEW=1 measures all of it.
+bench: $(READY)
+	$(BIN)/python docs/benchmarks/bench $(BENCH) --size $(SIZE) $(if $(DATA),--data $(DATA)) $(if $(ANEW),--anew)
+
 clean:
-	rm -rf $(VENV) .demo .crash build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .bench .crash build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
