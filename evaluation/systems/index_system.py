@@ -19,7 +19,7 @@ from ...indexer.snapshot import Threshold
 from ...indexer.writer import Writer
 from ...retrieval.answer import Answer
 from ...retrieval.calibrate import Nearness
-from ...retrieval.channel import Channel, QueryEmbedding
+from ...retrieval.channel import ORIGINAL, Channel, QueryEmbedding
 from ...retrieval.engine import Engine
 from ..shared.provenance import describe_engine
 from ..shared.truth import Groups
@@ -182,15 +182,19 @@ class EngineSystem:
         """See :class:`System`; the gradient is the system's own, whatever the attack sees."""
         del sees
         views = {view.name: view for view in self.engine.views}
-        return RetrievalTarget(self._attacked, aims, goal, views=[views[name] for _, name in self.engine.tests])
+        asked = [views[name] for _, name in self.engine.tests] + [ORIGINAL] * len(self.engine.companions)
+        return RetrievalTarget(self._attacked, aims, goal, views=asked, companions=len(self.engine.companions))
 
     @cached_property
     def _attacked(self) -> tuple[Channel, ...]:
         """Per test, the channel of its rows, with a copy of the embedder where attacks run."""
-        every = [(number, self.engine.scope((number, view)).channel) for number, view in self.engine.tests]
+        first = len(self.engine.channels)
+        companions = [(number, ORIGINAL.name) for number in range(first, first + len(self.engine.companions))]
+        tests = [*self.engine.tests, *companions]
+        every = [(number, self.engine.scope((number, view)).channel) for number, view in tests]
         if self.device == "cpu":
             return tuple(channel for _, channel in every)
-        there = [deepcopy(channel.embedder).to(self.device) for channel in self.engine.channels]
+        there = [deepcopy(channel.embedder).to(self.device) for channel in self.engine.every_channel]
         return tuple(replace(channel, embedder=there[number]) for number, channel in every)
 
     def describe(self) -> dict[str, str]:
