@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -78,7 +79,7 @@ def test_small_ones_are_not_kept(table, tmp_path):
 def test_names_are_the_same_in_however_many_chunks(cuts):
     digests = [f"{number % 20:064x}" for number in range(ROWS)]
     edges = [0, *cuts, ROWS]
-    column = pa.chunked_array([pa.array(digests[a:b], pa.string()) for a, b in zip(edges, edges[1:], strict=False)])
+    column = pa.chunked_array([pa.array(digests[a:b], pa.string()) for a, b in pairwise(edges)])
     names = Names.of(column)
     some = pa.array([3, 49, 7, 0, 8]).to_numpy()
     assert [name.decode() for name in names.take(some)] == [digests[number] for number in some]
