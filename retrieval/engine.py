@@ -57,6 +57,7 @@ class Engine:
         rows: numbers of its rows in the snapshot; None for all.
         banks: negative banks, by their conditions: engines of their rows, which are no part of this gallery. They are
             asked without companions: what silences a proved answer is proved.
+        unsilenced: whether banks that are negative were taken for matches like all others.
         companions: channels that find what they cannot prove (THEORY T11), numbered after the others.
     """
 
@@ -69,6 +70,7 @@ class Engine:
     where: tuple[Condition, ...] = ()
     rows: Ids | None = None
     banks: tuple[tuple[str, Engine], ...] = ()
+    unsilenced: bool = False
     companions: tuple[Channel, ...] = ()
 
     @staticmethod
@@ -116,7 +118,7 @@ class Engine:
         )
         policy, views = DecodePolicy.from_json(dict(opened.policy)), query_views(opened.pairs)
         channels, companions = every[: opened.answering], every[opened.answering :]
-        engine = Engine(path, gallery, channels, policy, views=views, companions=companions)
+        engine = Engine(path, gallery, channels, policy, views=views, companions=companions, unsilenced=unsilenced)
         if not unsilenced:
             engine = engine._without_banks(labels)
         return engine.only(conditions) if conditions else engine
@@ -162,6 +164,12 @@ class Engine:
         channels, companions = every[: len(self.channels)], every[len(self.channels) :]
         rows, where = np.flatnonzero(kept) if self.rows is None else self.rows[kept], (*self.where, *conditions)
         return replace(self, gallery=gallery, channels=channels, companions=companions, where=where, rows=rows)
+
+    @property
+    def live_rows(self) -> Ids:
+        """Numbers in the snapshot of the rows that are searched."""
+        live = np.flatnonzero(self.gallery.groups >= 0)
+        return live if self.rows is None else self.rows[live]
 
     @property
     def snapshot(self) -> str:
