@@ -1,10 +1,10 @@
 # An image of `retr serve` for the CPU. Build it at the root of the project:  docker build -t retr .
-# The index is not in it: mount one at /index, and a token at /run/secrets/token (see compose.yaml).
+# The index is not in it: mount one at /index, and a token at /run/secrets/token (see compose.yaml), both readable by the
+# user 10001.
 FROM python:3.13-slim AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/retr
-COPY constraints.txt pyproject.toml README.md LICENSE MANIFEST.in /source/
 COPY . /source/
 # PyTorch's libraries for GPUs are gigabytes: --build-arg TORCH_INDEX=… names the index of its builds for the CPU.
 ARG TORCH_INDEX=

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..images.isolated import IsolatedDecoder
 from ..images.policy import DecodePolicy
 from ..indexer.addresses import is_url
 from ..indexer.entries import read_named
+from ..indexer.gallery import Gallery
 from ..indexer.held import among
 from ..indexer.integrity import check_content
 from ..indexer.labels import labels_of
@@ -116,32 +117,33 @@ def current_snapshot(index: Index) -> str | None:
 
 
 def item_of(index: Index, name: str) -> Item | None:
-    """The item of an id, at the snapshot that is open; None where there is none."""
-    gallery = index.engine.gallery
-    places = np.flatnonzero(among(gallery.catalog["id"], [name]) & _shown(index))
-    return None if not len(places) else _item(index, int(places[0]))
+    """The item of an id, at the snapshot that is open, in a negative bank or not; None where there is none."""
+    return next((_item(index, one, place) for one, place in _found(index, "id", [name])), None)
 
 
 def items_with_pixels(index: Index, digests: Iterable[str]) -> dict[str, Item]:
     """SHA-256 of pixels → the first item that has them, of those that the open snapshot holds."""
-    catalog = index.engine.gallery.catalog
-    places = np.flatnonzero(among(catalog["pixels_sha256"], digests) & _shown(index))
-    found = (_item(index, int(place)) for place in places[::-1])
-    return {item.pixels_sha256: item for item in found}
+    found: dict[str, Item] = {}
+    for gallery, place in _found(index, "pixels_sha256", digests):
+        item = _item(index, gallery, place)
+        found.setdefault(item.pixels_sha256, item)
+    return found
 
 
-def _item(index: Index, place: int) -> Item:
-    row = index.engine.gallery.describe(place)
+def _found(index: Index, column: str, values: Iterable[str]) -> Iterator[tuple[Gallery, int]]:
+    """Rows with one of some values, of items that are there, blank ones and those of negative banks too."""
+    wanted = list(values)
+    for engine in (index.engine, *(bank for _, bank in index.engine.banks)):
+        gallery = engine.gallery
+        shown = gallery.live.copy()
+        shown[gallery.blank] = True
+        yield from ((gallery, int(row)) for row in np.flatnonzero(among(gallery.catalog[column], wanted) & shown))
+
+
+def _item(index: Index, gallery: Gallery, place: int) -> Item:
+    row = gallery.describe(place)
     known = {field: row[field] for field in Item.__slots__ if field != "labels"}
     return Item(**known, labels=dict(labels_in(index).get(str(row["path"]), {})))  # type: ignore[arg-type]
-
-
-def _shown(index: Index) -> npt.NDArray[np.bool_]:
-    """(rows,) whether each is of an item that is there, blank ones too."""
-    gallery = index.engine.gallery
-    found = gallery.live.copy()
-    found[gallery.blank] = True
-    return found
 
 
 def labels_in(index: Index) -> dict[str, dict[str, str]]:
@@ -152,12 +154,8 @@ def labels_in(index: Index) -> dict[str, dict[str, str]]:
 def ids_of(index: Index, paths: Iterable[str]) -> dict[str, str]:
     """Path → id, of those paths that the open snapshot holds; of several contents the last, which is live."""
     wanted = sorted(set(paths))
-    if not wanted:
-        return {}
-    catalog = index.engine.gallery.catalog
-    mine = np.flatnonzero(among(catalog["path"], wanted) & _shown(index))
-    found = catalog.select(["path", "id"]).take(mine).to_pydict()
-    return dict(zip(found["path"], found["id"], strict=True))
+    rows = (gallery.describe(place) for gallery, place in _found(index, "path", wanted))
+    return {str(row["path"]): str(row["id"]) for row in rows}
 
 
 def thumbnail(item: Item, policy: DecodePolicy, side: int, decode: Decoder) -> bytes | None:

@@ -9,7 +9,7 @@ import base64
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import UsageError
-from ..core.files import canonical_json, sha256_bytes, write_atomically
+from ..core.files import canonical_json, digest_json, sha256_bytes, write_atomically
 from . import verify_network, verify_proof, verify_ranges
 
 TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE = "urn:retr:certificate:1"
-FORMAT = "retr.certificate/1"
+PREDICATE = "urn:retr:certificate:2"
+FORMAT = "retr.certificate/2"
 Kind = Literal["first-place", "among-k", "copy", "not-a-copy"]
 """Claims about a radius; there are also those of ``ranges`` of edits."""
 
@@ -77,6 +77,12 @@ class ProofObject:
     def __post_init__(self) -> None:
         if self.statement.get("_type") != TYPE or self.statement.get("predicateType") != PREDICATE:
             raise UsageError(f"this is no proof of retr: a statement of type {self.statement.get('predicateType')!r}")
+
+    @staticmethod
+    def sealed(subject: Sequence[Mapping[str, Any]], predicate: Mapping[str, Any]) -> ProofObject:
+        """A proof, with the digest that shows a slip of the pen; who edits on purpose can make it anew."""
+        bare = {"_type": TYPE, "subject": list(subject), "predicateType": PREDICATE, "predicate": dict(predicate)}
+        return ProofObject({**bare, "predicate": {**predicate, "digest": digest_json(bare)}})
 
     @property
     def predicate(self) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """What an image is to a channel of an index: a resize and a network, each with its constant (T8) and its rounding.
 
-The lowest of three files that check proofs of retr by themselves: verify_network.py, verify_proof.py, verify_ranges.py.
-They lie in one folder, and need Python, numpy and Pillow. T8 is a theorem of docs/theory.md.
+The lowest of four files that check proofs of retr by themselves: verify_network.py, verify_index.py, verify_proof.py,
+verify_ranges.py. They lie in one folder, and need Python, numpy and Pillow. T8 is a theorem of docs/theory.md.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
     python verify_proof.py PROOF.json --index INDEX [--image QUERY]
 
-Everything that the proof says is computed again from the image, the model file and *every* row of the index; by
-verify_network.py, which lies beside this file, how an image is embedded. The verdict is *confirmed*, *refuted*
-(something said is false) or *unsupported* (this file cannot tell). T1 to T9 are theorems of docs/theory.md.
+Everything that the proof says is computed again from the image, the model file and *every* row of the index. How an
+image is embedded is in verify_network.py, what an index holds in verify_index.py, which lie beside this file. The
+verdict is *confirmed*, *refuted* (something said is false) or *unsupported* (this file cannot tell). T1 to T10 are
+theorems of docs/theory.md.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,21 +26,19 @@ import PIL
 from PIL import Image, ImageCms, ImageFile, features
 
 try:
+    from . import verify_index as index
     from . import verify_network as network
 except ImportError:  # as a script
+    import verify_index as index
     import verify_network as network
 
-TYPE, PREDICATE, FORMAT = "https://in-toto.io/Statement/v1", "urn:retr:certificate:1", "retr.certificate/1"
+TYPE, PREDICATE, FORMAT = "https://in-toto.io/Statement/v1", "urn:retr:certificate:2", "retr.certificate/2"
 KINDS, RANKS = ("first-place", "among-k", "copy", "not-a-copy"), ("first-place", "among-k")
-SCHEMAS = ("retr.index/1", "retr.index/2", "retr.index/3", "retr.index/4", "retr.index/5", "retr.index/6")
-SNAPSHOT = {"schema", "id", "parent", "created", "policy", "policy_digest", "views", "channels", "segments"} | {
-    *("tombstones", "blank", "labels", "declared"),
-}
-MOST_BYTES, MOST_SNAPSHOT = 4 << 20, 256 << 20
+MOST_BYTES = 4 << 20
 FLAT = 8  # levels: a picture none of whose channels spans more shows nothing
-BLOCK = 4096  # rows compared at a time
-FILES = ("verify_network.py", "verify_proof.py")
+FILES = ("verify_network.py", "verify_index.py", "verify_proof.py")
 Array = Any  # a numpy array
+Gallery = index.Gallery
 need, same, close = network.need, network.same, network.close
 refute, unsupported, sha256, canonical = network.refute, network.unsupported, network.sha256, network.canonical
 
@@ -51,7 +50,7 @@ class Finding(NamedTuple):
     why: str = ""
 
 
-def verify(proof: Path, index: Path, image: Path | None = None, *, any_checker: bool = False) -> Finding:
+def verify(proof: Path, home: Path, image: Path | None = None, *, any_checker: bool = False) -> Finding:
     """Check a proof: its JSON file, the folder of the index, and the query's file (None: the path that it names).
 
     ``any_checker``: go on although the proof names another version of this file.
@@ -60,8 +59,8 @@ def verify(proof: Path, index: Path, image: Path | None = None, *, any_checker: 
     def check() -> None:
         said = read_proof(proof, SHAPES)
         pinned(said, FILES, any_checker)
-        pixels, gallery = check_image(said, image), Gallery(said, Path(index))
-        check_claim(said, gallery, check_probes(said, gallery, pixels))
+        pixels, gallery = check_image(said, image), Gallery(said, Path(home))
+        check_claim(said, gallery, *check_probes(said, gallery, pixels))
 
     return judge(check)
 
@@ -96,8 +95,8 @@ SHAPE = json.loads("""{
   "pixels_sha256": "s"}, "radius": {"l2": "f", "rmse": "f", "psnr": "f"}, "slack": "f", "tight": "b"},
 "query": {"path": "s?", "bytes_sha256": "s?", "pixels_sha256": "s", "width": "i", "height": "i", "values": "i"},
 "decode": {"policy": "o", "policy_digest": "s", "decoder": {"pillow": "s", "libraries": "s"}},
-"index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i",
-  "where?": {"conditions": ["s"], "rows": "s"}},
+"index": {"snapshot": "s", "sha256": "s", "rows_scanned": "i", "rows_total": "i", "where": ["s"], "unsilenced": "b",
+  "certified_only": "b"},
 "channels": [{"name": "s", "model_digest": "s", "score": "s", "dim": "i", "lipschitz": {"value": "f", "method": "s"},
   "threshold?": {"value": "f", "source": "s", "offset": "f?", "share": "f?", "gaps": "s?"}}],
 "probes": [{"channel": "i", "view": "s", "resize": {"value": "f", "method": "s"}, "lipschitz": "f",
@@ -106,7 +105,7 @@ SHAPE = json.loads("""{
 "rival?": {"item": {"id": "s", "path": "s", "bytes_sha256": "s", "pixels_sha256": "s"},
   "rows": [{"probe": "i", "row": "i", "score": "f", "threshold": "f?", "signed": "f?"}]},
 "versions": {"retr": "s", "python": "s", "numpy": "s", "torch": "s", "faiss": "s"},
-"checker": {"name": "s", "sha256": "s"}}}""")
+"checker": {"name": "s", "sha256": "s"}, "digest": "s"}}""")
 SHAPES: dict[str, Any] = dict.fromkeys(KINDS, SHAPE)
 TYPES: Any = {"s": str, "i": int, "f": float, "b": bool, "o": dict}  # a question mark: or null
 
@@ -117,9 +116,12 @@ def read_proof(path: Path, shapes: dict[str, Any]) -> Any:
     hooks: Any = {"parse_int": _number, "parse_float": _number, "parse_constant": _number}
     found = json.loads(path.read_bytes().decode(), object_pairs_hook=_object, **hooks)
     need(isinstance(found, dict) and found.get("_type") == TYPE, "this is no in-toto Statement")
+    said = found.get("predicate", {})
+    if isinstance(said, dict) and "digest" in said:  # whoever edits may make it anew: it is no reason to believe
+        bare = {**found, "predicate": {name: one for name, one in said.items() if name != "digest"}}
+        same("digest of the proof", said["digest"], canonical(bare))
     if found.get("predicateType") != PREDICATE:
         unsupported(f"this checker knows {PREDICATE}, and this is {str(found.get('predicateType'))[:60]}")
-    said = found.get("predicate", {})
     kind = said["claim"]["kind"] if isinstance(said, dict) and isinstance(said.get("claim"), dict) else None
     if isinstance(kind, str) and kind not in shapes:
         unsupported(f"this checker knows claims of {', '.join(shapes)}, and this is {kind[:40]}")
@@ -250,141 +252,25 @@ def _managed(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     return None
 
 
-# -- the index: snapshot, rows, which item each row is (docs/formats.md) -----------------------------------------------
-
-
-class Gallery:
-    """The live rows of the snapshot that a proof names, and the item of each: rows of equal pixels are one (T3)."""
-
-    def __init__(self, said: Any, index: Path) -> None:
-        name, self.index, self.words = said["index"]["snapshot"], index, ""
-        file = index / "snapshots" / f"{name}.json"
-        need(len(name) == 16 and set(name) <= set("0123456789abcdef"), "the id of a snapshot has 16 hex digits")
-        same("snapshot", name, said["index"]["sha256"][:16])
-        if not file.is_file() or file.stat().st_size > MOST_SNAPSHOT:
-            unsupported(f"{index} does not hold snapshot {name}, or one too large to read")
-        self.snapshot = json.loads(file.read_bytes())
-        digest = canonical({key: value for key, value in self.snapshot.items() if key not in ("id", "created")})
-        same("SHA-256 of the snapshot", said["index"]["sha256"], digest)
-        if self.snapshot["schema"] not in SCHEMAS or not set(self.snapshot) <= SNAPSHOT:
-            unsupported(f"an index of schema {str(self.snapshot['schema'])[:40]}, or with rules for some of its items")
-        same("decode policy", said["decode"]["policy"], self.snapshot["policy"])
-        keys, live, self.compared = [np.zeros((0, 40), np.uint8)], [np.zeros(0, bool)], set()
-        for segment in self.snapshot["segments"]:
-            if "row-keys.bin" not in segment["files"]:
-                unsupported(f"segment {segment['id']} is of an older format, without row-keys.bin: index anew")
-            keys.append(self.file(segment, "row-keys.bin").reshape(segment["rows"], 40))
-            gone = bytes.fromhex("".join(self.snapshot["tombstones"].get(segment["id"], ())))
-            live.append(~np.isin(_values(keys[-1][:, :8]), _values(np.frombuffer(gone, np.uint8).reshape(-1, 8))))
-        self.keys, self.live = np.concatenate(keys), np.concatenate(live)
-        self.items = np.unique(self.declared(_values(self.keys[:, 8:])), return_inverse=True)[1]
-        self.narrow(said["index"]["where"])
-        for field in ("rows_total", "rows_scanned"):
-            same(field, said["index"][field], int(self.live.sum()))
-
-    def declared(self, pixels: Array) -> Array:
-        """What names the item of each row: its pixels, or others that it was declared to be one item with."""
-        digest, (names, place) = self.snapshot.get("declared"), np.unique(pixels, return_inverse=True)
-        if digest is None:
-            return place
-        file = self.index / "declared" / f"{digest}.json"
-        if not file.is_file():
-            unsupported("the declared items are not there in plain JSON: declare them anew")
-        data = file.read_bytes()
-        same("SHA-256 of the declared items", digest, sha256(data))
-        table = json.loads(data)
-        return np.array([table.get(name, name) for name in (one.tobytes().hex() for one in names)])[place]
-
-    def narrow(self, part: Any) -> None:
-        """Keep the rows of the part that a claim speaks of; that its conditions hold of them is not checked."""
-        if part:  # the theorems hold for whatever rows a gallery has: these are its rows
-            bits = np.unpackbits(np.frombuffer(base64.b64decode(part["rows"], validate=True), np.uint8)).astype(bool)
-            need(len(bits) == -(-len(self.live) // 8) * 8 and not bits[len(self.live) :].any(), "one bit for each row")
-            need(not (bits[: len(self.live)] & ~self.live).any(), "only live rows can be a part of the gallery")
-            self.live = bits[: len(self.live)]
-            self.words = f", among the {self.live.sum()} rows where {' and '.join(part['conditions'])}"
-
-    def file(self, segment: Any, name: str) -> Array:
-        """The bytes of a file of a segment, mapped; its digest is compared once."""
-        path = self.index / "segments" / segment["id"] / name
-        data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
-        if path not in self.compared:
-            same(f"SHA-256 of {path}", segment["files"][name], sha256(data))
-            self.compared.add(path)
-        return data
-
-    def rows(self, number: int, only: int | None = None) -> Iterator[tuple[int, Array]]:
-        """(number of the first row, (m, d) float64) for some rows of a channel at a time: unit rows for cosine."""
-        channel, first = self.snapshot["channels"][number], 0
-        code = channel.get("rows", "float32")
-        suffix, kind = {"float32": ("f32", "<f4"), "float16": ("f16", "<f2"), "int8": ("i8", "|i1")}[code]
-        for segment in self.snapshot["segments"]:
-            stored = self.file(segment, f"rows-{number}.{suffix}").view(kind).reshape(segment["rows"], channel["dim"])
-            wanted = (
-                range(0, len(stored), BLOCK) if only is None else [only - first] * (0 <= only - first < len(stored))
-            )
-            for at in wanted:
-                rows = stored[at : at + (BLOCK if only is None else 1)].astype(np.float64)
-                if code != "float32":  # the gallery is defined by the float32 numbers that codes stand for
-                    rows = (rows / np.linalg.norm(rows, axis=1)[:, None]).astype(np.float32).astype(np.float64)
-                if channel["score"] == "cosine":
-                    rows = rows / np.linalg.norm(rows, axis=1)[:, None]
-                need(np.isfinite(rows).all(), f"segment {segment['id']} holds rows that are no numbers")
-                yield first + at, rows
-            first += segment["rows"]
-
-    def row(self, number: int, row: int, item: int | None = None) -> Array:
-        """One row of a channel; refuted unless it is live, and of an item."""
-        if not (0 <= row < len(self.live) and self.live[row] and item in (None, self.items[row])):
-            refute(f"row {row} is no row of the item")
-        return next(self.rows(number, row))[1][0]
-
-    def thresholds(self, number: int, stated: Any) -> Array:
-        """(rows,) τ of every row of a channel: one for all, or each row's own, from its gap (docs/formats.md)."""
-        if stated["gaps"] is None:
-            return np.full(len(self.live), stated["value"])
-        file = self.index / "gaps" / f"{stated['gaps']}.bin"
-        if not file.is_file():
-            unsupported("the gaps of local thresholds are not there in plain bytes: calibrate the index anew")
-        data = file.read_bytes()
-        same("SHA-256 of the gaps", stated["gaps"], sha256(data))
-        head, _, numbers = data.partition(b"\n")
-        known, values = json.loads(head)["segments"], np.frombuffer(numbers, "<f4").astype(np.float64)
-        ends = np.cumsum([rows for _, rows in known])
-        parts = {name: values[end - rows : end] for (name, rows), end in zip(known, ends, strict=True)}
-        gaps = [parts.get(s["id"], np.zeros(s["rows"])) for s in self.snapshot["segments"]]
-        wide, share, offset = np.concatenate(gaps), stated["share"], stated["offset"]
-        reach = wide * share if share is not None else np.full(len(wide), math.inf)
-        reach = np.minimum(reach, offset + wide / 2) if offset is not None else reach
-        reach = np.maximum(0.0, reach)
-        cosine = self.snapshot["channels"][number]["score"] == "cosine"
-        return np.cos(np.minimum(reach, math.pi)) if cosine else reach
-
-    def item(self, stated: Any) -> int:
-        """The number of an item: path and content are bound to its id, id and pixels to a live row."""
-        same("id", stated["id"], sha256(f"{stated['path']}\0{stated['bytes_sha256']}".encode())[:16])
-        key = np.frombuffer(bytes.fromhex(stated["id"] + stated["pixels_sha256"]).ljust(40)[:40], np.uint8)
-        found = np.flatnonzero((self.keys == key).all(1) & self.live)
-        return int(self.items[found[0]]) if found.size else refute(f"the snapshot holds no item {stated['id']}")
-
-
-def _values(lines: Array) -> Array:
-    return np.ascontiguousarray(lines).view(f"V{lines.shape[1]}").ravel()  # lines of bytes that can be compared
-
-
 # -- the claim: every row is compared, and the radius follows ----------------------------------------------------------
 
 
 class Probe(NamedTuple):
-    """The query in one channel: z and its length, and what every row of the channel is compared by (T9)."""
+    """A view of the query in one channel: z and its length, and what rows are compared by (T9, T10)."""
 
     number: int
+    view: str
     z: Array
     length: float
     cosine: bool
     lipschitz: float
     error: float
     threshold: Any
+
+    @property
+    def short(self) -> float:
+        """How far there is a direction to compare: beyond, z could be too short for a cosine."""
+        return (self.length - max(1e-9, self.error)) / self.lipschitz if self.cosine else math.inf
 
     def scores(self, rows: Array) -> Array:
         """What thresholds are compared with."""
@@ -411,6 +297,31 @@ class Probe(NamedTuple):
         return np.divide(lead, width, out=np.zeros_like(lead), where=width > 0.0), width
 
 
+class Part(NamedTuple):
+    """What a probe is compared with, in pixels: (m,) item, T4/T5 for the verdict and for ranks, level of each row.
+
+    ``leads``, ``widths``: (carriers, m) T1 of each carrier, and how far apart the two rows are; ``own``: level of each
+    carrier, and how far z lies in front of it.
+    """
+
+    items: Array
+    inside: Array
+    margins: Array
+    levels: Array
+    leads: Array
+    widths: Array
+    own: list[tuple[float, float]]
+
+
+class Reach(NamedTuple):
+    """The radius that follows, how far rounding is amplified in it, and per row its item and the radius against it."""
+
+    radius: float
+    amplified: float = 1.0
+    items: Array = np.zeros(0, int)
+    each: Array = np.zeros(0)
+
+
 def check_channel(said: Any, gallery: Gallery, number: int) -> network.Model:
     """The model of a channel, and that its name, digest and threshold are those that are stated."""
     stated, channel = said["channels"][number], gallery.snapshot["channels"][number]
@@ -420,7 +331,7 @@ def check_channel(said: Any, gallery: Gallery, number: int) -> network.Model:
     if threshold is None or threshold["source"] != "given":  # a number in place of the stored one
         same("threshold", threshold, stored and {name: stored.get(name) for name in threshold or stored})
     else:
-        need(len(gallery.snapshot["channels"]) == 1, "a threshold is given only to an index of one channel")
+        need(gallery.answering == 1, "a threshold is given only to an index of one channel")
     model = network.Model(gallery.index, channel)
     same("digest of the model", (stated["model_digest"], channel["model_digest"]), (model.digest, model.digest))
     return model
@@ -439,62 +350,112 @@ def check_constant(said: Any, gallery: Gallery, number: int, net: network.Networ
     return bound
 
 
-def check_probes(said: Any, gallery: Gallery, pixels: Array) -> list[Probe]:
-    """One probe for each channel: model, threshold, constants, rounding and embedding, all made again."""
-    numbers, found = list(range(len(gallery.snapshot["channels"]))), []
-    if any(probe["view"] != "original" for probe in said["probes"]):
-        unsupported("views of the query other than the query itself")
-    same("channels of the probes", [probe["channel"] for probe in said["probes"]], numbers)
-    for number, stated, probe in zip(numbers, said["channels"], said["probes"], strict=True):
-        model = check_channel(said, gallery, number)
-        net, rho = network.resized(pixels, model.side)
+def check_probes(said: Any, gallery: Gallery, pixels: Array) -> tuple[list[Probe], float]:
+    """One probe for each test of the snapshot: model, threshold, view, constants, rounding, embedding, all made again.
+
+    A view without a direction is no test and accepts nothing; also returned is how large a margin any row could have
+    in such views, −∞ where there is none.
+    """
+    count = gallery.answering
+    same("number of channels", len(said["channels"]), count)
+    models, found, blind = [check_channel(said, gallery, number) for number in range(count)], [], -math.inf
+    for number, view in gallery.tests():
+        model, channel = models[number], said["channels"][number]
+        net, rho = network.resized(index.look(pixels, view), model.side)
         model.see(net)
-        bound, total, error = check_constant(said, gallery, number, net), probe["lipschitz"], probe["forward_error"]
+        total, length = check_constant(said, gallery, number, net) * rho, float(np.linalg.norm(net.x))
+        cosine = channel["score"] == "cosine"
+        if view != "original" and cosine and length <= max(1e-9, net.error):
+            blind = max(blind, (length + net.error) / total)
+            continue
+        need(len(found) < len(said["probes"]), f"{view} of the query is compared in channel {number}, and not stated")
+        probe = said["probes"][len(found)]
+        error = probe["forward_error"]
+        same("test", [probe["channel"], probe["view"]], [number, view])
         close("the norm of the resize", probe["resize"]["value"], rho)
-        close("L", total, bound * rho)
+        close("L", probe["lipschitz"], total)
         need(abs(error / net.error - 1.0) <= 1e-6, f"the forward error is {net.error!r}, not {error!r}")
         raw = base64.b64decode(probe["z"]["float64"], validate=True)
         same("SHA-256 of z", probe["z"]["sha256"], sha256(raw))
-        z, length = np.frombuffer(raw, "<f8"), float(np.linalg.norm(net.x))
+        z = np.frombuffer(raw, "<f8")
         same("length of z", z.size, net.x.size)
-        need(np.linalg.norm(z - net.x) <= 2.0 * error, f"the embedding of the query in {stated['name']} is another one")
+        need(
+            np.linalg.norm(z - net.x) <= 2.0 * error, f"the embedding of the query in {channel['name']} is another one"
+        )
         close("the norm of z", probe["z"]["norm"], length)
-        found.append(Probe(number, net.x, length, stated["score"] == "cosine", total, error, stated["threshold"]))
-    return found
+        found.append(Probe(number, view, net.x, length, cosine, probe["lipschitz"], error, channel["threshold"]))
+    same("number of probes", len(said["probes"]), len(found))
+    need(len(found) > 1 or blind == -math.inf, "of views that show nothing there is no rank by scores")
+    return found, blind
 
 
-def check_claim(said: Any, gallery: Gallery, probes: list[Probe]) -> None:
+def scope(gallery: Gallery, p: Probe) -> index.Scope:
+    """What a probe is compared with."""
+    return gallery.scope(p.number, p.view, p.threshold)
+
+
+def check_row(gallery: Gallery, p: Probe, stated: Any, item: int | None) -> None:
+    """What one row is to a probe, as stated."""
+    at, one = scope(gallery, p), stated["row"]
+    row = gallery.row(p.number, one, at.kept, item)[None]
+    close("score", stated["score"], float(p.scores(row)[0]), 1.0)
+    tau = None if p.threshold is None else float(at.limits[one])
+    for name, value in (("threshold", tau), ("signed", None if tau is None else float(p.signed(row, tau)[0]))):
+        same(f"type of {name}", type(stated[name]), type(value))
+        close(f"{name} of a row", stated[name] or 0.0, value or 0.0, p.length if name == "signed" else 1.0)
+
+
+def check_nearest(gallery: Gallery, probes: list[Probe], stated: Any, item: int | None) -> None:
+    """Of an item, for each probe that meets it, the row that is nearest to the query."""
+    meets = [(n, scope(gallery, p).kept & (gallery.items == item)) for n, p in enumerate(probes) if item is not None]
+    same("tests that meet the item", [one["probe"] for one in stated], [n for n, mask in meets if mask.any()])
+    for one in stated:
+        p, mask = probes[one["probe"]], meets[one["probe"]][1]
+        check_row(gallery, p, one, item)
+        scores = p.scores(gallery.every(p.number, mask))
+        best = float(scores.max() if p.cosine else scores.min())
+        close("score of the nearest row", one["score"], best, 1.0)
+
+
+def check_claim(said: Any, gallery: Gallery, probes: list[Probe], blind: float) -> None:
     """The radius, against what follows from all rows; then everything else that the claim says."""
     claim, query, rival = said["claim"], said["query"], said["rival"] or {"item": None, "rows": []}
     kind, k, item, ranks = claim["kind"], claim["k"], claim["item"], claim["kind"] in RANKS
-    need(all(p.threshold for p in probes) or (ranks and len(probes) == 1), "there is no threshold to judge by")
+    alone = ranks and len(probes) == 1 and not gallery.companion
+    need(alone or all(p.threshold for p in probes), "there is no threshold to judge by")
     need((k is not None) == (kind == "among-k") and (k or 1) >= 1, "k belongs to among-k, and is at least 1")
     need(kind == "copy" or (item is None) == (kind == "not-a-copy"), "an item is named where none can be, or none is")
     target, other = (None if one is None else gallery.item(one) for one in (item, rival["item"]))
     carriers = [(n, row) for n, row in said["carriers"]]
     need(all(ranks and 0 <= n < len(probes) for n, _ in carriers), "carriers are of claims of rank, and of probes")
     need(len(set(carriers)) == len(carriers), "a carrier is named twice")
-    for stated, own in [(one, target) for one in said["target"]] + [(one, other) for one in rival["rows"]]:
-        need(0 <= stated["probe"] < len(probes), f"there is no probe {stated['probe']}")
-        p = probes[stated["probe"]]
-        row = gallery.row(p.number, stated["row"], own)[None]
-        close("score", stated["score"], float(p.scores(row)[0]), 1.0)
-        tau = None if p.threshold is None else float(gallery.thresholds(p.number, p.threshold)[stated["row"]])
-        for name, value in (("threshold", tau), ("signed", None if tau is None else float(p.signed(row, tau)[0]))):
-            same(f"type of {name}", type(stated[name]), type(value))
-            close(f"{name} of a row", stated[name] or 0.0, value or 0.0, p.length if name == "signed" else 1.0)
+    check_nearest(gallery, probes, said["target"], target)
+    if kind == "not-a-copy" and other is not None:
+        need(
+            len(rival["rows"]) == 1 and 0 <= rival["rows"][0]["probe"] < len(probes), "one row is nearest to accepting"
+        )
+        check_row(gallery, probes[rival["rows"][0]["probe"]], rival["rows"][0], other)
+    else:
+        check_nearest(gallery, probes, rival["rows"], other)
     slack = max((4.0 * p.error + 1e-10 * p.length) / p.lipschitz for p in probes)
     close("slack", claim["slack"], slack)
-    reach, amplified, items, each = follow(gallery, kind, k or 1, target, probes, carriers)
-    # No two images are farther apart than √n; and a cosine has no direction to compare where z could be too short.
-    radius, far = claim["radius"]["l2"], math.sqrt(query["values"])
-    short = min((p.length - max(1e-9, p.error)) / p.lipschitz if p.cosine else math.inf for p in probes)
-    high = min(far * (1.0 + 1e-15), min(reach, short) - min(1.98 * p.error / p.lipschitz for p in probes))
-    low, edge = min(far, reach, short) - slack * amplified, 2.0 * slack * amplified
+    reach = follow(gallery, kind, k or 1, target, probes, carriers, blind)
+    if ranks and gallery.companion:  # T11: first come items that a certified channel accepts, for as long as it does
+        accepted = follow(gallery, "copy", 1, target, probes, [], blind).radius
+        reach = reach._replace(radius=min(reach.radius, accepted))
+    reach = reach if ranks else silenced(gallery, kind, reach, probes, blind)
+    # No two images are farther apart than √n; and where the query itself has no direction there is no answer.
+    radius, far, amplified = claim["radius"]["l2"], math.sqrt(query["values"]), reach.amplified
+    short = min(p.short for p in probes if p.view == "original")
+    high = min(far * (1.0 + 1e-15), min(reach.radius, short) - min(1.98 * p.error / p.lipschitz for p in probes))
+    low, edge = min(far, reach.radius, short) - slack * amplified, 2.0 * slack * amplified
     need(0.0 < radius <= high, f"the radius is at most {max(0.0, high)!r}, the proof says {radius!r}")
-    proper = (radius >= low) == claim["tight"] and (claim["tight"] or kind == "not-a-copy")
-    need(proper, f"the radius that follows is at least {low!r}, the proof says {radius!r}")
-    against = each.min(initial=math.inf) if other is None else each[items == other].min(initial=math.inf)
+    loose = kind == "not-a-copy" or (kind == "copy" and gallery.banks)  # that no row accepts may be proved less far
+    need(
+        (radius >= low) == claim["tight"] and (claim["tight"] or loose),
+        f"the radius that follows is at least {low!r}, the proof says {radius!r}",
+    )
+    against = reach.each[(reach.items == other) | (other is None)].min(initial=math.inf)
     need((other is None and against >= low) or against <= low + edge, "another rival limits the radius, or none")
     close("RMSE", claim["radius"]["rmse"], 255.0 * radius / far)
     close("PSNR", claim["radius"]["psnr"], -20.0 * math.log10(radius / far), 1.0)
@@ -509,56 +470,94 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe]) -> None:
     same("sentence", claim["sentence"], f"For {where} {radius!r} (values in 0..1), {words}.")
 
 
-def compare(gallery: Gallery, p: Probe, own: list[Array]) -> list[Array]:
-    """Of every live row, in pixels: item, T4/T5 with its own threshold and the channel's, T1; and how far apart."""
-    limits, parts = gallery.thresholds(p.number, p.threshold) if p.threshold else None, []
-    for at, every in gallery.rows(p.number):
-        live = gallery.live[at : at + len(every)]
-        rows, items = every[live], gallery.items[at : at + len(every)][live]
-        inside = np.zeros(len(rows)) if limits is None else p.signed(rows, limits[at : at + len(every)][live])
-        margin = inside if limits is None or p.threshold["gaps"] is None else p.signed(rows, p.threshold["value"])
+def silenced(gallery: Gallery, kind: str, reach: Reach, probes: list[Probe], blind: float) -> Reach:
+    """A verdict as negative banks leave it: a copy while no row of any bank accepts; none while one bank does (T9)."""
+    heard = [[follow(bank, one, 1, None, probes, [], blind).radius for one in KINDS[2:]] for bank in gallery.banks]
+    if kind == "copy":
+        return Reach(min([reach.radius, *(nothing for _, nothing in heard)]))
+    loudest = max([-math.inf, *(accepts for accepts, _ in heard)])
+    return Reach(loudest) if loudest > reach.radius else reach
+
+
+def compare(gallery: Gallery, p: Probe, carriers: list[int], target: int | None) -> Part:
+    """Every row that a probe is compared with, and every carrier's lead over it."""
+    at = scope(gallery, p)
+    own = [gallery.row(p.number, row, at.kept, target) for row in carriers]
+    parts = [(np.zeros(0, int), *[np.zeros(0)] * 3, *[np.zeros((len(own), 0))] * 2)]
+    for ids, rows in gallery.rows(p.number, at.kept):
+        levels = np.zeros(len(ids)) if at.levels is None else at.levels[ids]
+        margin = np.zeros(len(ids)) if at.levels is None else p.signed(rows, levels) / p.lipschitz
+        inside = margin if at.limits is at.levels else p.signed(rows, at.limits[ids]) / p.lipschitz
         leads = np.array([p.leads(one, rows) for one in own]).reshape(-1, 2, len(rows))
-        parts.append((items, inside / p.lipschitz, margin / p.lipschitz, leads[:, 0] / p.lipschitz, leads[:, 1]))
-    return [np.concatenate([part[n] for part in parts], -1) for n in range(5)]
+        parts.append((gallery.items[ids], inside, margin, levels, leads[:, 0] / p.lipschitz, leads[:, 1]))
+    fronts = [
+        (at.levels[n] if p.threshold else 0.0, row @ p.z / p.lipschitz) for n, row in zip(carriers, own, strict=True)
+    ]
+    return Part(*(np.concatenate(columns, -1) for columns in zip(*parts, strict=True)), fronts)
 
 
 def follow(
-    gallery: Gallery, kind: str, k: int, target: int | None, probes: list[Probe], carriers: list[tuple[int, int]]
-) -> tuple[float, float, Array, Array]:
-    """The radius that follows, how far rounding is amplified in it, and per row its item and the radius against it."""
-    rows = [[gallery.row(n, row, target) for n, row in carriers if n == p.number] for p in probes]
-    parts = [compare(gallery, p, own) for p, own in zip(probes, rows, strict=True)]
+    gallery: Gallery, kind: str, k: int, target: int | None, probes: list[Probe], carriers: Any, blind: float
+) -> Reach:
+    """What follows from all rows of a gallery, before banks."""
+    own = [[row for n, row in carriers if n == place] for place in range(len(probes))]
+    parts = [compare(gallery, p, some, target) for p, some in zip(probes, own, strict=True)]
     items, inside = (np.concatenate([part[n] for part in parts]) for n in (0, 1))
-    if kind == "copy":  # T9: the largest over rows
-        return float(inside[(items == target) | (target is None)].max()), 1.0, items, np.zeros(0)
-    if kind == "not-a-copy":
-        return float(-inside.max()), 1.0, items, -inside
-    others, per_item = items != target, np.full((1, len(gallery.live)), math.inf)
-    if len(parts) == 1:  # T1, T2, T3 by the scores of one probe: each carrier against the worst row of each item
-        leads, grown = parts[0][3], np.ones(len(items))
-        need(len(leads) == 1 or (len(leads) and kind == "among-k"), "one carrier is needed, or some for among-k")
-        per_item = np.repeat(per_item, len(leads), 0)
-        for one, line in zip(leads, per_item, strict=True):
-            np.minimum.at(line, items[others], one[others])
-        each = np.where(others, leads.max(0), math.inf)
-    else:  # T9: every row against half the lead of the item's margin, or T1 within its probe
-        best = np.full(len(gallery.live), -math.inf)
-        np.maximum.at(best, items, np.concatenate([part[2] for part in parts]))
-        per_item[0] = np.where(best > -math.inf, 0.5 * (best[target] - best), math.inf)
-        per_item[0, target], best_leads = math.inf, []
-        for p, own, (_, _, margin, leads, widths) in zip(probes, rows, parts, strict=True):
-            lead, more, tau = 0.5 * (best[target] - margin), np.ones(len(margin)), p.threshold["value"]
-            for one, width, row in zip(leads, widths, own, strict=True):
-                within = np.minimum(one, row @ p.z / p.lipschitz) if p.cosine and 0.0 <= tau < 1.0 else lead
-                more = np.where(within > lead, 1.0 + 2.0 / (np.sqrt(1.0 - tau * tau) * np.maximum(width, 1e-12)), more)
-                lead = np.maximum(lead, within)
-            best_leads.append((lead, more))
-        each, grown = (np.concatenate([pair[n] for pair in best_leads]) for n in (0, 1))
-        each = np.where(others, each, math.inf)
-    kth, first = float(np.append(np.sort(per_item.max(0)), math.inf)[min(k - 1, per_item.shape[1])]), int(each.argmin())
-    if kind == "among-k" and (len(parts) == 1 or not carriers or kth >= each[first]):
-        return kth, 1.0, items, np.zeros(0)
-    return float(each[first]), float(grown[first]), items, each if kind == "first-place" else np.zeros(0)
+    if kind == "copy":  # T9: the largest over rows, each as far as its own view has a direction
+        mine = [part.inside[(part.items == target) | (target is None)].max(initial=-math.inf) for part in parts]
+        return Reach(max(min(float(one), p.short) for one, p in zip(mine, probes, strict=True)))
+    if kind == "not-a-copy":  # what a view without a direction would accept after the least of changes, nobody knows
+        unknown = blind > -math.inf or gallery.companion  # as is what a companion would
+        return Reach(-math.inf if unknown else float(-inside.max(initial=-math.inf)), 1.0, items, -inside)
+    if len(parts) > 1 or gallery.companion:
+        return by_margins(kind, k, target, probes, parts, blind)
+    others, leads = items != target, parts[0].leads  # T1, T2, T3: each carrier against the worst row of each item
+    need(len(leads) == 1 or (len(leads) and kind == "among-k"), "one carrier is needed, or some for among-k")
+    if kind == "first-place":
+        each = leads[0][others]
+        return Reach(float(each.min(initial=math.inf)), 1.0, items[others], each)
+    per_item = np.full((len(leads), len(gallery.live)), math.inf)
+    for one, line in zip(leads, per_item, strict=True):
+        np.minimum.at(line, items[others], one[others])
+    return Reach(smallest(per_item.max(0), k))
+
+
+def smallest(values: Array, k: int) -> float:
+    """The k-th smallest, ∞ where there are fewer."""
+    return float(np.append(np.sort(values), math.inf)[min(k - 1, len(values))])
+
+
+def by_margins(kind: str, k: int, target: Any, probes: list[Probe], parts: list[Part], blind: float) -> Reach:
+    """T9: every row against half the lead of the item's margin, or T1 within its probe.
+
+    T1 says something of margins only where the rival's threshold is no more permissive than that of the item's row.
+    """
+    items = np.concatenate([part.items for part in parts])
+    best = np.full(int(items.max(initial=target)) + 1, -math.inf)
+    np.maximum.at(best, items, np.concatenate([part.margins for part in parts]))
+    tops = [float(part.margins[part.items == target].max(initial=-math.inf)) for part in parts]
+    top, each, grown = max(tops), [], []
+    need(top > -math.inf, "no test meets the item")
+    for p, part in zip(probes, parts, strict=True):
+        lead, more = 0.5 * (top - part.margins), np.ones(len(part.items))
+        low, high = part.levels.min(initial=math.inf), part.levels.max(initial=-math.inf)
+        for one, width, (level, front) in zip(part.leads, part.widths, part.own, strict=True):
+            if p.cosine and low >= 0.0 and high < 1.0:
+                within = np.where(part.levels >= level, np.minimum(one, front), -math.inf)
+                wider = 1.0 + 2.0 / (math.sqrt(1.0 - high * high) * np.maximum(width, 1e-12))
+                more, lead = np.where(within > lead, wider, more), np.maximum(lead, within)
+        each.append(lead)
+        grown.append(more)
+    flat, factors = np.where(items != target, np.concatenate(each), math.inf), np.concatenate(grown)
+    # The view that carries the rank must keep its direction, and those without one must stay behind.
+    cap, first = min(probes[int(np.argmax(tops))].short, 0.5 * (top - blind)), int(flat.argmin())
+    per_item = np.where(best > -math.inf, 0.5 * (top - best), math.inf)
+    per_item[target] = math.inf
+    kth = smallest(per_item, k)
+    if kind == "among-k" and (not any(part.own for part in parts) or kth >= flat[first]):
+        return Reach(min(kth, cap))
+    found = Reach(min(float(flat[first]), cap), float(factors[first]), items, flat)
+    return found if kind == "first-place" else found._replace(items=np.zeros(0, int), each=np.zeros(0))
 
 
 def main(arguments: Sequence[str] | None = None, check: Callable[..., Finding] = verify) -> int:

@@ -2,8 +2,8 @@
 
     python verify_ranges.py PROOF.json --index INDEX [--image QUERY]
 
-Every member, or every cell of the range, is made again here; files, rows and networks are read by verify_proof.py and
-verify_network.py, which lie beside this file. It checks what they check, too. T12 is a theorem of docs/theory.md.
+Every member, or every cell of the range, is made again here; files, rows and networks are read by the three files that
+lie beside this one. It checks what they check, too. T12 is a theorem of docs/theory.md.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ def _ranges() -> dict[str, Any]:
 SHAPES = {**base.SHAPES, "ranges": _ranges()}
 
 
-def verify(proof: Path, index: Path, image: Path | None = None, *, any_checker: bool = False) -> base.Finding:
+def verify(proof: Path, home: Path, image: Path | None = None, *, any_checker: bool = False) -> base.Finding:
     """As ``verify_proof.verify``, of every kind of proof."""
 
     def check() -> None:
         said = base.read_proof(proof, SHAPES)
         edits = said["claim"]["kind"] == "ranges"
         base.pinned(said, FILES if edits else base.FILES, any_checker)
-        pixels, gallery = base.check_image(said, image), base.Gallery(said, Path(index))
+        pixels, gallery = base.check_image(said, image), base.Gallery(said, Path(home))
         if edits:
             check_ranges(said, gallery, pixels)
         else:
-            base.check_claim(said, gallery, base.check_probes(said, gallery, pixels))
+            base.check_claim(said, gallery, *base.check_probes(said, gallery, pixels))
 
     return base.judge(check)
 
@@ -404,15 +404,17 @@ def covers(boxes: Array, low: Sequence[float], high: Sequence[float]) -> bool:
 
 def check_ranges(said: Any, gallery: base.Gallery, pixels: Array) -> None:
     """One claim, in every cell."""
-    claim, numbers = said["claim"], list(range(len(gallery.snapshot["channels"])))
+    claim, numbers = said["claim"], list(range(gallery.answering))
     what, item = claim["what"], claim["item"]
     need(
         what in CLAIMS and (item is None) == (what == "not-a-copy"),
         "what is claimed is copy, not-a-copy or first-place",
     )
-    if any(probe["view"] != "original" for probe in said["probes"]):
-        network.unsupported("views of the query other than the query itself")
-    same("channels of the probes", [probe["channel"] for probe in said["probes"]], numbers)
+    if gallery.pairs:
+        network.unsupported("edits of a query whose views are compared, too")
+    alone = "claims about edits speak of certified channels alone, as if no bank were negative"
+    need(not gallery.banks and not gallery.companion, alone)
+    same("tests", [[one["channel"], one["view"]] for one in said["probes"]], [[n, "original"] for n in numbers])
     target = None if item is None else gallery.item(item)
     same("number of channels", len(said["channels"]), len(numbers))
     models = [base.check_channel(said, gallery, number) for number in numbers]
@@ -475,18 +477,17 @@ class Test:
         stated = said["channels"][number]
         self.number, self.lipschitz, self.threshold = number, stated["lipschitz"]["value"], stated["threshold"]
         self.cosine = stated["score"] == "cosine"
-        self.rows = np.concatenate([rows[gallery.live[at : at + len(rows)]] for at, rows in gallery.rows(number)])
-        limits = (
-            gallery.thresholds(number, self.threshold)[gallery.live] if self.threshold else np.zeros(len(self.rows))
-        )
-        self.limits = limits
+        self.rows, scope = gallery.every(number, gallery.live), gallery.scope(number, "original", self.threshold)
+        self.limits = np.zeros(len(self.rows)) if scope.limits is None else scope.limits[gallery.live]
         mine = gallery.items[gallery.live] == target
         self.mine, self.others = np.flatnonzero(mine), np.flatnonzero(~mine)
 
     def probe(self, net: network.Network) -> base.Probe:
         """A representative here; distances are in resized units: L is the network's alone."""
         length = float(np.linalg.norm(net.x))
-        return base.Probe(self.number, net.x, length, self.cosine, self.lipschitz, net.error, self.threshold)
+        return base.Probe(
+            self.number, "original", net.x, length, self.cosine, self.lipschitz, net.error, self.threshold
+        )
 
     def signed(self, p: base.Probe, rows: Array, limits: Array) -> tuple[float, Array]:
         """The largest signed distance of some rows (T4, T5), to the last digits; and all, but for cancellation."""
@@ -511,8 +512,7 @@ def stand(what: str, tests: Sequence[Test], cell: Cell) -> Stand:
     """
     probes = [test.probe(net) for test, net in zip(tests, cell.seen, strict=True)]
     error = np.array([1.98 * p.error / p.lipschitz for p in probes])
-    short = [(p.length - max(1e-9, p.error)) / p.lipschitz if p.cosine else math.inf for p in probes]
-    allowed = (cell.moved < np.array(short) - error).all(1)  # no channel refuses the image
+    allowed = (cell.moved < np.array([p.short for p in probes]) - error).all(1)  # no channel refuses the image
     nothing: list[float | None] = [None] * len(tests)
     if what == "first-place" and len(tests) == 1:
         lead = first_by_scores(tests[0], probes[0])
@@ -555,8 +555,7 @@ def first_by_margins(
     """T12 over T9: the item's margin at a member, against every row of every other item at its bound, or T1 there."""
     found, own, rival = [], [], []
     for test, p in zip(tests, probes, strict=True):
-        # Items are ranked by the channel's own threshold, where rows have thresholds of their own.
-        tau = test.limits if p.threshold["gaps"] is None else np.full(len(test.rows), p.threshold["value"])
+        tau = np.full(len(test.rows), p.threshold["value"])  # items are ranked by the channel's own threshold
         (best, mine), (worst, every) = (test.signed(p, rows, tau) for rows in (test.mine, test.others))
         own.append(best / p.lipschitz)
         rival.append(worst / p.lipschitz)

@@ -15,9 +15,9 @@ from ..retrieval.engine import Engine
 from ..retrieval.joined import Joined
 from ..retrieval.joined import Reply as Said
 from ..retrieval.source import Ask
-from .gallery import Gallery, gallery_of
+from .gallery import Gallery, counted, gallery_of
 from .holder import Holder
-from .manifest import Expected, Manifest, Reply, why_refused
+from .manifest import Expected, Manifest
 from .session import NAMESPACE
 
 DEADLINE = 60.0
@@ -88,7 +88,7 @@ class Crew:
         """
         import ray
 
-        asked, lost = ray.put(list(asks)), dict[int, str]()
+        asked = ray.put(list(asks))
         here = [one for one in gallery.expected if not self._is_late(one.shard)]
         calls = {one.shard: self.holders[one.shard].answer.remote(gallery.key, asked) for one in here}
         replies = self._wait(calls)
@@ -99,13 +99,8 @@ class Crew:
             told = self._wait({one.shard: self._tell(gallery, one) for one in untold})
             ready = [number for number, why in told.items() if why is None]
             replies |= told | self._wait({n: self.holders[n].answer.remote(gallery.key, asked) for n in ready})
-        found: list[Said | None] = []
-        for one in gallery.expected:
-            reply = replies.get(one.shard, f"no answer within {self.deadline:g} seconds")
-            why = why_refused(reply, one, asks, gallery.items) if isinstance(reply, Reply) else str(reply)
-            found.append(reply.evidence if isinstance(reply, Reply) and why is None else None)
-            if why is not None:
-                lost[one.shard] = why
+        late = f"no answer within {self.deadline:g} seconds"
+        found, lost = counted(gallery, {one.shard: replies.get(one.shard, late) for one in gallery.expected}, asks)
         if lost and not self.allow_partial:
             raise self._lost(lost)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -10,8 +11,10 @@ import numpy as np
 from ..indexer.items import Items
 from ..indexer.vectors import Ids
 from ..retrieval.engine import Engine
+from ..retrieval.joined import Reply as Said
 from ..retrieval.slices import Slice, slice_of
-from .manifest import Expected, Manifest
+from ..retrieval.source import Ask
+from .manifest import Expected, Manifest, Reply, why_refused
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,30 @@ def gallery_of(engine: Engine, manifest: Manifest, bank: str = "") -> Gallery:
         for number, (start, stop, size) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), sizes, strict=True))
     )
     return Gallery(key, engine, tuple(one for one in expected if one.size))
+
+
+def counted(
+    gallery: Gallery, replies: Mapping[int, Reply | str | None], asks: Sequence[Ask]
+) -> tuple[list[Said | None], dict[int, str]]:
+    """The replies that count, one for each shard that holds rows, and why the others do not.
+
+    Args:
+        gallery: that was asked about.
+        replies: by shard; a text for why there is none.
+        asks: what was asked.
+    """
+    found, lost = list[Said | None](), dict[int, str]()
+    for one in gallery.expected:
+        reply = replies[one.shard]
+        if isinstance(reply, Reply):
+            why = why_refused(reply, one, asks, gallery.items)
+            found.append(reply.evidence if why is None else None)
+        else:
+            why = reply or "it does not hold what it was told to"
+            found.append(None)
+        if why is not None:
+            lost[one.shard] = why
+    return found, lost
 
 
 def _key(engine: Engine, manifest: Manifest, bank: str) -> str:

@@ -12,8 +12,9 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ LOCAL = "local"
 NAMESPACE = "retr"
 LONGEST = 40
 """Letters of a folder's name that Ray can make its sockets in: Linux allows 107 for all of a socket's name."""
+TRIES = 3
 STORE_BYTES = 100_000_000
 """Of shared memory for what is on its way between the processes of one machine."""
 
@@ -58,32 +60,34 @@ def connected(address: str, *, token: str | None = None, cpus: int | None = None
 
         if ray.is_initialized():
             yield _session()
-        elif address == LOCAL:
-            with _own_folder() as folder:
-                own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
-                own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
-                with _started(**own) as session:
-                    yield session
-        else:
-            with _started(address=address) as session:
-                yield session
+            return
+        with _own_folder() as folder:
+            own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
+            own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+            _start(**(own if address == LOCAL else {"address": address}))
+            try:
+                _keep_quiet()
+                yield _session()
+            finally:
+                with redirect_stdout(StringIO()):  # what Ray has kept back to say it once is said now
+                    ray.shutdown()
 
 
-@contextmanager
-def _started(**options: Any) -> Iterator[Session]:
+def _start(**options: Any) -> None:
+    """Connect; a busy machine may need more than the half minute that Ray gives its own processes to begin."""
     import ray
 
-    try:
-        ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="critical", **options)
-    except Exception as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
-        where = options.get("address", LOCAL)
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise ClusterError(f"no cluster of Ray can be used at {where}: {said}") from error
-    try:
-        _keep_quiet()
-        yield _session()
-    finally:
-        ray.shutdown()
+    for left in range(TRIES - 1, -1, -1):
+        try:
+            ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="critical", **options)
+            return
+        except Exception as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
+            ray.shutdown()
+            if left and "timed out during startup" in str(error):
+                continue
+            said = " ".join(str(error).split()) or type(error).__name__
+            where = options.get("address", LOCAL)
+            raise ClusterError(f"no cluster of Ray can be used at {where}: {said}") from error
 
 
 def _keep_quiet() -> None:

@@ -21,6 +21,7 @@ from .output import note, say_all
 
 if TYPE_CHECKING:
     from ..cluster.crew import Crew
+    from ..indexer.errand import Sent
     from ..retrieval.engine import Engine
 
 app = typer.Typer(no_args_is_help=True, help="Hold an index in the memory of several machines, arranged by Ray.")
@@ -82,6 +83,11 @@ class Asked:
             if wrong:
                 raise UsageError(f"only --cluster takes {', '.join(wrong)}")
 
+    def refuse_token(self) -> None:
+        """Where no cluster is named, nothing asks for a secret."""
+        if self.token_file is not None:
+            raise UsageError(f"only --cluster takes --token-file, got {self.token_file}")
+
     @property
     def token(self) -> str | None:
         """The secret, where a file was named."""
@@ -111,6 +117,20 @@ def spread(engine: Engine, asked: Asked) -> Iterator[Engine]:
         elif asked.shards not in (None, crew.manifest.shards):
             raise UsageError(f"the cluster holds this index in {crew.manifest.shards} shards, and not {asked.shards}")
         yield crew.spread(engine)
+
+
+@contextmanager
+def indexing(asked: Asked) -> Iterator[Sent | None]:
+    """What makes rows on the cluster while it is needed; None where none was named."""
+    if asked.address is None:
+        asked.refuse_token()
+        yield None
+        return
+    from ..cluster.indexing import rows_by_tasks
+    from ..cluster.session import connected
+
+    with connected(asked.address, token=asked.token):
+        yield rows_by_tasks
 
 
 @app.command(epilog="Example: retr cluster serve my-index --cluster auto --shards 8")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .bundles import bundled
+from .cluster import Asked as Cluster
+from .cluster import ClusterOption, ClusterToken, indexing
 from .options import (
     CORES,
     REJECTED,
@@ -29,6 +31,7 @@ from .options import (
 from .output import note, say, stoppable
 
 if TYPE_CHECKING:
+    from ..indexer.errand import Sent
     from ..indexer.options import IndexOptions
 
 app = typer.Typer()
@@ -96,6 +99,8 @@ def index(
         bool, typer.Option("--prune-all", help="Forget them even if they are most of it, or the folder is empty.")
     ] = False,
     max_pixels: Annotated[int | None, typer.Option(help="Refuse larger images [default: the decode policy's].")] = None,
+    cluster: ClusterOption = None,
+    token_file: ClusterToken = None,
 ) -> None:
     """Index a corpus of images. Unchanged files of an earlier run are not embedded again."""
     from dataclasses import replace
@@ -114,11 +119,13 @@ def index(
         prune=prune,
         prune_all=prune_all,
     )
-    run_index([corpus], index_path(output), options, storing.form)
+    away = Cluster(cluster, token_file=token_file)
+    with indexing(away) as sent:
+        run_index([corpus], index_path(output), options, storing.form, sent=sent)
 
 
-def run_index(sources: list[str], home: Path, options: IndexOptions, form: str) -> None:
-    """Run the pipeline, print its report, and say what was rejected."""
+def run_index(sources: list[str], home: Path, options: IndexOptions, form: str, *, sent: Sent | None = None) -> None:
+    """Run the pipeline, print its report, and say what was rejected; ``sent`` makes the rows elsewhere."""
     from dataclasses import asdict
 
     from ..indexer.build import build_index
@@ -126,7 +133,7 @@ def run_index(sources: list[str], home: Path, options: IndexOptions, form: str) 
     from ..reports.progress import ProgressBar
 
     with stoppable("what was done is kept: go on with --resume"), ProgressBar("indexing", "images") as bar:
-        report = build_index(sources if len(sources) > 1 else sources[0], home, options, bar)
+        report = build_index(sources if len(sources) > 1 else sources[0], home, options, bar, sent=sent)
     say({"schema": "retr.index-run/1", **asdict(report)}, form, print_run)
     if report.strangers:
         note(f"{report.strangers} files of {options.label_file} are not in the index; they have no labels")

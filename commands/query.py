@@ -149,7 +149,7 @@ def query(
     if proof is not None:
         from ..retrieval.proofs import check_provable
 
-        check_provable(engine)
+        check_provable(engine, edits=bool(families))
     inputs = image_inputs(images, exclude=home)
     if page is not None and (not families or len(inputs) != 1):
         raise UsageError(f"--page shows one image with --against, got {len(inputs)} and {len(families)} families")

@@ -13,6 +13,7 @@ RetrError
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 
@@ -44,6 +45,12 @@ class ImageRejected(RetrError):  # noqa: N818 - a rejection is an outcome, not a
         self.reason = reason
         self.detail = detail
         self.byte_count = byte_count
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Sent to another process and back: an exception's own way would call it with its message alone."""
+        return partial(
+            ImageRejected, stage=self.stage, reason=self.reason, detail=self.detail, byte_count=self.byte_count
+        ), ()
 
 
 class ModelError(RetrError):

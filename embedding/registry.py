@@ -16,7 +16,11 @@ from .contract import Embedder
 from .foreign import RANDOM_SUFFIX, load_timm, load_torchscript
 from .foreign_dreamsim import INPUT_SIZE as DREAMSIM_SIZE
 from .foreign_dreamsim import load_dreamsim
+from .foreign_onnx import load_onnx
 from .foreign_open_clip import load_open_clip
+from .lite0 import DIM as HEAD_DIM
+from .lite0 import NAME as LITE0
+from .lite0 import SIDE, load_lite0
 from .model_file import SUFFIX, load_model
 from .network import NetworkEmbedder
 from .packaged import load_packaged, packaged_file
@@ -32,6 +36,8 @@ FORMS = (
     "open_clip:NAME/TAG",
     "dreamsim[:KIND]",
     "torchscript:FILE[@HxW]",
+    "onnx:FILE[@HxW]",
+    "efficientnet-lite0",
 )
 """Every form a spec can take."""
 
@@ -94,6 +100,8 @@ def list_models() -> list[ModelInfo]:
         ModelInfo(FORMS[5], False, "the extra open_clip; weights from the hub", None, None, "cosine"),
         ModelInfo(FORMS[6], False, "the extra dreamsim; weights from its site", DREAMSIM_SIZE, None, "cosine"),
         ModelInfo(FORMS[7], False, "a TorchScript file", None, None, "cosine"),
+        ModelInfo(FORMS[8], False, "the extra onnx; an ONNX file", None, None, "cosine"),
+        ModelInfo(FORMS[9], False, "the extra companion, which brings its weights", (SIDE, SIDE), HEAD_DIM, "cosine"),
     ]
 
 
@@ -151,15 +159,34 @@ def _dreamsim(rest: str, pretrained: bool) -> Embedder:
 
 def _torchscript(rest: str, pretrained: bool) -> Embedder:
     del pretrained  # a TorchScript file holds its weights
-    sized = re.fullmatch(r"(.+)@(\d+)x(\d+)", rest)
-    if sized:
-        size = (int(sized[2]), int(sized[3]))
-        if min(size) < 1:
-            raise UsageError(f"torchscript: an input size must be positive, got {size[0]}x{size[1]}")
-        return load_torchscript(sized[1], input_size=size)
+    file, size = _sized("torchscript", rest, "model.pt")
+    return load_torchscript(file) if size is None else load_torchscript(file, input_size=size)
+
+
+def _onnx(rest: str, pretrained: bool) -> Embedder:
+    del pretrained  # an ONNX file holds its weights
+    file, size = _sized("onnx", rest, "model.onnx")
+    return load_onnx(file, input_size=size)
+
+
+def _sized(kind: str, rest: str, example: str) -> tuple[str, tuple[int, int] | None]:
+    """The file and the input size of ``FILE[@HxW]``."""
     if not rest:
-        raise UsageError("torchscript: needs the path of a file, for example torchscript:model.pt@224x224")
-    return load_torchscript(rest)
+        raise UsageError(f"{kind}: needs the path of a file, for example {kind}:{example}@224x224")
+    sized = re.fullmatch(r"(.+)@(\d+)x(\d+)", rest)
+    if sized is None:
+        return rest, None
+    size = (int(sized[2]), int(sized[3]))
+    if min(size) < 1:
+        raise UsageError(f"{kind}: an input size must be positive, got {size[0]}x{size[1]}")
+    return sized[1], size
+
+
+def _lite0(rest: str, pretrained: bool) -> Embedder:
+    del pretrained  # its weights come with its packages
+    if rest:
+        raise UsageError(f"{LITE0} takes nothing after its name, got {rest!r}")
+    return load_lite0()
 
 
 _LOADERS: dict[str, Callable[[str, bool], Embedder]] = {
@@ -171,6 +198,8 @@ _LOADERS: dict[str, Callable[[str, bool], Embedder]] = {
     "open_clip": _open_clip,
     "dreamsim": _dreamsim,
     "torchscript": _torchscript,
+    "onnx": _onnx,
+    LITE0: _lite0,
 }
 
 

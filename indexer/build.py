@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -15,18 +15,17 @@ import numpy as np
 from ..core.errors import IndexStateError, UsageError
 from ..core.progress import Progress, begin
 from ..images.isolated import Decoder, decoder
-from ..images.policy import DecodePolicy
-from ..images.views import view_set
 from .devices import Team, open_teams, spare_team
 from .embed import Embedded, embed_batch
 from .entries import may_be_read
+from .errand import Errand, Sent, Wanted, recipe_of
 from .flow import Batch, Flow
 from .forget import check_forgotten, files_gone
 from .gallery import open_gallery
 from .labels import Row, id_of, read_label_file
 from .lock import HOLDER
-from .options import IndexOptions, IndexReport, check_options, choose_devices, seeing_one_view, template
-from .prepare import Prepared, Recipe, Refused, prepare
+from .options import IndexOptions, IndexReport, check_options, choose_devices, template
+from .prepare import Prepared, Refused, prepare
 from .presumed import presumed_copies
 from .snapshot import Snapshot, read_current
 from .sources import Corpus, read_corpora
@@ -54,7 +53,9 @@ _OWN = frozenset(
 """What an index is made of; all but the first may be all there is after a kill."""
 
 
-def build_index(source: str | Sequence[str], index: Path, options: IndexOptions, progress: Progress) -> IndexReport:
+def build_index(
+    source: str | Sequence[str], index: Path, options: IndexOptions, progress: Progress, *, sent: Sent | None = None
+) -> IndexReport:
     """Index a corpus into a new or an existing index.
 
     Args:
@@ -62,6 +63,7 @@ def build_index(source: str | Sequence[str], index: Path, options: IndexOptions,
         index: the index folder; made if absent.
         options: what to do.
         progress: told how far it is.
+        sent: makes the rows elsewhere; None for this process. The index is the same.
 
     Raises:
         UsageError: bad options, options that differ from what the index holds, a source that lists nothing, or a folder
@@ -91,7 +93,7 @@ def build_index(source: str | Sequence[str], index: Path, options: IndexOptions,
     )
     with writer, decoder(options.isolate, options.workers) as decode:
         _check_same(writer.snapshot, base, index)
-        return _Run(writer, options, corpus, teams, progress, decode).go()
+        return _Run(writer, options, corpus, teams, progress, decode, sent).go()
 
 
 def _require_room(index: Path) -> None:
@@ -120,14 +122,12 @@ class _Run:
         teams: Sequence[Team],
         progress: Progress,
         decode: Decoder,
+        sent: Sent | None,
     ) -> None:
-        self.writer, self.options, self.corpus, self.teams = writer, options, corpus, teams
+        self.writer, self.options, self.corpus, self.teams, self.sent = writer, options, corpus, teams, sent
         self.progress = progress
         self.report = IndexReport(index=str(writer.index))
-        policy = DecodePolicy.from_json(dict(writer.snapshot.policy))
-        inputs = [embedder.input_size for embedder in teams[0]]
-        views = view_set(writer.snapshot.views)
-        self.recipe = Recipe.of(policy, views, inputs, decode, seeing_one_view(writer.snapshot))
+        self.recipe = recipe_of(writer.snapshot, teams[0], decode)
         self.held = writer.held  # as the run finds it: commits on the way change nothing for files not looked at yet
         self.unreadable: set[str] = set()
         self.gone = self._gone() if options.prune or options.prune_all else []
@@ -142,12 +142,19 @@ class _Run:
         self._begin(len(self.corpus.paths) - len(todo))
         nothing = embed_batch([], self.teams[0], self.recipe)
         self._store(nothing, [Refused(path, why) for path, why in self.corpus.unlistable if path not in done])
-        with closing(self._flow(todo).batches(list(todo))) as batches:
+        with closing(self._batches(todo)) as batches:
             for batch in batches:
                 self._take(batch)
         self._finish()
         self.report.wall_s = time.perf_counter() - began
         return self.report
+
+    def _batches(self, todo: Mapping[str, int]) -> Generator[Batch]:
+        if self.sent is None:
+            return self._flow(todo).batches(list(todo))
+        stored = {path: self.held.at(place)["bytes_sha256"] for path, place in todo.items() if place >= 0}
+        wanted = [Wanted(path, self.corpus.stamp(path), stored.get(path)) for path in todo]
+        return self.sent(Errand(self.writer.index.resolve(), self.writer.snapshot, self.options), wanted)
 
     def _flow(self, todo: Mapping[str, int]) -> Flow[str]:
         return Flow(

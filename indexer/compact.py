@@ -1,6 +1,7 @@
 """Compaction: the live rows of many small or thinned segments are written into few full ones, bit for bit, in order.
 
-No image is read and nothing is embedded: rows are copied as they are stored, so every answer stays the same.
+No image is read and nothing is embedded: rows are copied as they are stored, so every answer stays the same. What an
+older version wrote gets the plain files that proofs are checked against (``row_names.PLAIN``; labels, declared items).
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .catalog import BLANK, ROW_SCHEMA, read_catalog, read_rejects
+from .declared import declared_of, write_declared
 from .gaps import all_of, gaps_of, read_gaps, read_neighbours, write_gaps, write_neighbours
 from .held import Held, among
+from .labels import labels_of, write_labels
 from .row_codes import ROW_CODES
-from .snapshot import ChannelSpec, SegmentInfo, Snapshot
+from .row_names import is_plain
+from .snapshot import ChannelSpec, SegmentInfo, Snapshot, told_file
 from .staging import seal_folder, sealing_folder
 
 _AT_ONCE = 65_536
@@ -30,7 +34,9 @@ Part = tuple[SegmentInfo, Mask, pa.Table]
 
 
 def compacted(index: Path, snapshot: Snapshot, held: Held, *, segment_rows: int) -> Snapshot:
-    """A snapshot of the same live rows in as few segments as they need; the same one where that is what it has.
+    """A snapshot of the same live rows in as few segments as they need, all in the files that this version writes.
+
+    The same one where that is what it has.
 
     Its segments are written, and nothing else is changed: committing it is the caller's.
 
@@ -41,24 +47,41 @@ def compacted(index: Path, snapshot: Snapshot, held: Held, *, segment_rows: int)
         segment_rows: rows that a segment may have; an item's rows are never parted.
     """
     runs = _runs(snapshot, segment_rows)
-    if all(len(run) == 1 and not snapshot.removed(run[0].id) for run in runs):
+    told = _plainly_told(index, snapshot)
+    if told == (snapshot.labels, snapshot.declared) and all(_is_fit(snapshot, run) for run in runs):
         return snapshot
     segments: list[SegmentInfo] = []
     for run in runs:
-        if len(run) == 1 and not snapshot.removed(run[0].id):
+        if _is_fit(snapshot, run):
             segments.append(run[0])
         else:
             segments += _rewrite(index, snapshot, run, held, place=len(segments), segment_rows=segment_rows)
     blank = _blank(index, snapshot, segments)
     grown = replace(snapshot, segments=tuple(segments), tombstones=blank, blank=blank, parent=snapshot.id, created="")
+    grown = replace(grown, labels=told[0], declared=told[1])
     return replace(grown, channels=tuple(_channel(index, snapshot, grown, channel) for channel in snapshot.channels))
+
+
+def _is_fit(snapshot: Snapshot, run: Sequence[SegmentInfo]) -> bool:
+    """Whether a run is one segment that can stay as it is."""
+    return len(run) == 1 and not snapshot.removed(run[0].id) and is_plain(run[0].files)
+
+
+def _plainly_told(index: Path, snapshot: Snapshot) -> tuple[str | None, str | None]:
+    """SHA-256 of the tables of labels and of declared items, written anew where they are no plain JSON."""
+    labels, declared = snapshot.labels, snapshot.declared
+    if labels is not None and told_file(index, "labels", labels).suffix != ".json":
+        labels = write_labels(index, labels_of(index, snapshot))
+    if declared is not None and told_file(index, "declared", declared).suffix != ".json":
+        declared = write_declared(index, declared_of(index, snapshot))
+    return labels, declared
 
 
 def _runs(snapshot: Snapshot, segment_rows: int) -> list[list[SegmentInfo]]:
     """Consecutive segments that are written anew together; those that are whole and half full stand alone."""
 
     def stays(segment: SegmentInfo) -> bool:
-        return not snapshot.removed(segment.id) and 2 * segment.rows >= segment_rows
+        return _is_fit(snapshot, [segment]) and 2 * segment.rows >= segment_rows
 
     runs: list[list[SegmentInfo]] = []
     for alone, group in groupby(snapshot.segments, stays):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError, RetrError
 from ..core.files import sha256_file
@@ -16,9 +16,12 @@ from .declared import declared_of
 from .dismissed import FILE as DISMISSED
 from .dismissed import read_dismissed
 from .gaps import gaps_of, read_gaps
+from .labels import labels_of
 from .row_codes import ROW_CODES
 from .row_keys import FILE, row_keys
 from .row_lengths import check_rows
+from .row_names import FILE as NAMES
+from .row_names import row_names
 from .snapshot import TOLD, SegmentInfo, Snapshot, gaps_file, told_file
 from .vectors import open_rows
 
@@ -40,15 +43,20 @@ def catalog_faults(index: Path, snapshot: Snapshot, segments: Collection[str]) -
             continue
         file = f"segments/{segment.id}/catalog.parquet"
         try:
-            table = read_catalog(index / file, ["id", "path", "bytes_sha256", "pixels_sha256"])
+            every = read_catalog(index / file, ["id", "path", "bytes_sha256", "pixels_sha256", "view"])
         except (OSError, pa.ArrowException, KeyError):
             continue  # said of the segment already
+        table = every.drop_columns(["view"])
         gone, named = set(snapshot.removed(segment.id)), set(snapshot.tombstones.get(segment.id, ()))
         yield from ((segment.id, file, why) for why in _names(table, gone, named, held))
         if FILE in segment.files:
             keys = (index / "segments" / segment.id / FILE).read_bytes()
             if keys != row_keys(table.select(["id", "pixels_sha256"]).to_pylist()):
                 yield segment.id, f"segments/{segment.id}/{FILE}", "it names other rows than the catalog"
+        if NAMES in segment.files:
+            names = row_names(every["view"].to_pylist(), every["path"].to_pylist())
+            if _inflated((index / "segments" / segment.id / NAMES).read_bytes()) != _inflated(names):
+                yield segment.id, f"segments/{segment.id}/{NAMES}", "it names other views or paths than the catalog"
 
 
 def _names(table: pa.Table, gone: set[str], named: set[str], held: dict[str, str]) -> Iterator[str]:
@@ -67,6 +75,13 @@ def _names(table: pa.Table, gone: set[str], named: set[str], held: dict[str, str
         if path in held:
             yield f"{path!r} is held twice, as {held[path]} and {name}"
         held[path] = name
+
+
+def _inflated(data: bytes) -> bytes | None:
+    try:
+        return zlib.decompress(data)  # other versions of zlib make other bytes of the same text
+    except zlib.error:
+        return None
 
 
 def _is_digest(text: str) -> bool:
@@ -160,7 +175,8 @@ def _told_faults(index: Path, snapshot: Snapshot, bad: Collection[Path]) -> Iter
             continue
         file = told_file(index, kind, digest)
         try:
-            rows = len(declared_of(index, snapshot)) if kind == "declared" else pq.read_table(file).num_rows
+            declared = kind == "declared"
+            rows = len(declared_of(index, snapshot)) if declared else labels_of(index, snapshot).table.num_rows
             if not rows:
                 yield f"{kind}/{file.name}", "the table is empty, and named all the same", kind
         except (OSError, pa.ArrowException, IntegrityError) as error:

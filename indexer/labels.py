@@ -7,8 +7,8 @@ for an item, and words about it; they are labels like all others. The whole tabl
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import IntegrityError, UsageError
-from ..core.files import sha256_file, write_atomically
+from ..core.files import canonical_json, sha256_bytes, sha256_file, write_atomically
 from .addresses import absolute_text, beginnings, is_url, own_name
 from .held import among
 from .snapshot import Snapshot, told_file
@@ -98,20 +98,30 @@ def labels_of(index: Path, snapshot: Snapshot) -> Labels:
     try:
         if sha256_file(file) != snapshot.labels:
             raise IntegrityError(f"{file} does not match the SHA-256 that is its name")
-        return Labels(pq.read_table(file, schema=SCHEMA))
-    except (OSError, pa.ArrowException) as error:
+        return Labels(pq.read_table(file, schema=SCHEMA)) if file.suffix == ".parquet" else _read_plain(file)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(f"{file} cannot be read: {error}") from error
 
 
+def _read_plain(file: Path) -> Labels:
+    rows = json.loads(file.read_bytes())
+    lines = isinstance(rows, list) and all(isinstance(row, list) and len(row) == len(SCHEMA) for row in rows)
+    if not lines or not all(isinstance(text, str) for row in rows for text in row):
+        raise ValueError("it is no table of path, key and value")
+    return Labels.none().with_rows((path, key, value) for path, key, value in rows)
+
+
 def write_labels(index: Path, labels: Labels) -> str | None:
-    """Store labels; returns the SHA-256 that a snapshot names them by, None where there are none."""
+    """Store labels, in plain JSON, so that whoever checks a proof can read them.
+
+    Returns:
+        The SHA-256 that a snapshot names them by, None where there are none.
+    """
     if not labels.table.num_rows:
         return None
-    sink = pa.BufferOutputStream()
-    pq.write_table(labels.table, sink, compression="zstd")
-    content = sink.getvalue().to_pybytes()
-    digest = hashlib.sha256(content).hexdigest()
-    file = told_file(index, "labels", digest)
+    content = canonical_json(labels.rows())
+    digest = sha256_bytes(content)
+    file = index / "labels" / f"{digest}.json"
     file.parent.mkdir(exist_ok=True)
     if not file.exists():
         write_atomically(file, content)

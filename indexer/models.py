@@ -103,9 +103,10 @@ def _load(spec: str, channel: ChannelSpec, device: str) -> Embedder:
 
 def _file_of(spec: str) -> tuple[str, str, str]:
     """(prefix, file name, size suffix) of a spec that names a file; an empty file name for the others."""
-    if spec.startswith("torchscript:"):
-        sized = re.fullmatch(r"(.+?)(@\d+x\d+)?", spec.removeprefix("torchscript:"))
-        return ("torchscript:", sized[1], sized[2] or "") if sized else ("", "", "")
+    kind = next((kind for kind in ("torchscript:", "onnx:") if spec.startswith(kind)), None)
+    if kind is not None:
+        sized = re.fullmatch(r"(.+?)(@\d+x\d+)?", spec.removeprefix(kind))
+        return (kind, sized[1], sized[2] or "") if sized else ("", "", "")
     if spec.startswith("file:"):
         return "file:", spec.removeprefix("file:"), ""
     return ("", spec, "") if spec.endswith(".safetensors") else ("", "", "")

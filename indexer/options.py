@@ -154,11 +154,11 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
         rows, specs = options.rows or VIEW_ROWS[views], options.models or DEFAULT_MODELS
         channels = [describe_channel(spec, options.pretrained, rows=rows) for spec in specs]
         if options.companion is not None:
-            channels.append(_companion(options.companion, options, rows))
+            channels.append(describe_companion(options.companion, options.pretrained, rows=rows))
         channels = told_apart(channels)
         _check_channels(channels)
         policy = options.policy or DecodePolicy()
-        stored, pairs = STORED_NAMES.get(views, views), _pairs(views, channels)
+        stored, pairs = STORED_NAMES.get(views, views), pairs_of(views, channels)
         return Snapshot(policy.as_json(), policy.digest, stored, channels, pairs=pairs)
     asked = None if options.views is None else STORED_NAMES.get(options.views, options.views)
     if asked not in (None, current.views):
@@ -179,13 +179,13 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
     return current
 
 
-def _companion(spec: str, options: IndexOptions, rows: str) -> ChannelSpec:
-    """The channel of a companion.
+def describe_companion(spec: str, pretrained: bool, *, rows: str) -> ChannelSpec:
+    """The channel of a companion, as ``models.describe_channel`` makes others.
 
     Raises:
         UsageError: it is certified, and would be asked without what it can prove.
     """
-    channel = describe_channel(spec, options.pretrained, rows=rows)
+    channel = describe_channel(spec, pretrained, rows=rows)
     if channel.certified:
         raise UsageError(f"{channel.name} is certified: give it as a model, and what it finds is proved")
     return replace(channel, role=COMPANION)
@@ -195,11 +195,11 @@ def _check_companion(current: Snapshot, spec: str, options: IndexOptions) -> Non
     held = [channel for channel in current.channels if channel.is_companion]
     if not held:
         raise UsageError(f"this index has no companion, and its images were not seen by {spec}; make another index")
-    if _companion(spec, options, "float32").model_digest != held[0].model_digest:
+    if describe_companion(spec, options.pretrained, rows="float32").model_digest != held[0].model_digest:
         raise UsageError(f"the companion of this index is {held[0].name}, not {spec}; use another index")
 
 
-def _pairs(views: str, channels: Sequence[ChannelSpec]) -> tuple[PairRule, ...]:
+def pairs_of(views: str, channels: Sequence[ChannelSpec]) -> tuple[PairRule, ...]:
     """What the set's views are compared with. Views of a query are ranked by margins, which need a proved constant.
 
     A companion compares the query itself with items as they are: it is not in need of more, and each view costs a pass

@@ -178,6 +178,11 @@ class Snapshot:
     pairs: tuple[PairRule, ...] = ()
 
     @property
+    def has_banks(self) -> bool:
+        """Whether some rule makes a negative bank."""
+        return any(rule.negative for rule in self.rules)
+
+    @property
     def answering(self) -> int:
         """How many channels answer by themselves: the first ones. What comes after them are companions."""
         return sum(not channel.is_companion for channel in self.channels)
@@ -529,9 +534,9 @@ def gaps_file(index: Path, digest: str) -> Path:
 
 
 def told_file(index: Path, kind: str, digest: str) -> Path:
-    """Where a table of ``TOLD`` is; declared items are plain JSON, and were Parquet once."""
+    """Where a table of ``TOLD`` is: plain JSON, and once Parquet."""
     plain, table = (index / kind / f"{digest}{suffix}" for suffix in (".json", ".parquet"))
-    return plain if kind == "declared" and not table.exists() else table
+    return table if table.exists() else plain
 
 
 def neighbours_file(index: Path, digest: str) -> Path:

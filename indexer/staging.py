@@ -29,6 +29,8 @@ from ..core.files import canonical_json, digest_json, sha256_file, sync_director
 from .catalog import catalog_table, write_catalog, write_rejects
 from .row_codes import ROW_CODES, RowCode
 from .row_keys import FILE, row_keys
+from .row_names import FILE as NAMES
+from .row_names import row_names
 from .snapshot import SegmentInfo
 
 
@@ -246,6 +248,7 @@ def seal_folder(
     write_catalog(temporary / "catalog.parquet", catalog)
     write_rejects(temporary / "rejects.parquet", rejects)
     (temporary / FILE).write_bytes(row_keys(catalog.select(["id", "pixels_sha256"]).to_pylist()))
+    (temporary / NAMES).write_bytes(row_names(catalog["view"].to_pylist(), catalog["path"].to_pylist()))
     digests = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
     for file in temporary.iterdir():
         sync_file(file)

@@ -57,6 +57,7 @@ class Engine:
         rows: numbers of its rows in the snapshot; None for all.
         banks: negative banks, by their conditions: engines of their rows, which are no part of this gallery. They are
             asked without companions: what silences a proved answer is proved.
+        unsilenced: whether banks that are negative were taken for matches like all others.
         companions: channels that find what they cannot prove (THEORY T11), numbered after the others.
     """
 
@@ -69,6 +70,7 @@ class Engine:
     where: tuple[Condition, ...] = ()
     rows: Ids | None = None
     banks: tuple[tuple[str, Engine], ...] = ()
+    unsilenced: bool = False
     companions: tuple[Channel, ...] = ()
 
     @staticmethod
@@ -116,7 +118,7 @@ class Engine:
         )
         policy, views = DecodePolicy.from_json(dict(opened.policy)), query_views(opened.pairs)
         channels, companions = every[: opened.answering], every[opened.answering :]
-        engine = Engine(path, gallery, channels, policy, views=views, companions=companions)
+        engine = Engine(path, gallery, channels, policy, views=views, companions=companions, unsilenced=unsilenced)
         if not unsilenced:
             engine = engine._without_banks(labels)
         return engine.only(conditions) if conditions else engine
@@ -162,6 +164,12 @@ class Engine:
         channels, companions = every[: len(self.channels)], every[len(self.channels) :]
         rows, where = np.flatnonzero(kept) if self.rows is None else self.rows[kept], (*self.where, *conditions)
         return replace(self, gallery=gallery, channels=channels, companions=companions, where=where, rows=rows)
+
+    @property
+    def live_rows(self) -> Ids:
+        """Numbers in the snapshot of the rows that are searched."""
+        live = np.flatnonzero(self.gallery.groups >= 0)
+        return live if self.rows is None else self.rows[live]
 
     @property
     def snapshot(self) -> str:
@@ -272,6 +280,27 @@ class Engine:
         search = (time.perf_counter() - began) / max(1, len(images)) - share
         return [replace(answer, seconds={"embed": share, "search": search}) for answer in answers]
 
+    def answer_both(self, images: Sequence[Pixels], *, k: int = 10) -> list[tuple[Answer, Answer]]:
+        """Certified answers with the companions and without them, by one search: for measurements.
+
+        Without them, items that a certified channel accepts come first here too.
+        """
+        assert not self.banks, "banks are no part of a measurement"
+        queries = [self.embed(pixels) for pixels in images]
+        if any(self._why_refused(query) for query in queries):
+            return [
+                (self.answer(one, k=k, certify=True), self.certified.answer(one, k=k, certify=True)) for one in images
+            ]
+        found = self._certified_rankings(queries, k, certify=True)
+        voices = hear(self.sources, [query.companions for query in queries])
+        pairs = []
+        for query, ranking, voice in zip(queries, found, voices, strict=True):
+            job = Answering(self.gallery, self.channels, query, k, True, None, None, self.where)
+            with_them = replace(job, companions=self.companions)
+            both = with_them.answer(*tiered(ranking, voice, k, probes=len(query.probes)))
+            pairs.append((both, job.answer(ranking)))
+        return pairs
+
     def answer_query(self, query: Query, *, k: int = 10) -> Answer:
         """The answer to what was embedded elsewhere: what is nearest, and whether it accepts; nothing is certified."""
         _check_k(k)
@@ -321,15 +350,19 @@ class Engine:
 
     def _rank(self, asked: Sequence[Query], k: int, *, certify: bool) -> list[tuple[Ranking, Spoken | None]]:
         """What the certified channels say, and what companions add once that stands."""
-        probes, blind, tiers = [one.probes for one in asked], [one.blind for one in asked], bool(self.companions)
-        found = settle_all(self.sources, probes, k, certify=certify, blind=blind, tiers=tiers) if probes else []
-        if not tiers:
+        found = self._certified_rankings(asked, k, certify=certify)
+        if not self.companions:
             return [(ranking, None) for ranking in found]
         voices = hear(self.sources, [query.companions for query in asked])
         return [
-            tiered(ranking, voice, k, probes=len(own))
-            for ranking, voice, own in zip(found, voices, probes, strict=True)
+            tiered(ranking, voice, k, probes=len(query.probes))
+            for ranking, voice, query in zip(found, voices, asked, strict=True)
         ]
+
+    def _certified_rankings(self, asked: Sequence[Query], k: int, *, certify: bool) -> list[Ranking]:
+        """What the certified channels say; beside companions, what they accept comes first."""
+        probes, blind, tiers = [one.probes for one in asked], [one.blind for one in asked], bool(self.companions)
+        return settle_all(self.sources, probes, k, certify=certify, blind=blind, tiers=tiers) if probes else []
 
     def _blank_with(self, pixels: Pixels) -> list[dict[str, object]]:
         """Catalog rows of the blank images that have a query's very pixels."""

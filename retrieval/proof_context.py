@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -12,7 +11,7 @@ import numpy as np
 import PIL
 from PIL import features
 
-from ..certificates.statement import FORMAT, PREDICATE, TYPE, Item, ProofObject, checker_json, z_json
+from ..certificates.statement import FORMAT, Item, ProofObject, checker_json, z_json
 from ..core.files import digest_json
 from .answer import Answer, Basis
 from .engine import Engine
@@ -56,9 +55,7 @@ class Context:
 
     def statement(self, checker: str, claim: dict[str, Any]) -> ProofObject:
         """A proof, from what its claim says: everything else is the same for all claims of an answer."""
-        predicate = {**self._shared(), "checker": checker_json(checker), **claim}
-        subject = self.subject.as_json()
-        return ProofObject({"_type": TYPE, "subject": subject, "predicateType": PREDICATE, "predicate": predicate})
+        return ProofObject.sealed(self.subject.as_json(), {**self._shared(), "checker": checker_json(checker), **claim})
 
     def item(self, group: int) -> Item:
         """An item, by the first file that holds it."""
@@ -72,22 +69,22 @@ class Context:
 
     @property
     def among(self) -> str:
-        """Which part of the snapshot the claims speak of, in words; empty for all of it."""
-        if self.engine.rows is None:
-            return ""
+        """Which part of the snapshot the claims speak of, and who has a say, in words; empty for all of it."""
         assert self.answer.certificate is not None
-        count = self.answer.certificate.rows_total
-        return f", among the {count} rows where {' and '.join(map(str, self.engine.where))}"
+        engine, count = self.engine, self.answer.certificate.rows_total
+        part = f", among the {count} rows where {' and '.join(map(str, engine.where))}" if engine.where else ""
+        snapshot = engine.gallery.snapshot
+        part += self._silencing if snapshot.has_banks else ""
+        if snapshot.answering == len(snapshot.channels):
+            return part
+        return f"{part}, {'whatever the companion says' if engine.companions else 'by the certified channels alone'}"
 
-    def _where(self) -> dict[str, Any] | None:
-        """The conditions, and one bit for each row of the snapshot that fulfils them."""
-        engine = self.engine
-        if engine.rows is None:
-            return None
-        chosen = np.zeros(sum(segment.rows for segment in engine.gallery.snapshot.segments), dtype=bool)
-        chosen[engine.rows[engine.gallery.groups >= 0]] = True
-        bits = base64.b64encode(np.packbits(chosen).tobytes()).decode("ascii")
-        return {"conditions": list(map(str, engine.where)), "rows": bits}
+    @property
+    def _silencing(self) -> str:
+        if self.engine.unsilenced:
+            return ", as if no bank were negative"
+        rows = np.concatenate([np.zeros(0, np.int64), *(bank.live_rows for _, bank in self.engine.banks)])
+        return f", with {len(np.unique(rows))} rows of negative banks silencing"
 
     def _shared(self) -> dict[str, Any]:
         engine, answer = self.engine, self.answer
@@ -111,7 +108,9 @@ class Context:
                 "sha256": digest_json(body),
                 "rows_scanned": answer.certificate.rows_scanned,
                 "rows_total": answer.certificate.rows_total,
-                "where": self._where(),
+                "where": list(map(str, engine.where)),
+                "unsilenced": engine.unsilenced and snapshot.has_banks,
+                "certified_only": snapshot.answering < len(snapshot.channels) and not engine.companions,
             },
             "channels": [self._channel(number) for number in range(len(engine.channels))],
             "versions": _versions(),

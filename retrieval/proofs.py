@@ -5,6 +5,7 @@ The radii are those of the answer, to the last bit. Added are the names and numb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,12 @@ from ..core.errors import UsageError
 from ..core.units import Radius
 from ..images.families.family import Pixels
 from ..indexer.addresses import absolute_text, asked_name
+from ..indexer.row_keys import FILE as KEYS
+from ..indexer.row_names import PLAIN
+from ..indexer.snapshot import TOLD, gaps_file, told_file
 from ..indexer.vectors import Ids
 from .answer import Answer, Basis, Match
-from .channel import Channel
+from .channel import ORIGINAL, Channel, Float64
 from .engine import Engine
 from .probe import Probe
 from .proof_context import Context, Subject
@@ -49,7 +53,7 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels |
     Raises:
         UsageError: the answer has no certificate, or :func:`check_provable` says why no proof can be written.
     """
-    check_provable(engine)
+    check_provable(engine, edits=answer.against is not None)
     if answer.basis is None:
         raise UsageError(f"an answer without a certificate has nothing to prove: {answer.withheld}")
     context = Context(engine, answer, answer.basis, subject)
@@ -57,26 +61,32 @@ def proofs_of(engine: Engine, answer: Answer, subject: Subject, pixels: Pixels |
     return [*_Prover(context).proofs(), *about_edits]
 
 
-def check_provable(engine: Engine) -> None:
-    """Whether proofs can speak of the gallery of an engine at all.
+def check_provable(engine: Engine, *, edits: bool = False) -> None:
+    """Whether proofs can speak of the gallery of an engine, and be checked.
+
+    Args:
+        engine: an open index.
+        edits: proofs of edits are wanted, too.
 
     Raises:
-        UsageError: they cannot.
+        UsageError: they cannot; what to do.
     """
-    if len(engine.views) > 1 or engine.gallery.snapshot.pairs:
+    snapshot = engine.gallery.snapshot
+    if edits and snapshot.pairs:
         raise UsageError(
-            "proofs speak of the query itself, and this index looks at views of it "
-            f"(--views {engine.gallery.snapshot.views}): index with --views none, or light/1"
+            "proofs of edits speak of the query itself, and this index compares views of it "
+            f"(--views {snapshot.views}): index with --views none, or ask for one of the two"
         )
-    if engine.companions:
+    needed = PLAIN if snapshot.pairs or snapshot.rules or engine.where else {KEYS}
+    old = [segment.id for segment in snapshot.segments if not needed <= set(segment.files)]
+    gaps = [one.threshold.gaps for one in snapshot.channels if one.threshold is not None and one.threshold.gaps]
+    tables = [gaps_file(engine.path, one) for one in gaps]
+    told = {name: getattr(snapshot, name) for name in TOLD if name == "declared" or snapshot.rules or engine.where}
+    tables += [told_file(engine.path, name, digest) for name, digest in told.items() if digest is not None]
+    if old or any(file.suffix == ".parquet" for file in tables):
         raise UsageError(
-            f"proofs speak of certified channels alone, and here {engine.companions[0].name} has a say: ask without "
-            "it, with certified_only (--certified-only)"
-        )
-    if engine.gallery.snapshot.rules:
-        raise UsageError(
-            "proofs take every row for a match with its own threshold, and here some items have rules: ask an earlier "
-            "snapshot (--snapshot), or take the rules back (retr rules --clear)"
+            f"{engine.path} is of an older version, and lacks files that proofs are checked against: bring it up to "
+            f"date (retr compact {engine.path}), and ask again"
         )
 
 
@@ -127,14 +137,17 @@ class _Prover:
     def _claims(self) -> Iterator[dict[str, Any]]:
         answer, ranking = self.answer, self.basis.ranking
         if answer.copy is not None:
-            yield self._claim("copy", answer.copy)
+            yield self._copy(answer.copy)
         if answer.not_a_copy is not None:
             yield self._nothing(answer.not_a_copy)
         for match, ranked in zip(answer.matches, ranking.items, strict=True):
             if match.copy is not None and match.copy.l2 > 0:
-                yield self._claim("copy", match.copy, match)
+                yield self._copy(match.copy, match)
             if match.top1 is not None and match.top1.l2 > 0:
-                rival = None if ranked.limited_by is None else self._rival(int(ranked.limited_by))
+                # Beside a companion a rank ends where its item is no longer accepted, whatever its rivals do (T11).
+                ends = self.engine.companions and ranked.copy is not None and match.top1.l2 >= ranked.copy
+                named = ranked.limited_by is not None and not ends
+                rival = self._rival(int(ranked.limited_by)) if named else None
                 yield self._claim("first-place", match.top1, match, carriers=ranked.carriers, rival=rival)
             if match.topk is not None and match.topk.l2 > 0:
                 yield self._claim("among-k", match.topk, match, carriers=ranked.carriers_k, k=answer.k)
@@ -174,14 +187,32 @@ class _Prover:
         }
 
     def _nothing(self, radius: Radius) -> dict[str, Any]:
-        """*Not a copy*: the row that is nearest to accepting, found by looking at all of them."""
-        probe, row, distance = self._nearest()
+        """*Not a copy*: the row that is nearest to accepting, found by looking at all of them; or a bank silences."""
+        probe, row, distance = self._nearest(self.engine)
+        loudest = max([-math.inf, *(self._accepts(bank) for _, bank in self.engine.banks)])
+        tight = radius.l2 >= min(max(distance, loudest), self._cap) - self.slack
+        if loudest > distance or (tight and distance > radius.l2 + self.slack):
+            return self._claim("not-a-copy", radius, tight=tight)
         item = self.context.item(int(self.engine.gallery.groups[row]))
         numbers = self._numbers(probe, np.asarray([row]))[0]
-        tight = radius.l2 >= min(distance, np.sqrt(radius.values)) - self.slack
         rival = {"item": item.as_json(), "rows": [numbers.as_json()]}
-        capped = distance > radius.l2 + self.slack and tight
-        return self._claim("not-a-copy", radius, rival=None if capped else rival, tight=bool(tight))
+        return self._claim("not-a-copy", radius, rival=rival, tight=tight)
+
+    def _copy(self, radius: Radius, match: Match | None = None) -> dict[str, Any]:
+        """*Copy*: as far as some row accepts, and none of any bank."""
+        silent = min([math.inf, *(self._nearest(bank)[2] for _, bank in self.engine.banks)])
+        # Only where a bank limits the radius can it be less than what follows, by rows that were not listed.
+        return self._claim("copy", radius, match, tight=radius.l2 >= min(silent, self._own(match)) - self.slack)
+
+    def _own(self, match: Match | None) -> float:
+        """How far some row accepts, of an item or of any."""
+        group = None if match is None else match.group
+        return min(self._accepts(self.engine, group), self._cap)
+
+    @property
+    def _cap(self) -> float:
+        """Farther out the query itself could be refused, in pixels."""
+        return min(one.proved.cap for one in self.basis.query.probes if one.view == ORIGINAL.name)
 
     @property
     def slack(self) -> float:
@@ -198,41 +229,65 @@ class _Prover:
         return {"item": self.context.item(group).as_json(), "rows": self._best_rows(group)}
 
     def _best_rows(self, group: int) -> list[dict[str, Any]]:
-        """Per probe, the row of the item that is nearest to the query."""
+        """Per probe that is compared with the item, the row of it that is nearest to the query."""
         rows, found = self.engine.gallery.table.rows_of(group), []
         for place, probe in enumerate(self.basis.query.probes):
             numbers = self._numbers(place, rows)
             pick = max if probe.score == "cosine" else min
-            found.append(pick(numbers, key=lambda one: one.score).as_json())
+            found += [pick(numbers, key=lambda one: one.score).as_json()] if numbers else []
         return found
 
     def _numbers(self, place: int, rows: Ids) -> list[RowNumbers]:
+        """Of the rows that the probe is compared with."""
         probe = self.basis.query.probes[place]
-        channel = self.engine.channels[probe.channel]
-        values = channel.rows64(rows)
+        scope = self.engine.scope(probe.name)
+        channel, ids = scope.channel, scope.inward(rows)
+        numbers, values = map(self.context.number, scope.outward(ids)), channel.rows64(ids)
         scores = verdict_values(probe.z, values, probe.score)
         if channel.threshold is None:
-            pairs = zip(rows, scores, strict=True)
-            return [RowNumbers(place, self.context.number(row), float(score), None, None) for row, score in pairs]
-        limits = channel.limits(rows)
+            pairs = zip(numbers, scores, strict=True)
+            return [RowNumbers(place, row, float(score), None, None) for row, score in pairs]
+        limits = channel.limits(ids)
         signed = signed_distances(probe.z, values, score=probe.score, threshold=limits)
-        columns = zip(rows, scores, limits, signed, strict=True)
-        number = self.context.number
-        return [RowNumbers(place, number(row), float(a), float(b), float(c)) for row, a, b, c in columns]
+        columns = zip(numbers, scores, limits, signed, strict=True)
+        return [RowNumbers(place, row, float(a), float(b), float(c)) for row, a, b, c in columns]
 
-    def _nearest(self) -> tuple[int, int, float]:
-        """(place of the probe, row, pixels) of the live row that is nearest to accepting."""
-        live = np.flatnonzero(self.engine.gallery.groups >= 0)
+    def _nearest(self, engine: Engine) -> tuple[int, int, float]:
+        """(place of the probe, row, pixels) of the live row of a gallery that is nearest to accepting.
+
+        −∞ pixels where a view of the query shows nothing, or beside a companion: what those would accept after a
+        change, nobody knows.
+        """
         found = []
         for place, probe in enumerate(self.basis.query.probes):
-            channel = self.engine.channels[probe.channel]
-            parts = [_outside(channel, probe, live[at : at + BLOCK]) for at in range(0, len(live), BLOCK)]
-            far = np.concatenate(parts) / probe.proved.lipschitz.value
-            found.append((float(far.min()), place, int(live[far.argmin()])))
-        far, place, row = min(found)
-        return place, row, far
+            scope = engine.scope(probe.name)
+            far, row = _least_outside(scope.channel, probe)
+            if row >= 0:
+                found.append((far, place, int(scope.outward(np.asarray([row]))[0])))
+        far, place, row = min(found, default=(math.inf, 0, -1))
+        unknown = engine.companions or self.basis.query.blind is not None
+        return place, row, -math.inf if unknown else far
+
+    def _accepts(self, engine: Engine, group: int | None = None) -> float:
+        """How far some row of a gallery, or of one of its items, accepts, in pixels; negative where none does."""
+        query = self.basis.query
+        inside = (
+            min(-_least_outside(engine.scope(probe.name).channel, probe, group)[0], probe.proved.cap)
+            for probe in query.probes
+        )
+        return max(inside)
 
 
-def _outside(channel: Channel, probe: Probe, rows: Ids) -> Any:
+def _least_outside(channel: Channel, probe: Probe, group: int | None = None) -> tuple[float, int]:
+    """(pixels, row) of the live row that is nearest to accepting; (∞, −1) where there is none."""
+    live = np.flatnonzero(channel.groups >= 0 if group is None else channel.groups == group)
+    if not live.size:
+        return math.inf, -1
+    parts = [_outside(channel, probe, live[at : at + BLOCK]) for at in range(0, len(live), BLOCK)]
+    far = np.concatenate(parts) / probe.proved.lipschitz.value
+    return float(far.min()), int(live[far.argmin()])
+
+
+def _outside(channel: Channel, probe: Probe, rows: Ids) -> Float64:
     limits = channel.limits(rows)
     return -signed_distances(probe.z, channel.rows64(rows), score=probe.score, threshold=limits)

@@ -90,7 +90,6 @@ def _silent(answer: Answer, heard: Sequence[Heard], eps: float | None, asked: st
         copy=None,
         not_a_copy=radius,
         matches=matches,
-        basis=None,
         companion=companion,
     )
     return _at(found, "not-a-copy", eps, asked)
@@ -102,7 +101,7 @@ def _narrowed(answer: Answer, heard: Sequence[Heard], eps: float | None, asked: 
         return answer
     limits = [one.answer.not_a_copy for one in heard]
     matches = tuple(replace(match, copy=_smallest([match.copy, *limits])) for match in answer.matches)
-    found = replace(answer, copy=_smallest([answer.copy, *limits]), matches=matches, basis=None)
+    found = replace(answer, copy=_smallest([answer.copy, *limits]), matches=matches)
     return _at(found, "copy", eps, asked)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     rooms = [page, state, query, pictures, hma, *([items, review] if settings.writable else [])]
     for room in rooms:
         app.include_router(room.router)
+    app.include_router(hma.router, prefix=hma.BELOW, dependencies=[Depends(hma.named)])
     app.add_exception_handler(Fault, _fault)
     app.add_exception_handler(RetrError, _error)
     app.add_exception_handler(HTTPException, _http)

@@ -1,8 +1,9 @@
 """The lookups of Hasher-Matcher-Actioner, as its public documentation describes them, over an index of retr.
 
-Signal type ``retr``, content type ``photo``. A content id is a number, as its clients expect: the first 52 bits of an
-item's id. No URL is ever fetched. Banks are the values of the label ``bank``; items without one are in the bank that is
-named as the index.
+They ask the first index that is served; below ``/indexes/NAME`` they ask the one of that name: a client takes that for
+the address of the service. Signal type ``retr``, content type ``photo``. A content id is a number, as its clients
+expect: the first 52 bits of an item's id. No URL is ever fetched. Banks are the values of the label ``bank``; items
+without one are in the bank that is named as the index.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse
 
 from ..api.index import Index
@@ -27,6 +28,8 @@ from .forms import form_schema, read_form
 from .shelf import Served
 
 router = APIRouter(tags=["hasher-matcher-actioner"])
+BELOW = "/indexes/{index}"
+"""Where the lookups of one index are, where several are served."""
 MOST = 100
 """Items that a lookup looks at."""
 PHOTO = {"photo": {"type": "string", "format": "binary"}}
@@ -126,6 +129,11 @@ async def banks(request: Request) -> JSONResponse:
     return JSONResponse([{"name": name, "matching_enabled_ratio": 1.0} for name in sorted(names)])
 
 
+def named(index: Annotated[str, Path(description="Name of an index.")]) -> str:
+    """The index that the path of a request names."""
+    return index
+
+
 def content_id(name: str) -> int:
     """The number that stands for an item's id: JSON carries no larger ones without loss."""
     return int(name[:13], 16)
@@ -133,7 +141,7 @@ def content_id(name: str) -> int:
 
 def _served(request: Request) -> tuple[Service, Served]:
     service: Service = request.app.state.service
-    return service, service.shelf.find(None)
+    return service, service.shelf.find(request.path_params.get("index"))
 
 
 def _check_type(name: str) -> None:

@@ -2,12 +2,13 @@
 
     python docs/benchmarks/check_proofs.py --data ../shared/data --home /tmp/proofs [--part confirm|edit|mutate|time]
 
-Two indexes of photographs from ``dev``: 60 as they are, with local thresholds calibrated on 40 others, and 12 with 16
-views each. Queries: 20 stored photographs, the same brightened, cropped or saved again, and 20 that are not stored. One
-of them, at a quarter of its size, is asked about every family of edits, two others about nine; ten are asked among the
-rows of a part of the index alone. Parts may run one after the other; figures are kept in ``HOME/figures.json`` and
-printed. Models, the embedding of each image and the members of families are computed once for all proofs, by the
-checker's own functions; ``time`` does without.
+Four indexes of photographs from ``dev``: 60 as they are, with local thresholds calibrated on 40 others; the same with
+rules, a negative bank of twelve and a reach for twenty; 12 with 16 stored views each, every one compared with the query
+(``light/1``); and 16 with the views of ``light``, of the query too. Queries: 20 stored photographs, the same
+brightened, cropped or saved again, and 20 that are not stored. One of them, at a quarter of its size, is asked about
+every family of edits, two others about nine; ten are asked among the rows of a part of the index alone. Parts may run
+one after the other; figures are kept in ``HOME/figures.json`` and printed. Models, the embedding of each image and the
+members of families are computed once for all proofs, by the checker's own functions; ``time`` does without.
 """
 
 # ruff: noqa: S311 - draws are for tests
@@ -30,9 +31,12 @@ from PIL import Image, ImageEnhance
 
 from retr.certificates import verify_network, verify_proof, verify_ranges
 from retr.certificates.statement import ProofObject, read_proof
+from retr.core.files import digest_json
 from retr.core.progress import Silent
 from retr.images.families.asked import read_families
 from retr.indexer.build import IndexOptions, build_index
+from retr.indexer.rules import check_rules
+from retr.indexer.writer import Writer
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.engine import Engine
 from retr.retrieval.proofs import proofs_of_outcome
@@ -40,9 +44,12 @@ from retr.retrieval.query import query_files
 
 WORDS = {"versions", "decoder", "method", "asked"}
 """What the checker cannot compute again and says so (docs/proofs.md)."""
-VIEWED, STORED, NEGATIVES = 12, 60, 40
-SETS = {"plain": "plain", "views": "views", "part": "plain", "edits": "plain"}
+VIEWED, PAIRED, STORED, NEGATIVES = 12, 16, 60, 40
+SETS = {"plain": "plain", "views": "views", "part": "plain", "edits": "plain"} | {
+    name: name.partition("-")[0] for name in ("light", "rules", "rules-part", "rules-unsilenced", "rules-edits")
+}
 """Folder of proofs → index that they are of."""
+BANKS = ("allowed", "logos", "other", "logos", "other")
 EDITS = (
     *("jpeg", "jpeg-444", "webp", "brightness", "contrast", "contrast-mean", "gamma", "exposure", "saturation"),
     *("fade-white", "fade-black", "brightness-contrast", "crop:98", "downscale", "downscale-bilinear"),
@@ -61,14 +68,34 @@ def prepare(data: Path, home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     stored, negatives, others = names[:STORED], names[STORED : STORED + NEGATIVES], names[STORED + NEGATIVES :]
     queries = [*map(Path, stored[:20]), *edited_queries(stored[:20], home / "queries"), *map(Path, others[:20])]
-    for name, count, views in (("plain", STORED, "none"), ("views", VIEWED, "light/1")):
+    kinds = (
+        ("plain", STORED, "none"),
+        ("rules", STORED, "none"),
+        ("views", VIEWED, "light/1"),
+        ("light", PAIRED, "light"),
+    )
+    (home / "banks.csv").write_text(
+        "path,bank\n" + "".join(f"{name},{BANKS[n % 5]}\n" for n, name in enumerate(stored)), encoding="utf-8"
+    )
+    for name, count, views in kinds:
         (home / f"{name}.txt").write_text("\n".join(names[:count]) + "\n", encoding="utf-8")
         if not (home / name / "CURRENT").exists():
-            build_index(str(home / f"{name}.txt"), home / name, IndexOptions(views=views, workers=1), Silent())
-            if name == "plain":
+            labels = home / "banks.csv" if name == "rules" else None
+            options = IndexOptions(views=views, workers=1, label_file=labels)
+            build_index(str(home / f"{name}.txt"), home / name, options, Silent())
+            if name in ("plain", "rules"):
                 calibrate(home / name, negatives, fpr=0.05)
+            if name == "rules":
+                with Writer(home / name) as writer:
+                    writer.rule(check_rules(["bank=allowed"], {"bank=logos": 0.8, "path~*[13579].jpg": 1.1}))
         engine = Engine.open(home / name, device="cpu")
-        write(home / "proofs" / name, engine, list(map(str, queries)))
+        asked = queries[::2] if name == "light" else queries[:40] if name == "rules" else queries
+        write(home / "proofs" / name, engine, list(map(str, asked)))
+    where = Engine.open(home / "rules", device="cpu", where=["bank!=logos"])
+    write(home / "proofs" / "rules-part", where, list(map(str, queries[::6])))
+    every = Engine.open(home / "rules", device="cpu", unsilenced=True)
+    write(home / "proofs" / "rules-unsilenced", every, list(map(str, queries[::6])))
+    write(home / "proofs" / "rules-edits", every, [quarter(queries[1], home / "queries")], "jpeg:60..95", "brightness")
     part = Engine.open(home / "plain", device="cpu", where=["path~*[02468].jpg"])
     write(home / "proofs" / "part", part, list(map(str, queries[::6])))
     engine = Engine.open(home / "plain", device="cpu")
@@ -164,6 +191,13 @@ def found(home: Path, statement: Any, index: Path) -> verify_proof.Finding:
     return verify_ranges.verify(file, index)
 
 
+def resealed(statement: Any) -> Any:
+    """With a digest that fits, as a careful forger leaves it."""
+    bare = json.loads(json.dumps(statement))
+    bare["predicate"].pop("digest", None)
+    return {**bare, "predicate": {**bare["predicate"], "digest": digest_json(bare)}}
+
+
 def confirm(home: Path) -> dict[str, Any]:
     """All proofs as they are."""
     counts: Counter[str] = Counter()
@@ -184,24 +218,28 @@ def confirm(home: Path) -> dict[str, Any]:
 
 
 def edit(home: Path) -> dict[str, Any]:
-    """Edited proofs, and proofs of edited files."""
+    """Edited proofs, with the digest as it was and made anew, and proofs of edited files."""
     counts: Counter[str] = Counter()
     draw = random.Random(1)
-    copies = {name: list(tampered_indexes(home, name)) for name in ("plain", "views")}
+    copies = {name: list(tampered_indexes(home, name)) for name in sorted(set(SETS.values()))}
     for name, proof in proofs(home):
         for what, statement, index in edits(home / SETS[name], proof, draw, copies[SETS[name]]):
-            verdict = found(home, statement, index).verdict
-            what = f"of edits, {what}" if name == "edits" else what
-            counts[f"{what}: {verdict}"] += 1
+            kind = f"of edits, {what}" if name.endswith("edits") else what
+            counts[f"{kind}: {found(home, statement, index).verdict}"] += 1
+            if index != home / SETS[name]:
+                continue
+            verdict = found(home, resealed(statement), index).verdict
+            counts[f"digest made anew, {kind}: {verdict}"] += 1
             if verdict == "confirmed":
-                print(proof.name, what)
-                (home / f"confirmed-{name}-{counts[f'{what}: {verdict}']}.json").write_text(json.dumps(statement))
+                print(proof.name, what, differences(statement, proof.statement)[:4])
     return {"verdicts": dict(sorted(counts.items())), "total": sum(counts.values())}
 
 
 def edits(index: Path, proof: ProofObject, draw: random.Random, tampered: list[tuple[str, Path]]) -> Iterator[Any]:
     """(what, statement, index) of some edits of one proof."""
-    fields = [path for path in leaves(proof.statement) if not WORDS & set(path) and path[-2:] != ("checker", "name")]
+    fields = [
+        path for path in leaves(proof.statement) if not WORDS & set(path) and path[-2:] != ("predicate", "digest")
+    ]
     numbers = [path for path in fields if isinstance(value_at(proof.statement, path), int | float)]
     digests = [path for path in fields if "sha256" in str(path[-1]) or path[-1] in ("digest", "snapshot", "id")]
     for what, pool, count in (("a number", numbers, 5), ("a digest", digests, 2), ("any field", fields, 2)):
@@ -278,6 +316,8 @@ def larger_budget(proof: ProofObject, factor: float) -> Any:
 def tampered_indexes(home: Path, name: str) -> Iterator[tuple[str, Path]]:
     """(what, folder) of copies of an index with one bit flipped in one file."""
     patterns = {"the model": "models/*", "a row": "segments/*/rows-?.*", "an item": "segments/*/row-keys.bin"}
+    patterns |= {"a view": "segments/*/row-names.bin"} if name in ("light", "rules") else {}
+    patterns |= {"a label": "labels/*.json"} if name == "rules" else {}
     for what, pattern in {**patterns, "a threshold": "snapshots/*.json"}.items():
         target = home / "tampered" / f"{name}-{what.split()[-1]}"
         shutil.rmtree(target, ignore_errors=True)
@@ -319,23 +359,25 @@ def timing(data: Path, home: Path) -> dict[str, Any]:
     names = [str(file) for file in sorted((data / "dev").glob("*/*.jpg"))[:1250]]
     home.mkdir(parents=True, exist_ok=True)
     (home / "large.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
-    if not (home / "large" / "CURRENT").exists():
-        build_index(str(home / "large.txt"), home / "large", IndexOptions(views="light/1", workers=1), Silent())
-    engine = Engine.open(home / "large", device="cpu")
     other = str(sorted((data / "dev").glob("*/*.jpg"))[1300])
     edits = read_families(["jpeg", "brightness", "crop:95"])
     seconds: dict[str, Any] = {}
-    for query, against in ((names[0], edits), (other, [])):
-        for outcome in query_files(engine, [query], k=2, certify=True, eps=1.0, against=against):
-            for proof in proofs_of_outcome(engine, outcome):
-                kind = proof.claim["kind"]
-                kind = f"{proof.predicate['family']['asked']}, {proof.claim['what']}" if kind == "ranges" else kind
-                if kind not in seconds:
-                    began, processor = time.perf_counter(), time.process_time()
-                    verdict = found(home, proof.statement, home / "large").verdict
-                    times = [time.perf_counter() - began, time.process_time() - processor]
-                    seconds[kind] = [verdict, *(round(one, 2) for one in times)]
-                    print(kind, seconds[kind], flush=True)
+    for index, views in (("large", "light/1"), ("large-light", "light")):
+        if not (home / index / "CURRENT").exists():
+            build_index(str(home / "large.txt"), home / index, IndexOptions(views=views, workers=1), Silent())
+        engine = Engine.open(home / index, device="cpu")
+        for query, against in ((names[0], edits if index == "large" else []), (other, [])):
+            for outcome in query_files(engine, [query], k=2, certify=True, eps=1.0, against=against):
+                for proof in proofs_of_outcome(engine, outcome):
+                    kind = proof.claim["kind"]
+                    kind = f"{proof.predicate['family']['asked']}, {proof.claim['what']}" if kind == "ranges" else kind
+                    kind = f"{views}, {kind}"
+                    if kind not in seconds:
+                        began, processor = time.perf_counter(), time.process_time()
+                        verdict = found(home, proof.statement, home / index).verdict
+                        times = [time.perf_counter() - began, time.process_time() - processor]
+                        seconds[kind] = [verdict, *(round(one, 2) for one in times)]
+                        print(kind, seconds[kind], flush=True)
     return {"rows": engine.gallery.table.live_rows, "wall and processor seconds": seconds}
 
 

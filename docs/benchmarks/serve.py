@@ -1,14 +1,15 @@
 """Load of ``retr serve`` over loopback, beside the engine in this process, and its answers while the index changes.
 
     python docs/benchmarks/serve.py load INDEX QUERIES [--seconds 20] [--rounds 3] [--batch 16]
-    python docs/benchmarks/serve.py changes INDEX QUERIES [--requests 10000]
+    python docs/benchmarks/serve.py changes INDEX QUERIES [--requests 10000] [--kept FILE]
     python docs/benchmarks/serve.py hostile INDEX [--files 500]
     python docs/benchmarks/serve.py schema INDEX
 
 ``QUERIES`` is a folder of images. ``load`` asks with certificates, ``k`` = 10, by 1, 8 and 32 clients that never wait,
 and by the engine alone in two ways: one image after the other, and 16 at once; both decode as the service does.
 ``changes`` copies the index, adds and removes an image over and over, and compares every answer with that of the
-library at the snapshot that the answer names. ``hostile`` sends mutated files, bodies that are too long, too slow or
+library at the snapshot that the answer names; it goes by parts of 500 requests, which ``FILE`` keeps, so that the same
+command goes on where it was stopped. ``hostile`` sends mutated files, bodies that are too long, too slow or
 of a wrong type, and 200 requests at once, and watches the memory. ``schema`` lets schemathesis send what the OpenAPI
 document allows, and more. Each but the last prints JSON.
 """
@@ -173,8 +174,23 @@ def together(threads: Sequence[threading.Thread]) -> None:
 # ---- changes ---------------------------------------------------------------------------------------------------
 
 
-def changes(index: Path, images: Sequence[bytes], requests: int) -> dict[str, Any]:
-    """Every answer is that of the snapshot which it names."""
+PART = 500
+"""Requests of ``changes`` between two notes of how far it is."""
+
+
+def changes(index: Path, images: Sequence[bytes], requests: int, kept: Path) -> dict[str, Any]:
+    """Every answer is that of the snapshot which it names; parts that are kept are not asked again."""
+    parts = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    while sum(part["requests"] for part in parts) < requests:
+        parts.append(changing(index, images, min(PART, requests - sum(part["requests"] for part in parts))))
+        with kept.open("a") as file:
+            file.write(json.dumps(parts[-1]) + "\n")
+        print(json.dumps(parts[-1]), file=sys.stderr, flush=True)
+    return {name: sum(part[name] for part in parts) for name in parts[0]}
+
+
+def changing(index: Path, images: Sequence[bytes], requests: int) -> dict[str, int]:
+    """One part, with a copy of the index and a service of its own."""
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder, "index")
         shutil.copytree(index, own)
@@ -193,11 +209,12 @@ def changes(index: Path, images: Sequence[bytes], requests: int) -> dict[str, An
                 writer.remove(extra)
 
         with serving(own) as (url, _):
-            changing = threading.Thread(target=change)
-            changing.start()
-            together([threading.Thread(target=asks, args=(url, images, n, requests // 4, seen)) for n in range(4)])
+            busy = threading.Thread(target=change)
+            busy.start()
+            counts = [(requests + n) // 4 for n in range(4)]
+            together([threading.Thread(target=asks, args=(url, images, n, counts[n], seen)) for n in range(4)])
             stop.set()
-            changing.join()
+            busy.join()
         records = sorted((seen.get() for _ in range(seen.qsize())), key=lambda pair: (pair[1]["snapshot"], pair[0]))
         wrong = sum(answer != record for answer, record in compared(own, images, records))
         named = {record["snapshot"] for _, record in records}
@@ -339,6 +356,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--kept", type=Path, default=Path("changes.jsonl"))
     parser.add_argument("--files", type=int, default=500)
     options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -353,7 +371,7 @@ def main() -> None:
             options.index, read(options.queries), options.seconds, options.rounds, ["--batch", str(options.batch)]
         )
     else:
-        found = changes(options.index, read(options.queries), options.requests)
+        found = changes(options.index, read(options.queries), options.requests, options.kept)
     print(json.dumps(found, indent=1, ensure_ascii=False))
 
 

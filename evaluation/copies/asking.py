@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .check import claims_hold
 from .plan import CopyPlan
 from .queries import Asked, Query, batches, iter_queries
 from .rows import provenance_for, row_of, verdict_radius
+from .systems import names_of
 
 CHECKS = 12
 """Answers per certified system that are recomputed by brute force over every row."""
@@ -46,7 +48,10 @@ def ask(
     done = place.marks()
     first = done[-1]["places"] if done else 0
     begin(progress, "queries", len(asked), first)
-    provenances = [provenance_for(plan, one, run=place.run, command=place.command) for one in systems]
+    provenances = [
+        [replace(provenance_for(plan, one, run=place.run, command=place.command), model=name) for name in names_of(one)]
+        for one in systems
+    ]
     checks = _Checks(len(asked), plan.seed)
     skipped: dict[int, str] = {}
 
@@ -77,12 +82,20 @@ def _reasons(skipped: dict[int, str], first: int, last: int) -> dict[str, int]:
 
 
 def _answers(
-    system: Calibrated, provenance: Provenance, batch: Sequence[Query], drawn: Sequence[bool]
+    system: Calibrated, provenances: Sequence[Provenance], batch: Sequence[Query], drawn: Sequence[bool]
 ) -> Iterator[dict[str, Any]]:
-    answers = system.answer_many(Queries([query.pixels for query in batch]), k=1, certify=True)
-    for query, answer, check in zip(batch, answers, drawn, strict=True):
-        held = _checked(system, query, answer) if check else None
-        yield row_of(provenance, query, system, answer, held)
+    """The rows of each query: one, or with a companion that of the union and that of the certified channels alone."""
+    images = Queries([query.pixels for query in batch])
+    both = len(provenances) > 1 and isinstance(system, EngineSystem)
+    found = (
+        system.engine.answer_both(images, k=1)
+        if both
+        else [(one,) for one in system.answer_many(images, k=1, certify=True)]
+    )
+    for query, answers, check in zip(batch, found, drawn, strict=True):
+        for answer, provenance in zip(answers, provenances, strict=True):
+            held = _checked(system, query, answer) if check else None
+            yield row_of(provenance, query, system, answer, held)
 
 
 class _Checks:

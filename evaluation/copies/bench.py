@@ -115,7 +115,7 @@ def run_copy_bench(plan: CopyPlan, progress: Progress) -> CopyResult:
 def _run(plan: CopyPlan, corpora: Corpora, listed: Mapping[str, str], place: RunFolder, progress: Progress) -> None:
     """Build, calibrate, ask what no part holds, and write the records."""
     clock, absent = _Clock(), absent_hashes(plan)
-    bench = open_index(plan, plan.models, corpora.gallery, corpora.distractors, progress)
+    bench = open_index(plan, plan.models, corpora.gallery, corpora.distractors, progress, companion=plan.companion)
     main = open_at(bench.path, bench.snapshot, device=plan.device)
     clock.lap("index")
     negatives = _negatives(plan, corpora, main, progress)
@@ -125,7 +125,7 @@ def _run(plan: CopyPlan, corpora: Corpora, listed: Mapping[str, str], place: Run
     counts = {"setting": len(negatives.setting), "measuring": len(negatives.measuring)}
     counts |= {"present": negatives.present, "refused": negatives.refused, "known_copies": corpora.known}
     queries = digest_json([[one.item.entry.name, one.item.pixels_sha256, one.family] for one in asked])
-    models = [channel.embedder.digest for channel in main.engine.channels]
+    models = [channel.embedder.digest for channel in main.engine.every_channel]
     place.begin({"systems": facts, "negatives": counts, "queries": queries, "images": listed, "models": models})
     skipped = ask(plan, systems, asked, place, progress)
     clock.lap("queries")
@@ -163,11 +163,11 @@ def _check_enough(plan: CopyPlan, count: int) -> None:
     """Before hours of indexing: half of the negatives set the thresholds, one for each channel."""
     if plan.negatives is None or not plan.calibrates:
         return
-    needed = 2 * (math.ceil(len(plan.models) / plan.fpr) - 1)
+    needed = 2 * (math.ceil(plan.channels / plan.fpr) - 1)
     if count < needed:
         raise UsageError(
             f"{plan.negatives} gives {count} negatives; a false-match rate of {budget_text(plan.fpr)} over "
-            f"{len(plan.models)} channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
+            f"{plan.channels} channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
         )
 
 

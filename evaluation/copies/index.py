@@ -15,7 +15,6 @@ from ...core.errors import IntegrityError
 from ...core.files import canonical_json, digest_json, write_atomically
 from ...core.progress import Progress, begin
 from ...images.policy import DecodePolicy
-from ...images.view_pairs import VIEW_CLASSES, rules_for
 from ...images.views import VIEW_SETS
 from ...indexer.build import IndexOptions, build_index
 from ...indexer.devices import open_teams, spare_team
@@ -23,7 +22,7 @@ from ...indexer.entries import Entry
 from ...indexer.flow import Flow
 from ...indexer.gallery import open_gallery
 from ...indexer.models import describe_channel, told_apart
-from ...indexer.options import choose_devices, seeing_one_view
+from ...indexer.options import choose_devices, describe_companion, pairs_of, seeing_one_view
 from ...indexer.prepare import Recipe, prepare_entry
 from ...indexer.snapshot import ChannelSpec, require_current
 from ...indexer.writer import SEGMENT_ROWS, Writer
@@ -54,7 +53,12 @@ class BenchIndex:
 
 
 def open_index(
-    plan: CopyPlan, models: tuple[str, ...], gallery: Sequence[Entry], distractors: Sequence[Entry], progress: Progress
+    plan: CopyPlan,
+    models: tuple[str, ...],
+    gallery: Sequence[Entry],
+    distractors: Sequence[Entry],
+    progress: Progress,
+    companion: str | None = None,
 ) -> BenchIndex:
     """The index of a plan with these models: an earlier one where everything agrees, else a new one.
 
@@ -64,29 +68,33 @@ def open_index(
         gallery: what ``plan.gallery`` lists.
         distractors: what is stored beside it.
         progress: told how far it is.
+        companion: spec of its companion; None for none.
     """
-    channels = _channels(plan, models)
+    channels = _channels(plan, models, companion)
     path = plan.out / f"index-{_key(plan, channels, gallery, distractors)[:16]}"
     if (path / MARK).exists():
         return replace(_read_mark(path), reused=True)
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _build(path, plan, models, distractors, progress)
+    return _build(path, plan, models, companion, distractors, progress)
 
 
 def digests_of(plan: CopyPlan) -> list[str]:
     """Of the models that a plan names, as they are now."""
-    return [channel.model_digest for channel in _channels(plan, plan.models)]
+    return [channel.model_digest for channel in _channels(plan, plan.models, plan.companion)]
 
 
-def _channels(plan: CopyPlan, models: Sequence[str]) -> list[ChannelSpec]:
-    return list(told_apart([describe_channel(spec, pretrained=True, rows=plan.stored_rows) for spec in models]))
+def _channels(plan: CopyPlan, models: Sequence[str], companion: str | None) -> list[ChannelSpec]:
+    found = [describe_channel(spec, pretrained=True, rows=plan.stored_rows) for spec in models]
+    if companion is not None:
+        found.append(describe_companion(companion, pretrained=True, rows=plan.stored_rows))
+    return list(told_apart(found))
 
 
 def _key(
     plan: CopyPlan, channels: Sequence[ChannelSpec], gallery: Sequence[Entry], distractors: Sequence[Entry]
 ) -> str:
-    pairs = rules_for(VIEW_CLASSES.get(plan.views, ()), [channel.spec for channel in channels])
+    pairs = pairs_of(plan.views, channels)
     return digest_json(
         {
             "version": 1,
@@ -105,11 +113,13 @@ def _build(
     path: Path,
     plan: CopyPlan,
     models: tuple[str, ...],
+    companion: str | None,
     distractors: Sequence[Entry],
     progress: Progress,
 ) -> BenchIndex:
     options = IndexOptions(
         models=models,
+        companion=companion,
         views=plan.views,
         rows=plan.stored_rows,
         workers=plan.workers,

@@ -62,6 +62,7 @@ class CopyPlan:
     negatives: Path | None = None
     known_copies: Path | None = None
     models: tuple[str, ...] = DEFAULT_MODELS
+    companion: str | None = None
     views: str = "none"
     distractor_views: str = "none"
     rows: str | None = None
@@ -111,10 +112,16 @@ class CopyPlan:
         """Baselines that are embedders."""
         return tuple(name for name in self.baselines if name not in HASHES)
 
+    @property
+    def channels(self) -> int:
+        """How many channels share the false matches."""
+        return len(self.models) + (self.companion is not None)
+
     def as_json(self) -> dict[str, Any]:
         """What belongs in the records: everything that the numbers depend on."""
         ranges = () if self.against else ("against", "on_top")
-        values = plain(self, "out", "workers", "batch_size", "device", "command", "resume", *ranges)
+        companion = () if self.companion is not None else ("companion",)
+        values = plain(self, "out", "workers", "batch_size", "device", "command", "resume", *ranges, *companion)
         return {**values, "rows": self.stored_rows, "distractor_views": self.stored_distractor_views}
 
 

@@ -74,6 +74,8 @@ def open_systems(
         ready = _calibrated_index(plan, system, index, negatives, progress)
         systems.append(ready)
         facts.append({"system": ready.name, "index": path_to_text(index.path.name), **index_facts(index)})
+        if ready.engine.companions:
+            facts.append({**facts[-1], "system": certified_part(ready.name)})
 
     add(main, bench)
     for spec in plan.model_baselines:
@@ -94,7 +96,19 @@ def open_systems(
         systems.append(hashed.system)
         facts.append({"system": name, **hashed.facts()})
     systems = told_apart(systems)
-    return systems, [{**fact, "system": system.name} for fact, system in zip(facts, systems, strict=True)]
+    names = [name for system in systems for name in names_of(system)]
+    return systems, [{**fact, "system": name} for fact, name in zip(facts, names, strict=True)]
+
+
+def names_of(system: Stores) -> tuple[str, ...]:
+    """The lines that a system has in tables: with a companion also that of its certified channels alone."""
+    both = isinstance(system, EngineSystem) and system.engine.companions
+    return (system.name, certified_part(system.name)) if both else (system.name,)
+
+
+def certified_part(name: str) -> str:
+    """The name of what the certified channels of an index with a companion say, at the same thresholds."""
+    return f"{name}, certified only"
 
 
 def told_apart(systems: Sequence[Stores]) -> list[Stores]:
@@ -125,7 +139,7 @@ def _calibrated_index(
     """Thresholds of an earlier run on the same negatives, else new ones, kept beside the index."""
     if not negatives.setting:
         return system
-    channels = system.engine.channels
+    channels = system.engine.every_channel
     names = [channel.name for channel in channels]
     digest = listing_digest([item.entry for item in negatives.setting])
     # The version changes with the rule that sets thresholds: what another rule has set is not used again.

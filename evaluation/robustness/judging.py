@@ -61,9 +61,15 @@ def alarms(clean: Answer, attacked: Answer, l2: float) -> tuple[str, ...]:
     checks = {
         "top1": holds(top1_radius(clean), l2) and first_group(attacked) != first_group(clean),
         "topk": not _kept(clean, l2) <= {match.group for match in attacked.matches},
-        "verdict": holds(verdict_radius(clean), l2) and attacked.point_verdict != clean.point_verdict,
+        "verdict": holds(verdict_radius(clean), l2) and _flipped(clean, attacked),
     }
     return tuple(name for name, broken in checks.items() if broken)
+
+
+def _flipped(clean: Answer, attacked: Answer) -> bool:
+    """Whether the verdict is another; a proved copy that only a companion still names is one no more."""
+    alone = attacked.companion is not None and attacked.companion.names_copy
+    return attacked.point_verdict != clean.point_verdict or (clean.point_verdict == "copy" and alone)
 
 
 def _kept(clean: Answer, l2: float) -> set[int]:

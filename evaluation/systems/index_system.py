@@ -19,7 +19,7 @@ from ...indexer.snapshot import Threshold
 from ...indexer.writer import Writer
 from ...retrieval.answer import Answer
 from ...retrieval.calibrate import Nearness
-from ...retrieval.channel import Channel, QueryEmbedding
+from ...retrieval.channel import ORIGINAL, Channel, QueryEmbedding
 from ...retrieval.engine import Engine
 from ..shared.provenance import describe_engine
 from ..shared.truth import Groups
@@ -182,15 +182,19 @@ class EngineSystem:
         """See :class:`System`; the gradient is the system's own, whatever the attack sees."""
         del sees
         views = {view.name: view for view in self.engine.views}
-        return RetrievalTarget(self._attacked, aims, goal, views=[views[name] for _, name in self.engine.tests])
+        asked = [views[name] for _, name in self.engine.tests] + [ORIGINAL] * len(self.engine.companions)
+        return RetrievalTarget(self._attacked, aims, goal, views=asked, companions=len(self.engine.companions))
 
     @cached_property
     def _attacked(self) -> tuple[Channel, ...]:
         """Per test, the channel of its rows, with a copy of the embedder where attacks run."""
-        every = [(number, self.engine.scope((number, view)).channel) for number, view in self.engine.tests]
+        first = len(self.engine.channels)
+        companions = [(number, ORIGINAL.name) for number in range(first, first + len(self.engine.companions))]
+        tests = [*self.engine.tests, *companions]
+        every = [(number, self.engine.scope((number, view)).channel) for number, view in tests]
         if self.device == "cpu":
             return tuple(channel for _, channel in every)
-        there = [deepcopy(channel.embedder).to(self.device) for channel in self.engine.channels]
+        there = [deepcopy(channel.embedder).to(self.device) for channel in self.engine.every_channel]
         return tuple(replace(channel, embedder=there[number]) for number, channel in every)
 
     def describe(self) -> dict[str, str]:
@@ -211,7 +215,7 @@ class EngineSystem:
         Raises:
             UsageError: too few negatives for so small a rate, or a negative that no threshold tells from a stored row.
         """
-        near = Nearness(self.engine, local=self.local, progress=progress)
+        near = Nearness(self.engine.surveying, local=self.local, progress=progress)
         for batch in negatives:
             near.see(Queries(batch))
         found = near.thresholds(fpr=fpr)
@@ -220,7 +224,7 @@ class EngineSystem:
 
     def stored_thresholds(self) -> list[dict[str, Any]]:
         """The channels' thresholds as JSON."""
-        return [asdict(channel.threshold) for channel in self.engine.channels if channel.threshold is not None]
+        return [asdict(channel.threshold) for channel in self.engine.every_channel if channel.threshold is not None]
 
     def with_stored(self, thresholds: Sequence[dict[str, Any]]) -> EngineSystem:
         """Itself with thresholds of :meth:`stored_thresholds`."""
@@ -232,9 +236,10 @@ class EngineSystem:
         engine, snapshot = self.engine, self.engine.gallery.snapshot
         done = writer.set_thresholds(thresholds, on=snapshot.id)
         gaps = [None if t.gaps is None else gaps_of(snapshot, read_gaps(engine.path, t.gaps)) for t in thresholds]
-        parts = zip(engine.channels, thresholds, gaps, strict=True)
+        parts = zip(engine.every_channel, thresholds, gaps, strict=True)
         opened = tuple(replace(channel, threshold=threshold, gaps=own) for channel, threshold, own in parts)
-        engine = replace(engine, gallery=replace(engine.gallery, snapshot=done), channels=opened)
+        answering, gallery = len(engine.channels), replace(engine.gallery, snapshot=done)
+        engine = replace(engine, gallery=gallery, channels=opened[:answering], companions=opened[answering:])
         return replace(self, engine=engine, has_verdicts=True)
 
 
@@ -243,7 +248,7 @@ def open_at(path: Path, snapshot: str, *, device: str) -> EngineSystem:
     with Writer(path) as writer:
         writer.restore(snapshot)
     engine = Engine.open(path, device=device, unsilenced=True)
-    return EngineSystem(engine.model, engine)
+    return EngineSystem("+".join(channel.name for channel in engine.every_channel), engine)
 
 
 def embed(system: System, pixels: Pixels) -> tuple[QueryEmbedding, ...]:

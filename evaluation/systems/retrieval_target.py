@@ -58,6 +58,7 @@ class RetrievalTarget:
     Args of the constructor:
         channels: of the index; their embedders may live on any device. With
         views: one for each test: the rows that this view of the query is compared with (``retrieval.scopes``).
+        companions: how many of the last tests are companions': they have a say in verdicts, and in no certified rank.
         aims: one per query.
         goal: what the attack is after.
         rivals: how many near rows are compared; more where the first ten items may have more.
@@ -73,12 +74,15 @@ class RetrievalTarget:
         rivals: int = _RIVALS,
         refresh: int = _REFRESH,
         views: Sequence[QueryView] | None = None,
+        companions: int = 0,
     ) -> None:
-        self._channels = tuple(channels)
-        self._views = tuple(views) if views is not None else (ORIGINAL,) * len(self._channels)
+        every = list(zip(channels, views if views is not None else (ORIGINAL,) * len(channels), strict=True))
+        self._embedded = tuple(every)
+        used = every if goal == "verdict" else every[: len(every) - companions]
+        self._channels, self._views = tuple(one for one, _ in used), tuple(view for _, view in used)
         self._aims = tuple(aims)
         self._goal: Goal = goal
-        self._counts, self._refresh = [_rows_to_see(channel, goal, rivals) for channel in channels], refresh
+        self._counts, self._refresh = [_rows_to_see(channel, goal, rivals) for channel in self._channels], refresh
         self._age = [0] * len(aims)
         self._own_ids = [[np.flatnonzero(c.groups == _protagonist(a, goal)) for a in aims] for c in self._channels]
         pairs = list(zip(self._channels, self._own_ids, strict=True))
@@ -94,15 +98,16 @@ class RetrievalTarget:
         return self.loss_of(self.embed(x), x, samples)
 
     def embed(self, x: Tensor) -> list[Tensor]:
-        """Embeddings of a batch, one (b, d) for each test."""
+        """Embeddings of a batch, one (b, d) for each test, also those that play no part in this goal."""
         # Margins are small differences: float64 from here on, whatever the network computes in.
-        return [_embed(channel, view.pick(x)).double() for channel, view in self._tests()]
+        return [_embed(channel, view.pick(x)).double() for channel, view in self._embedded]
 
     def _tests(self) -> Iterator[tuple[Channel, QueryView]]:
         return zip(self._channels, self._views, strict=True)
 
     def loss_of(self, embedded: Sequence[Tensor], x: Tensor, samples: Tensor) -> Tensor:
         """The loss of images whose embeddings are known; of ``x`` only size, dtype and device matter."""
+        embedded = embedded[: len(self._channels)]
         scales = [_pixels_per_unit(channel, _seen(view, x)) for channel, view in self._tests()]
         ask = self._moved if self._goal == "embedding" else self._margins
         return (ask(embedded, scales, x, samples) - _doubt(x.dtype, scales, embedded)).to(x.dtype)

@@ -81,7 +81,7 @@ def test_paths_that_are_no_models(tmp_path):
 def test_the_list_names_every_form():
     models = list_models()
     assert tuple(m.name for m in models) == FORMS
-    assert [m.certified for m in models] == [True] * 4 + [False] * 4
+    assert [m.certified for m in models] == [True] * 4 + [False] * 6
     assert models[0].dim == 768
     assert all(m.needs for m in models)
 

@@ -102,7 +102,7 @@ def test_content_that_comes_back_is_live_again(tmp_path):
         assert (report.indexed, report.rows, report.items) == (1, 1, 1)
     names = [segment.id for segment in require_current(tmp_path / "index").segments]
     assert len(set(names)) == 3
-    assert check_content(tmp_path / "index", require_current(tmp_path / "index"), everything=True).read == 14
+    assert check_content(tmp_path / "index", require_current(tmp_path / "index"), everything=True).read == 17
 
 
 def test_new_files_are_added_and_gone_files_stay_until_pruned(corpus, tmp_path):

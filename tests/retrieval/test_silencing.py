@@ -22,7 +22,6 @@ from retr.indexer.snapshot import SCHEMA_RULES, commit, require_current
 from retr.indexer.writer import Writer
 from retr.retrieval.answer import Answer
 from retr.retrieval.engine import Engine
-from retr.retrieval.proofs import proofs_of
 from retr.retrieval.query import query_files
 from retr.retrieval.ranges.prove import prove_ranges
 from retr.retrieval.silencing import Heard, silenced
@@ -177,10 +176,6 @@ class TestWithheld:
             prove_ranges(
                 engine, pixels_of(home, 1), outcome.answer, read_families(["brightness"]), eps=1.0, unit="rmse"
             )
-        bare = Engine.open(home / "index", device="cpu", unsilenced=True)
-        answer = asked(bare, pixels_of(home, 1))
-        with pytest.raises(UsageError, match="some items have rules"):
-            proofs_of(bare, answer, None)  # pyright: ignore[reportArgumentType]
 
 
 class TestReach:

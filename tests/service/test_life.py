@@ -34,6 +34,35 @@ class TestChanges:
         assert client.get(f"/v1/items/{name}").status_code == 404
         assert list((own.parent / "own-uploads").iterdir()) == []
 
+    def test_what_lies_in_a_negative_bank_is_shown_like_all_else(self, serve, own: Path, image: bytes) -> None:
+        retr.open(own).set_rules(negative=["bank=allowed"])
+        client = serve(own, writable=True, serve_images=True)
+        [added] = client.post("/v1/items", files=files(image), data={"label": "bank=allowed"}).json()["items"]
+        [record] = client.post("/v1/query", files=files(image), data={"certify": "true"}).json()
+        [bank] = record["banks"]
+        assert (record["silenced_by"], bank["id"]) == (["bank=allowed"], added["id"])
+        assert client.get(f"/v1/items/{bank['id']}").json()["labels"] == {"bank": "allowed"}
+        assert client.get(f"/v1/items/{bank['id']}/thumbnail").status_code == 200
+        assert client.delete(f"/v1/items/{bank['id']}").status_code == 200
+        assert client.get(f"/v1/items/{bank['id']}").status_code == 404
+
+    def test_lookups_of_each_index(self, serve, own: Path, drawn: Path, image: bytes) -> None:
+        """Two are served; a client of Hasher-Matcher-Actioner is given the address of one."""
+        writer = retr.open(own)
+        every = sorted((drawn / "corpus").iterdir())
+        writer.remove(every)
+        writer.add([drawn / "corpus" / "007.png"], labels={"bank": "known"})
+        client = serve(own, indexes={"first": drawn / "my-index", "own": own})
+        all_of_it = (len(every), "first")
+        for base, (size, bank) in {"": all_of_it, "/indexes/first": all_of_it, "/indexes/own": (1, "known")}.items():
+            told = client.post(f"{base}/m/lookup", files={"photo": image})
+            assert told.json() == {"retr": [bank]}, base
+            assert client.get(f"{base}/m/index/status").json()["retr"]["size"] == size
+        assert client.get("/indexes/other/c/banks").status_code == 404
+        paths = client.get("/openapi.json").json()["paths"]
+        [named] = paths["/indexes/{index}/c/banks"]["get"]["parameters"]
+        assert (named["name"], named["in"], named["required"]) == ("index", "path", True)
+
     def test_a_snapshot_of_another_process_is_picked_up(self, serve, own: Path, drawn: Path) -> None:
         client = serve(own)
         before = client.get("/v1/index").json()["indexes"]["own"]

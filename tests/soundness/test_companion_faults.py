@@ -13,12 +13,16 @@ from functools import cached_property
 
 import numpy as np
 import pytest
+from companion import write_companion
+from drawn import Quiet
 from plain import group_of, make_channel, probe, source_of
-from planted import Found
+from planted import Found, audit, draw_pictures, save_pictures
 
+from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval import tiers
 from retr.retrieval.channel import Float64
 from retr.retrieval.companions import Voice, hear
+from retr.retrieval.engine import Engine
 from retr.retrieval.index_source import IndexSource
 from retr.retrieval.ranking import Ranking
 from retr.retrieval.settle import settle_all
@@ -212,3 +216,36 @@ def test_what_a_companion_says_changes_no_certified_evidence():
         assert [group_of(item) for item in own] == [group_of(item) for item in accepted]
         assert [item.copy for item in own] == [item.copy for item in accepted]
         assert ranking.copy == alone.copy
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """Five pictures in an index with a companion that knows them by their colours."""
+    home = tmp_path_factory.mktemp("companion")
+    pictures = draw_pictures(5)
+    save_pictures(home / "corpus", pictures)
+    options = IndexOptions(models=("block-means:4",), companion=write_companion(home / "c.pt"), workers=1)
+    build_index(str(home / "corpus"), home / "index", options, Quiet())
+    return Engine.open(home / "index", device="cpu"), pictures
+
+
+def test_the_audit_attacks_both_tiers(planted, caught, seen, tmp_path, monkeypatch):
+    """Pictures, and pictures rolled round, which the companion alone names: as if it could prove that."""
+    engine, pictures = seen
+    rolled = [np.roll(one, (8, 5), (0, 1)) for one in pictures[:2]]
+    if planted:
+
+        def proved(ranking, voice, k, *, probes):
+            found, spoken = TIERED(ranking, voice, k, probes=probes)
+            return (replace(found, copy=6.0) if spoken.names and ranking.certified else found), spoken
+
+        monkeypatch.setattr("retr.retrieval.engine.tiered", proved)
+    paths = save_pictures(tmp_path / "queries", [*rolled, *pictures[2:4]])
+    chosen = {"queries": paths, "goals": ("evasion", "verdict"), "at_radius": (0.5, 0.97), "truth": _truth(tmp_path)}
+    caught(audit(engine, tmp_path / "audit", **chosen), by=("verdict",))
+
+
+def _truth(home):
+    lines = ["query,truth", *(f"{n:03}.png,{n:03}.png" for n in range(4))]
+    (home / "truth.csv").write_text("\n".join(lines) + "\n")
+    return home / "truth.csv"

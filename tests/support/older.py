@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from retr.core.files import sha256_file
 from retr.images.policy import DecodePolicy
 from retr.indexer.gaps import gaps_of, read_gaps
-from retr.indexer.row_keys import FILE as ROW_KEYS
+from retr.indexer.row_names import PLAIN
 from retr.indexer.snapshot import ChannelSpec, SegmentInfo, Snapshot, Threshold, commit, require_current
 
 POLICY = DecodePolicy().under_rules(1)
@@ -24,7 +24,7 @@ OFFSET, VALUE = 0.2, 0.9
 def as_first_release(index: Path, *, local: bool) -> Snapshot:
     """Rewrite an index with the first decode policy to what 0.1.0 would have written.
 
-    No row keys, no reference set, gaps as Parquet; nothing of the newer version stays in the folder.
+    No row keys and names, no reference set, gaps as Parquet; nothing of the newer version stays in the folder.
 
     Args:
         index: the folder.
@@ -58,5 +58,6 @@ def _threshold(index: Path, now: Snapshot, channel: ChannelSpec, *, local: bool)
 
 
 def _segment(index: Path, segment: SegmentInfo) -> SegmentInfo:
-    (index / "segments" / segment.id / ROW_KEYS).unlink()
-    return replace(segment, files={name: digest for name, digest in segment.files.items() if name != ROW_KEYS})
+    for name in PLAIN:
+        (index / "segments" / segment.id / name).unlink()
+    return replace(segment, files={name: digest for name, digest in segment.files.items() if name not in PLAIN})

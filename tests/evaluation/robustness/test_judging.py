@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 from retr.core.units import Radius
 from retr.evaluation.robustness.judging import alarms, found, reached
 from retr.evaluation.systems.retrieval_target import Aim
-from retr.retrieval.answer import Answer, Match, VerdictName
+from retr.retrieval.answer import Answer, Companion, Match, VerdictName
 
 N = 300
 
@@ -42,6 +44,15 @@ def test_a_flipped_verdict_is_an_alarm_for_both_verdicts():
     assert alarms(copy, answer([1], verdict="not-a-copy"), 1.0) == ("verdict",)
     assert alarms(nothing, answer([1], verdict="copy"), 1.0) == ("verdict",)
     assert alarms(nothing, answer([1], verdict="copy"), 2.5) == ()
+
+
+def test_a_proved_copy_that_only_a_companion_still_names_is_an_alarm():
+    named = replace(answer([1]), companion=Companion(("c",), True, None, True, 1))
+    assert alarms(answer([1], copy=2.0), named, 1.0) == ("verdict",)
+    assert alarms(answer([1], copy=2.0), named, 2.5) == ()
+    assert alarms(answer([1], nothing=2.0, verdict="not-a-copy"), named, 1.0) == ("verdict",)
+    kept = replace(named, companion=Companion(("c",), True, None, False, 0))
+    assert alarms(answer([1], copy=2.0), kept, 1.0) == ()
 
 
 def test_goals():
