@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .gap_blocks import Block, Mask, Side, least_of, lower
 from .items import Keys
-from .neighbours import Others
+from .neighbours import Others, places_of
 from .short_rows import Shortening, shortening
 from .stored_rows import let_go
 from .vectors import Float32, Ids
@@ -111,7 +111,7 @@ class Pairs:
 def _within_reach(others: Others, short: Short | None, own: Float32, least: Float32) -> tuple[Ids, Ids, Float32]:
     """Pairs (row, other) whose nearness by float32 is at least the row's, (m,), and how near they are."""
     if short is not None:
-        left, right = np.nonzero(short.others.nearness(short.how.of(own)) >= least[:, None])
+        left, right = places_of(short.others.nearness(short.how.of(own)) >= least[:, None])
         if len(left) * _DEAR <= len(own) * len(others.rows):
             near = others.nearness_of(own, left, right)
             kept = near >= least[left]
@@ -123,7 +123,7 @@ def _within_reach(others: Others, short: Short | None, own: Float32, least: Floa
 
 def _part_within(others: Others, own: Float32, least: Float32, first: int) -> tuple[Ids, Ids, Float32]:
     products = others.nearness(own, slice(first, first + _PART))
-    left, right = np.nonzero(products >= least[:, None])
+    left, right = places_of(products >= least[:, None])
     return left, right + first, products[left, right]
 
 

@@ -15,7 +15,7 @@ from .gap_blocks import Block, Side, begin_items, blocks, least_of, measure_bloc
 from .gap_pairs import Scan, Short
 from .gaps import KIND
 from .items import Keys
-from .neighbours import Others, nearest, rounded_down
+from .neighbours import Others, nearest, places_of, rounded_down
 from .reference import Reference
 from .sheets import cut_sheets, of_layouts, outvoted
 from .stored_rows import StoredRows, let_go
@@ -98,7 +98,7 @@ def _layouts(reference: Reference, others: Others, own: Float32, near: Float32, 
 def _same(others: Others, own: Float32, near: Float32, within: npt.NDArray[np.float64]) -> tuple[Ids, Ids]:
     """Pairs (row, vector) within the vector's limit, (n,); where float32 leaves it open, float64 decides."""
     edge, slack = others.at(within), np.float32(others.slack(own))
-    left, right = np.nonzero(near >= edge - slack)
+    left, right = places_of(near >= edge - slack)
     inside = near[left, right] >= edge[right] + slack
     unsure = np.flatnonzero(~inside)
     inside[unsure] = others.distances(own, left[unsure], right[unsure]) <= within[right[unsure]]
