@@ -66,7 +66,7 @@ def pair_radii(
 
     Args:
         z: (d,) computed query embedding.
-        winner: (d,) row i.
+        winner: (d,) row i; or (m, d), one for each rival.
         rivals: (m, d) rows j.
         score: cosine or euclidean.
         lipschitz: proved bound on L of resize and network together.
@@ -171,7 +171,7 @@ def answer_radius(z: Array, *, score: Score, lipschitz: UpperBound, forward_erro
 
 def _check(z: Array, winner: Array, rivals: Array, score: Score) -> None:
     check_embedding(z, score)
-    check_rows(winner[np.newaxis], z.shape[0])
+    check_rows(np.atleast_2d(winner), z.shape[0])
     check_rows(rivals, z.shape[0])
 
 

@@ -11,8 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.cache import user_cache
 from ..core.errors import IntegrityError
 from .catalog import ROW_SCHEMA, read_catalog
+from .catalog_cache import LEAST, keep, mapped
 from .declared import declared_of, item_digests
 from .integrity import ContentCheck, check_content
 from .items import Items
@@ -118,7 +120,15 @@ def open_store(index: Path, snapshot: Snapshot, number: int) -> RowStore:
         IntegrityError: a file is missing, has the wrong size, or holds codes that no row has.
     """
     channel = snapshot.channels[number]
-    return open_rows(_files(index, snapshot, number), dim=channel.dim, score=channel.score, code=channel.rows)
+    name = ROW_CODES[channel.rows].file(number)
+    return open_rows(
+        _files(index, snapshot, number),
+        dim=channel.dim,
+        score=channel.score,
+        code=channel.rows,
+        digests=[segment.files.get(name, "") for segment in snapshot.segments],
+        cache=user_cache(),
+    )
 
 
 def _check_sizes(index: Path, snapshot: Snapshot) -> None:
@@ -133,16 +143,30 @@ def _files(index: Path, snapshot: Snapshot, number: int) -> list[tuple[Path, int
 
 
 def _read_catalogs(index: Path, snapshot: Snapshot) -> pa.Table:
-    tables = []
-    for segment in snapshot.segments:
-        path = index / "segments" / segment.id / "catalog.parquet"
-        try:
-            table = read_catalog(path)
-        except (OSError, pa.ArrowException) as error:
-            raise IntegrityError(f"{path} cannot be read: {error}") from error
-        tables.append(_fitted(table.append_column("segment", pa.repeat(pa.scalar(segment.id), table.num_rows))))
-    schema = ROW_SCHEMA.append(pa.field("segment", pa.string()))
+    """All catalogs as one table: of chunks that are mapped from the cache, or of single ones in memory."""
+    cache, schema = user_cache(), ROW_SCHEMA.append(pa.field("segment", pa.string()))
+    digests = [segment.files.get("catalog.parquet", "") for segment in snapshot.segments]
+    tables, some_mapped = [], False
+    for segment, digest in zip(snapshot.segments, digests, strict=True):
+        table = mapped(digest, segment.rows, schema, cache)
+        if table is None:
+            table = _read_one(index, segment.id)
+            keep(table, digest, cache)
+            table = mapped(digest, segment.rows, schema, cache) or table
+        some_mapped = some_mapped or table.num_rows >= LEAST
+        tables.append(table)
+    if some_mapped and cache is not None:
+        return pa.concat_tables(tables)
     return _combined(tables) if tables else schema.empty_table()
+
+
+def _read_one(index: Path, segment: str) -> pa.Table:
+    path = index / "segments" / segment / "catalog.parquet"
+    try:
+        table = read_catalog(path)
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(f"{path} cannot be read: {error}") from error
+    return _fitted(table.append_column("segment", pa.repeat(pa.scalar(segment), table.num_rows)))
 
 
 def _fitted(table: pa.Table) -> pa.Table:

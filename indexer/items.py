@@ -93,7 +93,11 @@ class Items:
 
     def keys(self, items: Ids) -> Keys:
         """(m,) names of these items."""
-        return as_keys(self.digests.take(pa.array(self.first_rows(items))))
+        return self._names.take(self.first_rows(items))
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names.of(self.digests)
 
     def numbers(self, keys: Keys) -> Ids:
         """(m,) numbers of the items of these names; −1 for one that is not here."""
@@ -127,17 +131,63 @@ def _numbered(digests: pa.ChunkedArray) -> Ids:
 
     By the first 64 bits, which take an eighth of the memory; where two digests begin alike, by all of them.
     """
-    blocks = [digests.slice(at, _SLICE) for at in range(0, len(digests), _SLICE)]
-    starts = np.concatenate([_starts(as_keys(block)) for block in blocks])
+    names = Names.of(digests)
+    starts = np.concatenate([_starts(names.slice(at, at + _SLICE)) for at in range(0, len(digests), _SLICE)])
     _, firsts, groups = np.unique(starts, return_index=True, return_inverse=True)
-    for at, block in zip(range(0, len(digests), _SLICE), blocks, strict=True):
-        first = firsts[groups[at : at + len(block)]]
-        again = np.flatnonzero(first != np.arange(at, at + len(block)))
-        if (as_keys(block.take(pa.array(again))) != as_keys(digests.take(pa.array(first[again])))).any():
+    for at in range(0, len(digests), _SLICE):
+        first = firsts[groups[at : at + _SLICE]]
+        again = at + np.flatnonzero(first != np.arange(at, at + len(first)))
+        if (names.take(again) != names.take(firsts[groups[again]])).any():
             return np.asarray(digests.combine_chunks().dictionary_encode().indices, dtype=np.int64)
     order = np.empty(len(firsts), dtype=np.int64)
     order[np.argsort(firsts)] = np.arange(len(firsts))
     return order[groups]
+
+
+@dataclass(frozen=True)
+class Names:
+    """A column of digests as names, where it lies: mapped from a file or in memory.
+
+    Attributes:
+        parts: one after the other; starts: number of the first of each, and how many there are at the end.
+    """
+
+    parts: tuple[Keys, ...]
+    starts: Ids
+
+    @staticmethod
+    def of(digests: pa.ChunkedArray) -> Names:
+        """Of a column of strings.
+
+        Raises:
+            IntegrityError: one is no SHA-256.
+        """
+        parts = tuple(_in_place(chunk) for chunk in digests.chunks if len(chunk))
+        return Names(parts, np.cumsum([0, *map(len, parts)]))
+
+    def take(self, rows: Ids) -> Keys:
+        """(m,) some of them."""
+        if len(self.parts) == 1:
+            return self.parts[0][rows]
+        found = np.empty(len(rows), dtype=NO_KEYS.dtype)
+        for part, start, stop in zip(self.parts, self.starts, self.starts[1:], strict=False):
+            inside = (rows >= start) & (rows < stop)
+            found[inside] = part[rows[inside] - start]
+        return found
+
+    def slice(self, start: int, stop: int) -> Keys:
+        """Consecutive ones."""
+        return self.take(np.arange(start, min(stop, int(self.starts[-1]))))
+
+
+def _in_place(chunk: pa.Array) -> Keys:
+    """A chunk of strings of DIGITS characters each, without a copy where it lies so."""
+    if chunk.type == pa.string() and not chunk.null_count:
+        _, offsets, data = chunk.buffers()
+        ends = np.frombuffer(offsets, dtype=np.int32, count=len(chunk) + 1, offset=4 * chunk.offset)
+        if (np.diff(ends) == DIGITS).all():
+            return np.frombuffer(data, dtype=NO_KEYS.dtype, count=len(chunk), offset=int(ends[0]))
+    return as_keys(pa.chunked_array([chunk]))
 
 
 def as_keys(digests: pa.ChunkedArray) -> Keys:

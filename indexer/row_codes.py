@@ -19,6 +19,7 @@ from ..core.errors import IntegrityError, UsageError
 from ..core.types import Score
 
 Float32 = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
 _PEAK = 127
 _CHUNK = 4096
 _OFF_UNIT = 2.0**-6
@@ -127,3 +128,34 @@ def _impossible(piece: npt.NDArray[np.float64], lengths: npt.NDArray[np.float64]
     if name == "int8":
         return np.abs(piece).max(axis=1) != _PEAK
     return ~(np.abs(lengths - 1.0) <= _OFF_UNIT)
+
+
+@dataclass(frozen=True, slots=True)
+class CodedRows:
+    """Rows that are decoded when they are looked at; they stand for a (rows, dim) float32 array.
+
+    Attributes:
+        stored: (rows, dim) codes.
+        code: ``float16`` or ``int8``.
+        where: names the file, for errors.
+    """
+
+    stored: npt.NDArray[np.generic]
+    code: str
+    where: str
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, dim)."""
+        return len(self.stored), self.stored.shape[1]
+
+    def __getitem__(self, kept: Ids | slice) -> Float32:
+        """Some of them, decoded."""
+        return decode(self.stored[kept], self.code, where=self.where)
+
+    def only(self, kept: Ids | slice) -> CodedRows:
+        """Some of them, as stored."""
+        return CodedRows(self.stored[kept], self.code, self.where)

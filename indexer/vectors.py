@@ -1,10 +1,11 @@
-"""Rows of one channel: float32, memory-mapped or decoded into memory, searched by FAISS without a copy.
+"""Rows of one channel: float32, memory-mapped or decoded, searched through their filter, or by FAISS without a copy.
 
 Everything here *proposes*: float32 scores, some rows. What is unseen is bounded by the caller (THEORY §6).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,10 @@ import numpy.typing as npt
 
 from ..core.errors import IntegrityError, UsageError
 from ..core.types import Score
-from .row_codes import ROW_CODES, RowCode, decode
+from .filter_file import find_filter
+from .filtered import FilteredRows
+from .filtered import nearest as filtered_nearest
+from .row_codes import ROW_CODES, CodedRows, RowCode, decode
 
 Float32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -28,16 +32,18 @@ class RowStore:
 
     Attributes:
         parts: one (rows, dim) float32 array per segment, in snapshot order: a memory map of stored float32 rows, or
-            what stored codes decode to.
+            what stored codes decode to, which is worked out of those that are looked at where there is a filter.
         starts: global number of the first row of each part, and the total at the end.
         dim: row length.
         score: cosine (inner product of unit rows) or euclidean.
+        filtered: per part its rows with a filter, None where all are read; empty for no filters.
     """
 
     parts: tuple[Float32, ...]
     starts: tuple[int, ...]
     dim: int
     score: Score
+    filtered: tuple[FilteredRows | None, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -60,18 +66,25 @@ class RowStore:
             kept: (rows,) which stay.
         """
         parts: list[Float32] = []
-        for part, start, stop in zip(self.parts, self.starts, self.starts[1:], strict=False):
+        filtered: list[FilteredRows | None] = []
+        for number, (part, start, stop) in enumerate(zip(self.parts, self.starts, self.starts[1:], strict=False)):
+            codes = self._filter(number)
             ids = np.flatnonzero(kept[start:stop])
             runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1) if len(ids) else []
-            if len(runs) * _LONG_RUN <= len(ids):
-                parts += [part[run[0] : run[-1] + 1] for run in runs]
-            else:
-                parts.append(part[ids])
+            whole = len(runs) * _LONG_RUN <= len(ids)
+            pieces = [slice(int(run[0]), int(run[-1]) + 1) for run in runs] if whole else [ids]
+            for piece in pieces:
+                own = some_rows(part, piece, decoded=codes is None)
+                parts.append(own)
+                filtered.append(None if codes is None or not len(own) else codes.only(own, piece))
         starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(int)
-        return RowStore(tuple(parts), tuple(starts.tolist()), self.dim, self.score)
+        return RowStore(tuple(parts), tuple(starts.tolist()), self.dim, self.score, tuple(filtered))
+
+    def _filter(self, number: int) -> FilteredRows | None:
+        return self.filtered[number] if self.filtered else None
 
     def nearest(self, queries: Float32, count: int, *, gpu: bool = False) -> tuple[Float32, Ids]:
-        """FAISS flat search over every row.
+        """The nearest of every row in float32: by FAISS flat search, or what it would find, through filters.
 
         Args:
             queries: (b, dim) float32.
@@ -81,54 +94,82 @@ class RowStore:
         Returns:
             (b, m) scores (inner products, or squared distances) best first, and (b, m) global row numbers.
         """
-        scores, ids = [], []
-        for part, start in zip(self.parts, self.starts, strict=False):
-            if len(part):
+        scores, ids, through = [], [], []
+        for number, (part, start) in enumerate(zip(self.parts, self.starts, strict=False)):
+            codes = self._filter(number) if isinstance(part, CodedRows) or not gpu else None
+            if codes is not None:
+                through.append((start, codes))
+            elif len(part):
                 score, found = _flat_search(queries, part, min(count, len(part)), self.score, gpu)
                 scores.append(score)
                 ids.append(found + start)
+        if through:
+            score, found = filtered_nearest(through, queries, min(count, sum(len(one.rows) for _, one in through)))
+            scores.append(score)
+            ids.append(found)
         return _merge(np.concatenate(scores, axis=1), np.concatenate(ids, axis=1), count, self.score)
 
     def within(self, query: Float32, bound: float) -> Ids:
-        """Global numbers of all rows at or better than a float32 score bound, by FAISS range search.
+        """Global numbers of all rows at or better than a float32 score bound, and maybe some others.
 
         Args:
             query: (dim,) float32.
             bound: least inner product, or largest squared distance.
         """
-        found = [
-            _range_search(query, part, bound, self.score) + start
-            for part, start in zip(self.parts, self.starts, strict=False)
-            if len(part)
-        ]
+        found = []
+        for number, (part, start) in enumerate(zip(self.parts, self.starts, strict=False)):
+            codes = self._filter(number)
+            if codes is not None:
+                found.append(codes.within(query, bound) + start)
+            elif len(part):
+                found.append(_range_search(query, part, bound, self.score) + start)
         return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
 
 
-def open_rows(files: list[tuple[Path, int]], *, dim: int, score: Score, code: str = "float32") -> RowStore:
-    """Memory-map one channel's rows; smaller codes than float32 are decoded into memory.
+def open_rows(
+    files: list[tuple[Path, int]],
+    *,
+    dim: int,
+    score: Score,
+    code: str = "float32",
+    digests: Sequence[str] | None = None,
+    cache: Path | None = None,
+) -> RowStore:
+    """Memory-map one channel's rows; smaller codes than float32 are decoded into memory where they have no filter.
 
     Args:
         files: (path, number of rows) per segment.
         dim: row length.
         score: how rows are compared.
         code: a key of ``row_codes.ROW_CODES``: how they are stored.
+        digests: SHA-256 of each file, by which filters of rows are found; None for no filters.
+        cache: the user's folder that they are kept in; None for no filters.
 
     Raises:
         IntegrityError: a file is missing, its size is not rows·dim·(bytes per number), or it holds impossible codes.
     """
-    parts, starts = [], [0]
-    for path, rows in files:
-        parts.append(_open_part(path, rows, dim, ROW_CODES[code]))
+    parts, starts, filtered = [], [0], []
+    for number, (path, rows) in enumerate(files):
+        stored = _mapped(path, rows, dim, ROW_CODES[code])
+        lazily = stored if code == "float32" else CodedRows(stored, code, str(path))
+        codes = None
+        if digests is not None and score == "cosine":
+            codes = find_filter(lazily, stored, digests[number], cache, str(path))
+        part = lazily if codes is not None or code == "float32" else decode(stored, code, where=str(path))
+        parts.append(part)
+        filtered.append(None if codes is None else FilteredRows(part, codes))
         starts.append(starts[-1] + rows)
-    return RowStore(tuple(parts), tuple(starts), dim, score)
+    return RowStore(tuple(parts), tuple(starts), dim, score, tuple(filtered))
 
 
-def _open_part(path: Path, rows: int, dim: int, code: RowCode) -> Float32:
+def _mapped(path: Path, rows: int, dim: int, code: RowCode) -> npt.NDArray[np.generic]:
     check_size(path, rows, dim, code)
-    if rows == 0:
-        return np.empty((0, dim), dtype=np.float32)
-    stored = np.memmap(path, dtype=code.dtype, mode="r", shape=(rows, dim))
-    return stored if code.name == "float32" else decode(stored, code.name, where=str(path))
+    return np.memmap(path, dtype=code.dtype, mode="r", shape=(rows, dim)) if rows else np.empty((0, dim), code.dtype)
+
+
+def some_rows(part: Float32, kept: Ids | slice, *, decoded: bool) -> Float32:
+    """Some rows of a part; of stored codes those codes, unless they are to be ``decoded``."""
+    return part.only(kept) if isinstance(part, CodedRows) and not decoded else part[kept]
 
 
 def check_size(path: Path, rows: int, dim: int, code: RowCode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from .distances import distances
 from .probe import Probe
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Vectors:
     """Rows that lie in one or several matrices, in an order of their own: to take some of them copies no number.
 
@@ -39,9 +40,19 @@ class Vectors:
         """Some of them, in that order."""
         return Vectors(self.bases, self.at[places])
 
-    def copied(self, places: Ids | None = None) -> Float64:
-        """(m, d) their numbers, or those of some."""
-        at = self.at if places is None else self.at[places]
+    @cached_property
+    def whole(self) -> Float64:
+        """(m, d) their numbers."""
+        return self.copied(np.arange(len(self.at)))
+
+    @cached_property
+    def squares(self) -> Float64:
+        """(m,) about the squares of their lengths."""
+        return np.einsum("ij,ij->i", self.whole, self.whole)
+
+    def copied(self, places: Ids) -> Float64:
+        """(n, d) the numbers of some."""
+        at = self.at[places]
         if len(self.bases) == 1:
             return self.bases[0][at]
         found, start = np.empty((len(at), self.bases[0].shape[1])), 0
@@ -93,8 +104,8 @@ class Rows:
 
     @property
     def numbers(self) -> Float64:
-        """(m, d) float64; unit rows for cosine. Copied at every call: to look at some rows, :meth:`some`."""
-        return self.vectors.copied()
+        """(m, d) float64; unit rows for cosine. Copied when first looked at: for some of them, :meth:`some`."""
+        return self.vectors.whole
 
     def some(self, places: Ids) -> Float64:
         """(n, d) the numbers of some rows."""

@@ -37,8 +37,7 @@ def decide_one(seen: Evidence, k: int, *, certify: bool, growth: float) -> Decis
     places = _top_places(groups, k)
     items = [_item(seen, int(place)) for place in places]
     if certify:
-        judge = _Judge(seen, groups, firsts, k)
-        items = [judge.certify(item, int(p), first=p == places[0]) for item, p in zip(items, places, strict=True)]
+        items = _Judge(seen, groups, firsts, k).certify(items, places)
     need = _needed(seen, places, items, k, certify=certify)
     if need > seen.unseen:
         far = max(need, growth * seen.unseen, 1e-6)
@@ -109,36 +108,53 @@ class _Judge:
 
     def __init__(self, seen: Evidence, groups: Ids, firsts: Ids, k: int) -> None:
         self.seen, self.groups, self.firsts, self.k = seen, groups, firsts, k
+        self.cap = seen.probe.proved.cap
+        has_threshold = seen.probe.threshold is not None
+        self.copies = radii_of(seen.probe, seen.listed).copy if has_threshold else None
 
-    def certify(self, item: RankedItem, place: int, *, first: bool) -> RankedItem:
-        probe, rows, cap = self.seen.probe, self.seen.listed.numbers, self.seen.probe.proved.cap
-        every = np.flatnonzero(self.groups == self.groups[place])
-        own = every[:VIEWS_TRIED]
-        rival = contenders(self.seen, self.groups, own, self.k)
-        rivals, rival_groups = rows[rival], self.groups[rival]
-        radii = np.stack([_pair_radii(probe, rows[view], rivals) for view in own])
-        _, per_item = item_radii(radii, rival_groups)
+    def certify(self, items: Sequence[RankedItem], places: Ids) -> list[RankedItem]:
+        """The items, best first, with their radii; places: of the best row of each."""
+        if not items:
+            return []
+        own = [np.flatnonzero(self.groups == self.groups[place])[:VIEWS_TRIED] for place in places]
+        rivals = [np.flatnonzero(contenders(self.seen, self.groups, views, self.k)) for views in own]
+        radii = self._pairs(own, rivals)
+        found = [self._topk(*one) for one in zip(items, own, rivals, radii, strict=True)]
+        return [self._top1(found[0], own[0], rivals[0], radii[0]), *found[1:]]
+
+    def _pairs(self, own: Sequence[Ids], rivals: Sequence[Ids]) -> list[Float64]:
+        """Per item (views, rivals) the radius of each of its views against each rival: all in one go."""
+        pairs = [
+            np.stack(np.meshgrid(views, others, indexing="ij"), axis=-1)
+            for views, others in zip(own, rivals, strict=True)
+        ]
+        winners, others = np.concatenate([one.reshape(-1, 2) for one in pairs]).T
+        radii = _pair_radii(self.seen.probe, self.seen.listed.some(winners), self.seen.listed.some(others))
+        ends = np.cumsum([one.shape[0] * one.shape[1] for one in pairs])[:-1]
+        return [flat.reshape(one.shape[:2]) for flat, one in zip(np.split(radii, ends), pairs, strict=True)]
+
+    def _topk(self, item: RankedItem, own: Ids, rivals: Ids, radii: Float64) -> RankedItem:
+        _, per_item = item_radii(radii, self.groups[rivals])
         carriers = tuple((0, int(row)) for row in self.seen.listed.ids[own])
-        item = replace(item, topk=min(topk_radius(per_item, self.k), cap), copy=self._copy(every), carriers_k=carriers)
-        if not first:
-            return item
-        # T3 in its cheaper form: one view must beat every row of every other item.
-        least = radii.min(axis=1, initial=math.inf)
+        copy = None
+        if self.copies is not None:  # T4/T5 "copy of this item": any of its rows may keep it
+            every = self.groups == self.groups[own[0]]
+            copy = min(max(0.0, float(self.copies[every].max())), self.cap)
+        return replace(item, topk=min(topk_radius(per_item, self.k), self.cap), copy=copy, carriers_k=carriers)
+
+    def _top1(self, item: RankedItem, own: Ids, rivals: Ids, radii: Float64) -> RankedItem:
+        """T3 in its cheaper form: one view must beat every row of every other item."""
+        probe, least = self.seen.probe, radii.min(axis=1, initial=math.inf)
         view = int(least.argmax())
-        item = replace(item, top1=min(max(0.0, float(least[view])), cap), carriers=(carriers[view],))
+        top1 = min(max(0.0, float(least[view])), self.cap)
+        item = replace(item, top1=top1, carriers=(item.carriers_k[view],))
         if not rivals.size:
             return item
-        raw = half_space_distances(probe.z, rows[own[view]], rivals, probe.score)
-        raw_top1 = min(max(float(raw.min()), 0.0) / probe.proved.lipschitz.value, cap)
-        limit = int(self.firsts[rival_groups[radii[view].argmin()]]) if least[view] <= cap else None
+        [winner] = self.seen.listed.some(own[[view]])
+        raw = half_space_distances(probe.z, winner, self.seen.listed.some(rivals), probe.score)
+        raw_top1 = min(max(float(raw.min()), 0.0) / probe.proved.lipschitz.value, self.cap)
+        limit = int(self.firsts[self.groups[rivals[radii[view].argmin()]]]) if least[view] <= self.cap else None
         return replace(item, raw_top1=raw_top1, limited_by=limit)
-
-    def _copy(self, places: Ids) -> float | None:
-        """T4/T5 "copy of this item": any of its rows may keep it."""
-        if self.seen.probe.threshold is None:
-            return None
-        radii = radii_of(self.seen.probe, self.seen.listed.take(places))
-        return min(max(0.0, float(radii.copy.max())), self.seen.probe.proved.cap)
 
 
 def contenders(seen: Evidence, groups: Ids, own: Ids, k: int) -> npt.NDArray[np.bool_]:
@@ -159,22 +175,29 @@ def contenders(seen: Evidence, groups: Ids, own: Ids, k: int) -> npt.NDArray[np.
     rows, scores, cosine = seen.listed.numbers, seen.listed.scores, seen.probe.score == "cosine"
     rival = groups != groups[own[0]]
     size = 2.0 if cosine else 2.0 * seen.longest
-    squares = np.einsum("ij,ij->i", rows, rows)
+    squares = seen.listed.vectors.squares
     products = rows[own] @ rows.T  # views rows
     width = np.sqrt(np.maximum(squares[own, None] + squares - 2.0 * products, 0.0))
     lead = (scores[own, None] - scores) * (1.0 if cosine else 0.5)
     h = np.divide(lead, width, out=np.full_like(lead, np.inf), where=width > 1e-3 * size)
-    _, per_item = item_radii(h[:, rival], groups[rival])
+    per_item = _per_item(h, groups)[np.unique(groups) != groups[own[0]]]
     far = float(seen.listed.distances.max())
     reach = float(norm(seen.probe.z)) if cosine else far + (far * far / size if size > 0.0 else 0.0)
     limit = topk_radius(per_item, k) + 1e7 * gamma(len(seen.probe.z) + 8) * reach
     return rival & ((h <= limit) | (width <= 1e-3 * size)).any(axis=0)
 
 
-def _pair_radii(probe: Probe, winner: Float64, rivals: Float64) -> Float64:
+def _per_item(h: Float64, groups: Ids) -> Float64:
+    """T3 per item, in ascending order: (views, rows) → (items,), see ``certificates.ranking.item_radii``."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    return np.minimum.reduceat(h[:, order], starts, axis=1).max(axis=0)
+
+
+def _pair_radii(probe: Probe, winners: Float64, rivals: Float64) -> Float64:
     return pair_radii(
         probe.z,
-        winner,
+        winners,
         rivals,
         score=probe.score,
         lipschitz=probe.proved.lipschitz,
