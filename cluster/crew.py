@@ -126,6 +126,7 @@ class Crew:
             RetrError: what a shard found wrong with its part of the index.
         """
         import ray
+        from ray import exceptions
 
         limit = self.deadline if seconds is None else seconds
         done = set(ray.wait(list(calls.values()), num_returns=len(calls), timeout=limit)[0]) if calls else set()
@@ -138,11 +139,11 @@ class Crew:
                 continue
             try:
                 found[number] = ray.get(call)
-            except ray.exceptions.RayTaskError as error:
+            except exceptions.RayTaskError as error:
                 if isinstance(error.cause, RetrError):
                     raise error.cause from error
                 found[number] = f"{type(error.cause).__name__}: {error.cause}"
-            except ray.exceptions.RayError as error:
+            except exceptions.RayError as error:
                 found[number] = first_words(error)
         return found
 
@@ -189,14 +190,15 @@ def found(snapshot: str, *, deadline: float = DEADLINE, allow_partial: bool = Fa
         ClusterError: the first of them is there, and another is not.
     """
     import ray
+    from ray import exceptions
 
     try:
         first = ray.get_actor(_name(snapshot, 0), namespace=NAMESPACE)
-        manifest = ray.get(first.divided.remote(), timeout=deadline)
+        manifest: Any = ray.get(first.divided.remote(), timeout=deadline)
         rest = [ray.get_actor(_name(snapshot, number), namespace=NAMESPACE) for number in range(1, manifest.shards)]
     except ValueError:
         return None
-    except ray.exceptions.RayError as error:
+    except exceptions.RayError as error:
         raise ClusterError(f"who holds snapshot {snapshot} does not answer: {first_words(error)}") from error
     return Crew(manifest, [first, *rest], deadline, allow_partial)
 
@@ -217,10 +219,11 @@ def states(*, deadline: float = DEADLINE) -> list[dict[str, Any]]:
 
 def _state(name: str, call: Any) -> dict[str, Any]:
     import ray
+    from ray import exceptions
 
     snapshot, _, shard = name.partition("/")
     try:
         return {**ray.get(call, timeout=0), "error": None}
-    except ray.exceptions.RayError as error:
+    except exceptions.RayError as error:
         said = first_words(error)
         return {"snapshot": snapshot, "shard": int(shard), "error": said}

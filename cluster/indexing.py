@@ -66,14 +66,15 @@ def _parts(images: Sequence[Wanted], size: int) -> Iterator[Sequence[Wanted]]:
 
 def _made(part: Sequence[Wanted], call: Any) -> list[Batch]:
     import ray
+    from ray import exceptions
 
     try:
         return ray.get(call)
-    except ray.exceptions.RayTaskError as error:
+    except exceptions.RayTaskError as error:
         if isinstance(error.cause, RetrError):
             raise error.cause from error
         raise ClusterError(f"{_named(part)}: {type(error.cause).__name__}: {error.cause}") from error
-    except ray.exceptions.RayError as error:
+    except exceptions.RayError as error:
         raise ClusterError(f"{_named(part)}: the process was lost {RETRIES + 1} times: {first_words(error)}") from error
 
 

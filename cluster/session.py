@@ -7,6 +7,7 @@ processes of an own cluster know each other is in their environment, and all fil
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import secrets
 import shutil
@@ -81,7 +82,7 @@ def _start(**options: Any) -> None:
 
     for left in range(TRIES - 1, -1, -1):
         try:
-            ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="critical", **options)
+            ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level=logging.CRITICAL, **options)
             return
         except Exception as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
             end_what_began(error)
@@ -114,7 +115,7 @@ def end_what_began(error: Exception) -> None:
     """The processes of a node that failed to begin, which Ray itself forgets: they would slow the next try down."""
     step = error.__traceback__
     while step is not None:
-        node = step.tb_frame.f_locals.get("self")
+        node: Any = step.tb_frame.f_locals.get("self")
         if hasattr(node, "kill_all_processes"):
             node.kill_all_processes(check_alive=False, allow_graceful=False)
         step = step.tb_next

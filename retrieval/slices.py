@@ -115,7 +115,9 @@ def slice_of(engine: Engine, start: int, stop: int) -> Slice:
 
 
 def _lane(number: int, channel: Channel, rows: slice) -> Lane:
-    gaps, factors, parts = (None if a is None else a[rows] for a in (channel.gaps, channel.factors, channel.parts))
+    gaps = None if channel.gaps is None else channel.gaps[rows]
+    factors = None if channel.factors is None else channel.factors[rows]
+    parts = None if channel.parts is None else channel.parts[rows]
     return Lane(number, channel.name, channel.threshold, gaps, factors, parts)
 
 
