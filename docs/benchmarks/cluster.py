@@ -64,7 +64,7 @@ def compare(engine: Engine, crew: Crew, images: list[np.ndarray], alone: int) ->
             spent = found[name][0].seconds["search"]
             if name == "shards" and number in kills:
                 after_kill.append(spent * len(group))
-            elif number < alone:
+            if number < alone and number not in kills:
                 seconds[name].append(1000.0 * spent)
         same += sum(a == b for a, b in zip(found["one"], found["shards"], strict=True))
         certified += sum(answer.certificate is not None for answer in found["one"])
