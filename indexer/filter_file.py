@@ -59,7 +59,7 @@ def find_filter(
         return None
     path = folder / "filters" / f"{sha256_bytes(canonical_json([digest, list(rows.shape), _code()]))[:32]}.safetensors"
     found = _read(path, len(rows), rows.shape[1])
-    if found is not None:
+    if found is not None or not _can_keep(path.parent):
         return found
     hashed = hashlib.sha256()
 
@@ -74,6 +74,14 @@ def find_filter(
         _write(path, made)
         return _read(path, len(rows), rows.shape[1]) or made
     return made
+
+
+def _can_keep(folder: Path) -> bool:
+    """Whether a filter may be made: it takes seconds, which nobody waits for at every opening."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    return False
 
 
 @cache
