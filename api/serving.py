@@ -133,6 +133,8 @@ def items_with_pixels(index: Index, digests: Iterable[str]) -> dict[str, Item]:
 def _found(index: Index, column: str, values: Iterable[str]) -> Iterator[tuple[Gallery, int]]:
     """Rows with one of some values, of items that are there, blank ones and those of negative banks too."""
     wanted = list(values)
+    if not wanted:
+        return  # of a million rows even that takes its time
     for engine in (index.engine, *(bank for _, bank in index.engine.banks)):
         gallery = engine.gallery
         shown = gallery.live.copy()

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -25,6 +26,8 @@ NAMESPACE = "retr"
 LONGEST = 40
 """Letters of a folder's name that Ray can make its sockets in: Linux allows 107 for all of a socket's name."""
 TRIES = 3
+REACHED = 10.0
+"""Seconds until somebody who listens has answered."""
 STORE_BYTES = 100_000_000
 """Of shared memory for what is on its way between the processes of one machine."""
 
@@ -61,6 +64,7 @@ def connected(address: str, *, token: str | None = None, cpus: int | None = None
         if ray.is_initialized():
             yield _session()
             return
+        _check_reached(address)
         with _own_folder() as folder:
             own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
             own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
@@ -82,12 +86,46 @@ def _start(**options: Any) -> None:
             ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="critical", **options)
             return
         except Exception as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
+            end_what_began(error)
             ray.shutdown()
             if left and "timed out during startup" in str(error):
                 continue
-            said = " ".join(str(error).split()) or type(error).__name__
-            where = options.get("address", LOCAL)
+            said, where = first_words(error), options.get("address", LOCAL)
             raise ClusterError(f"no cluster of Ray can be used at {where}: {said}") from error
+
+
+def _check_reached(address: str) -> None:
+    """Whether something listens there: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: it is no address.
+        ClusterError: nothing listens.
+    """
+    if address in (LOCAL, "auto"):
+        return
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and colon and port.isdecimal()):
+        raise UsageError(f"a cluster is named local, auto, HOST:PORT or ray://HOST:PORT, got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACHED).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"no cluster of Ray can be used at {address}: {error}") from error
+
+
+def end_what_began(error: Exception) -> None:
+    """The processes of a node that failed to begin, which Ray itself forgets: they would slow the next try down."""
+    step = error.__traceback__
+    while step is not None:
+        node = step.tb_frame.f_locals.get("self")
+        if hasattr(node, "kill_all_processes"):
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+        step = step.tb_next
+
+
+def first_words(error: BaseException) -> str:
+    """What an error of Ray says first: pages of its own advice may follow."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def _keep_quiet() -> None:

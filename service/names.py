@@ -28,20 +28,47 @@ def hidden(record: Any, index: Index, *, names: bool) -> Any:
     """
     paths = set(_paths(record))
     if names:
-        return _renamed(record, {path: last_part(path) for path in paths})
+        return _Renamed({path: last_part(path) for path in paths}).of(record)
     known = dict(_with_ids(record))
-    return _renamed(record, known | ids_of(index, paths - known.keys()))
+    return _Renamed(known | ids_of(index, paths - known.keys())).of(record)
 
 
 def without_paths(text: str, known: Mapping[str, str]) -> str:
     """A sentence that names items by what they are called here."""
-    for path in sorted(known, key=len, reverse=True):
-        text = text.replace(path, known[path]).replace(shown(path), known[path])
-    return text
+    return _Renamed(known).words(text)
+
+
+class _Renamed:
+    """What is said with other names for some paths; every request goes through here, with some hundred texts."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+        self._longest_first = [(path, shown(path), known[path]) for path in sorted(known, key=len, reverse=True)]
+        self._least = min((min(map(len, pair[:2])) for pair in self._longest_first), default=0)
+
+    def words(self, text: str) -> str:
+        """A sentence; one that is shorter than every path holds none."""
+        if len(text) < self._least:
+            return text
+        for path, seen, name in self._longest_first:
+            text = text.replace(path, name).replace(seen, name)
+        return text
+
+    def of(self, value: Any, key: str = "") -> Any:
+        """JSON values."""
+        if isinstance(value, dict):
+            return {name: self.of(part, name) for name, part in value.items()}
+        if isinstance(value, list):
+            return [self.of(part, key) for part in value]
+        if not isinstance(value, str):
+            return value
+        if key in PATHS or key in LISTS:
+            return self._known.get(value, "(an item of the index)")
+        return self.words(value)
 
 
 def _paths(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # of JSON, for which the abstract class is slow
         for key, part in value.items():
             if key in PATHS and isinstance(part, str):
                 yield part
@@ -56,7 +83,7 @@ def _paths(value: Any) -> Iterator[str]:
 
 def _with_ids(value: Any) -> Iterator[tuple[str, str]]:
     """Paths that stand beside their id."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if isinstance(value.get("path"), str) and isinstance(value.get("id"), str):
             yield value["path"], value["id"]
         for part in value.values():
@@ -64,15 +91,3 @@ def _with_ids(value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for part in value:
             yield from _with_ids(part)
-
-
-def _renamed(value: Any, known: Mapping[str, str], key: str = "") -> Any:
-    if isinstance(value, Mapping):
-        return {name: _renamed(part, known, name) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_renamed(part, known, key) for part in value]
-    if not isinstance(value, str):
-        return value
-    if key in PATHS or key in LISTS:
-        return known.get(value, "(an item of the index)")
-    return without_paths(value, known)

@@ -222,12 +222,12 @@ def edit(home: Path) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     draw = random.Random(1)
     copies = {name: list(tampered_indexes(home, name)) for name in sorted(set(SETS.values()))}
-    for name, proof in proofs(home):
+    for number, (name, proof) in enumerate(proofs(home)):
         for what, statement, index in edits(home / SETS[name], proof, draw, copies[SETS[name]]):
             kind = f"of edits, {what}" if name.endswith("edits") else what
             counts[f"{kind}: {found(home, statement, index).verdict}"] += 1
-            if index != home / SETS[name]:
-                continue
+            if index != home / SETS[name] or number % 5:
+                continue  # of each fifth proof, because all is computed again
             verdict = found(home, resealed(statement), index).verdict
             counts[f"digest made anew, {kind}: {verdict}"] += 1
             if verdict == "confirmed":

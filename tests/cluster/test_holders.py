@@ -28,6 +28,7 @@ from retr.retrieval.calibrate import calibrate
 from retr.retrieval.engine import Engine
 
 pytest.importorskip("ray", reason="needs the extra cluster")
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
