@@ -13,9 +13,8 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +68,10 @@ def connected(address: str, *, token: str | None = None, cpus: int | None = None
             own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
             own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
             _start(**(own if address == LOCAL else {"address": address}))
-            try:
-                _keep_quiet()
-                yield _session()
-            finally:
-                with redirect_stdout(StringIO()):  # what Ray has kept back to say it once is said now
+            with _quiet():
+                try:
+                    yield _session()
+                finally:
                     ray.shutdown()
 
 
@@ -128,11 +126,16 @@ def first_words(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _keep_quiet() -> None:
-    """What Ray says of its workers goes to standard output otherwise, which is for answers alone."""
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher as said
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What Ray says of its workers would go to standard output, which is for answers alone."""
+    from ray._private import worker
 
-    said.remove_handler("ray_print_logs")
+    before, worker._worker_logs_enabled = worker._worker_logs_enabled, False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before
 
 
 def _session() -> Session:
