@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 In = TypeVar("In")
@@ -42,3 +44,21 @@ def in_order(
         finally:
             for future in pending:
                 future.cancel()
+
+
+@contextmanager
+def sharing_cores(workers: int) -> Iterator[Callable[[], None] | None]:
+    """What each of so many threads does first, so that all of them together compute on as many cores as torch may use.
+
+    Torch's own threads inside every small product would wait for one another. The calling thread keeps what it has.
+    None where nothing has loaded torch: no thread uses it then.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield None
+        return
+    before = torch.get_num_threads()
+    try:
+        yield lambda: torch.set_num_threads(max(1, before // workers))
+    finally:
+        torch.set_num_threads(before)

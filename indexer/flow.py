@@ -1,8 +1,8 @@
 """Corpus → rows: threads each decode, resize and embed some images, and hand them on in order.
 
 A thread does all of it for a few images at a time, so no stage waits for another, every core is busy, and what is on
-the way is bounded: a few images a thread. Each thread computes alone (``torch.set_num_threads``); threads inside every
-small product would wait for one another. Several GPUs take turns.
+the way is bounded: a few images a thread. Threads share the cores
+(``core.parallel.sharing_cores``). Several GPUs take turns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from ..core.parallel import in_order
+from ..core.parallel import in_order, sharing_cores
 from .devices import Team
 from .embed import AT_ONCE, LEAST, Embedded, embed_batch, join
 from .prepare import Prepared, Recipe, Refused
@@ -72,7 +72,7 @@ class Flow(Generic[Item]):
         """Rows of some images, in their order, ``batch_size`` images at a time; close it to stop the threads."""
         share = self._share(len(items))
         stop = threading.Event()
-        with alone(self.workers) as first:
+        with whole_products(), sharing_cores(self.workers) as first:
             parts = in_order(
                 lambda part: self._one(*part, stop),
                 enumerate(_cut(items, share)),
@@ -151,16 +151,11 @@ def _joined(parts: Sequence[Batch]) -> Batch:
 
 
 @contextmanager
-def alone(workers: int) -> Iterator[Callable[[], None]]:
-    """What a thread calls first so that all threads together compute on as many cores as there are.
-
-    The calling thread keeps what it has. Float32 products are whole ones, on a GPU too.
-    """
-    before, short = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    each = max(1, before // workers)
+def whole_products() -> Iterator[None]:
+    """Float32 products are whole ones, on a GPU too."""
+    short = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
-        yield lambda: torch.set_num_threads(each)
+        yield
     finally:
         torch.backends.cudnn.allow_tf32 = short
-        torch.set_num_threads(before)

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.parallel import in_order
+from ..core.parallel import in_order, sharing_cores
 from ..core.progress import Progress, begin
 from . import neighbours
 from .gaps import KIND, Gaps
 from .items import Keys
-from .neighbours import rounded_down
+from .neighbours import rounded_down, torch_is_here
 from .reference import Reference
 from .vectors import Float32, Ids, RowStore
 
@@ -86,7 +86,11 @@ def blocks(rows: Ids, keys: Keys, others: int) -> Iterator[Block]:
 
 def measure_blocks(work: Callable[[Block], Block], wanted: Iterator[Block], progress: Progress) -> None:
     """Measure some blocks at a time: each writes of its own rows alone."""
-    with closing(in_order(work, wanted, workers=min(_MOST_CORES, os.cpu_count() or 1), ahead=2)) as measured:
+    workers = min(_MOST_CORES, os.cpu_count() or 1) if torch_is_here() else 1  # numpy's products are of all cores
+    with (
+        sharing_cores(workers) as first,
+        closing(in_order(work, wanted, workers=workers, ahead=2, first=first)) as measured,
+    ):
         for block in measured:
             progress.advance(len(block.keys))
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from .gap_blocks import Block, Mask, Side, least_of, lower
 from .items import Keys
-from .neighbours import Others
+from .neighbours import Others, places_of
 from .short_rows import Shortening, shortening
+from .stored_rows import let_go
 from .vectors import Float32, Ids
 
 
@@ -68,6 +69,7 @@ class Scan:
             left, right = _candidates(side, one, own, counted, block.rows)
             far, first = least_of(len(own), left, right, one.distances(own, left, right))
             lower(side, block.rows, far, np.where(np.isfinite(far), self.names[first], b"").astype("S64"))
+            let_go(side.store)
         return block
 
     def _pairs(self, side: Side, others: Others, short: Short | None, own: Float32, block: Block) -> Pairs:
@@ -109,16 +111,24 @@ class Pairs:
 def _within_reach(others: Others, short: Short | None, own: Float32, least: Float32) -> tuple[Ids, Ids, Float32]:
     """Pairs (row, other) whose nearness by float32 is at least the row's, (m,), and how near they are."""
     if short is not None:
-        left, right = np.nonzero(short.others.nearness(short.how.of(own)) >= least[:, None])
+        left, right = places_of(short.others.nearness(short.how.of(own)) >= least[:, None])
         if len(left) * _DEAR <= len(own) * len(others.rows):
             near = others.nearness_of(own, left, right)
             kept = near >= least[left]
             return left[kept], right[kept], near[kept]
-    products = others.nearness(own)
-    left, right = np.nonzero(products >= least[:, None])
-    return left, right, products[left, right]
+    found = [_part_within(others, own, least, first) for first in range(0, len(others.rows), _PART)]
+    left, right, near = (np.concatenate(each) for each in zip(*found, strict=True))
+    return left, right, near
 
 
+def _part_within(others: Others, own: Float32, least: Float32, first: int) -> tuple[Ids, Ids, Float32]:
+    products = others.nearness(own, slice(first, first + _PART))
+    left, right = places_of(products >= least[:, None])
+    return left, right + first, products[left, right]
+
+
+_PART = 2**13
+"""Others compared with at a time where short rows do not help: they are read from where they are stored."""
 _DEAR = 24
 """How many pairs of a product of matrices cost what one pair costs by itself."""
 

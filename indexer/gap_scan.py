@@ -15,9 +15,10 @@ from .gap_blocks import Block, Side, begin_items, blocks, least_of, measure_bloc
 from .gap_pairs import Scan, Short
 from .gaps import KIND
 from .items import Keys
-from .neighbours import Others, nearest, rounded_down
+from .neighbours import Others, nearest, places_of, rounded_down
 from .reference import Reference
 from .sheets import cut_sheets, of_layouts, outvoted
+from .stored_rows import StoredRows, let_go
 from .vectors import Float32, Ids
 
 _WORTH = 2048
@@ -65,6 +66,7 @@ def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) ->
         side.known.reference[block.rows] = side.known.gap[block.rows] = far
         side.known.limit[block.rows] = limit
         side.known.presumed[block.rows] = b""
+        let_go(side.store)
         return block
 
     begin_items(progress, "measuring gaps to the reference set", keys)
@@ -96,7 +98,7 @@ def _layouts(reference: Reference, others: Others, own: Float32, near: Float32, 
 def _same(others: Others, own: Float32, near: Float32, within: npt.NDArray[np.float64]) -> tuple[Ids, Ids]:
     """Pairs (row, vector) within the vector's limit, (n,); where float32 leaves it open, float64 decides."""
     edge, slack = others.at(within), np.float32(others.slack(own))
-    left, right = np.nonzero(near >= edge - slack)
+    left, right = places_of(near >= edge - slack)
     inside = near[left, right] >= edge[right] + slack
     unsure = np.flatnonzero(~inside)
     inside[unsure] = others.distances(own, left[unsure], right[unsure]) <= within[right[unsure]]
@@ -118,8 +120,9 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
     others, names = others[order], names[order]
     if not len(others):
         return
-    prepared = [Others.of(side.store.take(others), side.reference.score) for side in sides]
     worth = len(rows) >= _WORTH and len(others) >= _WORTH
+    stored = [StoredRows(side.store, others) if worth else side.store.take(others) for side in sides]
+    prepared = [Others.of(own, side.reference.score) for own, side in zip(stored, sides, strict=True)]
     scan = Scan(sides, prepared, tuple(Short.of(one) if worth else None for one in prepared), others, names)
     begin_items(progress, "measuring gaps between images", keys)
     measure_blocks(scan.measure, blocks(rows, keys, len(others)), progress)

@@ -7,6 +7,7 @@ company it is measured, so each number that is kept comes from one pair of rows 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,15 +16,17 @@ import numpy.typing as npt
 
 from ..core.numerics import dot
 from ..core.types import Score
+from .stored_rows import SomeRows
 from .vectors import Float32, Ids
 
 Float64 = npt.NDArray[np.float64]
 
 SLACK = 2.0**-13
 """Of float32 products, relative to the lengths of the rows: far above what 16,000 of their roundings can add up to."""
-BLOCK = 2**23
-"""Products held at a time, by each thread: 32 MB."""
+BLOCK = 2**22
+"""Products held at a time, by each thread: 16 MB."""
 _PAIRS = 2**12
+_ROWS = 2**13
 _LIKE = 0.99
 """Share of the vectors of a set that are nearer to the next one than its ``farthest``."""
 
@@ -33,28 +36,31 @@ class Others:
     """Rows that others are compared with.
 
     Attributes:
-        rows: (n, dim) float32, unit rows for cosine.
+        rows: n of them, (n, dim) float32 or still stored; unit rows for cosine.
         score: how they are compared.
         squares: (n,) squared lengths (Euclidean).
     """
 
-    rows: Float32
+    rows: SomeRows
     score: Score
     squares: Float32
 
     @staticmethod
-    def of(rows: Float32, score: Score) -> Others:
+    def of(rows: SomeRows, score: Score) -> Others:
         """Prepare rows to be compared with."""
-        return Others(rows, score, np.zeros(0, np.float32) if score == "cosine" else np.einsum("ij,ij->i", rows, rows))
+        if score == "cosine":
+            return Others(rows, score, np.zeros(0, np.float32))
+        parts = (rows[first : first + _ROWS] for first in range(0, len(rows), _ROWS))
+        return Others(rows, score, np.concatenate([np.zeros(0, "f4"), *(np.einsum("ij,ij->i", p, p) for p in parts)]))
 
-    def nearness(self, own: Float32) -> Float32:
-        """(m, n) float32: inner products, or minus the squared distances; larger is nearer."""
-        products = own @ self.rows.T
+    def nearness(self, own: Float32, places: slice = slice(None)) -> Float32:
+        """(m, n) float32: inner products, or minus the squared distances; larger is nearer. Of all, or of some."""
+        products = _products(own, self.rows[places])
         if self.score == "cosine":
             return products
         products *= 2.0
         products -= np.einsum("ij,ij->i", own, own)[:, None]
-        products -= self.squares
+        products -= self.squares[places]
         return products
 
     def nearness_of(self, own: Float32, left: Ids, right: Ids) -> Float32:
@@ -90,6 +96,29 @@ class Others:
         return to_angles(np.concatenate(parts)) if self.score == "cosine" else np.concatenate(parts)
 
 
+def places_of(mask: npt.NDArray[np.bool_]) -> tuple[Ids, Ids]:
+    """(rows, columns) where an (m, n) mask is true, as ``np.nonzero`` has them, ten times as fast where few are."""
+    if not mask.size:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    left, right = np.divmod(np.flatnonzero(mask), mask.shape[1])
+    return left, right
+
+
+def torch_is_here() -> bool:
+    """Whether something has loaded torch: its products stay within a thread, where numpy's start threads that spin."""
+    return "torch" in sys.modules
+
+
+def _products(own: Float32, rows: Float32) -> Float32:
+    """(m, dim) and (n, dim) → (m, n). To take an item out of an index needs no torch, and does not load it."""
+    if not torch_is_here():
+        return own @ rows.T
+    import torch
+
+    mine, theirs = (torch.from_numpy(one if one.flags.writeable else one.copy()) for one in (own, rows))
+    return torch.mm(mine, theirs.T).numpy()
+
+
 def to_angles(chords: Float64) -> Float64:
     """Angles of chords between unit vectors; a chord is as exact for the smallest of them as for any."""
     return 2.0 * np.arcsin(np.minimum(0.5 * chords, 1.0))
@@ -110,7 +139,7 @@ def nearest(others: Others, own: Float32, near: Float32) -> tuple[Ids, Ids, Floa
     best = near.max(axis=1, initial=-np.inf)
     # Where nothing is left the best is −inf; a number that is larger than all finite ones is reached by none.
     least = np.where(np.isfinite(best), best - np.float32(2.0 * others.slack(own)), np.float32(np.inf))
-    left, right = np.nonzero(near >= least[:, None])
+    left, right = places_of(near >= least[:, None])
     return left, right, others.distances(own, left, right)
 
 

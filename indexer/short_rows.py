@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .stored_rows import SomeRows
 from .vectors import Float32
 
 Float64 = npt.NDArray[np.float64]
@@ -30,7 +31,7 @@ class Shortening:
 
     basis: Float64
 
-    def of(self, rows: Float32) -> Float32:
+    def of(self, rows: SomeRows) -> Float32:
         """(n, dim) → (n, k + 1) float32, never farther from each other than the rows are, up to rounding."""
         short = np.empty((len(rows), self.basis.shape[1] + 1), dtype=np.float32)
         for first in range(0, len(rows), _AT_ONCE):
@@ -42,10 +43,10 @@ class Shortening:
         return short
 
 
-def shortening(rows: Float32) -> Shortening | None:
+def shortening(rows: SomeRows) -> Shortening | None:
     """What shortens rows like these well; None where half of their numbers would not hold enough of them."""
     sample = rows[:: max(1, len(rows) // _SAMPLE)].astype(np.float64)
     values, vectors = np.linalg.eigh(sample.T @ sample)
     held = np.cumsum(values[::-1]) / max(float(values.sum()), np.finfo(np.float64).tiny)
     few = -(-(int(np.searchsorted(held, 1.0 - LEFT)) + 1) // _STEP) * _STEP
-    return Shortening(np.ascontiguousarray(vectors[:, ::-1][:, :few])) if 2 * few <= rows.shape[1] else None
+    return Shortening(np.ascontiguousarray(vectors[:, ::-1][:, :few])) if 2 * few <= sample.shape[1] else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def only_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
 
 
-def flow(embedders: list[Embedder], told: Told, *, workers: int = 2, batch_size: int = 8, **given) -> Flow[str]:
+def flow(embedders: Sequence[Embedder], told: Told, *, workers: int = 2, batch_size: int = 8, **given) -> Flow[str]:
     sizes = tuple({one.input_size for one in embedders})
     recipe = Recipe(DecodePolicy(), view_set("flip"), sizes)
     teams = tuple((one,) for one in embedders)

@@ -14,7 +14,7 @@ import torch
 from measuring import Setting, disk, megabytes, memory_now, rates, table
 from PIL import Image
 
-from retr.core.parallel import in_order
+from retr.core.parallel import in_order, sharing_cores
 from retr.core.progress import Silent
 from retr.embedding.network import quickly
 from retr.embedding.registry import load_embedder
@@ -24,7 +24,6 @@ from retr.images.policy import DecodePolicy
 from retr.images.resize import resize_operator
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.embed import bulk
-from retr.indexer.flow import alone
 from retr.indexer.options import DEFAULT_MODELS
 
 PART = 16
@@ -76,7 +75,7 @@ def _optional(paths: list[Path], setting: Setting) -> dict[str, Callable[[], int
 
 
 def _each(work: Callable, items: list, workers: int) -> int:
-    with alone(workers) as first:
+    with sharing_cores(workers) as first:
         return sum(1 for _ in in_order(work, items, workers=workers, first=first))
 
 
@@ -91,7 +90,7 @@ def _resized(image: DecodedImage, size: tuple[int, int]) -> torch.Tensor:
 
 
 def _embed(embedders: list, inputs: torch.Tensor, workers: int) -> int:
-    with alone(workers) as first:
+    with sharing_cores(workers) as first:
         parts = in_order(
             lambda part: [bulk(one, part) for one in embedders], inputs.split(PART), workers=workers, first=first
         )

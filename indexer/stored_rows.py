@@ -1,0 +1,48 @@
+"""Rows that stay where they are stored until some of them are asked for: no gallery is held in memory twice."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .vectors import Float32, Ids, RowStore
+
+
+class SomeRows(Protocol):
+    """Rows by their places: an array of them, or :class:`StoredRows`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: Ids | slice, /) -> Float32:
+        """(m, dim) float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Some rows of a channel, in an order of one's own.
+
+    Attributes:
+        store: where they are.
+        ids: (n,) their global numbers.
+    """
+
+    store: RowStore
+    ids: Ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, places: Ids | slice, /) -> Float32:
+        return self.store.take(self.ids[places])
+
+
+def let_go(store: RowStore) -> None:
+    """Give memory back that mapped rows have come to take by being looked at; they are read again when asked for."""
+    for part in store.parts:
+        mapped = getattr(part, "_mmap", None) if isinstance(part, np.memmap) else None
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
