@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,18 +44,38 @@ def outvoted(reference: Reference, others: Others, own: Float32, near: Float32) 
         near: (m, n) cosines of :meth:`Others.nearness`, −inf where a vector does not count.
     """
     votes = float(reference.votes or 0.0)
-    weights = near - np.float32(1.0)
-    weights *= np.float32(votes)
-    np.exp(weights, out=weights)
-    parts = np.stack([side / np.float32(max(1, int(side.sum()))) for side in _sides(reference)], axis=1)
-    means = (weights @ parts.astype(np.float32)).astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):  # no vector is left, or all are far away
-        ahead = np.log(means[:, 0]) - np.log(means[:, 1])
-    unsure = np.flatnonzero(~(np.abs(ahead) > 2.0 * (votes * others.slack(own) + _ROUNDED)))
+    ahead = _ahead(reference, near)
     found = ahead > 0.0
-    for row in unsure:
+    open_ = np.flatnonzero(~(np.abs(ahead) > 2.0 * (votes * others.slack(own) + _ROUNDED)))
+    if len(open_):
+        closer = _ahead(reference, np.where(np.isfinite(near[open_]), _cosines(others, own[open_]), -np.inf))
+        found[open_] = closer > 0.0
+        open_ = open_[~(np.abs(closer) > _SUMMED)]
+    for row in open_:
         found[row] = _exactly(reference, others, own[row : row + 1], np.isfinite(near[row]))
     return found
+
+
+def _ahead(reference: Reference, near: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """(m,) by how much the mean weight of kinds that come in layouts is above that of the others, in logarithms."""
+    weights = near - near.dtype.type(1.0)
+    weights *= near.dtype.type(reference.votes or 0.0)
+    np.exp(weights, out=weights)
+    parts = np.stack([side / max(1, int(side.sum())) for side in _sides(reference)], axis=1)
+    means = (weights @ parts.astype(near.dtype)).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):  # no vector is left, or all are far away
+        return np.log(means[:, 0]) - np.log(means[:, 1])
+
+
+def _cosines(others: Others, own: Float32) -> npt.NDArray[np.float64]:
+    """(m, n) of the angles that :meth:`Others.distances` gives, in float64: of rows that are of length 1 but nearly."""
+    mine, theirs = own.astype(np.float64), others.rows[:].astype(np.float64)
+    lengths = np.einsum("ij,ij->i", mine, mine)[:, None] + np.einsum("ij,ij->i", theirs, theirs)
+    return 1.0 - 0.5 * np.maximum(lengths - 2.0 * (mine @ theirs.T), 0.0)
+
+
+_SUMMED = 1e-9
+"""The same of float64: what it leaves open is summed exactly."""
 
 
 def _sides(reference: Reference) -> tuple[Mask, Mask]:

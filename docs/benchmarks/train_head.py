@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "kinds"))
-from photographs import decoded, folder, members
+from photographs import decoded, folder, members  # pyright: ignore[reportMissingImports]
 from PIL import Image
 
 from retr.embedding.lite0 import DIM, FEATURES, HEAD, SIDE, load_trunk, write_head

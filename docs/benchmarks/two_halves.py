@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "kinds"))
-from photographs import decoded, folder, photographs
+from photographs import decoded, folder, photographs  # pyright: ignore[reportMissingImports]
 
 from retr.embedding.registry import load_embedder
 from retr.images.copy_edits import edited

@@ -86,12 +86,11 @@ def _answers(
 ) -> Iterator[dict[str, Any]]:
     """The rows of each query: one, or with a companion that of the union and that of the certified channels alone."""
     images = Queries([query.pixels for query in batch])
-    both = len(provenances) > 1 and isinstance(system, EngineSystem)
-    found = (
-        system.engine.answer_both(images, k=1)
-        if both
-        else [(one,) for one in system.answer_many(images, k=1, certify=True)]
-    )
+    found: list[tuple[Answer, ...]]
+    if isinstance(system, EngineSystem) and len(provenances) > 1:
+        found = [*system.engine.answer_both(images, k=1)]
+    else:
+        found = [(one,) for one in system.answer_many(images, k=1, certify=True)]
     for query, answers, check in zip(batch, found, drawn, strict=True):
         for answer, provenance in zip(answers, provenances, strict=True):
             held = _checked(system, query, answer) if check else None

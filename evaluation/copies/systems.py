@@ -16,7 +16,7 @@ from ...indexer.entries import Entry
 from ..shared.images import listing_digest
 from ..systems.baselines import check_hash
 from ..systems.hash_system import HashSystem
-from ..systems.index_system import EngineSystem, open_at
+from ..systems.index_system import Calibrated, EngineSystem, open_at
 from .hashes import open_hashes
 from .index import BenchIndex, index_facts, open_index
 from .plan import CopyPlan
@@ -100,7 +100,7 @@ def open_systems(
     return systems, [{**fact, "system": name} for fact, name in zip(facts, names, strict=True)]
 
 
-def names_of(system: Stores) -> tuple[str, ...]:
+def names_of(system: Calibrated) -> tuple[str, ...]:
     """The lines that a system has in tables: with a companion also that of its certified channels alone."""
     both = isinstance(system, EngineSystem) and system.engine.companions
     return (system.name, certified_part(system.name)) if both else (system.name,)
