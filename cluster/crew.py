@@ -18,7 +18,7 @@ from ..retrieval.source import Ask
 from .gallery import Gallery, counted, gallery_of
 from .holder import Holder
 from .manifest import Expected, Manifest
-from .session import NAMESPACE
+from .session import NAMESPACE, first_words
 
 DEADLINE = 60.0
 """Seconds in which a shard must answer."""
@@ -143,7 +143,7 @@ class Crew:
                     raise error.cause from error
                 found[number] = f"{type(error.cause).__name__}: {error.cause}"
             except ray.exceptions.RayError as error:
-                found[number] = " ".join(str(error).split())
+                found[number] = first_words(error)
         return found
 
     def _lost(self, lost: Mapping[int, str]) -> ClusterError:
@@ -197,7 +197,7 @@ def found(snapshot: str, *, deadline: float = DEADLINE, allow_partial: bool = Fa
     except ValueError:
         return None
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"who holds snapshot {snapshot} does not answer: {error}") from error
+        raise ClusterError(f"who holds snapshot {snapshot} does not answer: {first_words(error)}") from error
     return Crew(manifest, [first, *rest], deadline, allow_partial)
 
 
@@ -222,5 +222,5 @@ def _state(name: str, call: Any) -> dict[str, Any]:
     try:
         return {**ray.get(call, timeout=0), "error": None}
     except ray.exceptions.RayError as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = first_words(error)
         return {"snapshot": snapshot, "shard": int(shard), "error": said}

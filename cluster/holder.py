@@ -30,12 +30,16 @@ class Holder:
 
     def __init__(self, index: str, manifest: Manifest, number: int) -> None:
         self.index, self.manifest, self.number = Path(index), manifest, number
-        self.snapshot = read_snapshot(self.index, manifest.snapshot)
         self.held: OrderedDict[str, tuple[IndexSource, int]] = OrderedDict()
 
     def hold(self, gallery: str, rows: Slice) -> None:
-        """Open these rows."""
-        self.held[gallery] = rows.open(self.index, self.snapshot), len(rows.rows)
+        """Open these rows.
+
+        Raises:
+            IntegrityError: the index is not here, or damaged.
+        """
+        source = rows.open(self.index, read_snapshot(self.index, self.manifest.snapshot))
+        self.held[gallery] = source, len(rows.rows)
         while len(self.held) > GALLERIES:
             self.held.popitem(last=False)
 
@@ -46,7 +50,7 @@ class Holder:
         self.held.move_to_end(gallery)
         source, rows = self.held[gallery]
         evidence = source.answer(asks)
-        return Reply(self.number, self.snapshot.id, gallery, source.start, source.start + rows, evidence)
+        return Reply(self.number, self.manifest.snapshot, gallery, source.start, source.start + rows, evidence)
 
     def state(self) -> dict[str, Any]:
         """Where it runs and what it holds."""

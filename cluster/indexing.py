@@ -12,8 +12,11 @@ from itertools import islice
 from typing import Any
 
 from ..core.errors import ClusterError, RetrError
+from ..indexer.addresses import is_url
+from ..indexer.entries import may_be_read
 from ..indexer.errand import Errand, Wanted
 from ..indexer.flow import Batch
+from .session import first_words
 
 BATCHES = 4
 """Batches of one task: it takes seconds, so that sending it is nothing, and losing it is little."""
@@ -44,7 +47,9 @@ def rows_by_tasks(errand: Errand, images: Sequence[Wanted]) -> Generator[Batch]:
             if not under_way:
                 return
             part, call = under_way[0]
-            yield from _made(part, call)
+            made = _made(part, call)
+            _check_seen(made)
+            yield from made
             under_way.popleft()
     finally:
         for _, call in under_way:
@@ -69,7 +74,18 @@ def _made(part: Sequence[Wanted], call: Any) -> list[Batch]:
             raise error.cause from error
         raise ClusterError(f"{_named(part)}: {type(error.cause).__name__}: {error.cause}") from error
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"{_named(part)}: the process was lost {RETRIES + 1} times: {error}") from error
+        raise ClusterError(f"{_named(part)}: the process was lost {RETRIES + 1} times: {first_words(error)}") from error
+
+
+def _check_seen(made: Sequence[Batch]) -> None:
+    """Refuse what a machine could not read and this one can: else all of a folder that it does not see were rejects."""
+    for batch in made:
+        for one in batch.refused:
+            if one.why.reason == "not-found" and not is_url(one.path) and may_be_read(one.path):
+                raise ClusterError(
+                    f"{one.path} is here, and not where its rows were to be made: all machines "
+                    "of the cluster must see the images under the same names"
+                )
 
 
 def _named(part: Sequence[Wanted]) -> str:

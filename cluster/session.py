@@ -10,11 +10,11 @@ import importlib.util
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ NAMESPACE = "retr"
 LONGEST = 40
 """Letters of a folder's name that Ray can make its sockets in: Linux allows 107 for all of a socket's name."""
 TRIES = 3
+REACHED = 10.0
+"""Seconds until somebody who listens has answered."""
 STORE_BYTES = 100_000_000
 """Of shared memory for what is on its way between the processes of one machine."""
 
@@ -61,15 +63,15 @@ def connected(address: str, *, token: str | None = None, cpus: int | None = None
         if ray.is_initialized():
             yield _session()
             return
+        _check_reached(address)
         with _own_folder() as folder:
             own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
             own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
             _start(**(own if address == LOCAL else {"address": address}))
-            try:
-                _keep_quiet()
-                yield _session()
-            finally:
-                with redirect_stdout(StringIO()):  # what Ray has kept back to say it once is said now
+            with _quiet():
+                try:
+                    yield _session()
+                finally:
                     ray.shutdown()
 
 
@@ -82,19 +84,58 @@ def _start(**options: Any) -> None:
             ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level="critical", **options)
             return
         except Exception as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
+            end_what_began(error)
             ray.shutdown()
             if left and "timed out during startup" in str(error):
                 continue
-            said = " ".join(str(error).split()) or type(error).__name__
-            where = options.get("address", LOCAL)
+            said, where = first_words(error), options.get("address", LOCAL)
             raise ClusterError(f"no cluster of Ray can be used at {where}: {said}") from error
 
 
-def _keep_quiet() -> None:
-    """What Ray says of its workers goes to standard output otherwise, which is for answers alone."""
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher as said
+def _check_reached(address: str) -> None:
+    """Whether something listens there: Ray itself would try for minutes.
 
-    said.remove_handler("ray_print_logs")
+    Raises:
+        UsageError: it is no address.
+        ClusterError: nothing listens.
+    """
+    if address in (LOCAL, "auto"):
+        return
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and colon and port.isdecimal()):
+        raise UsageError(f"a cluster is named local, auto, HOST:PORT or ray://HOST:PORT, got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACHED).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"no cluster of Ray can be used at {address}: {error}") from error
+
+
+def end_what_began(error: Exception) -> None:
+    """The processes of a node that failed to begin, which Ray itself forgets: they would slow the next try down."""
+    step = error.__traceback__
+    while step is not None:
+        node = step.tb_frame.f_locals.get("self")
+        if hasattr(node, "kill_all_processes"):
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+        step = step.tb_next
+
+
+def first_words(error: BaseException) -> str:
+    """What an error of Ray says first: pages of its own advice may follow."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What Ray says of its workers would go to standard output, which is for answers alone."""
+    from ray._private import worker
+
+    before, worker._worker_logs_enabled = worker._worker_logs_enabled, False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before
 
 
 def _session() -> Session:

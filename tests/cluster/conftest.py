@@ -1,25 +1,23 @@
-"""Three nodes on this machine: real processes of Ray, begun once for a file of tests."""
+"""Three nodes on this machine: real processes of Ray, begun once for all tests that need them."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-if importlib.util.find_spec("ray") is None:
-    collect_ignore_glob = ["test_*.py"]
+from retr.cluster.session import end_what_began
 
 STORE = 80_000_000
 """Bytes of shared memory that Ray needs at least, and some."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def nodes() -> Iterator[Any]:
     """The cluster: three nodes of one CPU; this process is connected to it."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
@@ -32,15 +30,27 @@ def nodes() -> Iterator[Any]:
         from retr.cluster.session import connected
 
         own = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args={**own, "temp_dir": str(folder)})
+        cluster = Cluster()
         try:
+            _patiently(lambda: cluster.add_node(**own, temp_dir=str(folder)))
             for _ in range(2):
-                cluster.add_node(**own)
+                _patiently(lambda: cluster.add_node(**own))
             with connected(cluster.address):
                 yield cluster
         finally:
             cluster.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _patiently(begin: Callable[[], object]) -> None:
+    """Ray gives a node half a minute to begin, which a crowded machine may not have: then once more."""
+    try:
+        begin()
+    except Exception as error:
+        if "timed out during startup" not in str(error):
+            raise
+        end_what_began(error)
+        begin()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,6 +28,7 @@ from retr.retrieval.calibrate import calibrate
 from retr.retrieval.engine import Engine
 
 pytest.importorskip("ray", reason="needs the extra cluster")
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +120,13 @@ def _process(crew: Crew, number: int) -> int:
     return ray.get(crew.holders[number].state.remote())["pid"]
 
 
-def test_a_process_that_is_killed_is_begun_anew_and_nothing_changes(crew, engine):
+def test_a_process_that_is_killed_is_begun_anew_and_nothing_changes(crew, engine, capfd):
     spread, before = crew.spread(engine), _process(crew, 2)
     whole = answers(engine)
     os.kill(before, signal.SIGKILL)
     assert answers(spread) == whole
     assert _process(crew, 2) != before
+    assert capfd.readouterr().out == ""  # which is for answers alone, and Ray would tell of the death there
 
 
 def test_a_slow_shard_is_named_and_comes_back(crew, engine):

@@ -24,6 +24,7 @@ from retr.indexer.options import IndexReport
 from retr.indexer.snapshot import read_current
 
 pytest.importorskip("ray", reason="needs the extra cluster")
+pytestmark = pytest.mark.alone
 WAYS: dict[str, Any] = {"models": ("block-means:4",), "views": "flip", "batch_size": 4, "segment_rows": 40}
 
 
