@@ -150,8 +150,16 @@ def unseen_nothing_radius(
     Raises:
         UsageError: for inputs no theorem holds for.
     """
-    given = {"z_norm": z_norm, "dim": dim, "threshold": threshold, "lipschitz": lipschitz}
-    return float(unseen_nothing_radii(np.array([b]), score=score, forward_error=forward_error, **given)[0])
+    radii = unseen_nothing_radii(
+        np.array([b]),
+        z_norm=z_norm,
+        dim=dim,
+        score=score,
+        threshold=threshold,
+        lipschitz=lipschitz,
+        forward_error=forward_error,
+    )
+    return float(radii[0])
 
 
 def unseen_nothing_radii(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..core.cache import keep_for_us, only_ours
-from ..core.files import canonical_json, sha256_bytes
+from ..core.files import canonical_json, sha256_bytes, sha256_file
 from .kept_files import forget_oldest
 
 LEAST = 2**14
@@ -51,9 +51,16 @@ def mapped(digest: str, rows: int, schema: pa.Schema, folder: Path | None) -> pa
     return found
 
 
-def keep(table: pa.Table, digest: str, folder: Path | None) -> None:
-    """Keep an unpacked catalog; a cache that cannot be written is done without."""
-    if folder is None or table.num_rows < LEAST or not digest:
+def keep(table: pa.Table, digest: str, folder: Path | None, *, path: Path) -> None:
+    """Keep an unpacked catalog; a cache that cannot be written is done without.
+
+    Args:
+        table: what was unpacked.
+        digest: SHA-256 that its Parquet file must have: what another one held is not kept.
+        folder: the user's cache.
+        path: of that file.
+    """
+    if folder is None or table.num_rows < LEAST or sha256_file(path) != digest:
         return
     path = _place(folder, digest, table.schema)
     sink = pa.BufferOutputStream()

@@ -15,6 +15,7 @@ import os
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +59,7 @@ def find_filter(
         return None
     path = folder / "filters" / f"{sha256_bytes(canonical_json([digest, list(rows.shape), _code()]))[:32]}.safetensors"
     found = _read(path, len(rows), rows.shape[1])
-    if found is not None:
+    if found is not None or not _can_keep(path.parent):
         return found
     hashed = hashlib.sha256()
 
@@ -73,6 +74,14 @@ def find_filter(
         _write(path, made)
         return _read(path, len(rows), rows.shape[1]) or made
     return made
+
+
+def _can_keep(folder: Path) -> bool:
+    """Whether a filter may be made: it takes seconds, which nobody waits for at every opening."""
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    return False
 
 
 @cache
@@ -105,7 +114,9 @@ def _read(path: Path, rows: int, dim: int) -> RowFilter | None:
             return None
         if arrays["codes"].shape[0] != rows or arrays["turn"].shape[1] != dim:
             return None
-        found = RowFilter(**arrays, **{name: float.fromhex(number) for name, number in numbers.items()})
+        scale, rest, lost, longest, spread = (float.fromhex(numbers[name]) for name in _NUMBERS)
+        codes, always = arrays["codes"], arrays["always"]
+        found = RowFilter(arrays["turn"], arrays["centre"], scale, rest, lost, longest, spread, codes, always)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     with suppress(OSError):
@@ -113,7 +124,7 @@ def _read(path: Path, rows: int, dim: int) -> RowFilter | None:
     return found
 
 
-def _mapped(path: Path, entry: dict, start: int) -> np.ndarray:
+def _mapped(path: Path, entry: dict[str, Any], start: int) -> npt.NDArray[Any]:
     dtype = {"F64": np.float64, "I64": np.int64, "I8": np.int8}[entry["dtype"]]
     if 0 in entry["shape"]:
         return np.empty(entry["shape"], dtype=dtype)
@@ -122,7 +133,7 @@ def _mapped(path: Path, entry: dict, start: int) -> np.ndarray:
     return found if dtype == np.int8 else np.array(found)
 
 
-def _digest(arrays: dict[str, np.ndarray], numbers: dict[str, str]) -> str:
+def _digest(arrays: dict[str, npt.NDArray[Any]], numbers: dict[str, str]) -> str:
     hashed = hashlib.sha256(canonical_json(numbers))
     for name in _ARRAYS:
         hashed.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}\n".encode())

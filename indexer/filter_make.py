@@ -45,7 +45,7 @@ def make_filter(rows: Float32, read: Callable[[slice], None] = lambda _: None) -
         codes[:, first : first + places] = _ceilings(values, step)[:, None]
         steps.append(step)
     longest, spread = longest * (1.0 + 1e-9) + ROUNDING, _operator_norm(turn)
-    return RowFilter(turn, centre, scale, *steps, longest, spread, codes, always)
+    return RowFilter(turn, centre, scale, steps[0], steps[1], longest, spread, codes, always)
 
 
 def _directions(sample: Float64, dim: int) -> tuple[Float64, Float64, int]:
@@ -66,8 +66,12 @@ def _taken_apart(chunk: Float64, centre: Float64, turn: Float64, scale: float) -
         found = np.rint((chunk - centre) @ turn.T / scale)
         whole = np.clip(np.nan_to_num(found), -PEAK, PEAK)
         left = chunk - centre - (scale * whole) @ turn
-        bounds = (np.sqrt(np.square(part).sum(axis=1)) * (1.0 + 1e-12) + ROUNDING for part in (left, left @ turn.T))
-        return whole.astype(np.int8), *bounds
+        return whole.astype(np.int8), _longer(left), _longer(left @ turn.T)
+
+
+def _longer(parts: Float64) -> Float64:
+    """(n,) upper bounds on norms, and on what rounding made of the vectors."""
+    return np.sqrt(np.square(parts).sum(axis=1)) * (1.0 + 1e-12) + ROUNDING
 
 
 def _ceilings(values: Float64, step: float) -> Int8:

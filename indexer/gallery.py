@@ -151,7 +151,7 @@ def _read_catalogs(index: Path, snapshot: Snapshot) -> pa.Table:
         table = mapped(digest, segment.rows, schema, cache)
         if table is None:
             table = _read_one(index, segment.id)
-            keep(table, digest, cache)
+            keep(table, digest, cache, path=index / "segments" / segment.id / "catalog.parquet")
             table = mapped(digest, segment.rows, schema, cache) or table
         some_mapped = some_mapped or table.num_rows >= LEAST
         tables.append(table)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
@@ -34,6 +36,8 @@ def integer_products(rows: Int8, queries: Int8) -> Iterator[tuple[int, Int32]]:
     Yields:
         the number of the first row, and (rows, b) integers, which the next block overwrites.
     """
+    import torch  # not above: who only looks at what an index holds should not wait for it
+
     assert rows.shape[1] == queries.shape[1] <= WIDEST, "sums would not be exact"
     b = len(queries)
     wide = _padded(b)
@@ -53,6 +57,8 @@ def _padded(b: int) -> int:
 
 
 def _product(rows: Tensor, columns: Tensor, out: Tensor) -> None:
+    import torch
+
     if _integers_are_exact(rows.shape[0], rows.shape[1], columns.shape[1]):
         torch._int_mm(rows, columns, out=out)
     else:
@@ -65,6 +71,8 @@ def _integers_are_exact(n: int, d: int, b: int) -> bool:
 
     Kernels for processors without instructions for it add pairs in 16 bits, which the largest entries overflow.
     """
+    import torch
+
     generator = torch.Generator().manual_seed(0)
     rows = torch.randint(-127, 128, (min(n, _TRIED), d), generator=generator, dtype=torch.int8)
     columns = torch.randint(-127, 128, (d, b), generator=generator, dtype=torch.int8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import faiss
 import numpy as np
@@ -151,7 +152,7 @@ def open_rows(
     parts, starts, filtered = [], [0], []
     for number, (path, rows) in enumerate(files):
         stored = _mapped(path, rows, dim, ROW_CODES[code])
-        lazily = stored if code == "float32" else CodedRows(stored, code, str(path))
+        lazily = cast("Float32", stored if code == "float32" else CodedRows(stored, code, str(path)))
         codes = None
         if digests is not None and score == "cosine":
             codes = find_filter(lazily, stored, digests[number], cache, str(path))
@@ -169,7 +170,7 @@ def _mapped(path: Path, rows: int, dim: int, code: RowCode) -> npt.NDArray[np.ge
 
 def some_rows(part: Float32, kept: Ids | slice, *, decoded: bool) -> Float32:
     """Some rows of a part; of stored codes those codes, unless they are to be ``decoded``."""
-    return part.only(kept) if isinstance(part, CodedRows) and not decoded else part[kept]
+    return cast("Float32", part.only(kept)) if isinstance(part, CodedRows) and not decoded else part[kept]
 
 
 def check_size(path: Path, rows: int, dim: int, code: RowCode) -> None:

@@ -152,8 +152,15 @@ class IndexSource:
         keys, firsts = self._names(every)
         limits = None if channel.threshold is None else channel.limits(ids)
         levels = None if channel.threshold is None or channel.parts is None else channel.levels(ids)
-        numbered = {"ids": every + self.start, "keys": keys, "firsts": firsts + self.start}
-        return Rows.of(probe, numbers, **numbered, limits=limits, levels=levels)
+        return Rows.of(
+            probe,
+            numbers,
+            ids=every + self.start,
+            keys=keys,
+            firsts=firsts + self.start,
+            limits=limits,
+            levels=levels,
+        )
 
     def _names(self, ids: Ids) -> tuple[Keys, Ids]:
         """The name of each row's item, and its first row."""

@@ -89,6 +89,18 @@ class TestEveryLayerKind:
         assert error <= sum(bound.value for bound in bounds if bound)
 
 
+def test_numbers_kept_in_float64_give_the_bits_of_numbers_brought_to_it():
+    proved = embedder(small("orthogonal"))
+    x = torch.rand(3, 3, 16, 16, dtype=torch.float64, requires_grad=True)
+    with torch.inference_mode():
+        proved.forward(x.detach())  # what is kept is differentiable through, wherever it was made
+    out = proved.forward(x)
+    assert torch.equal(out, proved.network(x))
+    out.sum().backward()
+    assert x.grad is not None
+    assert all(one.dtype == torch.float32 for one in proved.network.state_dict().values())
+
+
 def test_the_small_network_keeps_to_its_budget():
     assert parameter_count(RETR_S) <= 5_000_000
     assert flops(RETR_S) <= 0.5e9

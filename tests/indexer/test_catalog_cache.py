@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,6 +17,13 @@ from retr.indexer.catalog_cache import keep, mapped
 from retr.indexer.items import Items, Names
 
 ROWS = 50
+DIGEST = hashlib.sha256(b"parquet").hexdigest()
+
+
+def kept(table: pa.Table, cache: Path, content: bytes = b"parquet") -> None:
+    path = cache / "catalog.parquet"
+    path.write_bytes(content)
+    keep(table, DIGEST, cache, path=path)
 
 
 @pytest.fixture
@@ -25,9 +34,9 @@ def table(monkeypatch) -> pa.Table:
 
 
 def test_what_was_kept_is_mapped(table, tmp_path):
-    keep(table, "d", tmp_path)
+    kept(table, tmp_path)
     before = pa.total_allocated_bytes()
-    found = mapped("d", ROWS, ROW_SCHEMA, tmp_path)
+    found = mapped(DIGEST, ROWS, ROW_SCHEMA, tmp_path)
     assert found is not None
     assert found.equals(table)
     assert pa.total_allocated_bytes() == before
@@ -35,8 +44,8 @@ def test_what_was_kept_is_mapped(table, tmp_path):
 
 @pytest.mark.parametrize("what", ["another digest", "another number", "another schema", "no cache", "nobody's"])
 def test_what_is_not_the_same_is_not_read(table, tmp_path, what):
-    keep(table, "d", tmp_path)
-    digest, rows, schema, folder = "d", ROWS, ROW_SCHEMA, tmp_path
+    kept(table, tmp_path)
+    digest, rows, schema, folder = DIGEST, ROWS, ROW_SCHEMA, tmp_path
     if what == "another digest":
         digest = "e"
     elif what == "another number":
@@ -52,7 +61,7 @@ def test_what_is_not_the_same_is_not_read(table, tmp_path, what):
 
 @pytest.mark.parametrize("damage", ["a byte", "cut", "note", "written again"])
 def test_a_file_that_was_touched_is_not_read(table, tmp_path, damage):
-    keep(table, "d", tmp_path)
+    kept(table, tmp_path)
     [path] = (tmp_path / "catalogs").glob("*.arrow")
     data = bytearray(path.read_bytes())
     if damage == "a byte":
@@ -65,13 +74,18 @@ def test_a_file_that_was_touched_is_not_read(table, tmp_path, damage):
     else:
         path.write_bytes(data)
         os.utime(path, ns=(path.stat().st_atime_ns, json.loads(path.with_suffix(".json").read_text())[3]))
-    assert mapped("d", ROWS, ROW_SCHEMA, tmp_path) is None
-    keep(table, "d", tmp_path)
-    assert mapped("d", ROWS, ROW_SCHEMA, tmp_path) is not None
+    assert mapped(DIGEST, ROWS, ROW_SCHEMA, tmp_path) is None
+    kept(table, tmp_path)
+    assert mapped(DIGEST, ROWS, ROW_SCHEMA, tmp_path) is not None
+
+
+def test_what_another_file_held_is_not_kept(table, tmp_path):
+    kept(table, tmp_path, b"changed since")
+    assert mapped(DIGEST, ROWS, ROW_SCHEMA, tmp_path) is None
 
 
 def test_small_ones_are_not_kept(table, tmp_path):
-    keep(table.slice(0, 5), "d", tmp_path)
+    kept(table.slice(0, 5), tmp_path)
     assert not (tmp_path / "catalogs").exists()
 
 

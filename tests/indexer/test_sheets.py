@@ -12,9 +12,9 @@ from retr.core.progress import Silent
 from retr.indexer.gap_blocks import Side
 from retr.indexer.gap_scan import against_references
 from retr.indexer.gaps import Gaps
-from retr.indexer.neighbours import measure_near
+from retr.indexer.neighbours import Others, measure_near
 from retr.indexer.reference import Reference, encode, read_reference, write_reference
-from retr.indexer.sheets import sheets
+from retr.indexer.sheets import _exactly, outvoted, sheets
 from retr.indexer.vectors import RowStore
 
 KINDS = ("photograph", "page", "sky")
@@ -160,3 +160,17 @@ def test_a_file_keeps_it(tmp_path: Path) -> None:
     for wrong in (0.0, -1.0, 40.5, float("nan")):
         with pytest.raises(ValueError, match="votes"):
             reference(votes=wrong)
+
+
+@pytest.mark.parametrize("votes", [1e-3, 0.1, 30.0])
+def test_a_vote_in_float64_is_that_which_is_summed_exactly(votes: float) -> None:
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(400, 6))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    kind = (np.arange(400) % 3).astype(np.uint8)
+    bare = reference(codes=encode(rows, "cosine"), kind=kind, near=np.ones(400, "f4"), votes=votes)
+    others, own = Others.of(bare.rows(), "cosine"), rows[:90]
+    near = others.nearness(own)
+    exact = [_exactly(bare, others, one[None], np.isfinite(near[0])) for one in own]
+    assert outvoted(bare, others, own, near).tolist() == exact
+    assert 0 < sum(exact) < 90
