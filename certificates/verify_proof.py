@@ -528,7 +528,7 @@ def smallest(values: Array, k: int) -> float:
 
 
 def by_margins(kind: str, k: int, target: Any, probes: list[Probe], parts: list[Part], blind: float) -> Reach:
-    """T9: every row against half the lead of the item's margin, or T1 within its probe.
+    """Every row against half the lead of the item's margin, or T1 within its probe (T9).
 
     T1 says something of margins only where the rival's threshold is no more permissive than that of the item's row.
     """
