@@ -86,6 +86,9 @@ class Gallery:
         self.banks, self.words = self.narrow(part["where"], part["unsilenced"])
         self.words += ", by the certified channels alone" * part["certified_only"]
         self.words += ", whatever the companion says" * self.companion
+        given = (one["threshold"] for one in said["channels"] if one["threshold"] is not None)
+        given = (one["value"] for one in given if one["source"] == "given")
+        self.words += "".join(f", at a threshold of {one!r} given in place of the index's own" for one in given)
         for field in ("rows_total", "rows_scanned"):
             same(field, part[field], int(self.live.sum()))
 
@@ -101,7 +104,8 @@ class Gallery:
         silent = f", with {(whole & ~self.live).sum()} rows of negative banks silencing" if banks else ""
         for condition in conditions:  # the theorems hold for whatever rows a gallery has: these are its rows
             self.live = self.live & self.holds(condition)
-        among = f", among the {self.live.sum()} rows where {' and '.join(conditions)}" if conditions else ""
+        quoted = " and ".join(map(json.dumps, conditions))  # what somebody wrote must not read as part of the sentence
+        among = f", among the {self.live.sum()} rows where {quoted}" if conditions else ""
         silent = ", as if no bank were negative" if unsilenced else silent
         return [self.of(mask) for mask in inside if mask.any()], among + silent
 
@@ -320,6 +324,7 @@ class Gallery:
         if cosine:
             limits, levels = (np.cos(np.minimum(one, math.pi)) for one in (limits, levels))
         levels = np.where(parts == 1.0, value, levels)
+        need(not np.isnan([limits, levels]).any(), "a threshold is no number")
         return (levels if gaps is None and (factors == 1.0).all() else limits), levels
 
     def factors(self) -> Array:

@@ -332,6 +332,11 @@ def check_channel(said: Any, gallery: Gallery, number: int) -> network.Model:
         same("threshold", threshold, stored and {name: stored.get(name) for name in threshold or stored})
     else:
         need(gallery.answering == 1, "a threshold is given only to an index of one channel")
+        own = [threshold[name] for name in ("offset", "share", "gaps")]
+        need(own == [None] * 3, "a threshold that is given is one for all rows")
+    if threshold is not None:
+        least, most = (-1.0, 1.0) if channel["score"] == "cosine" else (0.0, math.inf)
+        need(least <= threshold["value"] <= most, f"nothing can be as near as a threshold of {threshold['value']!r}")
     model = network.Model(gallery.index, channel)
     same("digest of the model", (stated["model_digest"], channel["model_digest"]), (model.digest, model.digest))
     return model
@@ -442,11 +447,14 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe], blind: float) 
     reach = follow(gallery, kind, k or 1, target, probes, carriers, blind)
     if ranks and gallery.companion:  # T11: first come items that a certified channel accepts, for as long as it does
         accepted = follow(gallery, "copy", 1, target, probes, [], blind).radius
+        need(not math.isnan(accepted), "what follows is no number")
         reach = reach._replace(radius=min(reach.radius, accepted))
     reach = reach if ranks else silenced(gallery, kind, reach, probes, blind)
     # No two images are farther apart than √n; and where the query itself has no direction there is no answer.
     radius, far, amplified = claim["radius"]["l2"], math.sqrt(query["values"]), reach.amplified
     short = min(p.short for p in probes if p.view == "original")
+    numbers = (reach.radius, amplified, short, slack, radius)  # of which none may be what no comparison holds of
+    need(not any(map(math.isnan, numbers)), "what follows is no number")
     high = min(far * (1.0 + 1e-15), min(reach.radius, short) - min(1.98 * p.error / p.lipschitz for p in probes))
     low, edge = min(far, reach.radius, short) - slack * amplified, 2.0 * slack * amplified
     need(0.0 < radius <= high, f"the radius is at most {max(0.0, high)!r}, the proof says {radius!r}")

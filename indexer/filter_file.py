@@ -24,7 +24,7 @@ import safetensors.numpy
 from ..core.cache import keep_for_us, only_ours
 from ..core.errors import IntegrityError
 from ..core.files import canonical_json, sha256_bytes
-from . import filter_make, integer_products, row_filter
+from . import filter_make, integer_products, row_codes, row_filter, row_lengths
 from .filter_make import make_filter
 from .kept_files import forget_oldest
 from .row_filter import Float32, RowFilter
@@ -87,7 +87,8 @@ def _can_keep(folder: Path) -> bool:
 @cache
 def _code() -> str:
     """A digest of the source that a filter depends on."""
-    files = (Path(str(module.__file__)) for module in (row_filter, filter_make, integer_products))
+    modules = (row_filter, filter_make, integer_products, row_codes, row_lengths)
+    files = (Path(str(module.__file__)) for module in modules)
     return sha256_bytes(b"".join(file.read_bytes() for file in (*files, Path(__file__))))
 
 

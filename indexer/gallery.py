@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -105,7 +105,8 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     if catalog.num_rows != snapshot.rows:
         raise IntegrityError(f"the catalogs hold {catalog.num_rows} rows; snapshot {snapshot.id} says {snapshot.rows}")
     live, blank = ~_named(catalog, snapshot, snapshot.tombstones), _named(catalog, snapshot, snapshot.blank)
-    stores = tuple(open_store(index, snapshot, number) for number in range(len(snapshot.channels)) if rows)
+    numbers = range(len(snapshot.channels)) if rows else ()
+    stores = tuple(open_store(index, snapshot, number, unread=content.unread) for number in numbers)
     if not rows:
         _check_sizes(index, snapshot)
     declared = declared_of(index, snapshot)
@@ -113,20 +114,30 @@ def open_gallery(index: Path, snapshot: Snapshot, *, rows: bool = True) -> Galle
     return Gallery(snapshot, catalog, stores, live, np.flatnonzero(blank), table, content)
 
 
-def open_store(index: Path, snapshot: Snapshot, number: int) -> RowStore:
+def open_store(index: Path, snapshot: Snapshot, number: int, *, unread: Collection[str] = ()) -> RowStore:
     """The rows of one channel of a snapshot.
+
+    Args:
+        index: the index folder.
+        snapshot: one of its snapshots.
+        number: of the channel.
+        unread: names of files that nobody has compared with their digests. They have no filter, which would belong to
+            the rows that the digest names and hide others: these rows are all looked at.
 
     Raises:
         IntegrityError: a file is missing, has the wrong size, or holds codes that no row has.
     """
     channel = snapshot.channels[number]
     name = ROW_CODES[channel.rows].file(number)
+    files = _files(index, snapshot, number)
+    read = [path.relative_to(index).as_posix() not in unread for path, _ in files]
+    digests = [segment.files.get(name, "") for segment in snapshot.segments]
     return open_rows(
-        _files(index, snapshot, number),
+        files,
         dim=channel.dim,
         score=channel.score,
         code=channel.rows,
-        digests=[segment.files.get(name, "") for segment in snapshot.segments],
+        digests=[digest if known else None for digest, known in zip(digests, read, strict=True)],
         cache=user_cache(),
     )
 

@@ -133,7 +133,7 @@ def open_rows(
     dim: int,
     score: Score,
     code: str = "float32",
-    digests: Sequence[str] | None = None,
+    digests: Sequence[str | None] | None = None,
     cache: Path | None = None,
 ) -> RowStore:
     """Memory-map one channel's rows; smaller codes than float32 are decoded into memory where they have no filter.
@@ -143,7 +143,7 @@ def open_rows(
         dim: row length.
         score: how rows are compared.
         code: a key of ``row_codes.ROW_CODES``: how they are stored.
-        digests: SHA-256 of each file, by which filters of rows are found; None for no filters.
+        digests: SHA-256 of each file that was compared with it, by which filters of rows are found; None for no filter.
         cache: the user's folder that they are kept in; None for no filters.
 
     Raises:
@@ -154,8 +154,9 @@ def open_rows(
         stored = _mapped(path, rows, dim, ROW_CODES[code])
         lazily = cast("Float32", stored if code == "float32" else CodedRows(stored, code, str(path)))
         codes = None
-        if digests is not None and score == "cosine":
-            codes = find_filter(lazily, stored, digests[number], cache, str(path))
+        digest = None if digests is None or score != "cosine" else digests[number]
+        if digest is not None:
+            codes = find_filter(lazily, stored, digest, cache, str(path))
         part = lazily if codes is not None or code == "float32" else decode(stored, code, where=str(path))
         parts.append(part)
         filtered.append(None if codes is None else FilteredRows(part, codes))

@@ -92,8 +92,10 @@ class IndexSource:
         channel, listed = scope.channel, self._listed(probe, scope, ids)
         # Rows that are no longer part of the gallery may have taken all the places.
         while len(listed) <= count and len(ids) < channel.store.rows:
-            scores, [ids] = self._proposed(channel, [probe], 2 * len(ids))
+            before, (scores, [ids]) = len(ids), self._proposed(channel, [probe], 2 * len(ids))
             worst, listed = float(scores[0, -1]), self._listed(probe, scope, ids)
+            if len(ids) <= before:  # whoever proposes has no more, and bounds what it does not propose
+                return self._evidence(ask, listed, _unseen(channel, probe.z, worst))
         if len(listed) <= count:
             return self._evidence(ask, listed, math.inf)
         high = beyond(float(np.partition(listed.distances, count)[count]), channel.score)

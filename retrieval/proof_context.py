@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -72,12 +73,14 @@ class Context:
         """Which part of the snapshot the claims speak of, and who has a say, in words; empty for all of it."""
         assert self.answer.certificate is not None
         engine, count = self.engine, self.answer.certificate.rows_total
-        part = f", among the {count} rows where {' and '.join(map(str, engine.where))}" if engine.where else ""
+        conditions = " and ".join(json.dumps(str(one)) for one in engine.where)
+        part = f", among the {count} rows where {conditions}" if engine.where else ""
         snapshot = engine.gallery.snapshot
         part += self._silencing if snapshot.has_banks else ""
-        if snapshot.answering == len(snapshot.channels):
-            return part
-        return f"{part}, {'whatever the companion says' if engine.companions else 'by the certified channels alone'}"
+        if snapshot.answering < len(snapshot.channels):
+            part += f", {'whatever the companion says' if engine.companions else 'by the certified channels alone'}"
+        given = [one.threshold.value for one in engine.channels if one.threshold and one.threshold.source == "given"]
+        return part + "".join(f", at a threshold of {one!r} given in place of the index's own" for one in given)
 
     @property
     def _silencing(self) -> str:

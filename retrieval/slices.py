@@ -82,11 +82,11 @@ class Slice:
             IntegrityError: files of these rows are missing or damaged.
         """
         own, before = _covering(snapshot, self.rows)
-        check_content(index, own)
+        unread = check_content(index, own).unread
         kept = np.zeros(own.rows, dtype=np.bool_)
         kept[self.rows - before] = True
         items = Items.of(self.digests, self.live)
-        stores = [open_store(index, own, lane.number).only(kept) for lane in self.lanes]
+        stores = [open_store(index, own, lane.number, unread=unread).only(kept) for lane in self.lanes]
         channels = tuple(_channel(lane, stores[lane.number], items.groups) for lane in self.lanes)
         return IndexSource(channels, items, self.start, self._scopes(stores, items.groups))
 

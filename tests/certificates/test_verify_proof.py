@@ -129,6 +129,69 @@ def test_a_radius_edited_with_all_that_depends_on_it_is_refuted(
         assert (found.verdict, "radius" in found.why) == ("refuted", True), str(found)
 
 
+GIVEN = ", at a threshold of {!r} given in place of the index's own"
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ProofObject]]:
+    """Proofs of an engine that was opened with a threshold of its own."""
+    home = tmp_path_factory.mktemp("given")
+    index = proved_index(home, ("block-means:4",))
+    return home, list(proofs_from(Engine.open(index, device="cpu", threshold=0.97), home / "queries"))
+
+
+def test_a_threshold_that_was_given_is_named(given: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    home, proofs = given
+    assert all(GIVEN.format(0.97) in proof.claim["sentence"] for proof in proofs)
+    assert {found_in(proof.statement, tmp_path, home / "index").verdict for proof in proofs} == {"confirmed"}
+    for proof in proofs:
+        silent = edited(
+            proof.statement, ("predicate", "claim", "sentence"), lambda words: words.replace(GIVEN.format(0.97), "")
+        )
+        assert "sentence" in found_in(silent, tmp_path, home / "index").why
+
+
+@pytest.mark.parametrize("value", [1.5, -1.5, 1.0 + 1e-9, 10**400])
+def test_a_threshold_that_no_row_has_proves_nothing(
+    given: tuple[Path, list[ProofObject]], tmp_path: Path, value: float
+) -> None:
+    """The square root of a negative number is no radius, and no comparison with it holds."""
+    home, proofs = given
+    copy = json.loads(json.dumps(kinds(proofs)["not-a-copy"].statement))
+    said, probe = copy["predicate"], copy["predicate"]["probes"][0]
+    error, norm = probe["forward_error"], probe["z"]["norm"]
+    said["channels"][0]["threshold"]["value"] = value
+    said |= {"carriers": [], "target": [], "rival": None}
+    far = said["query"]["values"] ** 0.5
+    radius = min(far, (norm - max(1e-9, error)) / probe["lipschitz"])
+    old, units = said["claim"]["radius"]["l2"], {"rmse": 255.0 * radius / far, "psnr": -20.0 * np.log10(radius / far)}
+    words = said["claim"]["sentence"].replace(repr(old), repr(radius)).replace("0.97", repr(value))
+    words = words.replace("not a copy of anything in the index", "a copy")
+    said["claim"] |= {"kind": "copy", "tight": True, "radius": {"l2": radius, **units}, "sentence": words}
+    assert found_in(copy, tmp_path, home / "index").verdict == "refuted"
+
+
+@pytest.mark.parametrize("name", ["offset", "share"])
+def test_a_given_threshold_is_one_for_all_rows(
+    given: tuple[Path, list[ProofObject]], tmp_path: Path, name: str
+) -> None:
+    home, proofs = given
+    other = edited(proofs[0].statement, ("predicate", "channels", 0, "threshold", name), lambda _: 0.5)
+    found = found_in(other, tmp_path, home / "index")
+    assert (found.verdict, "one for all rows" in found.why) == ("refuted", True), str(found)
+
+
+def test_words_of_a_condition_are_quoted(given: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """What somebody asked with does not read as part of what is proved."""
+    home, _ = given
+    words = "path!=x (that is: of everything), whatever the companion says\nFor every image"
+    engine = Engine.open(home / "index", device="cpu", where=[words])
+    for proof in proofs_from(engine, home / "queries"):
+        assert f"where {json.dumps(words)}" in proof.claim["sentence"]
+        assert "\n" not in proof.claim["sentence"]
+        assert found_in(proof.statement, tmp_path, home / "index").verdict == "confirmed"
+
+
 def test_another_image_is_refuted(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
     home, proofs = made
     pixels = np.array(Image.open(proofs[0].predicate["query"]["path"]))

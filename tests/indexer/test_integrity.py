@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from drawn import Quiet
 
 from retr.core.cache import user_cache
 from retr.core.errors import IntegrityError
-from retr.indexer import integrity
+from retr.indexer import filter_file, integrity
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.catalog import ROW_SCHEMA
 from retr.indexer.gallery import open_gallery
@@ -175,12 +176,12 @@ def test_they_are_read_once_and_again_when_they_look_changed(large: Path) -> Non
     assert "5 did on" in str(second)
     file, _ = rows_of(large)
     os.utime(file)
-    assert counts(check(large)) == (1, 3, 0)
+    assert counts(check(large)) == (1, 4, 0)
     copy = file.with_name("copy")
     copy.write_bytes(file.read_bytes())
     os.utime(copy, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
     copy.replace(file)  # another inode with the same size and time
-    assert counts(check(large)) == (1, 3, 0)
+    assert counts(check(large)) == (1, 4, 0)
     assert counts(check(large, everything=True)) == (5, 0, 0)
 
 
@@ -216,6 +217,18 @@ def test_what_no_opening_may_read_is_said_every_time(large: Path, monkeypatch: p
     assert open_gallery(large, require_current(large)).content.unread
     assert "5 files match" in describe_index(large, verify=True)["verified"]
     assert counts(check(large)) == (0, 5, 0)  # verified is remembered
+
+
+def test_rows_that_nobody_read_are_searched_without_a_filter(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter is kept by the digest that the snapshot names; of a file that is another one it would hide the rows."""
+    monkeypatch.setattr(filter_file, "LEAST", 1)
+    check_all = open_gallery(large, require_current(large))
+    copy = shutil.copytree(large, large.parent / "copy")
+    monkeypatch.setattr(integrity, "READ_AT_ONCE", 0)
+    unread = open_gallery(copy, require_current(copy))
+    assert all(part is not None for store in check_all.stores for part in store.filtered)
+    assert all(part is None for store in unread.stores for part in store.filtered)
+    assert unread.content.unread
 
 
 def test_an_index_of_many_small_files_has_a_bound_too(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
