@@ -499,9 +499,10 @@ def compare(gallery: Gallery, p: Probe, carriers: list[int], target: int | None)
         leads = np.array([p.leads(one, rows) for one in own]).reshape(-1, 2, len(rows))
         parts.append((gallery.items[ids], inside, margin, levels, leads[:, 0] / p.lipschitz, leads[:, 1]))
     fronts = [
-        (at.levels[n] if p.threshold else 0.0, row @ p.z / p.lipschitz) for n, row in zip(carriers, own, strict=True)
+        (0.0 if at.levels is None else at.levels[n], row @ p.z / p.lipschitz)
+        for n, row in zip(carriers, own, strict=True)
     ]
-    return Part(*(np.concatenate(columns, -1) for columns in zip(*parts, strict=True)), fronts)
+    return Part(*(np.concatenate(columns, -1) for columns in zip(*parts, strict=True)), own=fronts)
 
 
 def follow(

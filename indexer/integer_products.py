@@ -60,7 +60,7 @@ def _product(rows: Tensor, columns: Tensor, out: Tensor) -> None:
     import torch
 
     if _integers_are_exact(rows.shape[0], rows.shape[1], columns.shape[1]):
-        torch._int_mm(rows, columns, out=out)
+        torch._int_mm(rows, columns, out=out)  # pyright: ignore[reportPrivateImportUsage] - its only name
     else:
         out.copy_(rows.float() @ columns.float())
 
@@ -79,7 +79,7 @@ def _integers_are_exact(n: int, d: int, b: int) -> bool:
     rows[:2], rows[2:4], rows[4:6, ::2], columns[:, 0] = 127, -127, 127, 127
     places = torch.arange(n) % len(rows)
     try:
-        found = torch._int_mm(rows[places], columns)
+        found = torch._int_mm(rows[places], columns)  # pyright: ignore[reportPrivateImportUsage] - its only name
     except (AttributeError, RuntimeError):
         return False
     return torch.equal(found.double(), (rows.double() @ columns.double())[places])

@@ -146,8 +146,8 @@ class _Prover:
             if match.top1 is not None and match.top1.l2 > 0:
                 # Beside a companion a rank ends where its item is no longer accepted, whatever its rivals do (T11).
                 ends = self.engine.companions and ranked.copy is not None and match.top1.l2 >= ranked.copy
-                named = ranked.limited_by is not None and not ends
-                rival = self._rival(int(ranked.limited_by)) if named else None
+                limit = None if ends else ranked.limited_by
+                rival = None if limit is None else self._rival(int(limit))
                 yield self._claim("first-place", match.top1, match, carriers=ranked.carriers, rival=rival)
             if match.topk is not None and match.topk.l2 > 0:
                 yield self._claim("among-k", match.topk, match, carriers=ranked.carriers_k, k=answer.k)

@@ -17,6 +17,7 @@ import signal
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -43,7 +44,8 @@ def kill(crew: Crew, number: int) -> None:
     """End the process of a holder."""
     import ray
 
-    os.kill(ray.get(crew.holders[number].state.remote())["pid"], signal.SIGKILL)
+    state: Any = ray.get(crew.holders[number].state.remote())
+    os.kill(state["pid"], signal.SIGKILL)
 
 
 def compare(engine: Engine, crew: Crew, images: list[np.ndarray], alone: int) -> dict[str, object]:

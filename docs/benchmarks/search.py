@@ -110,9 +110,10 @@ def draw(path: Path, rows: int, dim: int, like: np.ndarray | None) -> None:
     """Write synthetic rows; see the module."""
     rng = np.random.default_rng(0)
     if like is None:
-        like = rng.standard_normal((20_000, dim)) * np.exp(-np.arange(dim) / (dim / 12))
-        like[:, 0] += 1.5
-        like /= np.linalg.norm(like, axis=1, keepdims=True)
+        made: np.ndarray = rng.standard_normal((20_000, dim)) * np.exp(-np.arange(dim) / (dim / 12))
+        made[:, 0] += 1.5
+        made /= np.linalg.norm(made, axis=1, keepdims=True)
+        like = made
     apart = like - like.mean(axis=0)
     root = np.linalg.cholesky(apart.T @ apart / len(apart) + 1e-9 * np.eye(like.shape[1]))
     with path.open("wb") as file:
@@ -324,12 +325,14 @@ def main() -> None:
     found: Figures = json.loads(kept.read_text()) if kept.exists() and not options.anew else {}
     for part in options.part or ("small", "large", "memory"):
         name = part if part == "small" else f"{part} {options.rows}"
-        if name in found or (part == "small" and options.index is None):
+        if name in found:
             continue
-        if part == "small":
+        if part != "small":
+            found[name] = {"large": large, "memory": memory}[part](options.work, options.rows, options.index)
+        elif options.index is not None:
             found[name] = small(options.index)
         else:
-            found[name] = {"large": large, "memory": memory}[part](options.work, options.rows, options.index)
+            continue
         found[name]["load of the machine"] = round(os.getloadavg()[0], 1)
         kept.write_text(json.dumps(found, indent=1))
     for name, figures in found.items():

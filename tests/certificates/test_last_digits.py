@@ -118,7 +118,7 @@ def test_a_cone_without_an_inside_needs_everything():
     z = np.array([1.0, 0.2])
     for threshold, finite in ((0.999999, True), (1.0, False)):
         around = Surroundings(threshold, UpperBound(1.0, "test"), 0.0, 0.0)
-        assert bool(np.isfinite(around.needed(z, np.zeros(2), 0.0)).all()) == finite
+        assert bool(np.isfinite(around.needed(z, np.zeros(2), np.zeros(2))).all()) == finite
 
 
 def test_a_margin_that_is_no_number_is_refused_whatever_else_is_wrong():

@@ -35,7 +35,9 @@ def nodes() -> Iterator[Any]:
             _patiently(lambda: cluster.add_node(**own, temp_dir=str(folder)))
             for _ in range(2):
                 _patiently(lambda: cluster.add_node(**own))
-            with connected(cluster.address):
+            address = cluster.address
+            assert address is not None, "there is a head node"
+            with connected(address):
                 yield cluster
         finally:
             cluster.shutdown()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,8 @@ def test_so_they_are_of_what_conditions_leave_and_of_negative_banks(crew, home, 
 def _process(crew: Crew, number: int) -> int:
     import ray
 
-    return ray.get(crew.holders[number].state.remote())["pid"]
+    state: Any = ray.get(crew.holders[number].state.remote())
+    return state["pid"]
 
 
 def test_a_process_that_is_killed_is_begun_anew_and_nothing_changes(crew, engine, capfd):

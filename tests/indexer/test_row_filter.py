@@ -177,6 +177,12 @@ def opened(path: Path, digest: str, cache: Path | None, code: str = "float32") -
     return open_rows([(path, 6000)], dim=120, score="cosine", code=code, digests=[digest], cache=cache)
 
 
+def filter_of(path: Path, digest: str, cache: Path) -> FilteredRows:
+    [found] = opened(path, digest, cache).filtered
+    assert found is not None, "there are rows enough for a filter"
+    return found
+
+
 @pytest.fixture
 def small(monkeypatch) -> None:
     monkeypatch.setattr(filter_file, "LEAST", 100)
@@ -185,9 +191,9 @@ def small(monkeypatch) -> None:
 @pytest.mark.usefixtures("small")
 def test_a_filter_is_made_once(monkeypatch, tmp_path, gallery):
     path, digest = stored(tmp_path, gallery)
-    [first] = opened(path, digest, tmp_path / "cache").filtered
+    first = filter_of(path, digest, tmp_path / "cache")
     monkeypatch.setattr(filter_file, "make_filter", None)
-    [again] = opened(path, digest, tmp_path / "cache").filtered
+    again = filter_of(path, digest, tmp_path / "cache")
     assert isinstance(again.codes.codes, np.memmap)
     assert np.array_equal(first.codes.codes, again.codes.codes)
     assert first.codes.rest == again.codes.rest
@@ -196,7 +202,7 @@ def test_a_filter_is_made_once(monkeypatch, tmp_path, gallery):
 @pytest.mark.usefixtures("small")
 def test_a_filter_that_was_damaged_is_made_anew(tmp_path, gallery):
     path, digest = stored(tmp_path, gallery)
-    [first] = opened(path, digest, tmp_path / "cache").filtered
+    first = filter_of(path, digest, tmp_path / "cache")
     [kept] = (tmp_path / "cache" / "filters").iterdir()
     whole = kept.read_bytes()
     scale = whole.index(first.codes.scale.hex().encode())
@@ -205,7 +211,7 @@ def test_a_filter_that_was_damaged_is_made_anew(tmp_path, gallery):
         if place is not None:
             damaged[place] ^= 1
         kept.write_bytes(damaged)
-        [again] = opened(path, digest, tmp_path / "cache").filtered
+        again = filter_of(path, digest, tmp_path / "cache")
         assert np.array_equal(first.codes.codes, again.codes.codes)
         assert again.codes.scale == first.codes.scale
         assert len(kept.read_bytes()) == len(whole)
