@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from ..certificates.statement import ProofObject
@@ -100,8 +101,14 @@ def _about(proof: ProofObject) -> list[str]:
 
 
 def _among(proof: ProofObject) -> str:
-    part = proof.predicate["index"]["where"]
-    return "" if part is None else f", among the rows where {' and '.join(part['conditions'])}"
+    """Whose claim it is, and which rows it speaks of: what its sentence ends with."""
+    index = proof.predicate["index"]
+    found = f", among the rows where {' and '.join(map(json.dumps, index['where']))}" if index["where"] else ""
+    found += ", as if no bank were negative" * index["unsilenced"]
+    found += ", by the certified channels alone" * index["certified_only"]
+    thresholds = [one["threshold"] for one in proof.predicate["channels"] if one["threshold"]]
+    given = [one["value"] for one in thresholds if one["source"] == "given"]
+    return found + "".join(f", at a threshold of {one!r} given in place of the index's own" for one in given)
 
 
 def _check_it(proof: ProofObject) -> str:

@@ -407,7 +407,7 @@ def test_a_part_of_an_index(made: tuple[Path, list[ProofObject]], tmp_path: Path
     assert {"first-place", "among-k"} <= set(kinds(proofs))
     for proof in proofs:
         assert str(found_in(proof.statement, tmp_path, home / "index").verdict) == "confirmed", proof.name
-        assert "rows where path~*/00[0-7].png" in proof.claim["sentence"]
+        assert 'rows where "path~*/00[0-7].png"' in proof.claim["sentence"]
     where = ("predicate", "index", "where")
     for path, change in (
         (where, lambda _: []),

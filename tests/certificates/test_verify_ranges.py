@@ -58,7 +58,8 @@ def test_it_makes_the_members_that_the_engine_makes() -> None:
 
 def test_its_cells_are_as_wide_as_the_engine_s() -> None:
     for name, family in families().items():
-        if not isinstance(family, Continuous):
+        if not isinstance(family, Continuous) or name == "blur":  # of which the checker knows nothing
+            assert name not in checker.CONTINUOUS
             continue
         low, high = zip(*family.span, strict=True)
         third = [a + (b - a) / 3.0 for a, b in zip(low, high, strict=True)]
@@ -118,6 +119,8 @@ def test_any_edited_value_is_refuted(made: tuple[Path, list[ProofObject]], tmp_p
         for path, value in leaves(proof.statement):
             if value is None or WITNESSES & set(path) or ("r" in path[-2:] and value < 1e-3):
                 continue  # and r of a representative alone, which is rounding
+            if path == ("predicate", "digest"):
+                continue  # a careful forger's fits
             if path[1:2] == ("cells",) and path[2] not in (0, cells - 1):
                 continue
             if len(proof.predicate["family"]["low"]) > 1 and {"low", "high"} & set(path) and "cells" in path:
@@ -183,13 +186,12 @@ def test_a_threshold_is_given_to_one_channel_only(made: tuple[Path, list[ProofOb
 
     def wide(said: Any, family: Any) -> None:
         for channel in said["channels"]:
-            channel["threshold"] = {**(channel["threshold"] or {}), "source": "given", "value": -0.99}
+            channel["threshold"] = {"source": "given", "value": -0.99, "offset": None, "share": None, "gaps": None}
 
     found = found_in(forged(chosen(proofs)[1], wide), tmp_path, home / "index")
-    if len(chosen(proofs)[1].predicate["channels"]) > 1:
-        assert (found.verdict, "index of one channel" in found.why) == ("refuted", True), str(found)
-    else:  # a first place there rests on no threshold
-        assert found.verdict == "confirmed"
+    several = len(chosen(proofs)[1].predicate["channels"]) > 1
+    assert found.verdict == "refuted"
+    assert not several or "index of one channel" in found.why, str(found)
 
 
 def test_no_representative_is_larger_than_the_image(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:

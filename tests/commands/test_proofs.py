@@ -7,6 +7,7 @@ import re
 
 import pytest
 from command_line import one_line
+from proved import resealed
 
 pytest.importorskip("cryptography")
 
@@ -27,10 +28,12 @@ def test_what_is_written_is_confirmed_and_what_is_edited_is_refuted(retr, index,
     assert [record["verdict"] for record in done.json] == ["confirmed"] * len(proofs)
     said = json.loads(proofs[0].read_bytes())
     said["predicate"]["claim"]["radius"]["l2"] *= 1.1
-    proofs[0].write_text(json.dumps(said))
-    done = retr("verify-proof", *proofs, "-i", index)
-    assert done.code == 5
-    assert done.lines[0].startswith(f"{proofs[0]}: refuted: the radius is at most ")
+    for edited, why in ((said, "digest of the proof"), (resealed(said), "the radius is at most ")):
+        proofs[0].write_text(json.dumps(edited))
+        done = retr("verify-proof", *proofs, "-i", index)
+        assert done.code == 5
+        assert done.lines[0].startswith(f"{proofs[0]}: refuted: ")
+        assert why in done.lines[0]
     assert done.lines[1] == f"{proofs[1]}: confirmed"
     assert done.err == "retr: a proof is refuted\n"
 
@@ -41,12 +44,16 @@ def test_one_that_cannot_be_checked_ends_with_3(retr, proofs, tmp_path):
     one_line(retr("verify-proof", tmp_path / "none.json", "-i", tmp_path), 2)
 
 
-def test_explain_says_it_in_sentences_and_on_a_page(retr, index, proofs, tmp_path):
+def test_explain_says_it_in_sentences_and_on_a_page(retr, corpus, index, proofs, tmp_path):
     (file,) = [one for one in proofs if "first-place" in one.name]
     done = retr("explain", file, "-i", index, "--html", tmp_path / "page.html")
     assert done.code == 0
     assert re.match(r"The claim: the picture .*03\.png is the first match, for the query as it is", done.lines[0])
     assert done.lines[-1] == "Checked now: confirmed."
+    asked = ("query", corpus / "03.png", "-i", index, "-k", 1, "--where", "path~*.png", "--format", "json")
+    assert retr(*asked, "--proof", tmp_path / "some").code == 0
+    (some,) = (tmp_path / "some").glob("*first-place*")
+    assert ', among the rows where "path~*.png".' in retr("explain", some).lines[0]
     page = (tmp_path / "page.html").read_text()
     assert page.count('<img src="data:image/webp') == 2
     assert "Checked now: confirmed" in page
