@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +13,36 @@ from ..core.errors import IntegrityError
 from ..core.numerics import gamma, round_down
 from ..core.types import Score
 
-if TYPE_CHECKING:
-    from .vectors import RowStore
-
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 _AT_ONCE = 4096
 
 
-def row_norms(store: RowStore) -> Iterator[tuple[int, Float64]]:
+class Stored(Protocol):
+    """Rows of one channel as they are opened, see ``vectors.RowStore``."""
+
+    @property
+    def parts(self) -> Sequence[Float32]:
+        """One array of rows for each segment."""
+        ...
+
+    @property
+    def starts(self) -> Sequence[int]:
+        """Number of the first row of each part, and of all rows."""
+        ...
+
+    @property
+    def score(self) -> Score:
+        """How they are compared."""
+        ...
+
+    @property
+    def filtered(self) -> Sequence[object | None]:
+        """Per part its filter, None where all rows are read; empty for no filters."""
+        ...
+
+
+def row_norms(store: Stored) -> Iterator[tuple[int, Float64]]:
     """(number of the first row, norms) for some thousand rows at a time; relative error at most γ_{d+2}."""
     for part, start in zip(store.parts, store.starts, strict=False):
         for first in range(0, len(part), _AT_ONCE):
@@ -37,7 +58,7 @@ def norms(rows: Float32) -> Float64:
     return np.sqrt(np.einsum("ij,ij->i", exact, exact))
 
 
-def check_rows(store: RowStore, name: str) -> None:
+def check_rows(store: Stored, name: str) -> None:
     """Refuse rows that a shortlist proves nothing about: not of unit length (cosine), or not finite.
 
     The floor under what a float32 search did not return takes unit rows for granted (THEORY §6). One pass over every
