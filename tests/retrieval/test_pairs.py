@@ -390,10 +390,13 @@ def test_copies_among_stored_items_are_linked_by_the_rows_that_meet_a_query(home
     assert len(find_links(with_parts(engine, {"mirror": 0.01, "inside": 0.01, "halves": 0.01}))) == len(every)
 
 
-def test_no_proof_object_is_written(home, engine):
+def test_proofs_name_every_view_of_the_query(home, engine):
     answer = engine.answer(picture(home, 3), certify=True)
-    with pytest.raises(UsageError, match="looks at views of it"):
-        proofs_of(engine, answer, Subject(None, None, "0" * 64))
+    found = list(proofs_of(engine, answer, Subject(None, None, "0" * 64)))
+    assert "first-place" in {proof.claim["kind"] for proof in found}
+    views = {test[1] for test in engine.tests}
+    assert all({probe["view"] for probe in proof.predicate["probes"]} <= views for proof in found)
+    assert any(len(proof.predicate["probes"]) > 1 for proof in found)
 
 
 def test_an_empty_gallery_is_asked_like_any_other(engine):
