@@ -54,7 +54,7 @@ def test_killed_at_twenty_random_moments(corpus, model, tmp_path):
 
 def test_killed_around_durable_steps(corpus, model, tmp_path):
     """Before and after syncs, renames and links: where a half-written state could be made to last."""
-    result = under_fire(corpus, model, tmp_path, "syscalls", "5")
+    result = under_fire(corpus, model, tmp_path, "syscalls", "7")
     assert result["killed"] >= 15
     assert result["different"] == []
 

@@ -72,7 +72,7 @@ def test_the_record_is_the_same_and_bad_files_keep_their_place(retr: Retr, servi
         (["--server", "URL"], 2, "asks for a token"),
         (["--server", "URL", "-i", "x"], 2, "goes without -i"),
         (["--server", "URL", "--against", "jpeg:90..95"], 2, "--format json"),
-        (["--token-file", "x"], 2, "only --server takes"),
+        (["--token-file", "x"], 2, "only --server and --cluster take"),
         (["--server", "URL", "--token-file", "TOKEN", "--where", "nothing"], 2, "a condition is"),
     ],
 )
