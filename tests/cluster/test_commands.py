@@ -118,13 +118,25 @@ def test_an_index_is_made_by_a_cluster_of_its_own(ray, folder):
         (["query", "img.png", "--server", "http://x", "--cluster", "local"], "goes without --cluster"),
         (["index", "corpus", "--token-file", "no"], "only --cluster takes --token-file"),
         (["cluster", "status", "--cluster", "local"], "holds nothing"),
-        (["cluster", "status", "--cluster", "somewhere"], "a cluster is named local, auto, HOST:PORT"),
-        (["cluster", "status", "--cluster", "127.0.0.1:1"], "no cluster of Ray can be used at 127.0.0.1:1: "),
     ],
 )
 def test_options_that_do_not_fit_are_refused(words, said):
     done = CliRunner().invoke(app, words)
     assert said in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("somewhere", "a cluster is named local, auto, HOST:PORT"),
+        ("127.0.0.1:1", "no cluster of Ray can be used at 127.0.0.1:1: "),
+    ],
+)
+def test_a_cluster_that_is_not_there(address, said):
+    """In a process of its own: one that is connected to a cluster uses that."""
+    command = [sys.executable, "-m", "retr", "cluster", "status", "--cluster", address]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0, said in done.stderr, "Traceback" in done.stderr) == (True, True, False), done.stderr
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, folder):
