@@ -25,6 +25,9 @@ def nodes() -> Iterator[Any]:
         for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}.items():
             patch.setenv(name, value)
         patch.setenv("PYTHONWARNINGS", "ignore")
+        # Ray notes its latest cluster in a folder of that name below this one, and does not make it.
+        patch.setenv("RAY_TMPDIR", str(folder))
+        (folder / "ray").mkdir()
         from ray.cluster_utils import Cluster
 
         from retr.cluster.session import connected
