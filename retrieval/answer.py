@@ -139,7 +139,7 @@ class Companion:
         if self.finds:
             found = "1 match is" if self.finds == 1 else f"{self.finds} matches are"
             return f"{found} the companion's alone ({names}): not proved"
-        return f"the companion {names} finds nothing more; not a copy cannot be proved beside it"
+        return f"the companion {names} finds nothing more; that no channel accepts cannot be proved beside it"
 
     def as_json(self) -> dict[str, Any]:
         """As part of ``retr.query/1``."""
