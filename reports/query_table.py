@@ -168,7 +168,10 @@ def _score(answer: Answer) -> str:
     if max(answer.tests, len(answer.thresholds)) > 1 and all(
         threshold["value"] is not None for threshold in answer.thresholds
     ):
-        pixels = "score: how far (ℓ2, in pixels) the query is inside (+) or outside (−) of what the threshold accepts"
+        pixels = (
+            "score: how far (ℓ2, in pixels) the query is inside (+) or outside (−) of one threshold for all rows; "
+            "verdicts go by each row's own"
+        )
         return pixels if answer.companion is None else f"{pixels}; of what a companion alone finds, its own likeness"
     if all(match.score == -match.distance for match in answer.matches):
         return "score: minus the distance between the embeddings; 0 is the same"

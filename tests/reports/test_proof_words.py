@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ from retr.certificates.statement import PREDICATE, TYPE, ProofObject
 from retr.reports.proof_words import sentences, write_proof_page
 
 
-def proof(cells: int = 2, unit: str = "rmse", where: Any = None) -> ProofObject:
+def proof(
+    cells: int = 2,
+    unit: str = "rmse",
+    where: Sequence[str] = (),
+    threshold: dict[str, Any] | None = None,
+    **asked: bool,
+) -> ProofObject:
     item = {"id": "5f", "path": "/corpus/a.png", "bytes_sha256": "0" * 64, "pixels_sha256": "1" * 64}
     return ProofObject(
         {
@@ -34,8 +41,18 @@ def proof(cells: int = 2, unit: str = "rmse", where: Any = None) -> ProofObject:
                 },
                 "cells": [{}] * cells,
                 "query": {"path": None, "bytes_sha256": None, "pixels_sha256": "2" * 64, "values": 300},
-                "index": {"snapshot": "3" * 16, "rows_scanned": 4, "rows_total": 4, "where": where},
-                "channels": [{"name": "m", "model_digest": "4" * 64, "lipschitz": {"value": 1.0}}],
+                "index": {
+                    "snapshot": "3" * 16,
+                    "rows_scanned": 4,
+                    "rows_total": 4,
+                    "where": list(where),
+                    "unsilenced": False,
+                    "certified_only": False,
+                    **asked,
+                },
+                "channels": [
+                    {"name": "m", "model_digest": "4" * 64, "lipschitz": {"value": 1.0}, "threshold": threshold}
+                ],
                 "checker": {"name": "verify_ranges.py", "sha256": "5" * 64},
             },
         }
@@ -54,7 +71,15 @@ def test_a_claim_about_edits(unit: str, words: str) -> None:
         "How it is proved: 2 images stand for all of these versions, near each of them.",
     ]
     assert "1 image stands" in sentences(proof(cells=1))[2]
-    assert "among the rows where bank=a and x!=b." in sentences(proof(where={"conditions": ["bank=a", "x!=b"]}))[0]
+
+
+def test_under_what_conditions_it_holds() -> None:
+    assert 'among the rows where "bank=a" and "x!=b".' in sentences(proof(where=["bank=a", "x!=b"]))[0]
+    assert sentences(proof(unsilenced=True))[0].endswith(", as if no bank were negative.")
+    assert sentences(proof(certified_only=True))[0].endswith(", by the certified channels alone.")
+    assert "given in place" not in sentences(proof(threshold={"value": 0.4, "source": "calibrated"}))[0]
+    given = sentences(proof(threshold={"value": 0.4, "source": "given"}))[0]
+    assert given.endswith(", at a threshold of 0.4 given in place of the index's own.")
 
 
 def test_its_page(tmp_path: Path) -> None:
