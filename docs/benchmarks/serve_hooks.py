@@ -1,4 +1,4 @@
-"""What schemathesis takes for files, beside any bytes: the pictures in the folder ``RETR_FUZZ_FILES`` (see serve.py)."""
+"""What schemathesis takes for files: the pictures of the folder ``RETR_FUZZ_FILES`` (serve.py), or any bytes."""
 
 from __future__ import annotations
 
