@@ -46,6 +46,7 @@ def trimmed(grey: Float32) -> Window | None:
 def _inner(lines: Float32, within: slice) -> slice:
     """The lines of a slice without those at both ends that are of one colour."""
     part = lines[within]
+    part = part[:, :: max(1, part.shape[1] // _LOOK)]
     low, high = np.percentile(part, (3, 97), axis=1)
     even, colour = high - low <= _EVEN, np.median(part, axis=1)
     start, stop = 0, len(part)
