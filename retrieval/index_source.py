@@ -150,13 +150,13 @@ class IndexSource:
         if not len(ids):
             return Rows.none(probe)
         channel, every = scope.channel, scope.outward(ids)
-        numbers = channel.rows64(ids)
+        stored = channel.store.take(ids)
         keys, firsts = self._names(every)
         limits = None if channel.threshold is None else channel.limits(ids)
         levels = None if channel.threshold is None or channel.parts is None else channel.levels(ids)
         return Rows.of(
             probe,
-            numbers,
+            stored,
             ids=every + self.start,
             keys=keys,
             firsts=firsts + self.start,
