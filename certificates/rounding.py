@@ -132,7 +132,7 @@ def unit_tolerance(rows: Array) -> Array:
 
 
 def unit_tolerance_of(lengths: Array, dim: int) -> Array:
-    """:func:`unit_tolerance` of rows of ``dim`` numbers whose norms, as ``core.numerics.norm`` computes them, are known.
+    """:func:`unit_tolerance` of rows of ``dim`` numbers whose norms ``core.numerics.norm`` computed already.
 
     Raises:
         UsageError: where a row is not a unit vector at all (ν > 1e-3).
