@@ -12,7 +12,7 @@ from ..core.errors import ImageRejected, RetrError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FLAGS = ("certify", "prune", "published", "restart", "resume")
+FLAGS = ("certified-only", "certify", "prune", "published", "restart", "resume")
 """Options that take no value."""
 _OPTION = re.compile(r"--(no-)?([a-z][a-z0-9-]*)")
 
@@ -42,4 +42,4 @@ def _parameter(found: re.Match[str]) -> str:
     name = found[2].replace("-", "_")
     if found[1]:
         return f"{name}=False"
-    return f"{name}=True" if name in FLAGS else name
+    return f"{name}=True" if found[2] in FLAGS else name

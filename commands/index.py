@@ -129,7 +129,7 @@ def run_index(sources: list[str], home: Path, options: IndexOptions, form: str, 
     from dataclasses import asdict
 
     from ..indexer.build import build_index
-    from ..reports.index_table import print_run
+    from ..reports.index_table import crowded_words, presumed_words, print_run
     from ..reports.progress import ProgressBar
 
     with stoppable("what was done is kept: go on with --resume"), ProgressBar("indexing", "images") as bar:
@@ -139,7 +139,10 @@ def run_index(sources: list[str], home: Path, options: IndexOptions, form: str, 
         note(f"{report.strangers} files of {options.label_file} are not in the index; they have no labels")
     place = shlex.quote(report.index)
     if report.presumed:
-        note(f"{report.presumed} items seem to be copies of one another; list them with: retr info {place} --presumed")
+        seem = f"{presumed_words(report.presumed, report.presumed_groups)} seem to be copies of one another"
+        note(f"{seem}; list them with: retr info {place} --presumed")
+    if report.crowded:
+        note(f"{crowded_words(report.crowded)}; list them with: retr info {place} --crowded")
     if report.rejected:
         note(f"{report.rejected} of {report.seen} inputs were rejected; see them with: retr info {place} --rejects")
         raise typer.Exit(REJECTED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from .snapshot import Snapshot
 from .vectors import Ids, RowStore, check_size, open_rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gallery:
     """A snapshot opened for reading.
 
@@ -44,6 +45,11 @@ class Gallery:
     blank: Ids
     table: Items
     content: ContentCheck
+
+    @cached_property
+    def name(self) -> str:
+        """Id of the snapshot, which every answer names: a digest of all that it says, made once."""
+        return self.snapshot.id
 
     @property
     def groups(self) -> Ids:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
-import numpy.typing as npt
 
 from .gap_blocks import Block, Mask, Side, least_of, lower
 from .items import Keys
-from .neighbours import Others, places_of
+from .neighbours import Float64, Others, places_of
+from .sheets import FAINT_PART
 from .short_rows import Shortening, shortening
 from .stored_rows import let_go
 from .vectors import Float32, Ids
@@ -57,12 +58,8 @@ class Scan:
             for side, one, short, own in zip(self.sides, self.prepared, self.short, owns, strict=True)
         ]
         item = block.items
-        aside = [
-            self._certain(side, one, own, pairs, block.rows)
-            for side, one, own, pairs in zip(self.sides, self.prepared, owns, found, strict=True)
-        ]
+        set_aside = self._aside(owns, found, block)
         coded = [item[pairs.left] * len(self.names) + pairs.right for pairs in found]
-        set_aside = np.unique(np.concatenate([codes[inside] for codes, inside in zip(coded, aside, strict=True)]))
         _presume(self.sides, block, set_aside // len(self.names), self.names[set_aside % len(self.names)])
         for side, one, own, pairs, codes in zip(self.sides, self.prepared, owns, found, coded, strict=True):
             counted = pairs.take(~np.isin(codes, set_aside))
@@ -75,24 +72,38 @@ class Scan:
     def _pairs(self, side: Side, others: Others, short: Short | None, own: Float32, block: Block) -> Pairs:
         """Pairs of other items' rows that may lower a gap or be presumed copies."""
         known = side.known
-        wide = np.maximum(known.gap[block.rows], side.certain * known.reference[block.rows].astype(np.float64))
+        wide = np.maximum(known.gap[block.rows], side.certain * known.uncut[block.rows].astype(np.float64))
         left, right, near = _within_reach(others, short, own, others.at(wide) - np.float32(others.slack(own)))
         first, last = (block.of_rows(np.searchsorted(self.names, block.keys, side)) for side in ("left", "right"))
         foreign = (right < first[left]) | (right >= last[left])
         return Pairs(left[foreign], right[foreign], near[foreign])
 
-    def _certain(
-        self, side: Side, others: Others, own: Float32, pairs: Pairs, rows: Ids
-    ) -> npt.NDArray[np.bool_]:  # pairs
-        """Which are nearer than unrelated pictures come."""
-        gaps = side.known.reference.astype(np.float64)
-        limit = side.certain * np.minimum(gaps[rows[pairs.left]], gaps[self.others[pairs.right]])
-        edge, slack = others.at(limit), np.float32(others.slack(own))
-        inside = pairs.near >= edge + slack
-        left_open = np.flatnonzero((pairs.near >= edge - slack) & ~inside)
-        far = others.distances(own, pairs.left[left_open], pairs.right[left_open])
-        inside[left_open] = far <= limit[left_open]
-        return inside
+    def _aside(self, owns: Sequence[Float32], found: Sequence[Pairs], block: Block) -> Ids:
+        """Pairs of an item of the block and another row that are presumed copies, ascending: item · n + row."""
+        sure, doubtful = [], []
+        for side, others, own, pairs in zip(self.sides, self.prepared, owns, found, strict=True):
+            certain, uncut = self._limits(side, block.rows[pairs.left], self.others[pairs.right])
+            inside = _inside(others, own, pairs, certain)
+            sure.append(block.items[pairs.left[inside]] * len(self.names) + pairs.right[inside])
+            inside = _inside(others, own, pairs, uncut)
+            doubtful.append(pairs.left[inside] * len(self.names) + pairs.right[inside])
+        rows = reduce(np.intersect1d, doubtful)  # near in every channel
+        in_all = block.items[rows // len(self.names)] * len(self.names) + rows % len(self.names)
+        return np.unique(np.concatenate([*sure, in_all]))
+
+    def _limits(self, side: Side, left: Ids, right: Ids) -> tuple[Float64, Float64]:
+        """(p,) how near unrelated pictures never come, of pairs whose kinds are believed, and where they are not."""
+        known = side.known
+        cut = known.reference < known.uncut
+        part = np.where(cut[left] & cut[right], self.faint, side.certain)
+        parts = (known.reference, known.uncut)
+        reference, uncut = (np.minimum(of[left], of[right]).astype(np.float64) for of in parts)
+        return side.certain * reference, part * uncut
+
+    @property
+    def faint(self) -> float:
+        """The part for two rows that are both cut; 0 where nobody votes, so that none is known to be in doubt."""
+        return FAINT_PART if any(side.reference.votes is not None for side in self.sides) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,16 @@ class Pairs:
     def take(self, kept: Mask) -> Pairs:
         """Some of them."""
         return Pairs(self.left[kept], self.right[kept], self.near[kept])
+
+
+def _inside(others: Others, own: Float32, pairs: Pairs, limit: Float64) -> Mask:
+    """(p,) which pairs are no farther apart than their limits."""
+    edge, slack = others.at(limit), np.float32(others.slack(own))
+    inside = pairs.near >= edge + slack
+    left_open = np.flatnonzero((pairs.near >= edge - slack) & ~inside)
+    far = others.distances(own, pairs.left[left_open], pairs.right[left_open])
+    inside[left_open] = far <= limit[left_open]
+    return inside
 
 
 def _within_reach(others: Others, short: Short | None, own: Float32, least: Float32) -> tuple[Ids, Ids, Float32]:

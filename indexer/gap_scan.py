@@ -17,7 +17,7 @@ from .gaps import KIND
 from .items import Keys
 from .neighbours import Others, nearest, places_of, rounded_down
 from .reference import Reference
-from .sheets import cut_sheets, of_layouts, outvoted
+from .sheets import FAINT, Taken, cut_sheets, of_layouts, outvoted
 from .stored_rows import StoredRows, let_go
 from .vectors import Float32, Ids
 
@@ -34,19 +34,19 @@ def against_references(sides: Sequence[Side], rows: Ids, keys: Keys, progress: P
         keys: (m,) the name of each row's item.
         progress: told of every item, channel after channel.
     """
-    layouts = [_against_reference(side, rows, keys, progress)[rows] for side in sides]
-    cut_sheets([side.reference for side in sides], [side.known for side in sides], layouts, rows)
+    taken = [_against_reference(side, rows, keys, progress) for side in sides]
+    cut_sheets([side.reference for side in sides], [side.known for side in sides], taken, rows)
 
 
-def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) -> Keys:
-    """One channel; of all its rows the kind in layouts that they are taken for, empty for none."""
+def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) -> Taken:
+    """One channel, and what it takes the rows for."""
     reference = side.reference
     others = Others.of(reference.rows(), reference.score)
     names = np.array([f"{KIND}{name}" for name in reference.kinds] or [""], dtype="S64")[reference.kind]
     caps = rounded_down(np.minimum(reference.caps, reference.farthest))
     farthest = rounded_down(np.array([reference.farthest]))[0]
     within = reference.certain * np.minimum(reference.near.astype(np.float64), reference.farthest)
-    layouts = np.zeros(len(side.known), dtype="S64")
+    layouts, sure = np.zeros(len(side.known), dtype="S64"), np.zeros(len(side.known), dtype=np.bool_)
 
     def measure(block: Block) -> Block:
         own = side.store.take(block.rows)
@@ -59,10 +59,13 @@ def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) ->
         found = np.isfinite(far)
         limit = np.where(found, names[first] if len(names) else b"", b"").astype("S64")
         if reference.sheet is not None:
-            layouts[block.rows] = _layouts(reference, others, own, near, limit)
+            taken = _taken(reference, others, own, near, limit)
+            layouts[block.rows], sure[block.rows] = taken.layouts, taken.sure
+        uncut = np.minimum(far, farthest)
         far[found] = np.minimum(far[found], caps[first[found]])
         beyond = ~(far < farthest)
         far[beyond], limit[beyond] = farthest, b""
+        side.known.uncut[block.rows] = uncut
         side.known.reference[block.rows] = side.known.gap[block.rows] = far
         side.known.limit[block.rows] = limit
         side.known.presumed[block.rows] = b""
@@ -71,11 +74,11 @@ def _against_reference(side: Side, rows: Ids, keys: Keys, progress: Progress) ->
 
     begin_items(progress, "measuring gaps to the reference set", keys)
     measure_blocks(measure, blocks(rows, keys, len(names)), progress)
-    return layouts
+    return Taken(layouts[rows], sure[rows])
 
 
-def _layouts(reference: Reference, others: Others, own: Float32, near: Float32, kinds: Keys) -> Keys:
-    """(m,) the kind in layouts that each row is taken for; empty for none.
+def _taken(reference: Reference, others: Others, own: Float32, near: Float32, kinds: Keys) -> Taken:
+    """What rows are taken for.
 
     Args:
         reference: a set that states what a sheet is.
@@ -85,14 +88,16 @@ def _layouts(reference: Reference, others: Others, own: Float32, near: Float32, 
         kinds: (m,) ``kind:`` and the kind of the nearest.
     """
     if reference.votes is None:
-        return of_layouts(reference, kinds)
+        return Taken(of_layouts(reference, kinds), np.zeros(len(own), dtype=np.bool_))
     taken = np.flatnonzero(outvoted(reference, others, own, near))
     in_layouts = np.where(reference.opened, np.float32(-np.inf), near[taken])
     _, first = least_of(len(taken), *nearest(others, own[taken], in_layouts))
     names = np.array([f"{KIND}{name}" for name in reference.kinds], dtype="S64")[reference.kind]
     found = np.zeros(len(own), dtype="S64")
     found[taken] = names[first]
-    return found
+    sure = np.zeros(len(own), dtype=np.bool_)
+    sure[taken] = outvoted(reference, others, own[taken], near[taken], by=FAINT)
+    return Taken(found, sure)
 
 
 def _same(others: Others, own: Float32, near: Float32, within: npt.NDArray[np.float64]) -> tuple[Ids, Ids]:

@@ -27,6 +27,8 @@ from .reference import Reference
 from .vectors import Ids
 
 REFERENCES = 65_536
+_RULE = 2
+"""Of ``indexer.gaps``; raised whenever the rule changes, so that what older ones said is measured again."""
 
 
 def level_of(items: int) -> int:
@@ -37,7 +39,7 @@ def level_of(items: int) -> int:
 def basis_of(gallery: Gallery, references: Sequence[Reference]) -> str:
     """All but the rows that gaps depend on: gaps of another basis are measured anew."""
     told = [gallery.snapshot.declared, *(reference.digest for reference in references)]
-    return digest_json([level_of(gallery.items), *told])
+    return digest_json([_RULE, level_of(gallery.items), *told])
 
 
 def measure_gaps(

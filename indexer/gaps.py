@@ -13,8 +13,12 @@ and no larger than the set's ``farthest``: one lonely row would make every query
 Galleries hold pictures twice, as files that differ. Let a row's *reference gap* be what the reference set
 alone says. Another item is a **presumed copy**, and set aside, where in some channel some row of the item lies within
 ``certain`` times the smaller of the two rows' reference gaps of the other's unedited row: nearer than unrelated
-pictures of that kind ever come. A vector of the set that an item lies within ``certain`` times of the vector's own
-distance to the next one is taken for the very picture, and set aside too.
+pictures of that kind ever come. What kind a picture is of the set may get wrong, and the reference gap of a kind that
+comes in layouts is cut. So another item is a presumed copy, too, where in *every* channel such a row lies within
+``certain`` times the smaller of their *uncut* reference gaps (``sheets.FAINT_PART`` times it where both are cut): an
+original and its copy often lie on two sides of the line between kinds. Of a row whose kind is beyond doubt the gap is
+cut all the same. A vector of the set that an item lies within ``certain`` times of the vector's own distance to the
+next one is taken for the very picture, and set aside too.
 
 All of this speaks of pairs, and of constants. So a gap does not depend on the order in which pictures came, and what
 is left of it after some came or went is what measuring all of them again would give (``indexer.gap_update``).
@@ -50,6 +54,7 @@ _SCHEMA = pa.schema(
         pa.field("reference", pa.float32(), nullable=False),
         pa.field("limit", pa.string(), nullable=False),
         pa.field("presumed", pa.string(), nullable=False),
+        pa.field("uncut", pa.float32(), nullable=False),
     ]
 )
 _BASIS = b"retr.basis"
@@ -66,21 +71,25 @@ class Gaps:
             reference vector; empty where nothing is nearer than ``farthest``.
         presumed: (rows,) ``S64``: of the items set aside as presumed copies of this row's, the one whose pixels'
             SHA-256 is least; empty where there is none.
+        uncut: (rows,) reference gaps if pictures of no kind had smaller ones, but for those whose kind is beyond doubt
+            (``indexer.sheets``, ``Reference.caps``).
     """
 
     gap: Float32
     reference: Float32
     limit: Keys
     presumed: Keys
+    uncut: Float32
 
     @staticmethod
     def unknown(rows: int) -> Gaps:
         """Nothing is known of so many rows."""
-        return Gaps(np.zeros(rows, "f4"), np.full(rows, -1, "f4"), np.zeros(rows, "S64"), np.zeros(rows, "S64"))
+        nothing, names = np.full(rows, -1, "f4"), np.zeros(rows, "S64")
+        return Gaps(np.zeros(rows, "f4"), nothing, names, names.copy(), nothing.copy())
 
     def take(self, rows: npt.NDArray[np.bool_] | Ids) -> Gaps:
         """Some of them."""
-        return Gaps(self.gap[rows], self.reference[rows], self.limit[rows], self.presumed[rows])
+        return Gaps(*(getattr(self, one.name)[rows] for one in fields(Gaps)))
 
     def __len__(self) -> int:
         return len(self.gap)
@@ -118,6 +127,7 @@ def write_neighbours(index: Path, snapshot: Snapshot, gaps: Gaps, *, basis: str)
         "reference": pa.array(gaps.reference, pa.float32()),
         "limit": _text(gaps.limit),
         "presumed": _text(gaps.presumed),
+        "uncut": pa.array(gaps.uncut, pa.float32()),
     }
     table = pa.table(columns, schema=_SCHEMA.with_metadata({_BASIS: basis.encode()}))
     sink = pa.BufferOutputStream()
@@ -165,10 +175,12 @@ def read_neighbours(index: Path, gaps: str, digest: str) -> tuple[dict[str, Gaps
     try:
         _check(file, digest)
         table = pq.read_table(file)
+        if "uncut" not in table.column_names:  # older gaps: of another basis, so that nothing is measured by them
+            table = table.append_column("uncut", table["reference"])
         table = table.select(_SCHEMA.names).cast(_SCHEMA.with_metadata(table.schema.metadata))
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(f"{file} cannot be read: {error}") from error
-    parts = [table["reference"].to_numpy(), _keys(table["limit"]), _keys(table["presumed"])]
+    parts = [table["reference"].to_numpy(), _keys(table["limit"]), _keys(table["presumed"]), table["uncut"].to_numpy()]
     found = {}
     for name, places in _segments(table).items():
         found[name] = Gaps(by_segment.get(name, np.zeros(0, "f4")), *(part[places] for part in parts))

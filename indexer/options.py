@@ -79,7 +79,10 @@ class IndexReport:
         replaced: files whose older content was replaced.
         pruned: items forgotten because their file is gone.
         dropped: items forgotten because their file holds no acceptable image any more; it is among the rejected.
-        presumed: items that seem to be copies of others (``indexer.gaps``); ``retr info --presumed`` lists them.
+        presumed: items that seem to be copies of others (``indexer.gaps``), in ``presumed_groups`` groups; ``retr info
+            --presumed`` lists them.
+        crowded: items that accept only very near queries, because another item is near and is no presumed copy
+            (``indexer.presumed``); ``retr info --crowded`` lists them.
         labelled: files that the index holds and that this run told something of.
         strangers: files that the file of labels names, and the index does not hold.
         notes: (path, what is wrong with it) of files that are indexed all the same; see ``images.decode.NOTES``.
@@ -101,6 +104,8 @@ class IndexReport:
     rows: int = 0
     items: int = 0
     presumed: int = 0
+    presumed_groups: int = 0
+    crowded: int = 0
     wall_s: float = 0.0
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("decode", "resize", "embed", "write"), 0.0)

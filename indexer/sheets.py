@@ -9,12 +9,16 @@ part: those of packaged models.
 What a channel takes a row for all vectors of its set say, by a vote (``Reference.votes``): each has the weight
 exp(votes · cosine), and the mean weight of those that come in layouts is compared with that of the others. The nearest
 vector alone took every tenth photograph for a sheet, and sheets of music for photographs.
+
+A vote that is ahead by no more than ``FAINT`` leaves a doubt: nearly all photographs that are taken for sheets are such
+*faint* ones, and no page of a layout whose contents come nearest to each other is.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,11 +31,16 @@ from .reference import Reference
 from .vectors import Float32, Ids
 
 Mask = npt.NDArray[np.bool_]
+FAINT = 1.5
+"""Logarithm of how many times the mean weight of the one side is that of the other: up to it a sheet is a faint one."""
+FAINT_PART = 0.25
+"""Part of uncut reference gaps within which two faint sheets are presumed to be copies, if they are in every channel.
+(docs/decisions/0046.)"""
 _ROUNDED = 4e-3
 """Of the logarithm of a mean weight: above what float32 exponentials and sums of 30,000 of them can be off by."""
 
 
-def outvoted(reference: Reference, others: Others, own: Float32, near: Float32) -> Mask:
+def outvoted(reference: Reference, others: Others, own: Float32, near: Float32, *, by: float = 0.0) -> Mask:
     """(m,) which rows the vectors of a set take for kinds that come in layouts.
 
     Float32 decides where it can; what it leaves open is summed anew, exactly rounded, so that a row is the same
@@ -42,17 +51,18 @@ def outvoted(reference: Reference, others: Others, own: Float32, near: Float32) 
         others: its n vectors.
         own: (m, dim) rows.
         near: (m, n) cosines of :meth:`Others.nearness`, −inf where a vector does not count.
+        by: how far ahead the vote must be, in logarithms.
     """
     votes = float(reference.votes or 0.0)
-    ahead = _ahead(reference, near)
+    ahead = _ahead(reference, near) - by
     found = ahead > 0.0
     open_ = np.flatnonzero(~(np.abs(ahead) > 2.0 * (votes * others.slack(own) + _ROUNDED)))
     if len(open_):
-        closer = _ahead(reference, np.where(np.isfinite(near[open_]), _cosines(others, own[open_]), -np.inf))
+        closer = _ahead(reference, np.where(np.isfinite(near[open_]), _cosines(others, own[open_]), -np.inf)) - by
         found[open_] = closer > 0.0
         open_ = open_[~(np.abs(closer) > _SUMMED)]
     for row in open_:
-        found[row] = _exactly(reference, others, own[row : row + 1], np.isfinite(near[row]))
+        found[row] = _exactly(reference, others, own[row : row + 1], np.isfinite(near[row]), by=by)
     return found
 
 
@@ -83,7 +93,7 @@ def _sides(reference: Reference) -> tuple[Mask, Mask]:
     return ~reference.opened, reference.opened
 
 
-def _exactly(reference: Reference, others: Others, own: Float32, counts: Mask) -> bool:
+def _exactly(reference: Reference, others: Others, own: Float32, counts: Mask, *, by: float = 0.0) -> bool:
     """The vote of one row, whatever else is looked at with it."""
     means = []
     for side in _sides(reference):
@@ -91,7 +101,7 @@ def _exactly(reference: Reference, others: Others, own: Float32, counts: Mask) -
         far = others.distances(own, np.zeros(len(columns), dtype=np.int64), columns)
         weights = np.exp(float(reference.votes or 0.0) * (np.cos(far) - 1.0))
         means.append(math.fsum(weights.tolist()) / max(1, int(side.sum())))
-    return means[0] > means[1]
+    return means[0] > means[1] * math.exp(by)
 
 
 def of_layouts(reference: Reference, kinds: Keys) -> Keys:
@@ -100,37 +110,50 @@ def of_layouts(reference: Reference, kinds: Keys) -> Keys:
     return np.where(np.isin(kinds, others), b"", kinds).astype("S64")
 
 
-def sheets(references: Sequence[Reference], layouts: Sequence[Keys]) -> Keys:
-    """(m,) of each row that is a sheet ``kind:`` and the kind it was taken for; empty for others.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one channel takes some rows for.
+
+    Attributes:
+        layouts: (m,) ``kind:`` and a kind that comes in layouts, or nothing.
+        sure: (m,) whether its vectors leave no doubt of that; never where they do not vote.
+    """
+
+    layouts: Keys
+    sure: Mask
+
+
+def sheets(references: Sequence[Reference], taken: Sequence[Taken]) -> Taken:
+    """What rows are taken for by the channels that say it; those that no channel takes for one are no sheets.
 
     Args:
         references: of the channels that state what a sheet is, one at least.
-        layouts: (m,) for each of them, what it takes each row for: ``kind:`` and a kind that comes in layouts, or
-            nothing.
+        taken: for each of them.
     """
-    telling = [own for reference, own in zip(references, layouts, strict=True) if reference.discerns]
-    found = np.zeros(len(layouts[0]), dtype="S64")
-    for own in telling or layouts:
-        found = np.where(found == b"", own, found)
-    return found
+    telling = [own for reference, own in zip(references, taken, strict=True) if reference.discerns] or taken
+    found = np.zeros(len(taken[0].layouts), dtype="S64")
+    for own in telling:
+        found = np.where(found == b"", own.layouts, found)
+    return Taken(found, np.logical_or.reduce([own.sure for own in telling]))
 
 
-def cut_sheets(references: Sequence[Reference], known: Sequence[Gaps], layouts: Sequence[Keys], rows: Ids) -> None:
-    """Lower the gaps of rows that are sheets, in place.
+def cut_sheets(references: Sequence[Reference], known: Sequence[Gaps], taken: Sequence[Taken], rows: Ids) -> None:
+    """Lower the gaps of rows that are sheets, in place; also the uncut ones of those that are so beyond doubt.
 
     Args:
         references: one for each channel.
         known: their gaps so far, reference gaps among them.
-        layouts: (m,) per channel, as for :func:`sheets`.
+        taken: (m,) per channel.
         rows: (m,) global numbers.
     """
     stated = [channel for channel, one in enumerate(references) if one.sheet is not None]
     if not stated:
         return
-    kinds = sheets([references[channel] for channel in stated], [layouts[channel] for channel in stated])
-    found = kinds != b""
+    told = sheets([references[channel] for channel in stated], [taken[channel] for channel in stated])
+    found = told.layouts != b""
     for channel in stated:
-        most = rounded_down(np.array([references[channel].sheet]))[0]
-        wide = rows[found & (known[channel].reference[rows] > most)]
-        known[channel].reference[wide] = known[channel].gap[wide] = most
-        known[channel].limit[rows[found]] = kinds[found]
+        most, own = rounded_down(np.array([references[channel].sheet]))[0], known[channel]
+        wide = found & (own.reference[rows] > most)
+        own.reference[rows[wide]] = own.gap[rows[wide]] = most
+        own.uncut[rows[wide & told.sure]] = most
+        own.limit[rows[found]] = told.layouts[found]

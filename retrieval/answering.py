@@ -114,7 +114,7 @@ class Answering:
             width=self.query.width,
             height=self.query.height,
             model=model_name(self.channels),
-            snapshot=self.gallery.snapshot.id,
+            snapshot=self.gallery.name,
             verdict="undecided",
             point_verdict=None,
             k=self.k,

@@ -174,7 +174,7 @@ class Engine:
     @property
     def snapshot(self) -> str:
         """Id of the opened snapshot."""
-        return self.gallery.snapshot.id
+        return self.gallery.name
 
     @property
     def model(self) -> str:

@@ -21,7 +21,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN = frozenset({"/", "/page.css", "/page.js", "/review.js", "/livez", "/readyz"})
+OPEN = frozenset({"/", "/page.css", "/page.js", "/review.js", "/words.js", "/livez", "/readyz"})
 """What is shown without a token: the empty page, and whether the service is up."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "

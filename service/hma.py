@@ -33,8 +33,14 @@ BELOW = "/indexes/{index}"
 MOST = 100
 """Items that a lookup looks at."""
 PHOTO = {"photo": {"type": "string", "format": "binary"}}
-Signal = Annotated[str, Query(description="A signal of type retr.", min_length=1, max_length=2**17)]
-Type = Annotated[str, Query(description="retr")]
+FORM = {"pattern": "^retr1:[0-9a-f]{16}:[A-Za-z0-9_=-]+$"}
+"""What a signal looks like, for the document; what is none is told so by a sentence."""
+_TEXT = Query(description="A signal of type retr.", min_length=1, max_length=2**15, json_schema_extra=FORM)
+_WORD = Query(description="retr", max_length=64)
+_URL = Query(description="No URL is fetched.", max_length=2**12)
+Signal = Annotated[str, _TEXT]
+Type = Annotated[str, _WORD]
+"""A request line has 64 KiB; what fits the document fits there."""
 
 
 @router.get("/h/hash", summary="(No URL is fetched.)", responses=FAULTS)
@@ -68,7 +74,10 @@ async def raw_lookup(
 
 @router.get("/m/lookup", summary="Banks that match a signal", responses=FAULTS)
 async def lookup(
-    request: Request, signal: str | None = None, signal_type: str | None = None, url: str | None = None
+    request: Request,
+    signal: Annotated[str | None, _TEXT] = None,
+    signal_type: Annotated[str | None, _WORD] = None,
+    url: Annotated[str | None, _URL] = None,
 ) -> JSONResponse:
     """Names of the banks that hold an item which accepts a signal."""
     if url is not None:
@@ -109,7 +118,7 @@ async def compare(request: Request, signals: dict[str, list[str]]) -> JSONRespon
 
 
 @router.get("/m/index/status", summary="What is matched against", responses=FAULTS)
-async def status(request: Request, signal_type: str | None = None) -> JSONResponse:
+async def status(request: Request, signal_type: Annotated[str | None, _WORD] = None) -> JSONResponse:
     """Since when, and how many."""
     if signal_type is not None:
         _check_type(signal_type)
@@ -129,7 +138,7 @@ async def banks(request: Request) -> JSONResponse:
     return JSONResponse([{"name": name, "matching_enabled_ratio": 1.0} for name in sorted(names)])
 
 
-def named(index: Annotated[str, Path(description="Name of an index.")]) -> str:
+def named(index: Annotated[str, Path(description="Name of an index.", max_length=255)]) -> str:
     """The index that the path of a request names."""
     return index
 

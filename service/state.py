@@ -56,6 +56,7 @@ def _described(served: Served) -> dict[str, Any]:
         "items": len(served.index),
         "rows": engine.gallery.snapshot.rows,
         "model": served.index.model,
+        "companion": served.index.companion,
         "uncertified_because": served.index.uncertified_because,
     }
 

@@ -284,25 +284,54 @@ def hostile(index: Path, count: int) -> dict[str, Any]:
 
 
 def schema(index: Path) -> int:
-    """What schemathesis makes of the OpenAPI document, sent to a service of a copy: its exit code."""
-    with tempfile.TemporaryDirectory() as folder:
-        own = Path(folder, "index")
+    """What schemathesis makes of the OpenAPI document, sent to a service of a copy: the exit code of the worse run.
+
+    Once with values of its own, once with ids, signals and pictures that are there, which get farther.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        own = folder / "index"
         shutil.copytree(index, own)
         with serving(own, "--writable", "--serve-images", "--serve-proofs") as (url, _):
-            found = shutil.which("schemathesis")
-            tool = [found] if found else [sys.executable, "-m", "uv", "tool", "run", "schemathesis>=4"]
-            checks = "not_a_server_error,status_code_conformance,response_headers_conformance"
-            words = [
-                "run",
-                f"{url}/openapi.json",
-                "--checks",
-                checks,
-                "--max-examples",
-                "15",
-                "--request-timeout",
-                "60",
-            ]
-            return subprocess.run([*tool, *words], check=False).returncode  # noqa: S603
+            known = write_known(url, own, folder)
+            return max([schemathesis(url), schemathesis(url, **known)])  # both, whatever the first says
+
+
+def write_known(url: str, index: Path, folder: Path) -> dict[str, Path]:
+    """A configuration and a folder of pictures that name what is there."""
+    sys.path.insert(0, str(Path(retr.__file__).parent / "tests" / "support"))
+    from mutate_images import mutants, seeds  # type: ignore[import-not-found]
+
+    files = folder / "files"
+    files.mkdir()
+    for number, data in enumerate([*seeds().values(), *(data for _, data in mutants(40))]):
+        (files / f"{number:03d}").write_bytes(data)
+    ids = retr.open(index).engine.gallery.catalog["id"].to_pylist()
+    signal_line = httpx2.post(f"{url}/h/hash", files={"photo": next(iter(seeds().values()))}).json()["retr"]
+    told = {"path.index": index.name, "path.name": ids[0], "query.index": index.name}
+    told |= {"query.signal": signal_line, "query.signal_type": "retr"}
+    config = folder / "schemathesis.toml"
+    lines = [f'"{key}" = {json.dumps(value)}' for key, value in told.items()]
+    config.write_text("\n".join(["[parameters]", *lines, ""]))
+    return {"config": config, "files": files}
+
+
+def schemathesis(url: str, config: Path | None = None, files: Path | None = None) -> int:
+    """One run; what it keeps between runs goes with its folder."""
+    found = shutil.which("schemathesis")
+    tool = [found] if found else [sys.executable, "-m", "uv", "tool", "run", "schemathesis>=4"]
+    checks = "not_a_server_error,status_code_conformance,response_headers_conformance"
+    options = ["--checks", checks, "--max-examples", "15", "--request-timeout", "60"]
+    environment = dict(os.environ)
+    if files is not None:
+        environment |= {
+            "SCHEMATHESIS_HOOKS": "serve_hooks",
+            "PYTHONPATH": str(Path(__file__).parent),
+            "RETR_FUZZ_FILES": str(files),
+        }
+    words = [*tool, *(["--config-file", str(config)] if config else []), "run", f"{url}/openapi.json", *options]
+    with tempfile.TemporaryDirectory() as place:
+        return subprocess.run(words, check=False, cwd=place, env=environment).returncode  # noqa: S603
 
 
 def parallel(url: str, image: bytes, count: int) -> list[str]:

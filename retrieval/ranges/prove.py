@@ -62,7 +62,7 @@ def prove_ranges(
     if engine.companions:
         raise UsageError(
             f"proofs of edits speak of certified channels alone, and here {engine.companions[0].name} has a say: ask "
-            "without it, with certified_only (--certified-only)"
+            "without it, with --certified-only"
         )
     proof = _Proof(engine, pixels, claim_of(engine, answer), eps, unit)
     return RangeProof(

@@ -1,75 +1,9 @@
 // The page of the service: what the requests answer, for people. No library, nothing from elsewhere.
 import { startReview } from "./review.js";
+import { decidedWords, down, foundBy, limitWords, nameOf, provedAt, radiusWords, rangeSentence, seen, short, verdictWord, verdictWords, whyWords, within } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 export const state = { about: null, pictures: new Map(), token: sessionStorage.getItem("retr-token") || "", batch: [] };
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
-
-// ---- words -----------------------------------------------------------------------------------------------------
-
-/** A name with every character in sight. */
-export const seen = (text) => String(text).replace(UNSEEN, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
-
-/** Rounded down: never more than is proved. */
-const down = (x, places = 2) => {
-  let digits = places;
-  while (x > 0 && Number(x.toFixed(digits)) === 0 && digits < 12) digits += 1;
-  let text = x.toFixed(digits);
-  if (Number(text) > x) text = (Number(text) - 10 ** -digits).toFixed(digits);
-  return text;
-};
-/** Rounded up: every image at least this close is covered. */
-const up = (x, places = 1) => {
-  const text = x.toFixed(places);
-  return Number(text) < x ? (Number(text) + 10 ** -places).toFixed(places) : text;
-};
-const UNITS = {
-  psnr: (r) => (r.psnr === null ? "no change" : `≥ ${up(r.psnr)} dB`),
-  rmse: (r) => `RMSE ${down(r.rmse)}`,
-  l2: (r) => `ℓ2 ${down(r.l2)}`,
-};
-const radiusWords = (radius) => UNITS[$("unit").value](radius);
-/** As part of a sentence. */
-const changeWords = (radius) => ({
-  psnr: (r) => (r.psnr === null ? "no change at all" : `any change down to ${up(r.psnr)} dB`),
-  rmse: (r) => `any change up to RMSE ${down(r.rmse)} of 255`,
-  l2: (r) => `any change up to ℓ2 ${down(r.l2)}`,
-})[$("unit").value](radius);
-
-export function nameOf(match) {
-  return match.path === match.id ? `item ${match.id}` : seen(match.path);
-}
-
-/** The verdict as a sentence. */
-export function verdictWords(record) {
-  if (record.error) return `No answer: ${record.detail}`;
-  const best = record.matches.find((match) => match.copy) || record.matches.find((match) => match.accepted);
-  const companion = record.companion;
-  if (record.verdict === "copy") {
-    const of = best ? `Copy of ${nameOf(best)}` : "Copy of something in the index";
-    if (companion?.names_copy) return `${of}, by the companion ${companion.channels.map(seen).join(" and ")} alone: not proved.`;
-    if (best && best.copy) return `${of}: proved for ${changeWords(best.copy)}.`;
-    return record.copy ? `${of}: proved for ${changeWords(record.copy)}.` : `${of}, by the threshold alone; nothing is proved.`;
-  }
-  if (record.verdict === "not-a-copy" && record.silenced_by?.length) {
-    const proved = record.not_a_copy ? `, proved for ${changeWords(record.not_a_copy)}` : "";
-    return `Not a copy: silenced by the negative bank ${record.silenced_by.map(seen).join(", ")}${proved}.`;
-  }
-  if (record.verdict === "not-a-copy") {
-    const plain = companion ? `: ${record.verdict_because}.` : ", by the threshold alone; nothing is proved.";
-    const proved = record.not_a_copy ? `: proved for ${changeWords(record.not_a_copy)}.` : plain;
-    return `Not a copy of anything in the index${proved}`;
-  }
-  const asItIs = { copy: ` As it is: a copy${best ? ` of ${nameOf(best)}` : ""}.`, "not-a-copy": " As it is: not a copy of anything." }[record.point_verdict] || "";
-  const word = record.verdict === "uncertified" ? "No certificate" : "Undecided";
-  return `${word}: ${record.verdict_because || "nothing is known"}.${asItIs}`;
-}
-
-/** Whether the verdict holds if the image may be changed by so much. */
-const provedAt = (record, rmse) => {
-  const radius = record.copy || record.not_a_copy;
-  return Boolean(radius) && rmse <= radius.rmse;
-};
 
 // ---- requests --------------------------------------------------------------------------------------------------
 
@@ -109,6 +43,7 @@ export function form(files, fields) {
   for (const file of files) data.append("image", file, file.name || "image");
   for (const [name, value] of fields) data.append(name, value);
   if (chosen()) data.append("index", chosen());
+  if ($("certified-only").checked) data.append("certified_only", "true");
   return { method: "POST", body: data };
 }
 
@@ -181,7 +116,8 @@ function showAnswer(file, record) {
   const radius = record.error ? null : record.copy || record.not_a_copy;
   $("noise").disabled = !radius || !record.matches.length;
   $("proof").hidden = !state.about.serve_proofs || !record.certificate;
-  $("edits").querySelector("button").disabled = !record.certificate;
+  $("edits").querySelector("button").disabled = !record.certificate || Boolean(record.companion);
+  $("edits-alone").hidden = !record.companion;
   $("slide").hidden = !radius;
   if (radius) {
     $("eps").max = String(2 * radius.rmse);
@@ -222,22 +158,6 @@ function showSlider() {
   $("eps").setAttribute("aria-valuetext", $("eps-words").textContent);
 }
 
-function decidedWords(record) {
-  const first = record.matches?.[0];
-  if (!first) return "";
-  const proof = record.certificate;
-  const how = proof ? ` Exact over ${proof.rows_scanned} of ${proof.rows_total} rows.` : "";
-  const reason = { reference: "a reference set", calibration: "calibration" };
-  const threshold = (record.thresholds || []).find((one) => one.channel === first.channel);
-  const source = threshold?.source ? ` Its threshold comes from ${reason[threshold.source] || threshold.source}.` : "";
-  return `Decided by the channel ${first.channel}${first.view === "original" ? "" : `, view ${first.view}`}.${source}${how}`;
-}
-
-function limitWords(record) {
-  const rival = record.matches.find((match) => match.id === record.certificate.limited_by);
-  return rival ? `${nameOf(rival)}, the first that could overtake it` : `item ${record.certificate.limited_by}`;
-}
-
 function matchNode(match, record) {
   const picture = node("button", { type: "button", className: "picture" });
   picture.setAttribute("aria-label", `Compare with ${nameOf(match)}`);
@@ -253,16 +173,10 @@ function matchNode(match, record) {
   if (match.accepted) name.append(node("b", { className: "badge" }, match.tier === "companion" ? "copy, not proved" : "copy"));
   if (match.path !== match.id) name.append(node("span", {}, match.id));
   const words = [name];
-  if (match.tier === "companion") words.push(node("p", { className: "soft small" }, `found by the companion ${seen(match.channel)} alone`));
+  if (foundBy(match)) words.push(node("p", { className: "soft small" }, foundBy(match)));
   if (match.duplicates.length) words.push(node("p", { className: "soft small" }, `and ${match.duplicates.length} more with the same pixels`));
   if (match.explained) words.push(node("p", { className: "soft small" }, whyWords(match.explained)));
   return node("li", { className: "match" }, place, node("div", {}, ...words, barsNode(match, record)));
-}
-
-function whyWords(said) {
-  const part = said.part === null ? "" : `${(100 * said.part).toFixed(1)} % of the way to its nearest unrelated picture`;
-  const limit = said.neighbour?.kind ? `, a ${said.neighbour.kind} of the reference set` : "";
-  return part ? `${part}${limit} (${said.channel})` : said.channel;
 }
 
 function barsNode(match, record) {
@@ -346,25 +260,6 @@ async function proveEdits(event) {
   }
 }
 
-const short = (x) => Number(x.toPrecision(4));
-/** Toward the inside of what is proved. */
-const within = (reach) => {
-  const step = (x, sign) => {
-    const text = x.toPrecision(4);
-    return sign * (Number(text) - x) < 0 ? Number(text) + sign * 10 ** (Math.floor(Math.log10(Math.abs(x) || 1)) - 3) : Number(text);
-  };
-  return [step(reach.low[0], 1), step(reach.high[0], -1)].map(short);
-};
-
-/** What is proved of a family, for the verdict. */
-function rangeSentence(family) {
-  const reach = family.verdict;
-  const [parameter] = family.parameters;
-  if (reach.withheld || (!reach.whole && (!reach.low || family.parameters.length !== 1))) return [];
-  const [low, high] = reach.whole ? [parameter?.low, parameter?.high].map((x) => x !== undefined && short(x)) : within(reach);
-  return [parameter && family.parameters.length === 1 ? `And for every ${family.family} from ${low} to ${high}.` : `And for every edit of ${family.asked}.`];
-}
-
 function rangeNode(family) {
   const reach = family.verdict;
   const [parameter] = family.parameters;
@@ -421,8 +316,7 @@ function batchCells({ file, record }) {
   if (record.error) return [file.name, "no answer", record.detail, ""];
   const best = record.matches.find((match) => match.accepted);
   const radius = record.copy || record.not_a_copy;
-  const words = { copy: "copy", "not-a-copy": "not a copy", undecided: "undecided", uncertified: "uncertified" };
-  return [file.name, words[record.verdict], best ? nameOf(best) : "", radius ? radiusWords(radius) : ""];
+  return [file.name, verdictWord(record), best ? nameOf(best) : "", radius ? radiusWords(radius) : ""];
 }
 
 function rowNode(one) {
@@ -440,11 +334,11 @@ export const cell = (value) => {
 };
 
 function batchCsv() {
-  const head = ["image", "verdict", "as_it_is", "match", "match_id", "radius_rmse", "radius_l2", "psnr_at_least", "snapshot", "withheld", "error", "detail"];
+  const head = ["image", "verdict", "as_it_is", "match", "match_id", "channel", "tier", "radius_rmse", "radius_l2", "psnr_at_least", "snapshot", "withheld", "error", "detail"];
   const rows = state.batch.filter((one) => one.record).map(({ file, record }) => {
     const best = record.matches.find((match) => match.accepted);
     const radius = record.copy || record.not_a_copy;
-    return [file.name, record.verdict, record.point_verdict, best && best.path, best && best.id, radius?.rmse, radius?.l2, radius?.psnr, record.snapshot, record.withheld, record.error, record.detail];
+    return [file.name, record.verdict, record.point_verdict, best?.path, best?.id, best?.channel, best?.tier, radius?.rmse, radius?.l2, radius?.psnr, record.snapshot, record.withheld, record.error, record.detail];
   });
   return [head, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 }
@@ -480,7 +374,10 @@ async function about() {
 function aboutIndex() {
   const one = state.about.indexes[chosen()];
   const certified = one.uncertified_because ? ", uncertified" : "";
-  $("facts").textContent = one.ready ? `${one.items} images, ${one.model}${certified}` : `not ready: ${one.because}`;
+  const beside = one.companion ? `, companion ${one.companion}` : "";
+  $("facts").textContent = one.ready ? seen(`${one.items} images, ${one.model}${certified}${beside}`) : `not ready: ${one.because}`;
+  $("alone").hidden = !one.companion;
+  if (!one.companion) $("certified-only").checked = false;
   if (!one.ready) setTimeout(about, 1500);
 }
 
@@ -504,6 +401,7 @@ function start() {
   $("mix").addEventListener("input", () => mode("overlay"));
   $("csv").addEventListener("click", () => download("batch.csv", batchCsv(), "text/csv"));
   $("index").addEventListener("change", aboutIndex);
+  $("certified-only").addEventListener("change", () => { if (asked && !$("view-ask").hidden) askAbout(asked.file); });
   $("token-form").addEventListener("submit", (event) => {
     event.preventDefault();
     state.token = $("token").value.trim();

@@ -1,5 +1,6 @@
 // Review: pairs judged one by one, with the keyboard. Pairs of the index are kept by the service, those of a batch here.
-import { $, ask, askJson, cell, chosen, download, nameOf, pictureOf, seen, show, state, trouble } from "./page.js";
+import { $, ask, askJson, cell, chosen, download, pictureOf, show, state, trouble } from "./page.js";
+import { nameOf, seen } from "./words.js";
 
 let pairs = [];
 let at = 0;

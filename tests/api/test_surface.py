@@ -58,6 +58,7 @@ def test_a_name_that_is_not_there_is_refused() -> None:
         ("--batch-size must be at least 1, got 0", "batch_size must be at least 1, got 0"),
         ("go on with --resume, or choose another -o", "go on with resume=True, or choose another path"),
         ("or choose --no-pretrained", "or choose pretrained=False"),
+        ("ask with --certified-only", "ask with certified_only=True"),
         ("a range 1--2 and -1 stay", "a range 1--2 and -1 stay"),
     ],
 )

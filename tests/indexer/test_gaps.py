@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from drawn import Stretches
 
 from retr.core.errors import IntegrityError
+from retr.core.files import sha256_file
 from retr.core.types import Score
 from retr.indexer import gap_pairs, gap_scan, gap_update, neighbours, short_rows
 from retr.indexer.gallery import Gallery
@@ -98,10 +100,15 @@ def moved(old: Gaps, before: Gallery, after: Gallery) -> Gaps:
 
 
 def by_set(reference: Reference, far: np.ndarray) -> np.ndarray:
-    """Reference gaps of (rows, n) distances; pages, the odd vectors, are as near as the nearest two of them."""
-    first = far.argmin(axis=1)
-    cap = np.where(first % 2 == 1, reference.near[first], np.inf)
-    return np.minimum(np.minimum(far.min(axis=1), cap), reference.farthest)
+    """(rows, 2) reference gaps of (rows, n) distances, cut and uncut: pages, the odd vectors, are as near as two."""
+    first, uncut = far.argmin(axis=1), np.minimum(far.min(axis=1), reference.farthest)
+    return np.stack([np.where(first % 2 == 1, np.minimum(uncut, reference.near[first]), uncut), uncut], axis=1)
+
+
+def part_of(reference: Reference, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(rows,) how near two rows never come if their kinds are in doubt, of (rows, 2) and (2,) reference gaps."""
+    both = (one[:, 0] < one[:, 1]) & (other[0] < other[1])
+    return np.where(both, 0.0, reference.certain) * np.minimum(one[:, 1], other[1])
 
 
 def plain(world: World, items: list[int], channel: int) -> dict[int, np.ndarray]:
@@ -125,18 +132,16 @@ def plain(world: World, items: list[int], channel: int) -> dict[int, np.ndarray]
         alone.append({i: by_set(sets[k], np.where(aside[i], np.inf, d)) for i, d in to_set.items()})
     found = {}
     for i in items:
-        gap = alone[channel][i].copy()
+        gap = alone[channel][i][:, 0].copy()
         for j in items:
             if j == i:
                 continue
+            apart = [measures[k](world.rows[k][i], world.rows[k][j][:1])[:, 0] for k in range(2)]
             sure = [
-                (
-                    measures[k](world.rows[k][i], world.rows[k][j][:1])[:, 0]
-                    <= sets[k].certain * np.minimum(alone[k][i], alone[k][j][0])
-                ).any()
-                for k in range(2)
+                (apart[k] <= sets[k].certain * np.minimum(alone[k][i][:, 0], alone[k][j][0, 0])).any() for k in range(2)
             ]
-            if not any(sure):
+            doubted = [apart[k] <= part_of(sets[k], alone[k][i], alone[k][j][0]) for k in range(2)]
+            if not any(sure) and not (doubted[0] & doubted[1]).any():
                 gap = np.minimum(gap, measures[channel](world.rows[channel][i], world.rows[channel][j][:1])[:, 0])
         found[i] = gap
     return found
@@ -254,6 +259,12 @@ def test_gaps_are_written_and_read(world: World, tmp_path: Path):
     assert (gaps_of(gallery.snapshot, read_gaps(tmp_path, plain)) == gaps.gap).all()
     assert (gaps.gap[~gallery.live] == 0).all()
     assert (gaps.reference[~gallery.live] == -1).all()
+    older = pq.read_table(neighbours_file(tmp_path, digest)).drop_columns(["uncut"])
+    pq.write_table(older, tmp_path / "older")
+    older_digest = sha256_file(tmp_path / "older")
+    (tmp_path / "older").rename(neighbours_file(tmp_path, older_digest))
+    known, _ = read_neighbours(tmp_path, plain, older_digest)
+    assert (all_of(gallery.snapshot, known).uncut == gaps.reference).all()
     file = neighbours_file(tmp_path, digest)
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(IntegrityError, match="does not match"):

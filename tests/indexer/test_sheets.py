@@ -14,7 +14,7 @@ from retr.indexer.gap_scan import against_references
 from retr.indexer.gaps import Gaps
 from retr.indexer.neighbours import Others, measure_near
 from retr.indexer.reference import Reference, encode, read_reference, write_reference
-from retr.indexer.sheets import _exactly, outvoted, sheets
+from retr.indexer.sheets import Taken, _exactly, outvoted, sheets
 from retr.indexer.vectors import RowStore
 
 KINDS = ("photograph", "page", "sky")
@@ -87,7 +87,8 @@ def test_a_smaller_gap_stays() -> None:
 
 
 def test_nothing_near_is_no_sheet() -> None:
-    assert sheets([reference()], [np.zeros(2, dtype="S64")]).tolist() == [b"", b""]
+    nothing = Taken(np.zeros(2, dtype="S64"), np.zeros(2, dtype=np.bool_))
+    assert sheets([reference()], [nothing]).layouts.tolist() == [b"", b""]
 
 
 def voting(*cosines: tuple[int, float], rows: int = 1, votes: float | None = 30.0) -> tuple[Reference, RowStore]:

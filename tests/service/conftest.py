@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from asking import wait_until
+from companion import write_companion
 from drawn_corpus import draw_corpus
+from PIL import Image
 from starlette.testclient import TestClient
 
 import retr
@@ -70,6 +72,23 @@ def own(drawn: Path, tmp_path: Path) -> Path:
     """An index of one's own."""
     shutil.copytree(drawn / "my-index", tmp_path / "own")
     return tmp_path / "own"
+
+
+@pytest.fixture(scope="session")
+def with_companion(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the corpus that finds pictures by their colours too; nobody writes here."""
+    folder = tmp_path_factory.mktemp("companion")
+    spec = write_companion(folder / "colours.pt")
+    retr.build(drawn / "corpus", folder / "two-tiers", models=["block-means"], companion=spec, workers=1)
+    return folder / "two-tiers"
+
+
+@pytest.fixture(scope="session")
+def flipped(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """007 from right to left: another picture to block means, the same one to its colours."""
+    file = tmp_path_factory.mktemp("flipped") / "flipped.png"
+    Image.open(drawn / "corpus" / "007.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,14 @@ def service(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 
 @pytest.fixture(scope="module")
+def accompanied(with_companion: Path) -> Iterator[str]:
+    """A service of an index with a companion, of colours."""
+    found = run(Settings({with_companion.name: with_companion}, serve_images=True, serve_proofs=True, decoders=1))
+    yield found.url
+    found.stop()
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as started:
         opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
@@ -60,6 +68,11 @@ def page(browser: Any, service: str) -> Iterator[Any]:
         playwright.expect(opened.locator("#facts")).to_contain_text("images, block-means")
         yield opened
         assert wrong == []
+
+
+def opened(page: Any, url: str, words: str) -> None:
+    page.goto(url)
+    playwright.expect(page.locator("#facts")).to_contain_text(words)
 
 
 def look(page: Any) -> None:
@@ -200,17 +213,66 @@ def test_the_keyboard_alone_judges_pairs_of_the_index(page: Any, drawn: Path, se
     playwright.expect(words).to_have_text("Pair 1 of 1")
 
 
+def test_what_a_companion_finds_is_said_not_to_be_proved(
+    page: Any, drawn: Path, accompanied: str, flipped: Path
+) -> None:
+    opened(page, accompanied, "companion colours")
+    ask(page, flipped)
+    verdict = page.locator("#verdict")
+    playwright.expect(verdict).to_contain_text(
+        "As it is: a copy of 007.png, by the companion colours alone: not proved."
+    )
+    first = page.locator(".match").first
+    playwright.expect(first.locator(".badge")).to_have_text("copy, not proved")
+    playwright.expect(first).to_contain_text("found by the companion colours alone: not proved")
+    playwright.expect(first.locator(".promise")).to_have_count(0)
+    playwright.expect(page.locator("#decided")).to_contain_text("Decided by the companion colours alone: not proved")
+    playwright.expect(page.locator("#withheld")).to_contain_text("not proved")
+    playwright.expect(page.locator("#slide")).to_be_hidden()
+    playwright.expect(page.locator("#edits button")).to_be_disabled()
+    playwright.expect(page.locator("#edits-alone")).to_be_visible()
+    look(page)
+    page.focus("#certified-only")
+    page.keyboard.press("Space")
+    playwright.expect(verdict).to_have_text(re.compile("^Not a copy of anything in the index: proved for any change"))
+    playwright.expect(page.locator("#edits button")).to_be_enabled()
+    playwright.expect(page.locator("#edits-alone")).to_be_hidden()
+    with page.expect_download() as saved:
+        page.click("#proof")
+    assert "urn:retr:certificate:2" in Path(saved.value.path()).read_text()
+
+
+def test_a_batch_says_what_a_companion_alone_finds(page: Any, drawn: Path, accompanied: str, flipped: Path) -> None:
+    opened(page, accompanied, "companion colours")
+    page.set_input_files("#files", [str(flipped), str(drawn / "img.png")])
+    playwright.expect(page.locator("#csv")).to_be_enabled()
+    cells = page.locator("#batch-table tbody td:nth-child(2)")
+    playwright.expect(cells).to_have_text(["undecided; copy, not proved", "copy"])
+    with page.expect_download() as saved:
+        page.click("#csv")
+    rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text())))
+    assert [(row["channel"], row["tier"]) for row in rows] == [("colours", "companion"), ("block-means", "certified")]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone(page: Any, drawn: Path, scheme: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 800})
+def test_every_view_at_every_width_in_both_schemes(page: Any, drawn: Path, width: int, scheme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
     look(page)
     ask(page, drawn / "img.png")
-    playwright.expect(page.locator("#verdict")).to_be_visible()
+    page.locator(".picture").first.click()
+    playwright.expect(page.locator("#compare")).to_be_visible()
+    look(page)
+    page.set_input_files("#files", [str(drawn / "img.png"), str(drawn / "img.png")])
+    playwright.expect(page.locator("#csv")).to_be_enabled()
+    look(page)
+    page.click("#batch-review")
+    playwright.expect(page.locator("#review-words")).to_contain_text("Pair 1 of")
     look(page)
 
 
-def test_the_whole_way_by_keyboard(page: Any) -> None:
+def test_the_whole_way_by_keyboard(page: Any, drawn: Path) -> None:
     page.keyboard.press("Tab")
     playwright.expect(page.locator(".skip")).to_be_focused()
     seen = []
@@ -218,6 +280,27 @@ def test_the_whole_way_by_keyboard(page: Any) -> None:
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.id"))
     assert seen[:5] == ["tab-ask", "tab-batch", "tab-review", "index", "file"]
+    page.focus("#file")
+    with page.expect_file_chooser() as choosing:
+        page.keyboard.press("Space")
+    choosing.value.set_files(str(drawn / "img.png"))
+    playwright.expect(page.locator("#verdict")).to_be_focused()
+    reached = []
+    while "right" not in reached and len(reached) < 40:
+        page.keyboard.press("Tab")
+        now = page.evaluate("document.activeElement.id || document.activeElement.className")
+        reached.append(now)
+        if now == "eps":
+            page.keyboard.press("End")
+            playwright.expect(page.locator("#eps-words")).to_contain_text("undecided")
+        if now == "noise":
+            page.keyboard.press("Enter")
+            playwright.expect(page.locator("#noisy img")).to_have_count(2)
+        if now == "picture":
+            page.keyboard.press("Enter")
+            playwright.expect(page.locator("#compare")).to_be_visible()
+            break
+    assert [name for name in reached if name] == ["eps", "unit", "noise", "json", "picture"]
 
 
 def test_a_token_is_asked_for(browser: Any, drawn: Path) -> None:

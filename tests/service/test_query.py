@@ -66,6 +66,52 @@ class TestAnswers:
         assert first["path"] == ("007.png" if pictures else first["id"])
 
 
+class TestCompanions:
+    """What only a companion finds is told apart, in every form that an answer takes."""
+
+    def test_answers_are_those_of_the_library_with_their_tiers(
+        self, serve, with_companion: Path, flipped: Path
+    ) -> None:
+        client, data = serve(with_companion, serve_images=True), flipped.read_bytes()
+        index = retr.open(with_companion)
+        assert client.get("/v1/index").json()["indexes"]["two-tiers"]["companion"] == index.companion == "colours"
+        for said, asked in (({}, index), ({"certified_only": "true"}, index.certified())):
+            [record] = client.post("/v1/query", files=files(data), data={"certify": "true", "k": "3", **said}).json()
+            expected = asked.query(data, k=3, certify=True, eps=1.0).as_json()
+            assert [record[key] for key in ("verdict", "companion", "verdict_because", "withheld")] == [
+                expected[key] for key in ("verdict", "companion", "verdict_because", "withheld")
+            ]
+            tiers = [(match["id"], match["tier"], match["proved"], match["copy"]) for match in record["matches"]]
+            assert tiers == [(one["id"], one["tier"], one["proved"], one["copy"]) for one in expected["matches"]]
+        assert index.query(data, k=1, certify=True).matches[0].tier == "companion"
+
+    def test_edits_are_proved_of_the_certified_channels(self, serve, with_companion: Path, image: bytes) -> None:
+        client, asked = serve(with_companion), {"against": "brightness:0.99..1.01"}
+        refused = client.post("/v1/query", files=files(image), data=asked)
+        assert refused.status_code == 422
+        assert refused.json()["detail"].endswith("ask without it, with certified_only=True")
+        [record] = client.post("/v1/query", files=files(image), data={**asked, "certified_only": "true"}).json()
+        assert record["against"]["families"][0]["verdict"]["whole"]
+
+    def test_proofs_beside_a_companion_are_checked(self, serve, with_companion: Path, image: bytes) -> None:
+        client = serve(with_companion, serve_proofs=True)
+        for said, claims in (({}, {"copy"}), ({"certified_only": "true"}, {"copy", "first-place", "among-k"})):
+            proofs = client.post("/v1/prove", files=files(image), data={"k": "2", **said}).json()
+            assert claims <= {one["predicate"]["claim"]["kind"] for one in proofs}
+            sent = [("proof", ("p.json", json.dumps(proofs[0]).encode())), *files(image)]
+            assert client.post("/v1/verify-proof", files=sent).json() == {"verdict": "confirmed", "why": None}
+
+    def test_lookups_by_signal_are_those_of_the_certified_channels(
+        self, serve, with_companion: Path, flipped: Path, image: bytes
+    ) -> None:
+        client = serve(with_companion)
+        for data, banks in ((image, ["two-tiers"]), (flipped.read_bytes(), [])):
+            signal = client.post("/h/hash", files=files(data, field="photo")).json()["retr"]
+            by_signal = client.get("/m/lookup", params={"signal": signal, "signal_type": "retr"})
+            assert by_signal.json() == banks
+            assert client.post("/m/lookup", files=files(data, field="photo")).json() == {"retr": banks}
+
+
 class TestNoise:
     def test_noise_at_the_radius_stays_inside_it_and_keeps_the_verdict(self, serve, image: bytes) -> None:
         found = serve().post("/v1/noise", files=files(image)).json()

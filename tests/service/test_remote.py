@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,6 +63,20 @@ def test_the_record_is_the_same_and_bad_files_keep_their_place(retr: Retr, servi
     assert "2 of 4 inputs have no answer" in err
     _, out, _ = retr("query", "img.png", "-i", "my-index", "--format", "json")
     assert json.loads(out)[0]["matches"][0]["score"] == records[0]["matches"][0]["score"]
+
+
+@pytest.mark.parametrize("alone", [[], ["--certified-only", "--explain"]])
+def test_tiers_are_told_as_at_home(retr: Retr, with_companion: Path, flipped: Path, alone: list[str]) -> None:
+    words = ["query", flipped, "--certify", "-k", "2", *alone]
+    found = run(Settings({with_companion.name: with_companion}, serve_images=True, decoders=1))
+    try:
+        there = retr(*words, "--server", found.url)
+    finally:
+        found.stop()
+    here = retr(*words, "-i", with_companion)
+    assert here[0] == there[0] == 0
+    assert there[1].split() == re.sub(r"\S*corpus/", "", here[1]).split()
+    assert ("not proved" in there[1]) is not bool(alone)
 
 
 @pytest.mark.parametrize(
