@@ -221,9 +221,9 @@ class Gallery:
                 some = every[at : at + BLOCK]
                 rows = stored[some].astype(np.float64)
                 if code != "float32":  # the gallery is defined by the float32 numbers that codes stand for
-                    rows = (rows / np.linalg.norm(rows, axis=1)[:, None]).astype(np.float32).astype(np.float64)
+                    rows = (rows / network.lengths(rows)[:, None]).astype(np.float32).astype(np.float64)
                 if channel["score"] == "cosine":
-                    rows = rows / np.linalg.norm(rows, axis=1)[:, None]
+                    rows /= network.lengths(rows)[:, None]
                 need(np.isfinite(rows).all(), f"segment {segment['id']} holds rows that are no numbers")
                 yield first + some, rows
             first += segment["rows"]
