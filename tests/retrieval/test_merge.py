@@ -280,7 +280,7 @@ def test_settling_is_asking_until_nothing_is_needed():
 
     inner = plain.source_of(channels)
     found = settle([Watched(inner.channels, inner.items)], plain.probes(channels, zs), 20, certify=True)
-    assert asked[0] == [(SHORTLIST, None, 0)] * 2
+    assert asked[0] == [(max(SHORTLIST, 4 * 20), None, 0)] * 2
     del asked[:]
     again = rank(channels, zs, 20, first=1, sources=[Watched(inner.channels, inner.items)])
     assert any(within for batch in asked[1:] for _, within, _ in batch)
