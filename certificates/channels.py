@@ -156,16 +156,16 @@ def margin_radii(items: Margins, winner: int) -> Array:
     return half_leads(*own, Margins(values, errors, items.growth))
 
 
-def half_leads(value: float, error: float, others: Margins) -> Array:
+def half_leads(value: float | Array, error: float | Array, others: Margins) -> Array:
     """T9, one 1-Lipschitz number against others: it stays above number j for ‖δ‖ < (m − m_j)/2, rounding taken off.
 
     Args:
-        value: m at the query, in pixels.
-        error: of m, as in :class:`Margins`.
+        value: m at the query, in pixels; or (n, 1), several.
+        error: of m, as in :class:`Margins`; shaped alike.
         others: the m_j; their growth holds for m too.
 
     Returns:
-        (m,) signed, in pixels; the largest float64 or nearly so where a number is −inf: nothing is there.
+        (m,), or (n, m), signed, in pixels; the largest float64 or nearly so where a number is −inf: nothing is there.
     """
     lead = down(value - others.values)
     numerator = down(lead - up(2.0 * up(error + others.errors)))

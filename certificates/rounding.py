@@ -126,9 +126,20 @@ def unit_tolerance(rows: Array) -> Array:
     Raises:
         UsageError: where a row is not a unit vector at all (ν > 1e-3).
     """
-    low, high = norm_bounds(rows)
+    with np.errstate(over="ignore"):
+        lengths = norm(rows)
+    return unit_tolerance_of(lengths, rows.shape[-1])
+
+
+def unit_tolerance_of(lengths: Array, dim: int) -> Array:
+    """:func:`unit_tolerance` of rows of ``dim`` numbers whose norms ``core.numerics.norm`` computed already.
+
+    Raises:
+        UsageError: where a row is not a unit vector at all (ν > 1e-3).
+    """
+    low, high = length_bounds(lengths, dim)
     nu = np.maximum(up(np.abs(high - 1.0)), up(np.abs(1.0 - low)))
-    if (nu > 1e-3).any():
+    if not (nu <= 1e-3).all():
         raise UsageError(
             f"cosine needs unit rows, but row {int(np.argmax(nu))} of those given is off by {nu.max():.3g}"
         )

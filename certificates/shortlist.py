@@ -9,7 +9,7 @@ import numpy as np
 from ..core.errors import UsageError
 from ..core.numerics import UNIT32, UNIT64, gamma, round_down, round_up
 from ..core.types import Score, UpperBound
-from .rounding import check_budget, gammas, to_pixels
+from .rounding import Array, check_budget, down, gammas, to_pixels, up
 
 TF32_UNIT = 2.0**-10
 """Input roundoff where the device may multiply in TF32 (truncation of a 10-bit fraction)."""
@@ -41,6 +41,17 @@ def stored_row_tolerance(dim: int, unit: float = UNIT64) -> float:
     return round_up(round_up(1.001 * UNIT32) + round_up(gamma(dim + 8, unit) + dim * _FLUSH))
 
 
+def unseen_chords(worst: Array, *, y_norm: float, dim: int, input_unit: float = UNIT32) -> Array:
+    """:func:`unseen_chord` for each of several scores, (m,) → (m,)."""
+    row = stored_row_tolerance(dim)
+    # smallest norms make a positive score mean the most; y_norm is within a relative 1e-13 of the truth
+    scale = y_norm * np.where(worst > 0, 1.0 - row - 1e-12, 1.0 + row + 1e-12)
+    cosine = up(up((worst + dim * _FLUSH) / scale) + score_slack(dim, input_unit) + 1e-15)
+    with np.errstate(over="ignore"):
+        chord = np.sqrt(np.maximum(0.0, down(2.0 - 2.0 * cosine)))
+    return np.maximum(0.0, down(chord * (1.0 - 1e-15) - gammas(dim, 8)))
+
+
 def unseen_chord(worst: float, *, y_norm: float, dim: int, input_unit: float = UNIT32) -> float:
     """Lower bound b on ‖ẑ − u_j‖ of every row whose float32 score is at most ``worst`` (cosine).
 
@@ -53,12 +64,7 @@ def unseen_chord(worst: float, *, y_norm: float, dim: int, input_unit: float = U
     Returns:
         b ≥ 0, for u_j the float64 unit row.
     """
-    row = stored_row_tolerance(dim)
-    # smallest norms make a positive score mean the most; y_norm is within a relative 1e-13 of the truth
-    scale = y_norm * (1.0 - row - 1e-12) if worst > 0 else y_norm * (1.0 + row + 1e-12)
-    cosine = round_up(round_up((worst + dim * _FLUSH) / scale) + score_slack(dim, input_unit) + 1e-15)
-    chord = math.sqrt(max(0.0, round_down(2.0 - 2.0 * cosine)))
-    return max(0.0, round_down(chord * (1.0 - 1e-15) - gammas(dim, 8)))
+    return float(unseen_chords(np.array([worst]), y_norm=y_norm, dim=dim, input_unit=input_unit)[0])
 
 
 def unseen_distance(worst: float, *, z_norm: float, row_norm: float, dim: int, input_unit: float = UNIT32) -> float:
@@ -71,9 +77,15 @@ def unseen_distance(worst: float, *, z_norm: float, row_norm: float, dim: int, i
         dim: d.
         input_unit: see :func:`score_slack`.
     """
+    far = unseen_distances(np.array([worst]), z_norm=z_norm, row_norm=row_norm, dim=dim, input_unit=input_unit)
+    return float(far[0])
+
+
+def unseen_distances(worst: Array, *, z_norm: float, row_norm: float, dim: int, input_unit: float = UNIT32) -> Array:
+    """:func:`unseen_distance` for each of several scores, (m,) → (m,)."""
     spread = round_up(round_up(z_norm + row_norm) ** 2)
     error = round_up(round_up(score_slack(dim, input_unit) * spread) + dim * _FLUSH)
-    return max(0.0, round_down(math.sqrt(max(0.0, round_down(worst - error))) * (1.0 - 1e-15)))
+    return np.maximum(0.0, down(np.sqrt(np.maximum(0.0, down(worst - error))) * (1.0 - 1e-15)))
 
 
 def unseen_floor(a: float, b: float, *, score: Score, z_norm: float) -> float:

@@ -163,10 +163,17 @@ def unseen_nothing_radius(
 
 
 def unseen_nothing_radii(
-    b: Array, *, z_norm: float, dim: int, score: Score, threshold: float, lipschitz: UpperBound, forward_error: float
+    b: Array,
+    *,
+    z_norm: float,
+    dim: int,
+    score: Score,
+    threshold: float | Array,
+    lipschitz: UpperBound,
+    forward_error: float,
 ) -> Array:
-    """:func:`unseen_nothing_radius` for each of several separations, (m,) → (m,)."""
-    check_threshold(score, threshold)
+    """:func:`unseen_nothing_radius` for each of several separations, (m,) → (m,); τ is one number, or one for each."""
+    _check_limits(len(b), score, threshold)
     check_budget(lipschitz, forward_error)
     if not ((b >= 0).all() and math.isfinite(z_norm) and z_norm >= 0):
         raise UsageError(f"a separation and a norm must be ≥ 0, got b = {b}, ‖z‖ = {z_norm}")
@@ -275,14 +282,14 @@ def _ball_reach(distances: tuple[Array, Array], threshold: float | Array, dim: i
     return down(inner - high), down(low - outer)
 
 
-def _unseen_cone_reach(b: Array, z_norm: float, threshold: float, dim: int) -> Array:
+def _unseen_cone_reach(b: Array, z_norm: float, threshold: float | Array, dim: int) -> Array:
     """The same picture in the plane of z and the nearest direction an unseen row can have."""
     g = gammas(dim, 8)
     chord = np.minimum(2.0, np.maximum(0.0, b - g))
     across = chord * np.sqrt((1.0 - 0.5 * chord) * (1.0 + 0.5 * chord))
     rows = np.stack([1.0 - 0.5 * chord * chord, across], axis=1)
     plane = _in_plane(z_norm, rows)
-    outside = _cone_reach(plane, round_down(threshold - g), dim)[1]
+    outside = _cone_reach(plane, down(threshold - g), dim)[1]
     return down(outside - round_up(16.0 * g * z_norm))
 
 

@@ -24,9 +24,17 @@ try:
 except ImportError:  # as a script
     import verify_network as network
 
-SCHEMAS = tuple(f"retr.index/{number}" for number in range(1, 10))
+SCHEMAS = tuple(f"retr.index/{number}" for number in range(1, 11))
 SNAPSHOT = {"schema", "id", "parent", "created", "policy", "policy_digest", "views", "channels", "segments"} | {
-    *("tombstones", "blank", "labels", "declared", "rules", "pairs"),
+    *(
+        "tombstones",
+        "blank",
+        "labels",
+        "declared",
+        "rules",
+        "pairs",
+        "looks",
+    ),  # looks are of a companion, which proves nothing
 }
 RULE, PAIR = {"where", "reach"}, {"kind", "query", "gallery", "parts", "least"}
 MOST_SNAPSHOT, MOST_NAMES, MOST_REACH = 256 << 20, 1 << 30, 2.0
@@ -213,9 +221,9 @@ class Gallery:
                 some = every[at : at + BLOCK]
                 rows = stored[some].astype(np.float64)
                 if code != "float32":  # the gallery is defined by the float32 numbers that codes stand for
-                    rows = (rows / np.linalg.norm(rows, axis=1)[:, None]).astype(np.float32).astype(np.float64)
+                    rows = (rows / network.lengths(rows)[:, None]).astype(np.float32).astype(np.float64)
                 if channel["score"] == "cosine":
-                    rows = rows / np.linalg.norm(rows, axis=1)[:, None]
+                    rows /= network.lengths(rows)[:, None]
                 need(np.isfinite(rows).all(), f"segment {segment['id']} holds rows that are no numbers")
                 yield first + some, rows
             first += segment["rows"]

@@ -70,6 +70,20 @@ def gamma(n: int) -> float:
     return n * UNIT / (1.0 - n * UNIT)
 
 
+def summed(terms: Array) -> Array:
+    """(…,) sums of (…, d) terms, which are overwritten: a tree, in which each passes ⌈log₂ d⌉ roundings."""
+    while (count := terms.shape[-1]) > 1:
+        half = (count + 1) // 2
+        terms[..., : count - half] += terms[..., half:]
+        terms = terms[..., :half]
+    return terms[..., 0]
+
+
+def lengths(vectors: Array) -> Array:
+    """(…,) norms of (…, d), within γ of ½·log₂ d + 2 roundings."""
+    return np.sqrt(summed(vectors * vectors))
+
+
 @functools.cache
 def axis(source: int, target: int) -> tuple[Array, float, float]:
     """The resize along one axis, an antialiased triangle: its matrix, a bound on its norm, its rounding.

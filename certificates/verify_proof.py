@@ -256,7 +256,11 @@ def _managed(image: Image.Image, profile: bytes | None) -> Image.Image | None:
 
 
 class Probe(NamedTuple):
-    """A view of the query in one channel: z and its length, and what rows are compared by (T9, T10)."""
+    """A view of the query in one channel: z and its length, and what rows are compared by (T9, T10).
+
+    ``lipschitz``: what margins are divided by, L of the snapshot times ρ; ``grown``: how many times that, at least 1,
+    the constant that is proved here may be; ``error``: a bound on ‖z − f(query)‖.
+    """
 
     number: int
     view: str
@@ -264,6 +268,7 @@ class Probe(NamedTuple):
     length: float
     cosine: bool
     lipschitz: float
+    grown: float
     error: float
     threshold: Any
 
@@ -272,16 +277,25 @@ class Probe(NamedTuple):
         """How far there is a direction to compare: beyond, z could be too short for a cosine."""
         return (self.length - max(1e-9, self.error)) / self.lipschitz if self.cosine else math.inf
 
+    @property
+    def room(self) -> float:
+        """What is taken from a distance before anything follows: ¾ of ``error`` more than z errs by, in pixels."""
+        return 1.75 * self.error / self.lipschitz
+
+    def rounded(self, roundings: float, size: Any) -> Any:
+        """By how much numbers that were computed of vectors of this size may be wrong, and ``room``, in pixels."""
+        return self.room + network.gamma(roundings) * size / self.lipschitz
+
     def scores(self, rows: Array) -> Array:
         """What thresholds are compared with."""
-        return rows @ self.z / self.length if self.cosine else np.linalg.norm(self.z - rows, axis=1)
+        return network.summed(rows * self.z) / self.length if self.cosine else network.lengths(self.z - rows)
 
     def signed(self, rows: Array, tau: Any) -> Array:
         """T4, T5: the distance of z from the edge of each row's copy region, positive inside."""
         if not self.cosine:
             return tau - self.scores(rows)
-        along = rows @ self.z
-        return self.edge(along, np.linalg.norm(self.z - along[:, None] * rows, axis=1), tau)
+        along = network.summed(rows * self.z)
+        return self.edge(along, network.lengths(self.z - along[:, None] * rows), tau)
 
     def edge(self, along: Array, across: Array, tau: Any) -> Array:
         """T5, of a z that goes so far along a unit row and away from it."""
@@ -289,34 +303,58 @@ class Probe(NamedTuple):
         apex = np.where(along > tau * self.length, self.length, -self.length)  # 90° or more from the edge
         return np.where(tau * along + sine * across <= 0.0, apex, sine * along - tau * across)
 
+    def off(self, signed: Array, tau: Any) -> Array:
+        """What is taken from ``signed``, in pixels: of a cone all is proportional to ‖z‖, of a ball to both radii."""
+        return self.rounded(128, self.length) if self.cosine else self.rounded(12, np.abs(signed) + 2.0 * tau)
+
     def leads(self, own: Array, rows: Array) -> tuple[Array, Array]:
         """T1: the distance of z from where each row beats a row of the item; and how far apart the two are."""
         apart = own - rows
-        width = np.linalg.norm(apart, axis=1)
-        lead = apart @ self.z if self.cosine else 0.5 * ((2.0 * self.z - own - rows) * apart).sum(1)
+        width = network.lengths(apart)
+        lead = network.summed(apart * (self.z if self.cosine else 0.5 * ((self.z - own) + (self.z - rows))))
         return np.divide(lead, width, out=np.zeros_like(lead), where=width > 0.0), width
+
+    def leads_off(self, own: Array, rows: Array, width: Array) -> Array:
+        """What is taken from ``leads``, in pixels: rows are of unit length up to rounding, which counts where near."""
+        depth = math.ceil(math.log2(len(self.z) + 1))
+        if not self.cosine:
+            return self.rounded(depth + 8, network.lengths(self.z - own) + network.lengths(self.z - rows))
+        return self.rounded(1.5 * depth + 6, self.length * (1.0 + 1.0 / np.maximum(width, 1e-300)))
 
 
 class Part(NamedTuple):
     """What a probe is compared with, in pixels: (m,) item, T4/T5 for the verdict and for ranks, level of each row.
 
-    ``leads``, ``widths``: (carriers, m) T1 of each carrier, and how far apart the two rows are; ``own``: level of each
-    carrier, and how far z lies in front of it.
+    ``leads``, ``widths``: (carriers, m) T1 of each carrier, and how far apart the two rows are; ``off``: what is taken
+    from each of the first two and of leads; ``own``: level of each carrier, and how far z lies in front of it.
     """
 
     items: Array
     inside: Array
     margins: Array
     levels: Array
+    off: Array
     leads: Array
     widths: Array
+    leads_off: Array
     own: list[tuple[float, float]]
+
+    def worse(self, mine: Array, p: Probe) -> Part:
+        """The same, by as much against the claim as rounding may be: rows of the item lose what others gain."""
+        more = np.where(mine, -self.off, self.off)
+        own = [(level, front - p.rounded(128, p.length)) for level, front in self.own]
+        changed = {"inside": self.inside + more, "margins": self.margins + more, "leads": self.leads - self.leads_off}
+        return self._replace(**changed, own=own)
 
 
 class Reach(NamedTuple):
-    """The radius that follows, how far rounding is amplified in it, and per row its item and the radius against it."""
+    """The radius that follows, how far rounding is amplified in it, and per row its item and the radius against it.
+
+    ``radius``: but for rounding; ``sure``: that which is proved, all rounding taken off.
+    """
 
     radius: float
+    sure: float = math.nan
     amplified: float = 1.0
     items: Array = np.zeros(0, int)
     each: Array = np.zeros(0)
@@ -342,17 +380,19 @@ def check_channel(said: Any, gallery: Gallery, number: int) -> network.Model:
     return model
 
 
-def check_constant(said: Any, gallery: Gallery, number: int, net: network.Network) -> float:
-    """L of the network as stated: no less than its layers prove, and that of the snapshot.
+def check_constant(said: Any, gallery: Gallery, number: int, net: network.Network) -> tuple[float, float]:
+    """L of the snapshot, which the proof states too, and how many times that the layers prove, at least 1.
 
-    With several channels L is part of what ranks items: a larger one would prove less, and of another item.
+    With several channels L is part of what ranks items: a larger one would prove less, and of another item. What is
+    proved here is never believed to be less, and what it is more goes off the radius.
     """
     bound, stored = said["channels"][number]["lipschitz"]["value"], gallery.snapshot["channels"][number]["lipschitz"]
-    proved = net.lipschitz
-    need(proved <= bound * (1.0 + network.NEAR), f"the layers prove only L ≤ {proved!r}, not {bound!r}")
     need(stored is not None, "the index says that the model is uncertified")
+    proved = net.lipschitz * (1.0 + network.gamma(64))  # roundings of the product of the layers' constants
+    for one in (bound, stored):
+        need(proved <= one * (1.0 + network.NEAR), f"the layers prove only L ≤ {proved!r}, not {one!r}")
     close("L of the network", bound, stored)
-    return bound
+    return stored, max(1.0, proved / stored)
 
 
 def check_probes(said: Any, gallery: Gallery, pixels: Array) -> tuple[list[Probe], float]:
@@ -368,17 +408,18 @@ def check_probes(said: Any, gallery: Gallery, pixels: Array) -> tuple[list[Probe
         model, channel = models[number], said["channels"][number]
         net, rho = network.resized(index.look(pixels, view), model.side)
         model.see(net)
-        total, length = check_constant(said, gallery, number, net) * rho, float(np.linalg.norm(net.x))
+        constant, grown = check_constant(said, gallery, number, net)
+        total, length = constant * rho, float(network.lengths(net.x))
         cosine = channel["score"] == "cosine"
         if view != "original" and cosine and length <= max(1e-9, net.error):
             blind = max(blind, (length + net.error) / total)
             continue
         need(len(found) < len(said["probes"]), f"{view} of the query is compared in channel {number}, and not stated")
         probe = said["probes"][len(found)]
-        error = probe["forward_error"]
         same("test", [probe["channel"], probe["view"]], [number, view])
         close("the norm of the resize", probe["resize"]["value"], rho)
         close("L", probe["lipschitz"], total)
+        error = probe["forward_error"]
         need(abs(error / net.error - 1.0) <= 1e-6, f"the forward error is {net.error!r}, not {error!r}")
         raw = base64.b64decode(probe["z"]["float64"], validate=True)
         same("SHA-256 of z", probe["z"]["sha256"], sha256(raw))
@@ -388,7 +429,7 @@ def check_probes(said: Any, gallery: Gallery, pixels: Array) -> tuple[list[Probe
             np.linalg.norm(z - net.x) <= 2.0 * error, f"the embedding of the query in {channel['name']} is another one"
         )
         close("the norm of z", probe["z"]["norm"], length)
-        found.append(Probe(number, view, net.x, length, cosine, probe["lipschitz"], error, channel["threshold"]))
+        found.append(Probe(number, view, net.x, length, cosine, total, grown, net.error, channel["threshold"]))
     same("number of probes", len(said["probes"]), len(found))
     need(len(found) > 1 or blind == -math.inf, "of views that show nothing there is no rank by scores")
     return found, blind
@@ -442,20 +483,23 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe], blind: float) 
         check_row(gallery, probes[rival["rows"][0]["probe"]], rival["rows"][0], other)
     else:
         check_nearest(gallery, probes, rival["rows"], other)
-    slack = max((4.0 * p.error + 1e-10 * p.length) / p.lipschitz for p in probes)
+    pairs = zip(said["probes"], probes, strict=True)
+    slack = max((4.0 * one["forward_error"] + 1e-10 * p.length) / p.lipschitz for one, p in pairs)
     close("slack", claim["slack"], slack)
     reach = follow(gallery, kind, k or 1, target, probes, carriers, blind)
     if ranks and gallery.companion:  # T11: first come items that a certified channel accepts, for as long as it does
-        accepted = follow(gallery, "copy", 1, target, probes, [], blind).radius
-        need(not math.isnan(accepted), "what follows is no number")
-        reach = reach._replace(radius=min(reach.radius, accepted))
+        accepted = follow(gallery, "copy", 1, target, probes, [], blind)
+        need(not math.isnan(accepted.radius + accepted.sure), "what follows is no number")
+        reach = reach._replace(radius=min(reach.radius, accepted.radius), sure=min(reach.sure, accepted.sure))
     reach = reach if ranks else silenced(gallery, kind, reach, probes, blind)
     # No two images are farther apart than √n; and where the query itself has no direction there is no answer.
     radius, far, amplified = claim["radius"]["l2"], math.sqrt(query["values"]), reach.amplified
     short = min(p.short for p in probes if p.view == "original")
-    numbers = (reach.radius, amplified, short, slack, radius)  # of which none may be what no comparison holds of
+    seen = min(p.short - p.room for p in probes if p.view == "original")
+    numbers = (reach.radius, reach.sure, amplified, short, slack, radius)  # none may be what no comparison holds of
     need(not any(map(math.isnan, numbers)), "what follows is no number")
-    high = min(far * (1.0 + 1e-15), min(reach.radius, short) - min(1.98 * p.error / p.lipschitz for p in probes))
+    proved = min(reach.sure, seen) / (max(p.grown for p in probes) * (1.0 + network.gamma(4)))
+    high = min(far * (1.0 + 1e-15), proved)
     low, edge = min(far, reach.radius, short) - slack * amplified, 2.0 * slack * amplified
     need(0.0 < radius <= high, f"the radius is at most {max(0.0, high)!r}, the proof says {radius!r}")
     loose = kind == "not-a-copy" or (kind == "copy" and gallery.banks)  # that no row accepts may be proved less far
@@ -480,26 +524,31 @@ def check_claim(said: Any, gallery: Gallery, probes: list[Probe], blind: float) 
 
 def silenced(gallery: Gallery, kind: str, reach: Reach, probes: list[Probe], blind: float) -> Reach:
     """A verdict as negative banks leave it: a copy while no row of any bank accepts; none while one bank does (T9)."""
-    heard = [[follow(bank, one, 1, None, probes, [], blind).radius for one in KINDS[2:]] for bank in gallery.banks]
+    heard = [[follow(bank, one, 1, None, probes, [], blind) for one in KINDS[2:]] for bank in gallery.banks]
     if kind == "copy":
-        return Reach(min([reach.radius, *(nothing for _, nothing in heard)]))
-    loudest = max([-math.inf, *(accepts for accepts, _ in heard)])
-    return Reach(loudest) if loudest > reach.radius else reach
+        silent = [reach, *(nothing for _, nothing in heard)]
+        return Reach(min(one.radius for one in silent), min(one.sure for one in silent))
+    return max([reach, *(accepts for accepts, _ in heard)], key=lambda one: one.radius)
 
 
 def compare(gallery: Gallery, p: Probe, carriers: list[int], target: int | None) -> Part:
     """Every row that a probe is compared with, and every carrier's lead over it."""
     at = scope(gallery, p)
     own = [gallery.row(p.number, row, at.kept, target) for row in carriers]
-    parts = [(np.zeros(0, int), *[np.zeros(0)] * 3, *[np.zeros((len(own), 0))] * 2)]
+    parts = [(np.zeros(0, int), *[np.zeros(0)] * 4, *[np.zeros((len(own), 0))] * 3)]
     for ids, rows in gallery.rows(p.number, at.kept):
         levels = np.zeros(len(ids)) if at.levels is None else at.levels[ids]
-        margin = np.zeros(len(ids)) if at.levels is None else p.signed(rows, levels) / p.lipschitz
-        inside = margin if at.limits is at.levels else p.signed(rows, at.limits[ids]) / p.lipschitz
+        limits = levels if at.limits is at.levels else at.limits[ids]
+        margin = np.zeros(len(ids)) if at.levels is None else p.signed(rows, levels)
+        inside = margin if limits is levels else p.signed(rows, limits)
+        off = p.off(np.maximum(np.abs(margin), np.abs(inside)), np.maximum(levels, limits)) + np.zeros(len(ids))
         leads = np.array([p.leads(one, rows) for one in own]).reshape(-1, 2, len(rows))
-        parts.append((gallery.items[ids], inside, margin, levels, leads[:, 0] / p.lipschitz, leads[:, 1]))
+        less = [p.leads_off(one, rows, width) for one, width in zip(own, leads[:, 1], strict=True)]
+        less = np.array(less).reshape(-1, len(rows))
+        distances = inside / p.lipschitz, margin / p.lipschitz
+        parts.append((gallery.items[ids], *distances, levels, off, leads[:, 0] / p.lipschitz, leads[:, 1], less))
     fronts = [
-        (0.0 if at.levels is None else at.levels[n], row @ p.z / p.lipschitz)
+        (0.0 if at.levels is None else at.levels[n], float(network.summed(row * p.z)) / p.lipschitz)
         for n, row in zip(carriers, own, strict=True)
     ]
     return Part(*(np.concatenate(columns, -1) for columns in zip(*parts, strict=True)), own=fronts)
@@ -508,23 +557,34 @@ def compare(gallery: Gallery, p: Probe, carriers: list[int], target: int | None)
 def follow(
     gallery: Gallery, kind: str, k: int, target: int | None, probes: list[Probe], carriers: Any, blind: float
 ) -> Reach:
-    """What follows from all rows of a gallery, before banks."""
+    """What follows from all rows of a gallery, before banks: but for rounding, and with all of it taken off."""
     own = [[row for n, row in carriers if n == place] for place in range(len(probes))]
     parts = [compare(gallery, p, some, target) for p, some in zip(probes, own, strict=True)]
+    mine = [np.full(len(part.items), kind == "copy") if target is None else part.items == target for part in parts]
+    worse = [part.worse(own, p) for p, part, own in zip(probes, parts, mine, strict=True)]
+    cases = ([p.short for p in probes], parts), ([p.short - p.room for p in probes], worse)
+    found, sure = (combine(gallery, kind, k, target, probes, shorts, some, blind) for shorts, some in cases)
+    return found._replace(sure=sure.radius)
+
+
+def combine(
+    gallery: Gallery, kind: str, k: int, target: Any, probes: list[Probe], shorts: Any, parts: list[Part], blind: float
+) -> Reach:
+    """See ``follow``."""
     items, inside = (np.concatenate([part[n] for part in parts]) for n in (0, 1))
     if kind == "copy":  # T9: the largest over rows, each as far as its own view has a direction
         mine = [part.inside[(part.items == target) | (target is None)].max(initial=-math.inf) for part in parts]
-        return Reach(max(min(float(one), p.short) for one, p in zip(mine, probes, strict=True)))
+        return Reach(max(map(min, mine, shorts)))
     if kind == "not-a-copy":  # what a view without a direction would accept after the least of changes, nobody knows
         unknown = blind > -math.inf or gallery.companion  # as is what a companion would
-        return Reach(-math.inf if unknown else float(-inside.max(initial=-math.inf)), 1.0, items, -inside)
+        return Reach(-math.inf if unknown else float(-inside.max(initial=-math.inf)), items=items, each=-inside)
     if len(parts) > 1 or gallery.companion:
-        return by_margins(kind, k, target, probes, parts, blind)
+        return by_margins(kind, k, target, probes, shorts, parts, blind)
     others, leads = items != target, parts[0].leads  # T1, T2, T3: each carrier against the worst row of each item
     need(len(leads) == 1 or (len(leads) and kind == "among-k"), "one carrier is needed, or some for among-k")
     if kind == "first-place":
         each = leads[0][others]
-        return Reach(float(each.min(initial=math.inf)), 1.0, items[others], each)
+        return Reach(float(each.min(initial=math.inf)), items=items[others], each=each)
     per_item = np.full((len(leads), len(gallery.live)), math.inf)
     for one, line in zip(leads, per_item, strict=True):
         np.minimum.at(line, items[others], one[others])
@@ -536,7 +596,9 @@ def smallest(values: Array, k: int) -> float:
     return float(np.append(np.sort(values), math.inf)[min(k - 1, len(values))])
 
 
-def by_margins(kind: str, k: int, target: Any, probes: list[Probe], parts: list[Part], blind: float) -> Reach:
+def by_margins(
+    kind: str, k: int, target: Any, probes: list[Probe], shorts: Any, parts: list[Part], blind: float
+) -> Reach:
     """Every row against half the lead of the item's margin, or T1 within its probe (T9).
 
     T1 says something of margins only where the rival's threshold is no more permissive than that of the item's row.
@@ -559,13 +621,13 @@ def by_margins(kind: str, k: int, target: Any, probes: list[Probe], parts: list[
         grown.append(more)
     flat, factors = np.where(items != target, np.concatenate(each), math.inf), np.concatenate(grown)
     # The view that carries the rank must keep its direction, and those without one must stay behind.
-    cap, first = min(probes[int(np.argmax(tops))].short, 0.5 * (top - blind)), int(flat.argmin())
+    cap, first = min(shorts[int(np.argmax(tops))], 0.5 * (top - blind)), int(flat.argmin())
     per_item = np.where(best > -math.inf, 0.5 * (top - best), math.inf)
     per_item[target] = math.inf
     kth = smallest(per_item, k)
     if kind == "among-k" and (not any(part.own for part in parts) or kth >= flat[first]):
         return Reach(min(kth, cap))
-    found = Reach(min(float(flat[first]), cap), float(factors[first]), items, flat)
+    found = Reach(min(float(flat[first]), cap), amplified=float(factors[first]), items=items, each=flat)
     return found if kind == "first-place" else found._replace(items=np.zeros(0, int), each=np.zeros(0))
 
 

@@ -166,7 +166,7 @@ ONE_WAY: dict[str, Callable[[Array, float], Array]] = {
     "gamma": lambda p, g: 255.0 * (p / 255.0) ** g,
     "exposure": exposed,
 }
-CONTINUOUS = {**dict.fromkeys(ONE_WAY, 1), "brightness-contrast": 2, "rotation": 1, "shift": 2}
+CONTINUOUS = {**dict.fromkeys(ONE_WAY, 1), "brightness-contrast": 2, "rotation": 1, "shift": 2, "blur": 1}
 
 
 def rounded(levels: Array) -> Array:
@@ -179,6 +179,8 @@ def enclose(name: str, pixels: Array, low: Sequence[float], high: Sequence[float
     p = pixels.astype(np.float64)
     if name in ("rotation", "shift"):
         return moved(name, p, low, high)
+    if name == "blur":
+        return blurs(p, low[0], high[0])
     if name in ONE_WAY:
         ends = [ONE_WAY[name](p, end) for end in (low[0], high[0])]
     else:  # brightness, rounded, then contrast: each value is extreme at the corners
@@ -225,6 +227,46 @@ def _around(slopes: Array) -> Array:
     wide = np.pad(slopes, ((1, 1), (1, 1), (0, 0)))
     tall = np.maximum(np.maximum(wide[:-2], wide[1:-1]), wide[2:])
     return np.maximum(np.maximum(tall[:, :-2], tall[:, 1:-1]), tall[:, 2:])
+
+
+PLACES = np.arange(-16, 17)  # pixels that a blur reads along each axis
+
+
+def weights(sigma: float) -> Array:
+    """Of a Gaussian blur of this width along one axis; so narrow that nothing beside the middle counts, it has one."""
+    found = np.exp(-0.5 * (PLACES / sigma) ** 2) if sigma >= 1e-3 else (PLACES == 0).astype(float)
+    return found / found.sum()
+
+
+def windows(p: Array, reach: int, axis: int) -> Array:
+    """(…, 2·reach + 1) what lies about each place along an axis, edges continued."""
+    wide = np.pad(p, [(reach, reach) if n == axis else (0, 0) for n in range(3)], mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(wide, 2 * reach + 1, axis=axis)
+
+
+def blurs(p: Array, low: float, high: float) -> tuple[Array, Array]:
+    """Values under the middle width, and by how much any under another of the cell can differ (docs/theory.md).
+
+    A weight rises while the variance is below its place squared, and then falls. Those of two widths have one sum, so
+    of values near a pixel half of their range counts, of those beyond ``reach`` all of 255.
+    """
+    need(low >= 0.0, "no blur has a negative width")
+    own, ends, squares = weights(0.5 * (low + high)), (weights(low), weights(high)), PLACES**2
+    (first, last), least, most = (float(squares @ end) for end in ends), np.minimum(*ends), np.maximum(*ends)
+    top = 1.0 / (2.0 * np.abs(PLACES) + 1.0)  # no more than each weight that is nearer to the middle
+    if low > 1e-3:
+        top = np.minimum(top, most + (high - low) * (last - first) * top / low**3)
+    peaks = (squares > first * (1.0 - 1e-9)) & (squares < last * (1.0 + 1e-9))
+    most = np.where(peaks, np.maximum(most, top), most)
+    change, reach = np.maximum(most - own, own - least) + 1e-12, min(16, max(1, math.ceil(3.0 * high)))
+    beyond = np.abs(PLACES) > reach
+    inside, outside, tail = change[~beyond].sum(), change[beyond].sum(), (own + change)[beyond].sum()
+    value = large = small = p
+    for axis in (0, 1):
+        value, large = windows(value, 16, axis) @ own, windows(large, reach, axis).max(-1)
+        small = windows(small, reach, axis).min(-1)
+    room = inside * (large - small) + 510.0 * (outside + inside * tail) + 0.5 + OUTWARD
+    return np.maximum(value - room, 0.0), np.minimum(value + room, 255.0)
 
 
 # -- a cover: every member is near a representative, in every channel --------------------------------------------------
@@ -425,7 +467,7 @@ def check_ranges(said: Any, gallery: base.Gallery, pixels: Array) -> None:
         for number, (model, net) in enumerate(zip(models, cell.seen, strict=True)):
             net.error = cell.rounding[number]
             model.see(net)
-            base.check_constant(said, gallery, number, net)
+            tests[number].lipschitz, tests[number].grown = base.check_constant(said, gallery, number, net)
         own, rival, holds = stand(what, tests, cell)
         named = f"the cell at {stated['at'] or [stated['low'], stated['high']]}"
         need(holds.all(), f"{what} does not follow for every member of {named}")
@@ -475,7 +517,8 @@ class Test:
 
     def __init__(self, said: Any, gallery: base.Gallery, number: int, target: int | None) -> None:
         stated = said["channels"][number]
-        self.number, self.lipschitz, self.threshold = number, stated["lipschitz"]["value"], stated["threshold"]
+        self.number, self.threshold = number, stated["threshold"]
+        self.lipschitz, self.grown = math.nan, math.nan  # known when a network has run
         self.cosine = stated["score"] == "cosine"
         self.rows, scope = gallery.every(number, gallery.live), gallery.scope(number, "original", self.threshold)
         self.limits = np.zeros(len(self.rows)) if scope.limits is None else scope.limits[gallery.live]
@@ -484,10 +527,8 @@ class Test:
 
     def probe(self, net: network.Network) -> base.Probe:
         """A representative here; distances are in resized units: L is the network's alone."""
-        length = float(np.linalg.norm(net.x))
-        return base.Probe(
-            self.number, "original", net.x, length, self.cosine, self.lipschitz, net.error, self.threshold
-        )
+        length, constants = float(network.lengths(net.x)), (self.lipschitz, self.grown, net.error)
+        return base.Probe(self.number, "original", net.x, length, self.cosine, *constants, self.threshold)
 
     def signed(self, p: base.Probe, rows: Array, limits: Array) -> tuple[float, Array]:
         """The largest signed distance of some rows (T4, T5), to the last digits; and all, but for cancellation."""
@@ -511,63 +552,70 @@ def stand(what: str, tests: Sequence[Test], cell: Cell) -> Stand:
     Numbers are in resized units, per channel: the item's, and the nearest rival's.
     """
     probes = [test.probe(net) for test, net in zip(tests, cell.seen, strict=True)]
-    error = np.array([1.98 * p.error / p.lipschitz for p in probes])
-    allowed = (cell.moved < np.array([p.short for p in probes]) - error).all(1)  # no channel refuses the image
+    # Of the constants proved here; and sums of squares, in whatever order numpy has them.
+    moved = cell.moved * ([p.grown for p in probes] + network.NEAR * np.ones(len(probes)))
+    allowed = (moved < [p.short - p.room for p in probes]).all(1)  # no channel refuses the image
     nothing: list[float | None] = [None] * len(tests)
     if what == "first-place" and len(tests) == 1:
-        lead = first_by_scores(tests[0], probes[0])
-        return [lead], nothing, allowed & (cell.moved[:, 0] < lead - error[0])
+        lead, sure = first_by_scores(tests[0], probes[0])
+        return [lead], nothing, allowed & (moved[:, 0] < sure)
+    if what == "first-place":
+        own, rival, ahead = first_by_margins(tests, probes, cell.rho, moved)
+        return _known(own), _known(rival), allowed & ahead
+    some = [test.mine if what == "copy" else test.others for test in tests]
+    found = [test.signed(p, rows, test.limits)[0] for test, p, rows in zip(tests, probes, some, strict=True)]
+    off = [p.off(np.abs(one), test.limits.max(initial=0.0)) for p, test, one in zip(probes, tests, found, strict=True)]
+    known = np.array([one / p.lipschitz for p, one in zip(probes, found, strict=True)])
     if what == "copy":
-        own = [test.signed(p, test.mine, test.limits)[0] / p.lipschitz for test, p in zip(tests, probes, strict=True)]
-        return _known(own), nothing, allowed & (cell.moved < np.array(own) - error).any(1)
-    if what == "not-a-copy":
-        rival = [
-            test.signed(p, test.others, test.limits)[0] / p.lipschitz for test, p in zip(tests, probes, strict=True)
-        ]
-        return nothing, _known(rival), allowed & (cell.moved < -np.array(rival) - error).all(1)
-    own, rival, ahead = first_by_margins(tests, probes, cell, error)
-    return _known(own), _known(rival), allowed & ahead
+        return _known(known), nothing, allowed & (moved < known - off).any(1)
+    return nothing, _known(known), allowed & (moved < -known - off).all(1)
 
 
-def _known(values: Sequence[float]) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values]
+def _known(values: Any) -> list[float | None]:
+    return [float(value) if math.isfinite(value) else None for value in values]
 
 
-def first_by_scores(test: Test, p: base.Probe) -> float:
-    """First place by the scores of one channel (T1, T3): the best of the item's rows against the worst other row."""
+def first_by_scores(test: Test, p: base.Probe) -> tuple[float, float]:
+    """First place by the scores of one channel (T1, T3): the best of the item's rows against the worst other row.
+
+    As it was computed, and with all rounding taken off.
+    """
     rows, scores = test.rows[test.others], p.scores(test.rows[test.others])
     far = np.sqrt(np.maximum(2.0 - 2.0 * scores, 0.0)) if p.cosine else scores  # from z, or from its direction
-    scale, best = (p.length if p.cosine else 1.0), -math.inf
+    scale, best = (p.length if p.cosine else 1.0), (-math.inf, -math.inf)
+
+    def ahead(row: Array, some: Array) -> tuple[float, float]:
+        lead, width = p.leads(row, rows[some])
+        sure = lead / p.lipschitz - p.leads_off(row, rows[some], width)
+        return float(lead.min(initial=math.inf)) / p.lipschitz, float(sure.min(initial=math.inf))
+
     for row in test.rows[test.mine]:
-        own = float(p.scores(row[None])[0])
-        near = np.argsort(far)[:32]
-        lead = float(p.leads(row, rows[near])[0].min(initial=math.inf)) / p.lipschitz
+        own, lead = float(p.scores(row[None])[0]), ahead(row, np.argsort(far)[:32])
         # Two rows are no farther apart than both are from z: a lead is at least half the difference.
         bound = 0.5 * scale * (far - (math.sqrt(max(0.0, 2.0 - 2.0 * own)) if p.cosine else own)) / p.lipschitz
-        left = np.flatnonzero(bound <= lead + 1e-6 * max(1.0, scale / p.lipschitz))  # for cancellation in ``far``
-        best = max(best, min(lead, float(p.leads(row, rows[left])[0].min(initial=math.inf)) / p.lipschitz))
+        left = np.flatnonzero(bound <= lead[0] + 1e-6 * max(1.0, scale / p.lipschitz))  # for cancellation in ``far``
+        best = max(best, min(lead, ahead(row, left)))
     return best
 
 
 def first_by_margins(
-    tests: Sequence[Test], probes: Sequence[base.Probe], cell: Cell, error: Array
+    tests: Sequence[Test], probes: Sequence[base.Probe], rho: Array, reached: Array
 ) -> tuple[list[float], list[float], Array]:
     """T12 over T9: the item's margin at a member, against every row of every other item at its bound, or T1 there."""
-    found, own, rival = [], [], []
+    found, own, rival, off = [], [], [], []
     for test, p in zip(tests, probes, strict=True):
         tau = np.full(len(test.rows), p.threshold["value"])  # items are ranked by the channel's own threshold
         (best, mine), (worst, every) = (test.signed(p, rows, tau) for rows in (test.mine, test.others))
         own.append(best / p.lipschitz)
         rival.append(worst / p.lipschitz)
+        off.append([float(p.off(abs(one), p.threshold["value"])) for one in (best, worst)])
         found.append((test.mine[np.argsort(-mine)[:8]], every / p.lipschitz))
-    level = ((np.array(own) - error - cell.moved) / cell.rho).max(1)  # (m,) the item's margin, in pixels of the member
+    less, more = np.array(off).T
+    level = ((np.array(own) - less - reached) / rho).max(1)  # (m,) the item's margin, in pixels of the member
     ahead = np.isfinite(level)
     for n, (test, p, (mine, every)) in enumerate(zip(tests, probes, found, strict=True)):
-        ceiling, moved, tau = (
-            level * cell.rho[:, n] - cell.moved[:, n] - error[n],
-            cell.moved[:, n],
-            p.threshold["value"],
-        )
+        moved, tau = reached[:, n], p.threshold["value"]
+        ceiling = level * rho[:, n] - moved - more[n]
         behind = rival[n] < ceiling
         if behind.all() or not (p.cosine and 0.0 <= tau < 1.0):
             ahead &= behind
@@ -578,8 +626,9 @@ def first_by_margins(
         within = np.full(len(order), -math.inf)
         for row in test.rows[mine]:
             lead, width = p.leads(row, test.rows[test.others[order]])
-            taken = error[n] * (1.0 + 2.0 / (math.sqrt(1.0 - tau * tau) * np.maximum(width, 1e-12)))
-            within = np.maximum(within, np.minimum(lead, row @ p.z) / p.lipschitz - taken)
+            taken = p.leads_off(row, test.rows[test.others[order]], width)
+            taken += p.room * 2.0 / (math.sqrt(1.0 - tau * tau) * np.maximum(width, 1e-12))
+            within = np.maximum(within, np.minimum(lead, network.summed(row * p.z)) / p.lipschitz - taken)
         least = np.minimum.accumulate(np.append(math.inf, within))
         above = np.searchsorted(-(every[order] + room), -ceiling, side="right")  # rows that may reach the ceiling
         ahead &= behind | (moved < least[above])

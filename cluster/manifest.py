@@ -69,7 +69,7 @@ class Reply:
     gallery: str
     start: int
     stop: int
-    evidence: list[Evidence | None]
+    evidence: list[Evidence]
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,7 @@ def why_refused(reply: Reply, expected: Expected, asks: Sequence[Ask], items: It
     if len(reply.evidence) != len(asks):
         return f"it gave {len(reply.evidence)} answers to {len(asks)} questions"
     for ask, seen in zip(asks, reply.evidence, strict=True):
-        why = None if seen is None else _why_no_evidence(seen, ask, expected, items)
-        if seen is None and ask.most is None:
-            why = "it left a question open"
+        why = _why_no_evidence(seen, ask, expected, items)
         if why is not None:
             return why
     return None
@@ -127,14 +125,21 @@ def _why_no_evidence(seen: Evidence, ask: Ask, expected: Expected, items: Items)
             return f"it lists rows outside of {expected.start} to {expected.stop - 1}"
         if (items.groups[rows.ids] < 0).any():
             return "it lists rows that are no part of the gallery"
-    listed = len(np.unique(seen.listed.ids))
-    if listed < len(seen.listed):
+    if len(np.unique(seen.listed.ids)) < len(seen.listed):
         return "it lists a row twice"
+    return _why_no_list(seen, ask, expected)
+
+
+def _why_no_list(seen: Evidence, ask: Ask, expected: Expected) -> str | None:
+    """As :func:`_why_no_evidence`, of how far it looked."""
+    if seen.rejects > ask.rejects:
+        return f"it says that rows reject within {seen.rejects}, and was asked about {ask.rejects}"
     if not ask.lists:
         return None
     if math.isinf(seen.unseen):
+        listed = len(seen.listed)
         all_rows = expected.scopes.get(ask.probe.name, expected.size)
         return None if listed == all_rows else f"it lists {listed} of {all_rows} rows, and bounds no other"
-    if ask.within and seen.unseen != ask.within[0]:
-        return f"it looked as far as {seen.unseen}, and {ask.within[0]} was asked"
+    if ask.within is not None and seen.unseen != ask.within:
+        return f"it looked as far as {seen.unseen}, and {ask.within} was asked"
     return None

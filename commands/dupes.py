@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,10 @@ def dupes(
     declare: Annotated[
         bool, typer.Option("--declare", help="Make each group one item: its copies no longer zero the ranking radius.")
     ] = False,
+    same: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="These files are one item, as by --declare. Name two or more."),
+    ] = None,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take all that was declared back.")] = False,
     page: Annotated[
         Path | None, typer.Option("--page", "--html", metavar="FILE.html", help="Also write a page with the pictures.")
@@ -73,7 +78,7 @@ def dupes(
 
     home = one_index(path, index)
     plan = check_plan(Plan(keep, move, hardlink, dry_run))
-    _tell(home, dismiss or [], withdraw=withdraw)
+    _tell(home, dismiss or [], same or [], withdraw=withdraw)
     engine = Engine.open(home, device=device, where=where or (), unsilenced=True)
     other = None if against is None else Engine.open(against, device=device, unsilenced=True)
     with ProgressBar("proving", "files") as bar:
@@ -91,6 +96,8 @@ def dupes(
         write_page(page, found.groups, {path: fate.words for path, fate in fates.items()}, str(home))
     records = as_records(found, {path: fate.words for path, fate in fates.items()})
     say_all(records if form in ("table", "json", "jsonl") else as_rows(records), form, print_dupes)
+    if other is None:
+        _warn(home)
     failed = [fate for fate in fates.values() if fate.failed]
     if failed:
         note(f"{len(failed)} files were left as they are: {failed[0].words}")
@@ -103,7 +110,7 @@ def _silent(_: int) -> None:
     """Nobody is told."""
 
 
-def _tell(home: Path, dismissed: list[str], *, withdraw: bool) -> None:
+def _tell(home: Path, dismissed: list[str], same: list[str], *, withdraw: bool) -> None:
     """Remember what the user says of the items."""
     from ..indexer.writer import Writer
     from ..reports.progress import ProgressBar
@@ -116,6 +123,22 @@ def _tell(home: Path, dismissed: list[str], *, withdraw: bool) -> None:
     if withdraw:
         with ProgressBar("measuring gaps", "images") as bar, Writer(home, progress=bar) as writer:
             writer.declare({})
+    if same:
+        from ..retrieval.keeping import declare_files
+
+        with ProgressBar("measuring gaps", "images") as bar:
+            declare_files(home, same, bar)
+        note(f"{len(same)} files are one item from now on; --withdraw takes that back")
+
+
+def _warn(home: Path) -> None:
+    """Say that more items are near each other than are copies by the thresholds."""
+    from ..indexer.info import list_crowded
+    from ..reports.index_table import crowded_words
+
+    crowded = list_crowded(home)
+    if crowded:
+        note(f"{crowded_words(len(crowded))}; they may be in no group: retr info {shlex.quote(str(home))} --crowded")
 
 
 def _declare(home: Path, found: Found) -> None:

@@ -22,6 +22,7 @@ from .options import (
     IsolateOption,
     LabelFileOption,
     LabelOption,
+    LooksOption,
     ModelsOption,
     PretrainedOption,
     RowsOption,
@@ -88,6 +89,7 @@ def index(
     ] = None,
     model: ModelsOption = None,
     companion: CompanionOption = None,
+    looks: LooksOption = None,
     views: Annotated[
         str | None, typer.Option(help="Stored views per image: none, flip, light or standard [default: none].")
     ] = None,
@@ -111,6 +113,7 @@ def index(
     options = storing.options(
         models=tuple(model) if model else None,
         companion=companion,
+        looks=looks,
         views=views,
         rows=rows,
         policy=policy if max_pixels is not None else None,
@@ -129,7 +132,7 @@ def run_index(sources: list[str], home: Path, options: IndexOptions, form: str, 
     from dataclasses import asdict
 
     from ..indexer.build import build_index
-    from ..reports.index_table import print_run
+    from ..reports.index_table import crowded_words, presumed_words, print_run
     from ..reports.progress import ProgressBar
 
     with stoppable("what was done is kept: go on with --resume"), ProgressBar("indexing", "images") as bar:
@@ -139,7 +142,10 @@ def run_index(sources: list[str], home: Path, options: IndexOptions, form: str, 
         note(f"{report.strangers} files of {options.label_file} are not in the index; they have no labels")
     place = shlex.quote(report.index)
     if report.presumed:
-        note(f"{report.presumed} items seem to be copies of one another; list them with: retr info {place} --presumed")
+        seem = f"{presumed_words(report.presumed, report.presumed_groups)} seem to be copies of one another"
+        note(f"{seem}; list them with: retr info {place} --presumed")
+    if report.crowded:
+        note(f"{crowded_words(report.crowded)}; list them with: retr info {place} --crowded")
     if report.rejected:
         note(f"{report.rejected} of {report.seen} inputs were rejected; see them with: retr info {place} --rejects")
         raise typer.Exit(REJECTED)

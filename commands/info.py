@@ -9,10 +9,11 @@ import typer
 
 from ..core.errors import UsageError
 from .options import FormatOption, IndexOption
-from .output import say, say_all
+from .output import note, say, say_all
 from .places import one_index
 
 app = typer.Typer()
+_WAY_OUT = "retr dupes --same FILE --same NEAR"
 
 
 @app.command(epilog="Example: retr info my-index --verify")
@@ -24,17 +25,26 @@ def info(
     presumed: Annotated[
         bool, typer.Option("--presumed", help="List images that seem to be copies of one another instead.")
     ] = False,
+    crowded: Annotated[
+        bool,
+        typer.Option("--crowded", help="List images that accept only very near queries, and which image limits them."),
+    ] = False,
     form: FormatOption = "table",
 ) -> None:
     """Say what an index holds."""
-    from ..indexer.info import describe_index, list_presumed, list_rejects
-    from ..reports.index_table import print_info, print_presumed, print_rejects
+    from ..indexer.info import describe_index, list_crowded, list_presumed, list_rejects
+    from ..reports.index_table import print_crowded, print_info, print_presumed, print_rejects
 
     home = one_index(path, index)
-    if rejects and presumed:
-        raise UsageError("one list at a time: --rejects or --presumed")
+    if rejects + presumed + crowded > 1:
+        raise UsageError("one list at a time: --rejects, --presumed or --crowded")
     if presumed:
         say_all(list_presumed(home), form, print_presumed)
+    elif crowded:
+        rows = list_crowded(home)
+        say_all(rows, form, print_crowded)
+        if rows:
+            note(f"of those that show one picture make one item: {_WAY_OUT} (or take one out: retr rm); others stay")
     elif rejects:
         say_all(list_rejects(home), form, print_rejects)
     else:

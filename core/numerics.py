@@ -66,6 +66,25 @@ def tree_sum(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return x[..., 0]
 
 
+def tree_sum_first(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """:func:`tree_sum` over the first axis instead, in place: ``x`` is used up, and nothing is copied.
+
+    Args:
+        x: (n, m) float64, n > 0.
+
+    Returns:
+        (m,) the very bits that ``tree_sum`` gives for the transpose; a view of ``x``.
+    """
+    n = len(x)
+    while n > 1:
+        half = n // 2
+        np.add(x[:half], x[half : 2 * half], out=x[:half])
+        if n % 2:
+            x[half] = x[n - 1]
+        n = half + n % 2
+    return x[0]
+
+
 def dot(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Inner products over the last axis, (..., n) × (..., n) → (...), with error ≤ dot_gamma(n)·Σ|a_i b_i|."""
     if b.ndim != 2 or a.shape not in (b.shape, b.shape[1:]):

@@ -21,12 +21,12 @@ from .entries import may_be_read
 from .errand import Errand, Sent, Wanted, recipe_of
 from .flow import Batch, Flow
 from .forget import check_forgotten, files_gone
-from .gallery import open_gallery
+from .gallery import make_filters, open_gallery
 from .labels import Row, id_of, read_label_file
 from .lock import HOLDER
 from .options import IndexOptions, IndexReport, check_options, choose_devices, template
 from .prepare import Prepared, Refused, prepare
-from .presumed import presumed_copies
+from .presumed import company_of
 from .snapshot import Snapshot, read_current
 from .sources import Corpus, read_corpora
 from .writer import Writer
@@ -249,7 +249,8 @@ class _Run:
         self.writer.label(told := self._told())
         self.report.snapshot = self.writer.commit().id
         self.report.rows, self.report.items = self.writer.held.rows, self.writer.held.items
-        self.report.presumed = self._presumed()
+        make_filters(self.writer.index, self.writer.snapshot)
+        self._count_company()
         self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped + len(lost)
         self.report.pruned = len(self.gone)
         self._count_labels(told)
@@ -265,9 +266,11 @@ class _Run:
         few = 2 * (len(lost) + len(self.gone)) <= held.table.num_rows
         return lost if self.options.prune_all or (self.options.prune and few) else []
 
-    def _presumed(self) -> int:
-        gallery = open_gallery(self.writer.index, self.writer.snapshot, rows=False)
-        return len(presumed_copies(self.writer.index, gallery))
+    def _count_company(self) -> None:
+        index = self.writer.index
+        company = company_of(index, open_gallery(index, self.writer.snapshot, rows=False))
+        self.report.presumed, self.report.presumed_groups = company.presumed, company.groups
+        self.report.crowded = company.crowded
 
     def _told(self) -> list[Row]:
         """Labels of this run: what holds for all of its files, then what the file of labels says of each."""

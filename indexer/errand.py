@@ -15,7 +15,7 @@ from ..images.policy import DecodePolicy
 from ..images.views import view_set
 from .devices import Team, open_teams, spare_team
 from .flow import Batch, Flow
-from .options import IndexOptions, choose_devices, seeing_one_view
+from .options import IndexOptions, choose_devices, partly_seeing
 from .places import Stamp
 from .prepare import Recipe, prepare
 from .snapshot import Snapshot
@@ -80,7 +80,7 @@ Sent = Callable[[Errand, Sequence[Wanted]], Generator[Batch]]
 def recipe_of(snapshot: Snapshot, team: Team, decode: Decoder = decode) -> Recipe:
     """What to do with every file of an index."""
     policy, views = DecodePolicy.from_json(dict(snapshot.policy)), view_set(snapshot.views)
-    return Recipe.of(policy, views, [embedder.input_size for embedder in team], decode, seeing_one_view(snapshot))
+    return Recipe.of(policy, views, [embedder.input_size for embedder in team], decode, partly_seeing(snapshot))
 
 
 def _teams(index: Path, snapshot: Snapshot, options: IndexOptions) -> tuple[Team, ...]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from .integer_products import integer_products
-from .row_filter import Float32, Ids, Int32, Question, RowFilter
+from .row_filter import Float32, Float64, Ids, Int32, Question, RowFilter
 
 FEW = 2
 """Queries at once whose integers are all kept: a later question about one of them then reads no code again."""
@@ -26,6 +27,17 @@ _LEAST_RANK = 8
 _KEPT = 4
 """Integers that are kept, in multiples of the rows; and _KEPT_OF_FEW more."""
 _KEPT_OF_FEW = 2**16
+
+
+_READ = 2**13
+"""Rows that are read at a time."""
+
+Matters = Callable[[Ids, Float64], npt.NDArray[np.bool_]]
+
+
+def every_row(rows: Ids, _: Float64) -> npt.NDArray[np.bool_]:
+    """That each of them matters."""
+    return np.ones(len(rows), dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +121,31 @@ class FilteredRows:
 
     def within(self, query: Float32, bound: float) -> Ids:
         """Numbers of all rows with a float32 inner product of at least ``bound``, ascending."""
+        return np.sort(self.scored(query, bound)[0])
+
+    def scored(self, query: Float32, bound: float, matters: Matters = every_row) -> tuple[Ids, Float64]:
+        """:meth:`within`, in any order, with the products; only rows are read whose filter says that they may matter.
+
+        Args:
+            query: (d,).
+            bound: the least product.
+            matters: (numbers, (m,) upper bounds on products) → which of them do.
+        """
         [seen] = self.scan(query[None], POOL)
-        rows = np.sort(self.above(query, seen, bound))
-        return rows[self.products(rows, query) >= np.nextafter(np.float32(bound), np.float32(-np.inf))]
+        rows = self.above(query, seen, bound)
+        if matters is not every_row:
+            rows = rows[matters(rows, self._ceilings(query, rows))]
+        products = self.products(rows, query)
+        kept = products >= np.nextafter(np.float32(bound), np.float32(-np.inf))
+        return rows[kept], products[kept].astype(np.float64)
+
+    def _ceilings(self, query: Float32, rows: Ids) -> Float64:
+        """(m,) upper bounds on products, by the filter alone; inf where it knows none."""
+        [seen] = self.scan(query[None], POOL)
+        if seen.rows is not None:
+            seen = self._whole(query)
+        high = seen.question.bounds(seen.integers[rows])
+        return np.where(np.isin(rows, self.codes.always), np.inf, high) if len(self.codes.always) else high
 
     def first(self, query: Float32, seen: Seen, count: int) -> Ids:
         """Some rows with large bounds, ``count`` of them or more, if there are so many."""
@@ -135,7 +169,8 @@ class FilteredRows:
 
     def products(self, rows: Ids, query: Float32) -> Float32:
         """(m,) in float32; NaN, which only damaged rows give, counts as largest."""
-        found = self.rows[rows] @ query
+        chunks = (self.rows[rows[start : start + _READ]] @ query for start in range(0, len(rows), _READ))
+        found = np.concatenate([np.empty(0, dtype=np.float32), *chunks])
         return np.where(np.isnan(found), np.float32(np.inf), found)
 
     def scan(self, queries: Float32, pool: int) -> list[Seen]:

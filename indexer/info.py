@@ -10,7 +10,7 @@ from .catalog import read_rejects
 from .gallery import open_gallery
 from .held import Held, read_held
 from .integrity import check_content
-from .presumed import presumed_copies
+from .presumed import company_of, crowded_items, presumed_copies
 from .rules import describe_rules, plain_rules
 from .snapshot import Snapshot, require_current
 
@@ -29,6 +29,7 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
     snapshot = require_current(index)
     checked = check_content(index, snapshot, everything=True) if verify else None
     gallery, held = open_gallery(index, snapshot, rows=False), read_held(index, snapshot)
+    company = company_of(index, gallery)
     return {
         "schema": "retr.info/1",
         "index": str(index),
@@ -45,7 +46,9 @@ def describe_index(index: Path, *, verify: bool = False) -> dict[str, Any]:
         "bytes_per_item": _bytes_per_item(snapshot, held),
         "rules": plain_rules(describe_rules(index, snapshot)),
         "channels": [asdict(channel) for channel in snapshot.channels],
-        "presumed_copies": len(presumed_copies(index, gallery)),
+        "presumed_copies": company.presumed,
+        "presumed_groups": company.groups,
+        "crowded": company.crowded,
         "content": str(checked or gallery.content),
         "verified": None if checked is None else f"{checked.files} files match their SHA-256",
     }
@@ -79,6 +82,16 @@ def list_presumed(index: Path) -> list[dict[str, Any]]:
         IntegrityError: what it holds is damaged.
     """
     return presumed_copies(index, open_gallery(index, require_current(index), rows=False))
+
+
+def list_crowded(index: Path) -> list[dict[str, Any]]:
+    """Images of the index whose copies must be very near, because of another image (``presumed.crowded_items``).
+
+    Raises:
+        IndexStateError: there is no index.
+        IntegrityError: what it holds is damaged.
+    """
+    return crowded_items(index, open_gallery(index, require_current(index), rows=False))
 
 
 def list_rejects(index: Path) -> list[dict[str, Any]]:

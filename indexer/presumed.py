@@ -1,15 +1,100 @@
-"""Presumed copies: gallery images that are nearer to each other than unrelated pictures of their kind come."""
+"""Gallery images that are near each other: presumed copies, and those that limit how near a copy of another must be."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .gallery import Gallery
-from .gaps import Gaps, all_of, read_neighbours
+from .gaps import KIND, Gaps, all_of, read_neighbours
 from .items import Keys
+
+CROWDED = 0.6
+"""Part of its reference gap that an item must have left; of different pictures of one source few are nearer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """How many items are near others.
+
+    Attributes:
+        presumed: items that are presumed to be copies of others; groups: into how many groups they fall.
+        crowded: items that another, which is no presumed copy, limits much.
+    """
+
+    presumed: int = 0
+    groups: int = 0
+    crowded: int = 0
+
+
+def company_of(index: Path, gallery: Gallery) -> Company:
+    """Counts of :func:`presumed_copies` and :func:`crowded_items`."""
+    pairs = presumed_copies(index, gallery)
+    return Company(len(pairs), _groups(pairs), len(crowded_items(index, gallery)))
+
+
+def _groups(pairs: Sequence[dict[str, Any]]) -> int:
+    """How many groups the pairs fall into."""
+    group: dict[str, str] = {}
+    for pair in pairs:
+        one, other = (group.setdefault(pair[name], pair[name]) for name in ("id", "copy_of_id"))
+        if one != other:
+            group.update({item: one for item, held in group.items() if held == other})
+    return len(set(group.values()))
+
+
+def crowded_items(index: Path, gallery: Gallery) -> list[dict[str, Any]]:
+    """Items that accept only very near queries, because another item is near, and is no presumed copy of theirs.
+
+    Returns:
+        For each, the most limited first, ``path`` and ``id`` of it and of the item that limits it (``near``,
+        ``near_id``), the ``channel`` in which it does so most, the ``gap`` there, and the ``reference`` gap that it
+        would be without items (angles in radians, or distances).
+    """
+    known = _known(index, gallery)
+    if known is None:
+        return []
+    found: dict[int, _Crowd] = {}
+    for channel, gaps in zip(gallery.snapshot.channels, known, strict=True):
+        for crowd in _crowds(gallery, gaps, channel.name):
+            held = found.get(int(gallery.groups[crowd.row]))
+            if held is None or crowd.part < held.part:
+                found[int(gallery.groups[crowd.row])] = crowd
+    crowds = sorted(found.values(), key=lambda crowd: (crowd.part, crowd.row))
+    others = gallery.table.numbers(np.array([crowd.limit for crowd in crowds], dtype="S64"))
+    return [crowd.told(gallery, int(other)) for crowd, other in zip(crowds, others, strict=True) if other >= 0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """A row whose gap is this part of its reference gap, because of the item of that name."""
+
+    row: int
+    channel: str
+    gap: float
+    reference: float
+    limit: bytes
+
+    @property
+    def part(self) -> float:
+        return self.gap / self.reference
+
+    def told(self, gallery: Gallery, other: int) -> dict[str, Any]:
+        own, near = gallery.describe(self.row), gallery.describe(int(gallery.table.first_rows(np.array([other]))[0]))
+        names = {"path": own["path"], "near": near["path"], "id": own["id"], "near_id": near["id"]}
+        return {**names, "channel": self.channel, "gap": self.gap, "reference": self.reference}
+
+
+def _crowds(gallery: Gallery, gaps: Gaps, channel: str) -> Iterator[_Crowd]:
+    rows = gallery.originals()
+    limit, gap, reference = gaps.limit[rows], gaps.gap[rows].astype(np.float64), gaps.reference[rows].astype(np.float64)
+    item = (limit != b"") & ~np.char.startswith(limit, KIND.encode())
+    for place in np.flatnonzero(item & (gap < CROWDED * reference)):
+        yield _Crowd(int(rows[place]), channel, float(gap[place]), float(reference[place]), bytes(limit[place]))
 
 
 def presumed_copies(index: Path, gallery: Gallery) -> list[dict[str, Any]]:

@@ -66,6 +66,11 @@ class Question:
         """The most that the inner product of a row with this integer, or less, can be."""
         return self.base + self.unit * integer * (_OUTWARD if integer > 0 else 1.0 / _OUTWARD) + ROUNDING
 
+    def bounds(self, integers: Int32) -> Float64:
+        """(m,) :meth:`bound` of each of several integers."""
+        steps = self.unit * integers
+        return self.base + steps * np.where(steps > 0.0, _OUTWARD, 1.0 / _OUTWARD) + ROUNDING
+
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:

@@ -17,11 +17,12 @@ import numpy.typing as npt
 from ..core.errors import IntegrityError, UsageError
 from ..core.types import Score
 from .filter_file import find_filter
-from .filtered import FilteredRows
+from .filtered import FilteredRows, Matters, every_row
 from .filtered import nearest as filtered_nearest
 from .row_codes import ROW_CODES, CodedRows, RowCode, decode
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 _LONG_RUN = 1024
 """Rows in a row, on average, that are worth a search of their own."""
@@ -111,20 +112,40 @@ class RowStore:
         return _merge(np.concatenate(scores, axis=1), np.concatenate(ids, axis=1), count, self.score)
 
     def within(self, query: Float32, bound: float) -> Ids:
-        """Global numbers of all rows at or better than a float32 score bound, and maybe some others.
+        """Global numbers of all rows at or better than a float32 score bound, and maybe some others, ascending.
 
         Args:
             query: (dim,) float32.
             bound: least inner product, or largest squared distance.
         """
-        found = []
+        return np.sort(self.scored(query, bound)[0])
+
+    def scored(self, query: Float32, bound: float, matters: Matters = every_row) -> tuple[Ids, Float64]:
+        """:meth:`within`, in any order, of those that matter.
+
+        Args:
+            query: (dim,) float32.
+            bound: least inner product, or largest squared distance.
+            matters: (global numbers, (m,) float32 scores or bounds on them, in no row's favour) → which of them do.
+
+        Returns:
+            numbers, and float32 scores.
+        """
+        found, scores = [], []
         for number, (part, start) in enumerate(zip(self.parts, self.starts, strict=False)):
             codes = self._filter(number)
             if codes is not None:
-                found.append(codes.within(query, bound) + start)
+                rows, said = codes.scored(query, bound, lambda rows, high, start=start: matters(rows + start, high))
             elif len(part):
-                found.append(_range_search(query, part, bound, self.score) + start)
-        return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+                rows, said = _range_search(query, part, bound, self.score)
+            else:
+                continue
+            kept = matters(rows + start, said)
+            found.append(rows[kept] + start)
+            scores.append(said[kept])
+        if not found:
+            return np.empty(0, dtype=np.int64), np.empty(0)
+        return np.concatenate(found), np.concatenate(scores)
 
 
 def open_rows(
@@ -201,7 +222,7 @@ def _merge(scores: Float32, ids: Ids, count: int, score: Score) -> tuple[Float32
     return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
 
 
-def _range_search(query: Float32, part: Float32, bound: float, score: Score) -> Ids:
+def _range_search(query: Float32, part: Float32, bound: float, score: Score) -> tuple[Ids, Float64]:
     # The C functions read the memory map in place; IndexFlat.range_search would first copy every row.
     # Their tests are strict (> and <), so the bound is moved outwards by one float32 step.
     result = faiss.RangeSearchResult(1)
@@ -210,7 +231,10 @@ def _range_search(query: Float32, part: Float32, bound: float, score: Score) -> 
     xq = np.ascontiguousarray(query, dtype=np.float32)
     search(faiss.swig_ptr(xq), faiss.swig_ptr(part), part.shape[1], 1, len(part), float(outward), result)
     total = int(faiss.rev_swig_ptr(result.lims, 2)[1])
-    return faiss.rev_swig_ptr(result.labels, total).copy().astype(np.int64) if total else np.empty(0, dtype=np.int64)
+    if not total:
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    labels, scores = faiss.rev_swig_ptr(result.labels, total), faiss.rev_swig_ptr(result.distances, total)
+    return labels.astype(np.int64), scores.astype(np.float64)
 
 
 def gpu_available() -> bool:

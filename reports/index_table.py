@@ -12,7 +12,7 @@ from rich.console import Console
 from ..core.names import shown
 from ..core.rounded import budget_text, nearest_text, percent_text, upper_text
 from ..images.decode import NOTES
-from .kinds import NAME, counted
+from .kinds import NAME, counted, measured
 from .table import Column, Table
 from .terminal import facts, show
 
@@ -35,7 +35,9 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "labelled", counted(report["labelled"], "file")
     yield "gallery", f"{counted(report['items'], 'item')} in {counted(report['rows'], 'row')}"
     if report["presumed"]:
-        yield "presumed copies", f"{counted(report['presumed'], 'item')} {_SEEM}"
+        yield "presumed copies", f"{presumed_words(report['presumed'], report['presumed_groups'])}{_ONE_PICTURE}"
+    if report["crowded"]:
+        yield "crowded", f"{counted(report['crowded'], 'item')} by one that is nearly the same"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
@@ -46,7 +48,18 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "noted", f"{count} × {note}, such as {shown(first)}: {NOTES[note]}"
 
 
-_SEEM = "seem to be copies of one another, and count as one picture for the thresholds"
+_ONE_PICTURE = ": the items of a group count as one picture for the thresholds"
+
+
+def presumed_words(items: int, groups: int) -> str:
+    """How many items seem to be copies."""
+    return f"{counted(items, 'item')} in {counted(groups, 'group')}"
+
+
+def crowded_words(items: int) -> str:
+    """How many items a near one limits, and why that is to be known."""
+    accept = "accepts" if items == 1 else "accept"
+    return f"{counted(items, 'item')} {accept} only very near queries, because another item is nearly the same"
 
 
 def _forgotten(report: Mapping[str, Any]) -> Iterator[str]:
@@ -76,7 +89,10 @@ def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         kind = "negative bank" if rule["reach"] is None else f"reach × {nearest_text(rule['reach'], decimals=3)}"
         yield kind, f"{rule['where']}  ({counted(rule['files'], 'file')})"
     if info["presumed_copies"]:
-        yield "presumed copies", f"{counted(info['presumed_copies'], 'item')} (--presumed lists them)"
+        items = presumed_words(info["presumed_copies"], info["presumed_groups"])
+        yield "presumed copies", f"{items} (--presumed lists them)"
+    if info["crowded"]:
+        yield "crowded", f"{counted(info['crowded'], 'item')} by one that is nearly the same (--crowded lists them)"
     yield "decode policy", info["policy_digest"][:16]
     for channel in info["channels"]:
         proof = (
@@ -120,7 +136,8 @@ def limit_words(threshold: Mapping[str, Any]) -> str:
     if threshold.get("share") is not None:
         words.append(f"nearer than {budget_text(threshold['share'])} of the way to {_NEXT}")
     if threshold.get("offset") is not None:
-        words.append(f"within {threshold['offset']:+.4f} and half of the way to {'it' if words else _NEXT}")
+        offset, half = threshold["offset"], f"half of the way to {'it' if words else _NEXT}"
+        words.append(f"nearer than {half} {'less' if offset < 0 else 'plus'} {abs(offset):.4f}")
     return ", and ".join(words) or nearest_text(threshold["value"], decimals=4)
 
 
@@ -136,22 +153,40 @@ def print_presumed(rows: Sequence[Mapping[str, Any]]) -> None:
     show(Console(), Table.of(columns, rows), whole=False)
 
 
+def print_crowded(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Images that another limits, and how much."""
+    columns = [Column(key, NAME, itemgetter(key)) for key in ("path", "near", "channel")]
+    columns += [Column(key, measured(decimals=4), itemgetter(key)) for key in ("gap", "reference")]
+    show(Console(), Table.of(columns, rows), whole=False)
+
+
 def print_calibration(result: Mapping[str, Any]) -> None:
     """How a calibration ended."""
     Console().print(facts(f"snapshot {result['snapshot']}", _calibration(result)))
 
 
+_LEFT_OUT = {
+    "present": "the gallery holds these very pixels",
+    "known": "listed as a copy",
+    "repeated": "a copy of another negative, which counts",
+    "in_reference": "a picture of the reference set",
+}
+
+
+def _few(lines: Sequence[str], *, shown: int = 3) -> Iterator[str]:
+    """The first of many lines, and how many more there are."""
+    yield from lines[:shown]
+    if len(lines) > shown:
+        yield f"and {len(lines) - shown} more like these; --format json names all"
+
+
 def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "negatives", f"{result['negatives']} used, {result['refused']} refused"
-    for path in result["present"]:
-        yield "left out", f"{path}: the gallery holds these very pixels"
-    for path in result["known"]:
-        yield "left out", f"{path}: listed as a copy"
-    for path in result["in_reference"]:
-        yield "left out", f"{path}: a picture of the reference set"
-    for pair in result["pairs"]:
-        if pair["relation"] == "presumed":
-            yield "presumed copy", f"{pair['negative']} of {pair['stored']}, left out"
+    for name, why in _LEFT_OUT.items():
+        yield from (("left out", line) for line in _few([f"{path}: {why}" for path in result[name]]))
+    presumed = [pair for pair in result["pairs"] if pair["relation"] == "presumed"]
+    lines = _few([f"{pair['negative']} of {pair['stored']}, left out" for pair in presumed], shown=10)
+    yield from (("presumed copy", line) for line in lines)
     if result["at_worst"] is not None:
         worst = upper_text(100.0 * result["at_worst"], digits=2)
         yield "were they none", f"false matches could be as many as {worst} % of queries (95 % limit); see --review"

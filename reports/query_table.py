@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ..core.errors import ImageRejected
 from ..core.names import shown
-from ..core.rounded import nearest_text, upper_text
+from ..core.rounded import nearest_text, percent_text, upper_text
 from ..core.units import Radius
 from ..indexer.addresses import asked_name
 from ..retrieval.answer import Answer, Bank, Match
@@ -150,8 +150,17 @@ def _explanations(answer: Answer) -> Iterator[str]:
         part = 0.0 if said["part"] is None else said["part"]
         near = f"{nearest_text(part, decimals=3)} of the way to its nearest unrelated neighbour"
         distance, within = (nearest_text(said[name], decimals=4) for name in ("distance", "within"))
-        how = f"{said['channel']}; distance {distance}, accepted within {within}"
-        yield f"why {match.rank}: {near}, {_neighbour(said['neighbour'])} ({how})"
+        unit = " rad" if said.get("unit") == "rad" else ""  # earlier records do not say
+        how = f"{said['channel']}; distance {distance}, accepted within {within}{unit}"
+        yield f"why {match.rank}: {near}, {_neighbour(said['neighbour'])} ({how}){_crowded(said)}"
+
+
+def _crowded(said: Mapping[str, Any]) -> str:
+    """What a near neighbour in the gallery costs."""
+    if not said.get("crowded"):
+        return ""
+    part = percent_text(said["gap"] / said["reference"], decimals=0)
+    return f"; only {part} % of the way it would have without that image: are they one picture? retr dupes --same"
 
 
 def _neighbour(said: Mapping[str, Any] | None) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ..certificates.channels import Margins, item_margins, margins_of, unseen_margins
-from ..certificates.verdicts import VerdictRadii, copy_radius
+from ..certificates.verdicts import VerdictRadii
 from ..certificates.within_channel import Surroundings
 from ..core.numerics import norm
 from ..indexer.items import NO_KEYS, Keys
@@ -33,12 +33,14 @@ class Part:
         seen: its evidence.
         rows: all rows of it, by number.
         items: (m,) the item of each.
+        count: how many items all probes know.
         margins: (m,) how deep the query lies inside of each row's copy region, in pixels.
     """
 
     seen: Evidence
     rows: Rows
     items: Ids
+    count: int
     margins: Margins
 
     @cached_property
@@ -80,9 +82,12 @@ class Part:
         """T4/T5 of every row."""
         return radii_of(self.seen.probe, self.rows)
 
-    def copy_radius(self, item: int) -> float:
-        """T9, "copy of this item" by this probe alone; 0 where it does not say so."""
-        return copy_radius(self.verdict.copy[self.rows_of(item)])
+    @cached_property
+    def copy_radii(self) -> Float64:
+        """(items,) T9, "copy of this item" by this probe alone; 0 where it does not say so."""
+        found = np.zeros(self.count)
+        np.maximum.at(found, self.items, self.verdict.copy)
+        return found
 
     @cached_property
     def unseen(self) -> Margins | None:
@@ -125,7 +130,7 @@ class Candidates:
     def of(evidence: Sequence[Evidence]) -> Candidates:
         """All that the probes of a query know; each has a threshold and is certified."""
         keys, firsts, numbers = number_items(evidence)
-        parts = tuple(part_of(seen, items) for seen, items in zip(evidence, numbers, strict=True))
+        parts = tuple(part_of(seen, items, len(keys)) for seen, items in zip(evidence, numbers, strict=True))
         known = [(part.margins, part.items) for part in parts]
         hidden = [(far, np.asarray([UNSEEN])) for far in (part.unseen for part in parts) if far is not None]
         items, total = item_margins([*known, *hidden])
@@ -142,8 +147,8 @@ class Candidates:
         return order[self.items[order] != UNSEEN][:k]
 
 
-def part_of(seen: Evidence, items: Ids) -> Part:
-    """What a probe knows, with the number of the item of each row, listed rows first."""
+def part_of(seen: Evidence, items: Ids, count: int) -> Part:
+    """What a probe knows, with the number of the item of each row, listed rows first; ``count`` items in all."""
     every = Rows.stack((seen.listed, seen.own))
     _, place = np.unique(every.ids, return_index=True)  # rows of whole items may be listed as well
     every = every.take(place)
@@ -153,4 +158,4 @@ def part_of(seen: Evidence, items: Ids) -> Part:
         lipschitz=seen.probe.proved.lipschitz,
         forward_error=seen.probe.proved.forward_error,
     )
-    return Part(seen, every, items[place], found)
+    return Part(seen, every, items[place], count, found)

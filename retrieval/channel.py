@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..certificates.shortlist import TF32_UNIT
+from ..certificates.stored import defined_rows
 from ..core.cosine import cosine
 from ..core.numerics import UNIT32, gamma, norm, round_up
 from ..core.types import Score, UpperBound
@@ -208,12 +209,8 @@ class Channel:
         return None
 
     def rows64(self, ids: Ids) -> Float64:
-        """Rows as the exact numbers that define the gallery: (m,) → (m, d) float64, unit rows for cosine.
-
-        Column after column in memory: sums over columns (``core.numerics.tree_sum``) then add long runs.
-        """
-        rows = self.store.take(ids).astype(np.float64, order="F")
-        return rows / norm(rows)[:, None] if self.score == "cosine" else rows
+        """Rows as the exact numbers that define the gallery: (m,) → (m, d) float64, unit rows for cosine."""
+        return defined_rows(self.store.take(ids), self.score)
 
     def query32(self, z: Float64) -> Float32:
         """What FAISS searches for: ẑ for cosine, z for Euclidean, rounded to float32."""

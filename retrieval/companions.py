@@ -92,7 +92,7 @@ def decide_named(evidence: Sequence[Evidence], *, growth: float) -> Voice:
     with_threshold = [seen for seen in evidence if seen.probe.threshold is not None]
     silent = any(seen.silent for seen in evidence)
     needs = tuple(
-        Ask(seen.probe, within=(max(far, growth * seen.unseen),))
+        Ask(seen.probe, within=max(far, growth * seen.unseen))
         for seen in with_threshold
         if not seen.silent and (far := beyond(seen.reach, seen.probe.score)) > seen.unseen
     )

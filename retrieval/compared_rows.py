@@ -8,11 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ..certificates.compared import Compared, compare
+from ..certificates.compared import Compared
+from ..certificates.stored import compare_stored, defined_rows
+from ..core.types import Score
 from ..indexer.items import NO_KEYS, Keys
-from ..indexer.vectors import Ids
+from ..indexer.vectors import Float32, Ids
 from .channel import Float64
-from .distances import distances
 from .probe import Probe
 
 
@@ -21,24 +22,26 @@ class Vectors:
     """Rows that lie in one or several matrices, in an order of their own: to take some of them copies no number.
 
     Attributes:
-        bases: each (n, d) float64; unit rows for cosine.
+        bases: each (n, d), as stored: few of them are needed as the numbers that they define.
         at: (m,) where each row lies, counted over all bases.
+        score: how they are compared: for cosine they define unit rows.
     """
 
-    bases: tuple[Float64, ...]
+    bases: tuple[Float32, ...]
     at: Ids
+    score: Score
 
     def __len__(self) -> int:
         return len(self.at)
 
     @staticmethod
-    def of(rows: Float64) -> Vectors:
+    def of(rows: Float32, score: Score) -> Vectors:
         """All rows of a matrix."""
-        return Vectors((rows,), np.arange(len(rows)))
+        return Vectors((rows,), np.arange(len(rows)), score)
 
     def take(self, places: Ids) -> Vectors:
         """Some of them, in that order."""
-        return Vectors(self.bases, self.at[places])
+        return Vectors(self.bases, self.at[places], self.score)
 
     @cached_property
     def whole(self) -> Float64:
@@ -51,23 +54,24 @@ class Vectors:
         return np.einsum("ij,ij->i", self.whole, self.whole)
 
     def copied(self, places: Ids) -> Float64:
-        """(n, d) the numbers of some."""
+        """(n, d) the numbers of some: float64, unit rows for cosine."""
         at = self.at[places]
         if len(self.bases) == 1:
-            return self.bases[0][at]
-        found, start = np.empty((len(at), self.bases[0].shape[1])), 0
+            return defined_rows(self.bases[0][at], self.score)
+        found, start = np.empty((len(at), self.bases[0].shape[1]), dtype=np.float32), 0
         for base in self.bases:
             inside = (at >= start) & (at < start + len(base))
             found[inside] = base[at[inside] - start]
             start += len(base)
-        return found
+        return defined_rows(found, self.score)
 
     @staticmethod
     def stack(parts: Sequence[Vectors]) -> Vectors:
         """One after the other."""
         starts = np.cumsum([0, *(sum(map(len, part.bases)) for part in parts)])
         at = [part.at + start for part, start in zip(parts, starts, strict=False)]
-        return Vectors(tuple(base for part in parts for base in part.bases), np.concatenate(at))
+        bases = tuple(base for part in parts for base in part.bases)
+        return Vectors(bases, np.concatenate(at), parts[0].score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Rows:
     @staticmethod
     def of(
         probe: Probe,
-        numbers: Float64,
+        stored: Float32,
         *,
         ids: Ids,
         keys: Keys,
@@ -135,15 +139,15 @@ class Rows:
         limits: Float64 | None,
         levels: Float64 | None = None,
     ) -> Rows:
-        """Rows by their numbers (m, d), compared with a probe."""
-        met, far = compare(probe.z, numbers, probe.score), distances(probe.z, numbers, probe.score)
-        return Rows(ids, keys, firsts, Vectors.of(numbers), met, far, limits, levels)
+        """Rows as they are stored (m, d), compared with a probe."""
+        met, far = compare_stored(probe.z, stored, probe.score)
+        return Rows(ids, keys, firsts, Vectors.of(stored, probe.score), met, far, limits, levels)
 
     @staticmethod
     def none(probe: Probe) -> Rows:
         """No rows."""
         ids, limits = np.empty(0, dtype=np.int64), None if probe.threshold is None else np.empty(0)
-        vectors = Vectors.of(np.empty((0, len(probe.z))))
+        vectors = Vectors.of(np.empty((0, len(probe.z)), dtype=np.float32), probe.score)
         return Rows(ids, NO_KEYS, ids, vectors, Compared.none(probe.z, probe.score), np.empty(0), limits)
 
     @staticmethod

@@ -41,9 +41,9 @@ def decide_one(seen: Evidence, k: int, *, certify: bool, growth: float) -> Decis
     need = _needed(seen, places, items, k, certify=certify)
     if need > seen.unseen:
         far = max(need, growth * seen.unseen, 1e-6)
-        return Decision(Ranking(tuple(items)), needs=(Ask(seen.probe, within=(far,)),))
+        return Decision(Ranking(tuple(items)), needs=(Ask(seen.probe, within=far),))
     ranking = _with_verdict(seen, groups, places, items, certify=certify)
-    wish = wish_for_nothing(seen, ranking) if certify else None
+    wish = wish_for_nothing(seen, ranking.listed_nothing) if certify else None
     return Decision(ranking, wishes=() if wish is None else (wish,))
 
 

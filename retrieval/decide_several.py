@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..certificates.channels import Margins, half_leads, margin_radii, union_copy_radius, union_nothing_radius
+from ..certificates.channels import Margins, half_leads, union_copy_radius, union_nothing_radius
 from ..certificates.ranking import topk_radius
+from ..certificates.verdicts import VerdictRadii
 from ..core.numerics import round_up
 from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
@@ -51,17 +52,22 @@ def decide_several(
     first = found.first(k, ahead=_accepted_items(evidence) if tiers else NO_KEYS)
     names = found.keys[found.items[first]]
     missing = [not np.isin(names, seen.whole).all() for seen in evidence]
+    wishes = _wishes(evidence, blind) if certify else [None] * len(evidence)
     if any(missing):
-        asks = (Ask(seen.probe, own=names) for seen, lacks in zip(evidence, missing, strict=True) if lacks)
+        # What is worth asking once is asked beside what must be: each decision costs as much as a search.
+        asks = [
+            replace(wish or Ask(seen.probe), own=names if lacks else NO_KEYS)
+            for seen, lacks, wish in zip(evidence, missing, wishes, strict=True)
+            if lacks or wish
+        ]
         return Decision(Ranking(()), needs=tuple(asks))
     standings, settled = _stand(found, first, k, certify=certify, blind=blind)
     if not settled:
         reach = distances_to_look(found.parts, standings, k, growth)
         pairs = zip(evidence, reach, strict=True)
-        asks = (Ask(seen.probe, within=(far,), own=names) for seen, far in pairs if far > seen.unseen)
+        asks = (Ask(seen.probe, within=far, own=names) for seen, far in pairs if far > seen.unseen)
         return Decision(Ranking(tuple(one.item for one in standings)), needs=tuple(asks))
     ranking = _with_verdict(evidence, [one.item for one in standings], certify=certify, blind=blind)
-    wishes = [wish_for_nothing(seen, ranking, names) for seen in evidence] if certify else []
     return Decision(ranking, wishes=tuple(wish for wish in wishes if wish is not None))
 
 
@@ -105,24 +111,31 @@ def _certify(
     found: Candidates, first: Ids, items: Sequence[RankedItem], k: int, blind: Blind | None
 ) -> tuple[list[RankedItem], bool]:
     """Radii of the returned items over the items seen; False where what is not listed might lower one of them."""
-    done, settled = [], True
-    for number, (place, item) in enumerate(zip(first, items, strict=True)):
+    done, settled, seen = [], True, found.items != UNSEEN
+    leads, copies = _leads(found, first), [part.copy_radii for part in found.parts]
+    for number, (place, item, halves) in enumerate(zip(first, items, leads, strict=True)):
         cap = _cap(found, int(place), item, blind)
-        seen = np.delete(found.items, place) != UNSEEN
-        halves = margin_radii(found.total, int(place))
-        copy = _copy([(part.seen, part.copy_radius(int(found.items[place]))) for part in found.parts])
-        item = replace(item, topk=min(topk_radius(halves[seen], k), cap), copy=copy)
+        own = [(part.seen, float(radii[found.items[place]])) for part, radii in zip(found.parts, copies, strict=True)]
+        item = replace(item, topk=min(topk_radius(halves[seen], k), cap), copy=_copy(own))
         hidden = halves[~seen]
         if number == 0:
             # Only the first place is worth the tighter radii: they look much farther, item by item.
             radii = lead_radii(found, int(place))
             item = _with_top1(item, found, int(place), radii, cap)
-            hidden = radii[~seen]
+            hidden = radii[np.delete(found.items, place) == UNSEEN]
         # What is not listed may be many items, so it must lie outside of every radius, that of the top k as well.
         claimed = max(item.topk or 0.0, item.top1 or 0.0)
         settled = settled and (claimed == 0.0 or float(hidden.min(initial=math.inf)) >= claimed)
         done.append(item)
     return done, settled
+
+
+def _leads(found: Candidates, first: Ids) -> Float64:
+    """(k, g) T9: how far each of the first items stays ahead of every item; of itself for ever."""
+    total = found.total
+    leads = half_leads(total.values[first, None], total.errors[first, None], total)
+    leads[np.arange(len(first)), first] = math.inf
+    return leads
 
 
 def _cap(found: Candidates, place: int, item: RankedItem, blind: Blind | None) -> float:
@@ -171,10 +184,23 @@ def _with_verdict(
         return found
     radii = [radii_of(seen.probe, seen.listed) for seen in evidence]
     hidden = min(hidden_nothing(seen) for seen in evidence)
-    # What a view without a direction would accept after the least of changes, nobody knows.
-    listed = min(union_nothing_radius(radii), asked_cap(evidence)) if blind is None else 0.0
+    listed = _listed_nothing(evidence, radii, blind)
     copy = _copy([(seen, union_copy_radius([one])) for seen, one in zip(evidence, radii, strict=True)])
     return replace(found, copy=copy, nothing=min(listed, hidden), listed_nothing=listed)
+
+
+def _listed_nothing(evidence: Sequence[Evidence], radii: Sequence[VerdictRadii], blind: Blind | None) -> float:
+    """How far all listed rows reject; what a view without a direction would accept after any change, nobody knows."""
+    return min(union_nothing_radius(radii), asked_cap(evidence)) if blind is None else 0.0
+
+
+def _wishes(evidence: Sequence[Evidence], blind: Blind | None) -> list[Ask | None]:
+    """Per probe what might enlarge the radius of "not a copy", where that is the verdict."""
+    if all(seen.everything_listed or seen.rejects > 0.0 for seen in evidence):
+        return [None] * len(evidence)
+    radii = [radii_of(seen.probe, seen.listed) for seen in evidence]
+    wanted = _listed_nothing(evidence, radii, blind)
+    return [wish_for_nothing(seen, wanted) for seen in evidence]
 
 
 def _accepted_items(evidence: Sequence[Evidence]) -> Keys:

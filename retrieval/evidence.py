@@ -32,6 +32,8 @@ class Evidence:
         total: live rows that there are.
         span: the least and the greatest of the ``levels`` that any row has; None for the probe's own alone.
         missing: names of the parts of the gallery that did not answer, where they have names.
+        rejects: no row that was scanned, listed or not, accepts the query while it moves by less than so many pixels
+            (proved); 0 where that was not asked.
     """
 
     probe: Probe
@@ -45,10 +47,13 @@ class Evidence:
     total: int
     span: tuple[float, float] | None = None
     missing: tuple[str, ...] = ()
+    rejects: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.unseen >= 0.0 and 0 <= self.scanned <= self.total):
-            raise ValueError(f"no evidence: unseen {self.unseen}, scanned {self.scanned} of {self.total}")
+        if not (self.unseen >= 0.0 and self.rejects >= 0.0 and 0 <= self.scanned <= self.total):
+            raise ValueError(
+                f"no evidence: unseen {self.unseen}, rejects {self.rejects}, scanned {self.scanned} of {self.total}"
+            )
 
     @property
     def reach(self) -> float:
@@ -118,6 +123,7 @@ def merge(parts: Sequence[Evidence]) -> Evidence:
         total=sum(part.total for part in parts),
         span=_spanned([part.span for part in parts if part.span is not None]),
         missing=tuple(dict.fromkeys(name for part in parts for name in part.missing)),
+        rejects=min(part.rejects for part in parts),
     )
 
 

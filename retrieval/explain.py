@@ -14,6 +14,7 @@ from ..core.numerics import norm
 from ..indexer.gallery import Gallery
 from ..indexer.gaps import KIND, Gaps, all_of, read_neighbours
 from ..indexer.neighbours import to_angles
+from ..indexer.presumed import CROWDED
 from ..indexer.vectors import Ids
 from .answer import Answer, Match
 from .channel import Channel, Float64
@@ -42,11 +43,13 @@ class Explanation:
 
     Attributes:
         channel: that compares them; view: of the item; query_view: of the query.
-        distance: between them, an angle in radians or a Euclidean distance.
+        distance: between them, in ``unit``: ``rad`` for an angle, ``l2`` for a Euclidean distance.
         gap: distance from the row to its nearest unrelated neighbour.
         within: distance within which the row accepts.
         part: distance as a part of the gap; None where the gap is 0.
         neighbour: that neighbour; None where nothing is nearer than the reference set's ``farthest``.
+        reference: the gap that the row would have without other items.
+        crowded: whether another item leaves it little of that (``presumed.CROWDED``).
     """
 
     channel: str
@@ -57,6 +60,9 @@ class Explanation:
     within: float
     part: float | None
     neighbour: Neighbour | None
+    unit: str
+    reference: float
+    crowded: bool
 
     def as_json(self) -> dict[str, Any]:
         """As part of a match."""
@@ -119,7 +125,8 @@ class Explainer:
         nearness = np.divide(far, within, out=np.full_like(far, np.inf), where=within > 0.0)
         best = int(np.lexsort((far, nearness))[0])
         row = int(scope.outward(own)[best])
-        gap = float(known.gap[row])
+        gap, reference = float(known.gap[row]), float(known.reference[row])
+        neighbour = self._neighbour(bytes(known.limit[row]))
         return Explanation(
             channel=channel.name,
             view=str(self.gallery.describe(row)["view"]),
@@ -128,7 +135,10 @@ class Explainer:
             gap=gap,
             within=float(within[best]),
             part=float(far[best]) / gap if gap else None,
-            neighbour=self._neighbour(bytes(known.limit[row])),
+            neighbour=neighbour,
+            unit="rad" if channel.score == "cosine" else "l2",
+            reference=reference,
+            crowded=neighbour is not None and neighbour.kind is None and gap < CROWDED * reference,
         )
 
     def _neighbour(self, limit: bytes) -> Neighbour | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ..certificates.decision import ranking
-from ..certificates.rounding import norm_bounds
-from ..certificates.shortlist import search_score, search_squared_distance, unseen_chord, unseen_distance
 from ..core.types import Score
 from ..indexer.items import Items, Keys
 from ..indexer.vectors import Float32, Ids
@@ -19,13 +18,13 @@ from .compared_rows import Rows
 from .distances import beyond, lower_bounds
 from .evidence import Evidence
 from .probe import Probe
-from .scopes import Scope, Scopes
+from .rejecting import rejects_within
+from .scopes import Scope, Scopes, scope_of
 from .source import Ask
+from .unlisted import search_bound, unseen
 
 SPARE = 16
 """Rows that float32 proposes beyond those asked for, so that its rounding seldom decides which are the nearest."""
-UNIT_HIGH = 1.0 + 1e-14
-"""Upper bound on the norm of ẑ = z/‖z‖ as computed in float64; its rounding to float32 is counted by the slack."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +52,9 @@ class IndexSource:
         """See :class:`source.Source`."""
         return self.items.live_rows
 
-    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
         """See :class:`source.Source`; all that ask a channel for equally many rows are searched for together."""
-        found: list[Evidence | None] = [None] * len(asks)
+        found: dict[int, Evidence] = {}
         together: dict[tuple[int, int, int], list[int]] = {}
         for place, ask in enumerate(asks):
             if ask.nearest:
@@ -63,15 +62,26 @@ class IndexSource:
                 rows = id(self._scope(ask.probe).channel.store)
                 together.setdefault((rows, ask.probe.channel, ask.nearest), []).append(place)
             else:
-                found[place] = self._within(ask) if ask.within else self._evidence(ask, Rows.none(ask.probe), math.inf)
+                found[place] = self._within(ask)
         for (_, _, count), places in together.items():
             for place, one in zip(places, self._nearest([asks[p] for p in places], count), strict=True):
                 found[place] = one
-        return found
+        return [self._with_rejects(ask, found[place]) for place, ask in enumerate(asks)]
+
+    def _with_rejects(self, ask: Ask, seen: Evidence) -> Evidence:
+        """With how far every row rejects, where that was asked."""
+        if not ask.rejects:
+            return seen
+        scope = self._scope(ask.probe)
+
+        def alive(ids: Ids) -> npt.NDArray[np.bool_]:
+            return self.items.groups[scope.outward(ids)] >= 0
+
+        return replace(seen, rejects=rejects_within(scope.channel, ask.probe, ask.rejects, alive))
 
     def _scope(self, probe: Probe) -> Scope:
         """The rows that a probe is compared with; all of them where nothing says which."""
-        return self.scopes[probe.name] if self.scopes else Scope(self.channels[probe.channel])
+        return scope_of(self.scopes, self.channels, probe.name)
 
     def _nearest(self, asks: Sequence[Ask], count: int) -> list[Evidence]:
         scope = self._scope(asks[0].probe)
@@ -95,28 +105,25 @@ class IndexSource:
             before, (scores, [ids]) = len(ids), self._proposed(channel, [probe], 2 * len(ids))
             worst, listed = float(scores[0, -1]), self._listed(probe, scope, ids)
             if len(ids) <= before:  # whoever proposes has no more, and bounds what it does not propose
-                return self._evidence(ask, listed, _unseen(channel, probe.z, worst))
+                return self._evidence(ask, listed, unseen(channel, probe.z, worst))
         if len(listed) <= count:
             return self._evidence(ask, listed, math.inf)
         high = beyond(float(np.partition(listed.distances, count)[count]), channel.score)
-        if len(ids) < channel.store.rows and high >= _unseen(channel, probe.z, worst):
+        if len(ids) < channel.store.rows and high >= unseen(channel, probe.z, worst):
             # As far as float32 can tell, a row that it did not propose may be nearer.
             listed = self._listed(probe, scope, _rows_within(channel, probe.z, high))
         return self._evidence(ask, *first_rows(listed, count, channel.score))
 
-    def _within(self, ask: Ask) -> Evidence | None:
+    def _within(self, ask: Ask) -> Evidence:
+        """Every row nearer than was asked; no row where that was not."""
+        if ask.within is None:
+            return self._evidence(ask, Rows.none(ask.probe), math.inf)
         probe, scope = ask.probe, self._scope(ask.probe)
         channel = scope.channel
-        for distance in ask.within:
-            far = beyond(distance, channel.score)
-            ids = _rows_within(channel, probe.z, beyond(far, channel.score))
-            if ask.most is not None and len(ids) > 2 * ask.most + SPARE:
-                continue  # float32 finds a few too many, not half
-            listed = self._listed(probe, scope, ids)
-            listed = listed.take(np.flatnonzero(listed.distances < far))
-            if ask.most is None or len(listed) <= ask.most:
-                return self._evidence(ask, listed, math.inf if len(listed) == channel.live else distance)
-        return None
+        far = beyond(ask.within, channel.score)
+        listed = self._listed(probe, scope, _rows_within(channel, probe.z, beyond(far, channel.score)))
+        listed = listed.take(np.flatnonzero(listed.distances < far))
+        return self._evidence(ask, listed, math.inf if len(listed) == channel.live else ask.within)
 
     def _listed(self, probe: Probe, scope: Scope, ids: Ids) -> Rows:
         """Rows of a scope, compared with the probe; those that are no longer part of the gallery are left out."""
@@ -150,13 +157,13 @@ class IndexSource:
         if not len(ids):
             return Rows.none(probe)
         channel, every = scope.channel, scope.outward(ids)
-        numbers = channel.rows64(ids)
+        stored = channel.store.take(ids)
         keys, firsts = self._names(every)
         limits = None if channel.threshold is None else channel.limits(ids)
         levels = None if channel.threshold is None or channel.parts is None else channel.levels(ids)
         return Rows.of(
             probe,
-            numbers,
+            stored,
             ids=every + self.start,
             keys=keys,
             firsts=firsts + self.start,
@@ -198,23 +205,7 @@ def first_rows(rows: Rows, count: int, score: Score, unseen: float = math.inf) -
 
 def _rows_within(channel: Channel, z: Float64, distance: float) -> Ids:
     """Every row nearer than this, and some more."""
-    bound = _search_bound(channel, z, distance)
+    bound = search_bound(channel, z, distance)
     if not math.isfinite(bound) or (channel.score == "cosine" and distance >= 2.0):
         return np.arange(channel.store.rows)
     return channel.store.within(channel.query32(z), bound)
-
-
-def _unseen(channel: Channel, z: Float64, worst: float) -> float:
-    dim, unit = channel.store.dim, channel.input_unit
-    if channel.score == "cosine":
-        return unseen_chord(worst, y_norm=UNIT_HIGH, dim=dim, input_unit=unit)
-    z_norm = float(norm_bounds(z)[1])
-    return unseen_distance(worst, z_norm=z_norm, row_norm=channel.longest, dim=dim, input_unit=unit)
-
-
-def _search_bound(channel: Channel, z: Float64, distance: float) -> float:
-    dim, unit = channel.store.dim, channel.input_unit
-    if channel.score == "cosine":
-        return search_score(distance, y_norm=UNIT_HIGH, dim=dim, input_unit=unit)
-    z_norm = float(norm_bounds(z)[1])
-    return search_squared_distance(distance, z_norm=z_norm, row_norm=channel.longest, dim=dim, input_unit=unit)

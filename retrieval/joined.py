@@ -18,7 +18,7 @@ from .index_source import first_rows, whole_items
 from .probe import Probe
 from .source import Ask, NoAnswer
 
-Reply = list[Evidence | None]
+Reply = list[Evidence]
 """What ``Source.answer`` returns."""
 
 
@@ -47,42 +47,24 @@ class Joined:
         """See :class:`source.Source`."""
         return self.items.live_rows
 
-    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
-        """See :class:`source.Source`. Where ``most`` forbids a distance, all parts are asked for the next one."""
-        found: list[Evidence | None] = [None] * len(asks)
-        open_asks = dict(enumerate(asks))
-        while open_asks:
-            now = [replace(ask, within=ask.within[:1]) for ask in open_asks.values()]
-            replies = self.ask(now)
-            if all(reply is None for reply in replies):
-                raise NoAnswer
-            left = {}
-            for number, (place, ask) in enumerate(open_asks.items()):
-                pieces = self._pieces(ask.probe, number, replies)
-                found[place] = None if pieces is None else self._join(now[number], pieces)
-                if found[place] is None and ask.within[1:]:
-                    left[place] = replace(ask, within=ask.within[1:])
-            open_asks = left
-        return found
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
+        """See :class:`source.Source`."""
+        replies = self.ask(asks)
+        if all(reply is None for reply in replies):
+            raise NoAnswer
+        return [self._join(ask, self._pieces(ask.probe, number, replies)) for number, ask in enumerate(asks)]
 
-    def _pieces(self, probe: Probe, number: int, replies: Sequence[Reply | None]) -> list[Evidence] | None:
-        """What the parts say to one of the asks; None where it is too much for one of them."""
-        pieces: list[Evidence] = []
-        for reply, name, size in zip(replies, self.names, self.sizes, strict=True):
-            piece = nothing_from(probe, size, (name,)) if reply is None else reply[number]
-            if piece is None:
-                return None
-            pieces.append(piece)
-        return pieces
+    def _pieces(self, probe: Probe, number: int, replies: Sequence[Reply | None]) -> list[Evidence]:
+        """What the parts say to one of the asks."""
+        parts = zip(replies, self.names, self.sizes, strict=True)
+        return [nothing_from(probe, size, (name,)) if reply is None else reply[number] for reply, name, size in parts]
 
-    def _join(self, ask: Ask, pieces: Sequence[Evidence]) -> Evidence | None:
-        """The evidence of all parts as that of one; None where there are too many rows."""
+    def _join(self, ask: Ask, pieces: Sequence[Evidence]) -> Evidence:
+        """The evidence of all parts as that of one."""
         seen = merge(pieces)
         listed, unseen = seen.listed, seen.unseen
         if ask.nearest:
             listed, unseen = first_rows(listed, ask.nearest, ask.probe.score, unseen)
-        elif ask.most is not None and len(listed) > ask.most:
-            return None
         whole = np.concatenate([ask.own, whole_items(self.items, listed.ids)])
         return replace(seen, listed=self._named(listed), own=self._named(seen.own), whole=whole, unseen=unseen)
 

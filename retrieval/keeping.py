@@ -14,10 +14,13 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.files import canonical_json, sha256_file
+from ..core.progress import Progress
 from ..indexer.addresses import absolute_text, is_url, path_to_text, split_address, text_to_path
+from ..indexer.declared import declared_of, joined
 from ..indexer.dismissed import dismiss
 from ..indexer.held import read_held
 from ..indexer.snapshot import require_current
+from ..indexer.writer import Writer
 from .duplicates import Group, Member
 from .grouping import pair_of
 
@@ -180,6 +183,24 @@ def dismiss_files(index: Path, names: Sequence[str]) -> int:
         raise UsageError("name two files at least that show different pixels: --dismiss A --dismiss B")
     pairs = [pair_of(one.encode(), other.encode()) for one, other in combinations(digests, 2)]
     return dismiss(index, pairs)
+
+
+def declare_files(index: Path, names: Sequence[str], progress: Progress | None = None) -> None:
+    """Make some files one item, beside what was declared before.
+
+    Args:
+        index: the index folder.
+        names: paths, two at least.
+        progress: told while gaps are measured.
+
+    Raises:
+        UsageError: fewer than two pictures, or one that the index does not hold.
+    """
+    with Writer(index, progress=progress) as writer:
+        digests = dict.fromkeys(_pixels(writer.held.table, name, index) for name in names)
+        if len(digests) < 2:
+            raise UsageError("name two files at least that show different pixels: --same A --same B")
+        writer.declare(joined(declared_of(index, writer.snapshot), [list(digests)]))
 
 
 def _pixels(table: Any, name: str, index: Path) -> str:

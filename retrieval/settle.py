@@ -101,7 +101,7 @@ def propose(sources: Sequence[Source], probes: Sequence[Probe], count: int) -> l
     """Per probe, what each source finds near at first."""
     asks = [Ask(probe, nearest=count) for probe in probes]
     answers = [_ask(source, asks) or [nothing_from(probe, source.rows) for probe in probes] for source in sources]
-    return [[_known(answer[place]) for answer in answers] for place in range(len(probes))]
+    return [[answer[place] for answer in answers] for place in range(len(probes))]
 
 
 def until_settled(sources: Sequence[Source], first: Sequence[Pieces], decision: Callable[..., D]) -> D:
@@ -135,19 +135,25 @@ def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Seque
         if answers is None:
             _silence(pieces, number)
         for ask, answer in zip(asks, answers or (), strict=answers is not None):
-            if answer is not None:
-                own = pieces[ask.probe.name]
-                own[number] = answer if ask.lists else _with_own(own[number], answer)
-                came = True
+            own = pieces[ask.probe.name]
+            own[number] = _now_known(own[number], ask, answer)
+            came = True
         came = came or answers is None
     return came
 
 
-def _with_own(known: Evidence, answer: Evidence) -> Evidence:
-    """What was listed before, with the rows that were asked for by name; less sure where a part of them is missing."""
+def _now_known(known: Evidence, ask: Ask, answer: Evidence) -> Evidence:
+    """What was asked for anew in the place of what was known; less sure where a part of what is kept is missing.
+
+    How far rows reject is said of all of them, whatever is listed.
+    """
+    rejects = max(known.rejects, answer.rejects)
+    if ask.lists:
+        return replace(answer, rejects=rejects)
+    own, whole = (answer.own, answer.whole) if len(ask.own) else (known.own, known.whole)
     missing = tuple(dict.fromkeys((*known.missing, *answer.missing)))
     scanned = min(known.scanned, answer.scanned)
-    return replace(known, own=answer.own, whole=answer.whole, scanned=scanned, missing=missing)
+    return replace(known, own=own, whole=whole, scanned=scanned, missing=missing, rejects=rejects)
 
 
 def _silence(pieces: Mapping[Name, Pieces], number: int) -> None:
@@ -161,14 +167,9 @@ def _silence_whole(pieces: Mapping[Name, Pieces], number: int) -> None:
         _silence(pieces, number)
 
 
-def _ask(source: Source, asks: Sequence[Ask]) -> list[Evidence | None] | None:
+def _ask(source: Source, asks: Sequence[Ask]) -> list[Evidence] | None:
     """None where the source is silent."""
     try:
         return source.answer(asks)
     except NoAnswer:
         return None
-
-
-def _known(answer: Evidence | None) -> Evidence:
-    assert answer is not None, "a source always has its nearest rows"
-    return answer

@@ -21,21 +21,21 @@ class Ask:
 
     Attributes:
         nearest: list about so many of the nearest rows, or
-        within: list every row nearer than the first of these distances that ``most`` allows.
-        most: a distance with more rows than this is left for the next; None for no limit.
+        within: list every row nearer than this.
         own: also give every row of these items, near or not. With neither of the others nothing is listed anew.
+        rejects: also say how far every row rejects the query (T4, T5), up to so many pixels: ``Evidence.rejects``.
     """
 
     probe: Probe
     nearest: int = 0
-    within: tuple[float, ...] = ()
-    most: int | None = None
+    within: float | None = None
     own: Keys = field(default_factory=lambda: NO_KEYS)
+    rejects: float = 0.0
 
     @property
     def lists(self) -> bool:
         """Whether rows are to be listed anew."""
-        return bool(self.nearest or self.within)
+        return self.nearest > 0 or self.within is not None
 
 
 class Source(Protocol):
@@ -46,10 +46,8 @@ class Source(Protocol):
         """Number of its live rows: what is missing where it does not answer."""
         ...
 
-    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
-        """Evidence for each; None where ``most`` allows none of the distances.
-
-        Where nothing is to be listed, only ``own`` and ``whole`` of the evidence are looked at.
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
+        """Evidence for each. Where nothing is to be listed, only what else was asked for is looked at.
 
         Raises:
             NoAnswer: it cannot be asked.

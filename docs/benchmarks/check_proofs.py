@@ -1,14 +1,15 @@
 """Proofs of the default model, checked by the independent checker: confirmed as they are, refuted when edited.
 
-    python docs/benchmarks/check_proofs.py --data ../shared/data --home /tmp/proofs [--part confirm|edit|mutate|time]
+    python docs/benchmarks/check_proofs.py --data ../shared/data --home /tmp/proofs [--part prepare|confirm|…]
 
-Four indexes of photographs from ``dev``: 60 as they are, with local thresholds calibrated on 40 others; the same with
-rules, a negative bank of twelve and a reach for twenty; 12 with 16 stored views each, every one compared with the query
-(``light/1``); and 16 with the views of ``light``, of the query too. Queries: 20 stored photographs, the same
-brightened, cropped or saved again, and 20 that are not stored. One of them, at a quarter of its size, is asked about
-every family of edits, two others about nine; ten are asked among the rows of a part of the index alone. Parts may run
-one after the other; figures are kept in ``HOME/figures.json`` and printed. Models, the embedding of each image and the
-members of families are computed once for all proofs, by the checker's own functions; ``time`` does without.
+Five indexes of photographs from ``dev``: 60 as they are, with local thresholds calibrated on 40 others; the same with
+rules, a negative bank of twelve and a reach for twenty; the same beside a companion; 12 with 16 stored views each,
+every one compared with the query (``light/1``); and 16 with the views of ``light``, of the query too. Queries: 20
+stored photographs, the same brightened, cropped or saved again, and 20 that are not stored. One of them, at a quarter
+of its size, is asked about every family of edits, two others about nine; ten are asked among the rows of a part of the
+index alone. Parts may run one after the other, and go on where they were stopped (``--minutes`` stops them); figures
+are kept in ``HOME/figures.json`` and printed. Models, the embedding of each image and the members of families are
+computed once for all proofs, by the checker's own functions; ``time`` does without.
 """
 
 # ruff: noqa: S311 - draws are for tests
@@ -22,15 +23,17 @@ import random
 import shutil
 import statistics
 import time
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image, ImageEnhance
 
 from retr.certificates import verify_network, verify_proof, verify_ranges
-from retr.certificates.statement import ProofObject, read_proof
+from retr.certificates.statement import ProofObject, checker_json, read_proof
 from retr.core.files import digest_json
 from retr.core.progress import Silent
 from retr.images.families.asked import read_families
@@ -46,7 +49,8 @@ WORDS = {"versions", "decoder", "method", "asked"}
 """What the checker cannot compute again and says so (docs/proofs.md)."""
 VIEWED, PAIRED, STORED, NEGATIVES = 12, 16, 60, 40
 SETS = {"plain": "plain", "views": "views", "part": "plain", "edits": "plain"} | {
-    name: name.partition("-")[0] for name in ("light", "rules", "rules-part", "rules-unsilenced", "rules-edits")
+    name: name.partition("-")[0]
+    for name in ("light", "rules", "rules-part", "rules-unsilenced", "rules-edits", "beside", "beside-alone")
 }
 """Folder of proofs → index that they are of."""
 BANKS = ("allowed", "logos", "other", "logos", "other")
@@ -54,14 +58,25 @@ EDITS = (
     *("jpeg", "jpeg-444", "webp", "brightness", "contrast", "contrast-mean", "gamma", "exposure", "saturation"),
     *("fade-white", "fade-black", "brightness-contrast", "crop:98", "downscale", "downscale-bilinear"),
     *("downscale-box", "rescale:80", "downscale-jpeg:80", "flip", "quarter-turns", "bits", "palette:192..256"),
-    *("rotation:-0.5..0.5", "shift:-0.2..0.2"),
+    *("rotation:-0.5..0.5", "shift:-0.2..0.2", "blur:0..0.8"),
 )
-FEWER = ("jpeg", "webp:60..95", "brightness", "gamma", "saturation", "downscale:70", "crop:98", "flip", "bits")
+FEWER = (
+    "jpeg",
+    "webp:60..95",
+    "brightness",
+    "gamma",
+    "saturation",
+    "downscale:70",
+    "crop:98",
+    "flip",
+    "bits",
+    "blur:0..0.5",
+)
 """What the second and the third of the queries are asked about."""
 
 
 def prepare(data: Path, home: Path) -> None:
-    """Indexes, queries and proofs."""
+    """Indexes, queries and proofs; what is there already is not made again."""
     files = sorted((data / "dev").glob("*/*.jpg"))
     random.Random(0).shuffle(files)
     names = list(map(str, files))
@@ -71,6 +86,7 @@ def prepare(data: Path, home: Path) -> None:
     kinds = (
         ("plain", STORED, "none"),
         ("rules", STORED, "none"),
+        ("beside", STORED, "none"),
         ("views", VIEWED, "light/1"),
         ("light", PAIRED, "light"),
     )
@@ -79,38 +95,62 @@ def prepare(data: Path, home: Path) -> None:
     )
     for name, count, views in kinds:
         (home / f"{name}.txt").write_text("\n".join(names[:count]) + "\n", encoding="utf-8")
-        if not (home / name / "CURRENT").exists():
+        if not (home / f"{name}.made").exists():
+            shutil.rmtree(home / name, ignore_errors=True)
             labels = home / "banks.csv" if name == "rules" else None
-            options = IndexOptions(views=views, workers=1, label_file=labels)
+            companion = companion_in(home) if name == "beside" else None
+            options = IndexOptions(views=views, workers=1, label_file=labels, companion=companion)
             build_index(str(home / f"{name}.txt"), home / name, options, Silent())
-            if name in ("plain", "rules"):
-                calibrate(home / name, negatives, fpr=0.05)
+            if name in ("plain", "rules", "beside"):
+                calibrate(home / name, negatives, fpr=0.075 if name == "beside" else 0.05)
             if name == "rules":
                 with Writer(home / name) as writer:
                     writer.rule(check_rules(["bank=allowed"], {"bank=logos": 0.8, "path~*[13579].jpg": 1.1}))
-        engine = Engine.open(home / name, device="cpu")
-        asked = queries[::2] if name == "light" else queries[:40] if name == "rules" else queries
-        write(home / "proofs" / name, engine, list(map(str, asked)))
-    where = Engine.open(home / "rules", device="cpu", where=["bank!=logos"])
-    write(home / "proofs" / "rules-part", where, list(map(str, queries[::6])))
-    every = Engine.open(home / "rules", device="cpu", unsilenced=True)
-    write(home / "proofs" / "rules-unsilenced", every, list(map(str, queries[::6])))
-    write(home / "proofs" / "rules-edits", every, [quarter(queries[1], home / "queries")], "jpeg:60..95", "brightness")
-    part = Engine.open(home / "plain", device="cpu", where=["path~*[02468].jpg"])
-    write(home / "proofs" / "part", part, list(map(str, queries[::6])))
-    engine = Engine.open(home / "plain", device="cpu")
+            (home / f"{name}.made").touch()
+        asked = {"light": queries[::2], "rules": queries[:40], "beside": queries[::2]}.get(name, queries)
+        write(home, name, name, {}, list(map(str, asked)))
+    some = list(map(str, queries[::6]))
+    write(home, "rules-part", "rules", {"where": ["bank!=logos"]}, some)
+    write(home, "rules-unsilenced", "rules", {"unsilenced": True}, some)
+    write(home, "beside-alone", "beside", {"certified_only": True}, some)
+    write(home, "part", "plain", {"where": ["path~*[02468].jpg"]}, some)
+    for family in ("jpeg:60..95", "brightness"):
+        write(home, "rules-edits", "rules", {"unsilenced": True}, [quarter(queries[1], home / "queries")], family)
     for asked, families in ((queries[0], EDITS), (queries[21], FEWER), (queries[-1], FEWER)):
         for family in families:  # one after the other: who waits sees how far it is
-            write(home / "proofs" / "edits", engine, [quarter(asked, home / "queries")], family)
+            write(home, "edits", "plain", {}, [quarter(asked, home / "queries")], family)
 
 
-def write(folder: Path, engine: Engine, queries: list[str], *edits: str) -> None:
-    """All proofs of some queries; with families of edits those of edits alone."""
-    against = read_families(edits) if edits else ()
+class Colours(torch.nn.Module):
+    """(b, 3, h, w) → (b, 24): a soft histogram of each colour, less its mean: a companion that needs no weights."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Embed a batch."""
+        centres = torch.linspace(0.0, 1.0, 8).view(1, 1, 8, 1)
+        near = torch.exp(-200.0 * (x.flatten(2).unsqueeze(2) - centres) ** 2).mean(3)
+        return (near - near.mean(2, keepdim=True)).flatten(1)
+
+
+def companion_in(home: Path) -> str:
+    """Write it; returns its spec."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\..* is deprecated")
+        torch.jit.save(torch.jit.trace(Colours(), torch.rand(1, 3, 64, 64)), str(home / "colours.pt"))
+    return f"torchscript:{home / 'colours.pt'}@64x64"
+
+
+def write(home: Path, folder: str, index: str, opened: dict[str, Any], queries: list[str], *edits: str) -> None:
+    """All proofs of some queries, once; with families of edits those of edits alone."""
+    done = home / "proofs" / folder / "-".join(["done", *(Path(queries[0]).stem,) * bool(edits), *edits])
+    if done.exists():
+        return
+    engine, against = Engine.open(home / index, device="cpu", **opened), read_families(edits) if edits else ()
     for outcome in query_files(engine, queries, k=2, certify=True, eps=1.0, against=against):
         for proof in proofs_of_outcome(engine, outcome):
             if not edits or proof.claim["kind"] == "ranges":
-                print(proof.write(folder), flush=True)
+                print(proof.write(done.parent), flush=True)
+    done.parent.mkdir(parents=True, exist_ok=True)
+    done.touch()
 
 
 def quarter(photograph: Path, folder: Path) -> str:
@@ -181,7 +221,14 @@ def memoised() -> None:
 
 def proofs(home: Path) -> list[tuple[str, ProofObject]]:
     """(name of the index, proof)."""
-    return [(file.parent.name, read_proof(file)) for file in sorted((home / "proofs").glob("*/*.json"))]
+    read = [(file.parent.name, read_proof(file)) for file in sorted((home / "proofs").glob("*/*.json"))]
+    return [(name, of_this_checker(proof)) for name, proof in read if name in SETS]
+
+
+def of_this_checker(proof: ProofObject) -> ProofObject:
+    """The same claim, naming the checker that runs, whichever that was when the proof was written."""
+    checker = checker_json(proof.predicate["checker"]["name"])
+    return ProofObject(resealed({**proof.statement, "predicate": {**proof.predicate, "checker": checker}}))
 
 
 def found(home: Path, statement: Any, index: Path) -> verify_proof.Finding:
@@ -198,41 +245,83 @@ def resealed(statement: Any) -> Any:
     return {**bare, "predicate": {**bare["predicate"], "digest": digest_json(bare)}}
 
 
-def confirm(home: Path) -> dict[str, Any]:
+class Part:
+    """What was found of each proof so far, one JSON line each: a part that is stopped goes on from there."""
+
+    def __init__(self, home: Path, name: str, minutes: float) -> None:
+        self.file, self.ends = home / f"{name}.jsonl", time.monotonic() + 60.0 * minutes
+        lines = self.file.read_text().splitlines() if self.file.exists() else []
+        self.found: dict[str, Any] = dict(map(json.loads, lines))
+
+    def each(self, known: Sequence[tuple[str, Any]], look: Callable[[str, Any], Any]) -> bool:
+        """Look at every one of (key, what) that was not yet; whether all were, or time is up before."""
+        for key, one in known:
+            if key not in self.found:
+                if time.monotonic() > self.ends:
+                    return False
+                self.found[key] = look(key, one)
+                with self.file.open("a") as lines:
+                    lines.write(json.dumps([key, self.found[key]]) + "\n")
+        return True
+
+
+def named(home: Path) -> list[tuple[str, tuple[str, ProofObject]]]:
+    """(key, (name of the index, proof)) of every proof, in an order that mixes kinds."""
+    known = [(f"{name}/{proof.name}", (name, proof)) for name, proof in proofs(home)]
+    random.Random(3).shuffle(known)
+    return known
+
+
+def confirm(home: Path, minutes: float) -> dict[str, Any]:
     """All proofs as they are."""
-    counts: Counter[str] = Counter()
-    gap, shares = 0.0, []
-    for name, proof in proofs(home):
-        said = found(home, proof.statement, home / SETS[name])
-        kind = proof.claim["kind"]
+    part = Part(home, "confirm", minutes)
+
+    def look(key: str, one: tuple[str, ProofObject]) -> Any:
+        name, proof = one
+        said, kind = found(home, proof.statement, home / SETS[name]), proof.claim["kind"]
         what = f"{proof.predicate['family']['name']} {proof.claim['what']}" if kind == "ranges" else kind
-        counts[f"{name}, {what}: {said.verdict}"] += 1
         if said.verdict != "confirmed":
-            print(proof.name, said)
-        gap = max(gap, proof.claim.get("slack", 0.0))
-        if "slack" in proof.claim:
-            shares.append(proof.claim["slack"] / proof.claim["radius"]["l2"])
-    return {"verdicts": dict(sorted(counts.items())), "total": sum(counts.values()), "largest_slack": gap} | {
-        "slack as a share of the radius, median and largest": [statistics.median(shares), max(shares)]
+            print(key, said, flush=True)
+        slack = proof.claim.get("slack")
+        return [f"{name}, {what}: {said.verdict}", slack, slack and slack / proof.claim["radius"]["l2"]]
+
+    whole = part.each(named(home), look)
+    counts = Counter(what for what, _, _ in part.found.values())
+    slacks = [(one, share) for _, one, share in part.found.values() if one is not None]
+    return {"all": whole, "verdicts": dict(sorted(counts.items())), "total": sum(counts.values())} | {
+        "largest_slack": max(one for one, _ in slacks),
+        "slack as a share of the radius, median and largest": [
+            statistics.median(share for _, share in slacks),
+            max(share for _, share in slacks),
+        ],
     }
 
 
-def edit(home: Path) -> dict[str, Any]:
+def edit(home: Path, minutes: float) -> dict[str, Any]:
     """Edited proofs, with the digest as it was and made anew, and proofs of edited files."""
-    counts: Counter[str] = Counter()
-    draw = random.Random(1)
+    part = Part(home, "edit", minutes)
     copies = {name: list(tampered_indexes(home, name)) for name in sorted(set(SETS.values()))}
-    for number, (name, proof) in enumerate(proofs(home)):
+
+    def look(key: str, one: tuple[str, ProofObject]) -> Any:
+        (name, proof), counts, true = one, Counter[str](), []
+        draw = random.Random(key)
+        anew = draw.randrange(5) == 0  # of each fifth proof, because all is computed again
         for what, statement, index in edits(home / SETS[name], proof, draw, copies[SETS[name]]):
             kind = f"of edits, {what}" if name.endswith("edits") else what
             counts[f"{kind}: {found(home, statement, index).verdict}"] += 1
-            if index != home / SETS[name] or number % 5:
-                continue  # of each fifth proof, because all is computed again
+            if index != home / SETS[name] or not anew:
+                continue
             verdict = found(home, resealed(statement), index).verdict
             counts[f"digest made anew, {kind}: {verdict}"] += 1
             if verdict == "confirmed":
-                print(proof.name, what, differences(statement, proof.statement)[:4])
-    return {"verdicts": dict(sorted(counts.items())), "total": sum(counts.values())}
+                true.append([what, differences(statement, proof.statement)[:4]])
+                print(key, true[-1], flush=True)
+        return [counts, true]
+
+    whole = part.each(named(home), look)
+    total = sum((Counter(counts) for counts, _ in part.found.values()), Counter[str]())
+    kept = [[key, *one] for key, (_, true) in part.found.items() for one in true]
+    return {"all": whole, "verdicts": dict(sorted(total.items())), "total": sum(total.values()), "confirmed": kept}
 
 
 def edits(index: Path, proof: ProofObject, draw: random.Random, tampered: list[tuple[str, Path]]) -> Iterator[Any]:
@@ -331,21 +420,27 @@ def tampered_indexes(home: Path, name: str) -> Iterator[tuple[str, Path]]:
         yield what, target
 
 
-def mutate(home: Path) -> dict[str, Any]:
+def mutate(home: Path, minutes: float) -> dict[str, Any]:
     """2,000 files with bytes changed, lost or put in: nothing may crash, and none may be confirmed that says else."""
-    draw, counts, known = random.Random(2), Counter[str](), proofs(home)
+    part, known = Part(home, "mutate", minutes), named(home)
     parts = (b"", b"\x00", b"9", b"{", b"[" * 5000, b'"', b"\xff", b"NaN", b"1e999", b"9" * 5000, b"-", b",")
-    for number in range(2000):
-        name, proof = known[number % len(known)]
+
+    def look(key: str, one: tuple[str, ProofObject]) -> Any:
+        (name, proof), draw = one, random.Random(key)
         data = bytearray(proof.as_bytes())
         for _ in range(draw.choice((1, 1, 2, 20))):
             at = draw.randrange(len(data))
             data[at : at + draw.choice((0, 1, 1, 9, 500))] = draw.choice(parts)
         said = found(home, bytes(data), home / SETS[name])
-        counts[said.verdict] += 1
-        if said.verdict == "confirmed":
-            print("confirmed:", differences(json.loads(bytes(data)), proof.statement))
-    return {"verdicts": dict(counts), "total": sum(counts.values()), "crashes": 0}
+        differ = differences(json.loads(bytes(data)), proof.statement) if said.verdict == "confirmed" else []
+        if differ:
+            print("confirmed:", differ, flush=True)
+        return [said.verdict, differ]
+
+    whole = part.each([(str(number), known[number % len(known)][1]) for number in range(2000)], look)
+    counts = Counter(verdict for verdict, _ in part.found.values())
+    differ = [one for _, one in part.found.values() if one]
+    return {"all": whole, "verdicts": dict(counts), "total": sum(counts.values()), "crashes": 0, "said else": differ}
 
 
 def differences(one: Any, other: Any) -> list[Any]:
@@ -354,29 +449,47 @@ def differences(one: Any, other: Any) -> list[Any]:
     return [(path, value_at(one, path)) for path in paths if value_at(one, path) != value_at(other, path)]
 
 
+LARGE: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("stored views", "large", "light/1", {"certified_only": True}),
+    ("beside a companion", "large", "light/1", {}),
+    ("light", "large-light", "light", {"unsilenced": True}),
+    ("light, with a bank and a reach", "large-light", "light", {}),
+)
+"""(words, index, views, how it is opened): what is timed."""
+
+
 def timing(data: Path, home: Path) -> dict[str, Any]:
     """Seconds for one proof of each kind at 20,000 rows, nothing kept from one to the next."""
     names = [str(file) for file in sorted((data / "dev").glob("*/*.jpg"))[:1250]]
     home.mkdir(parents=True, exist_ok=True)
     (home / "large.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     other = str(sorted((data / "dev").glob("*/*.jpg"))[1300])
-    edits = read_families(["jpeg", "brightness", "crop:95"])
-    seconds: dict[str, Any] = {}
-    for index, views in (("large", "light/1"), ("large-light", "light")):
-        if not (home / index / "CURRENT").exists():
-            build_index(str(home / "large.txt"), home / index, IndexOptions(views=views, workers=1), Silent())
-        engine = Engine.open(home / index, device="cpu")
-        for query, against in ((names[0], edits if index == "large" else []), (other, [])):
+    edits = read_families(["jpeg", "brightness", "crop:95", "blur:0..0.8", "rotation:-0.5..0.5"])
+    file = home / "time.json"
+    seconds: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    for words, index, views, opened in LARGE:
+        if not (home / f"{index}.made").exists():
+            shutil.rmtree(home / index, ignore_errors=True)
+            companion = companion_in(home) if index == "large" else None
+            options = IndexOptions(views=views, workers=1, companion=companion)
+            build_index(str(home / "large.txt"), home / index, options, Silent())
+            if index == "large-light":
+                with Writer(home / index) as writer:
+                    writer.rule(check_rules(["path~*7.jpg"], {"path~*[13].jpg": 0.9}))
+            (home / f"{index}.made").touch()
+        engine = Engine.open(home / index, device="cpu", **opened)
+        for query, against in ((names[0], edits if words == "stored views" else []), (other, [])):
             for outcome in query_files(engine, [query], k=2, certify=True, eps=1.0, against=against):
                 for proof in proofs_of_outcome(engine, outcome):
                     kind = proof.claim["kind"]
                     kind = f"{proof.predicate['family']['asked']}, {proof.claim['what']}" if kind == "ranges" else kind
-                    kind = f"{views}, {kind}"
+                    kind = f"{words}, {kind}"
                     if kind not in seconds:
                         began, processor = time.perf_counter(), time.process_time()
                         verdict = found(home, proof.statement, home / index).verdict
                         times = [time.perf_counter() - began, time.process_time() - processor]
                         seconds[kind] = [verdict, *(round(one, 2) for one in times)]
+                        file.write_text(json.dumps(seconds))
                         print(kind, seconds[kind], flush=True)
     return {"rows": engine.gallery.table.live_rows, "wall and processor seconds": seconds}
 
@@ -386,6 +499,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop a part after so long; it can go on later")
     parser.add_argument("--part", choices=("prepare", "confirm", "edit", "mutate", "time"), action="append")
     options = parser.parse_args()
     home, file = options.home, options.home / "figures.json"
@@ -398,7 +512,7 @@ def main() -> None:
     memoised()
     for part in parts:
         if part not in ("prepare", "time"):
-            figures[part] = {"confirm": confirm, "edit": edit, "mutate": mutate}[part](home)
+            figures[part] = {"confirm": confirm, "edit": edit, "mutate": mutate}[part](home, options.minutes)
         file.write_text(json.dumps(figures, indent=1))
         print(part, json.dumps(figures.get(part), indent=1), flush=True)
 

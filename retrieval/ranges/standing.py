@@ -112,7 +112,7 @@ def _nothing(seen: Evidence) -> float:
 def _first(evidence: Sequence[Evidence], key: bytes | None) -> First:
     if len(evidence) == 1:
         return _first_by_scores(evidence[0], key)
-    parts = [part_of(seen, _numbered(seen, key)) for seen in evidence]
+    parts = [part_of(seen, _numbered(seen, key), 1 + OTHER) for seen in evidence]
     own = np.array([_own_level(part) for part in parts])
     rivals = [_rivals(part) for part in parts]
     nearest = [(float(part.margins.values[part.items == OTHER].max(initial=-np.inf)), part) for part in parts]

@@ -8,6 +8,7 @@ import pytest
 from retr.certificates.channels import margins, margins_of
 from retr.certificates.compared import Compared, compare
 from retr.certificates.decision import ranking_scores, verdict_values
+from retr.certificates.stored import compare_stored, defined_rows
 from retr.certificates.verdicts import (
     signed_distances,
     signed_of,
@@ -17,6 +18,7 @@ from retr.certificates.verdicts import (
     verdict_radii_of,
 )
 from retr.core.errors import UsageError
+from retr.core.numerics import norm
 from retr.core.types import UpperBound
 
 BUDGET = {"lipschitz": UpperBound(0.7, "for tests"), "forward_error": 1e-12}
@@ -73,3 +75,34 @@ def test_separations_together_are_what_each_is_alone(score):
     assert unseen_nothing_radii(far, **given).tolist() == each
     with pytest.raises(UsageError, match="a separation"):
         unseen_nothing_radii(np.array([0.1, -0.1]), **given)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 97])
+@pytest.mark.parametrize("dim", [3, 77, 768])
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+def test_stored_rows_compared_a_block_at_a_time_give_the_bits_of_the_rows_they_define(monkeypatch, score, dim, rows):
+    monkeypatch.setattr("retr.certificates.stored._BLOCK", 10 * dim)
+    z, drawn_rows = drawn(score, max(rows, 1), dim)
+    stored = (1.7 * drawn_rows[:rows]).astype(np.float32)
+    every = defined_rows(stored, score)
+    met, far = compare_stored(z, stored, score)
+    plainly = compare(z, every, score)
+    for name in ("scores", "across", "nu"):
+        assert getattr(met, name).tolist() == getattr(plainly, name).tolist(), name
+    assert met.length == plainly.length
+    assert far.tolist() == norm((z / norm(z) if score == "cosine" else z) - every).tolist()
+
+
+@pytest.mark.parametrize("score", ["cosine", "euclidean"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_stored_rows_that_are_no_numbers_are_refused(score, wrong):
+    z, rows = drawn(score)
+    stored = rows.astype(np.float32)
+    stored[7, 3] = wrong
+    with pytest.raises(UsageError, match="NaN or infinity"):
+        compare_stored(z, stored, score)
+    with pytest.raises(UsageError, match="77 numbers"):
+        compare_stored(z, stored[:, :5], score)
+    if score == "cosine":
+        with pytest.raises(UsageError, match="a row is zero"):
+            compare_stored(z, 0.0 * rows.astype(np.float32), score)

@@ -58,7 +58,7 @@ def test_it_makes_the_members_that_the_engine_makes() -> None:
 
 def test_its_cells_are_as_wide_as_the_engine_s() -> None:
     for name, family in families().items():
-        if not isinstance(family, Continuous) or name == "blur":  # of which the checker knows nothing
+        if not isinstance(family, Continuous):
             assert name not in checker.CONTINUOUS
             continue
         low, high = zip(*family.span, strict=True)
@@ -79,7 +79,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     index = proved_index(home, models)
     for file in sorted((home / "queries").iterdir())[1:-1]:
         file.unlink()
-    edits = (*EDITS, "rotation:-0.2..0.2", "shift:-0.05..0.05") if request.param == "scores" else EDITS
+    edits = (*EDITS, "rotation:-0.2..0.2", "shift:-0.05..0.05", "blur:0..0.4") if request.param == "scores" else EDITS
     engine = Engine.open(index, device="cpu")
     found = [one for one in proofs_from(engine, home / "queries", edits=edits) if one.claim["kind"] == "ranges"]
     return home, found
@@ -94,6 +94,7 @@ def test_engine_and_checker_agree(made: tuple[Path, list[ProofObject]], tmp_path
     assert {proof.claim["what"] for proof in proofs} >= {"not-a-copy", "first-place"}
     names = {proof.predicate["family"]["name"] for proof in proofs}
     assert names >= {"jpeg", "crop", "downscale", "brightness", "brightness-contrast"}
+    assert ("blur" in names) == (len(proofs[0].predicate["channels"]) == 1)
     assert all(proof.predicate["checker"] == checker_json("verify_ranges.py") for proof in proofs)
 
 
@@ -168,6 +169,39 @@ def test_a_larger_constant_ranks_otherwise_and_is_refuted(made: tuple[Path, list
 
         found = found_in(forged(proof, larger), tmp_path, home / "index")
         assert (found.verdict, "L of the network" in found.why) == ("refuted", True), str(found)
+
+
+def test_a_constant_in_the_last_digits_gains_nothing(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:
+    """L stated as much too small as two programs may differ by, and ε as far as would follow from it."""
+    home, proofs = made
+    if len(proofs[0].predicate["channels"]) > 1:
+        return  # an ε that one channel limits is needed
+    told = 0
+    for proof in proofs:
+        side = "own" if proof.claim["what"] == "first-place" else "rival"
+        cells, eps = proof.predicate["cells"], proof.claim["radius"]["l2"]
+        if proof.claim["what"] == "copy" or proof.predicate["family"]["name"] != "flip":
+            continue
+        rho = [(cell["moved"][0] - cell["r"][0]) / eps for cell in cells]
+        limits = [
+            (abs(cell[side][0]) * (1.0 + 0.8e-9) - cell["r"][0]) / one for cell, one in zip(cells, rho, strict=True)
+        ]
+        factor = min(limits) / eps
+
+        def further(said: Any, family: Any, side: str = side, factor: float = factor) -> None:
+            said["channels"][0]["lipschitz"]["value"] *= 1.0 - 0.9e-9
+            claim = said["claim"]
+            claim["eps"]["value"] *= factor
+            claim["radius"] = {name: value * factor for name, value in claim["radius"].items()}
+            claim["radius"]["psnr"] = float(-20.0 * np.log10(claim["radius"]["rmse"] / 255.0))
+            for cell in said["cells"]:
+                cell["moved"] = [cell["r"][0] + factor * (cell["moved"][0] - cell["r"][0])]
+                cell[side] = [cell[side][0] * (1.0 + 0.9e-9)]
+
+        found = found_in(forged(proof, further), tmp_path, home / "index")
+        assert (found.verdict, "does not follow" in found.why) == ("refuted", True), str(found)
+        told += 1
+    assert told
 
 
 def test_no_channel_that_the_index_lacks(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from command_line import one_line
 from drawn import draw
 from PIL import Image
@@ -43,7 +44,44 @@ def test_a_picture_saved_twice_is_counted_and_the_command_that_lists_it_is_the_o
     Image.open(tmp_path / "corpus" / "3.png").save(tmp_path / "corpus" / "again.jpg", quality=98)
     home = tmp_path / "my index"
     done = retr("index", tmp_path / "corpus", "-o", home, "--model", "block-means")
-    assert f"2 items seem to be copies of one another; list them with: retr info '{home}' --presumed" in done.err
+    seem = "2 items in 1 group seem to be copies of one another"
+    assert f"{seem}; list them with: retr info '{home}' --presumed" in done.err
     rows = retr("info", home, "--presumed", "--format", "csv").rows
     listed = {Path(row["path"]).name for row in rows}
     assert listed == {"3.png", "again.jpg"}
+
+
+@pytest.fixture
+def crowded(tmp_path) -> Path:
+    """An index of a few pictures, one of which is nearly another one."""
+    for seed in range(5):
+        draw(tmp_path / "corpus" / f"{seed}.png", seed)
+    one, other = (Image.open(tmp_path / "corpus" / f"{seed}.png") for seed in (3, 4))
+    Image.blend(one, other.resize(one.size), 0.35).save(tmp_path / "corpus" / "near.png")
+    return tmp_path / "corpus"
+
+
+def test_items_that_another_limits_are_counted_listed_and_can_be_made_one(retr, tmp_path, crowded):
+    home = tmp_path / "index"
+    words = "1 item accepts only very near queries, because another item is nearly the same"
+    done = retr("index", crowded, "-o", home, "--model", "block-means:4")
+    assert f"{words}; list them with: retr info {home} --crowded" in done.err
+    assert "1 item by one that is nearly the same" in done.out.decode()
+    assert f"{words}; they may be in no group: retr info {home} --crowded" in retr("dupes", home).err
+    listed = retr("info", home, "--crowded", "--format", "json")
+    assert "retr dupes --same FILE --same NEAR" in listed.err
+    rows = listed.json
+    assert [(Path(row["path"]).name, Path(row["near"]).name) for row in rows] == [("3.png", "near.png")]
+    assert 0.4 < rows[0]["gap"] / rows[0]["reference"] < 0.6
+    [match] = retr("query", crowded / "3.png", "-i", home, "-k", 1, "--explain", "--format", "json").only["matches"]
+    assert (match["explained"]["crowded"], match["explained"]["unit"]) == (True, "rad")
+    assert "are they one picture? retr dupes --same" in " ".join(
+        retr("query", crowded / "3.png", "-i", home, "-k", 1, "--explain").out.decode().split()
+    )
+    assert "two files at least" in one_line(retr("dupes", home, "--same", crowded / "3.png"), 2)
+    retr("dupes", home, "--same", crowded / "3.png", "--same", crowded / "near.png")
+    assert retr("info", home, "--crowded", "--format", "json").json == []
+    assert retr("info", home, "--format", "json").json["crowded"] == 0
+    [match] = retr("query", crowded / "3.png", "-i", home, "-k", 1, "--explain", "--format", "json").only["matches"]
+    assert match["explained"]["gap"] == match["explained"]["reference"]
+    assert "one list at a time" in one_line(retr("info", home, "--crowded", "--presumed"), 2)

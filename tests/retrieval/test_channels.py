@@ -154,7 +154,7 @@ def test_only_channels_that_must_look_farther_do(two, monkeypatch):
     steps, ask = [], IndexSource.answer
 
     def watched(self, asks):
-        steps.extend((one.probe.score, one.within[0]) for one in asks if one.within and one.most is None)
+        steps.extend((one.probe.score, one.within) for one in asks if one.within)
         return ask(self, asks)
 
     alone, short_steps = 0, 0

@@ -18,6 +18,7 @@ from retr.core.types import UpperBound
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.info import describe_index, list_presumed
 from retr.indexer.snapshot import SCHEMA_LOCAL, SCHEMA_SHARE, gaps_file, require_current
+from retr.retrieval import rejecting
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.conformal import set_offsets, upper95
 from retr.retrieval.engine import Engine
@@ -158,18 +159,24 @@ def test_nothing_is_claimed_for_rows_that_are_not_listed(two, number):
 
 
 def test_few_rows_are_looked_at_for_the_radius_of_nothing_alone(two, monkeypatch):
-    less = 0
-    for z in queries(two[0]):
-        full = rank(two[0], z, 1, first=5)
-        with monkeypatch.context() as patch:
-            patch.setattr("retr.retrieval.verdict.NOTHING_ROWS", 0)
-            quick = rank(two[0], z, 1, first=5)
-        assert quick.point_verdict == full.point_verdict
-        assert quick.nothing is not None
-        assert full.nothing is not None
-        assert 0.0 <= quick.nothing <= full.nothing
-        less += quick.nothing < full.nothing
-    assert less
+    """Those that may accept first are compared, a block of them; the radius is that of a look at every row."""
+    compared, blocks = [], rejecting._radii
+
+    def counted(channel, probe, ids):
+        compared.append(len(ids))
+        return blocks(channel, probe, ids)
+
+    monkeypatch.setattr(rejecting, "_radii", counted)
+    monkeypatch.setattr(rejecting, "AT_ONCE", 16)
+    asked = 0
+    for channel in two:
+        for z in queries(channel):
+            compared.clear()
+            found = rank(channel, z, 1, first=5)
+            assert found.nothing == pytest.approx(max(-float(inside(z, channel).max()), 0.0), abs=1e-6)
+            asked += bool(compared)
+            assert sum(compared) <= channel.live // 2
+    assert asked > 5
 
 
 def test_items_are_ranked_as_without_local_thresholds(two):

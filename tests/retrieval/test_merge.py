@@ -115,7 +115,7 @@ def test_no_row_that_is_not_listed_is_nearer_than_the_merged_bound(seed, parts, 
     for channel in gallery(rng, local=False):
         [z] = zs_of([channel], rng, 0.5)
         one = plain.probe(channel, z)
-        ask = Ask(one, nearest=wanted) if isinstance(wanted, int) else Ask(one, within=(wanted,))
+        ask = Ask(one, nearest=wanted) if isinstance(wanted, int) else Ask(one, within=wanted)
         pieces = [source.answer([ask])[0] for source in cut([channel], rng, parts)]
         seen = merge([piece for piece in pieces if piece is not None])
         live = np.flatnonzero(channel.groups >= 0)
@@ -259,8 +259,8 @@ def test_the_same_evidence_gives_the_same_decision_and_is_left_as_it_was(several
             assert first.ranking == second.ranking
             for name in ("needs", "wishes"):
                 mine, theirs = getattr(first, name), getattr(second, name)
-                assert [(a.probe.name, a.within, a.nearest, a.most, a.own.tolist()) for a in mine] == [
-                    (a.probe.name, a.within, a.nearest, a.most, a.own.tolist()) for a in theirs
+                assert [(a.probe.name, a.within, a.nearest, a.rejects, a.own.tolist()) for a in mine] == [
+                    (a.probe.name, a.within, a.nearest, a.rejects, a.own.tolist()) for a in theirs
                 ]
             kinds.add((bool(first.needs), bool(first.wishes)))
     assert (True, False) in kinds
@@ -280,7 +280,7 @@ def test_settling_is_asking_until_nothing_is_needed():
 
     inner = plain.source_of(channels)
     found = settle([Watched(inner.channels, inner.items)], plain.probes(channels, zs), 20, certify=True)
-    assert asked[0] == [(128, (), 0)] * 2
+    assert asked[0] == [(128, None, 0)] * 2
     del asked[:]
     again = rank(channels, zs, 20, first=1, sources=[Watched(inner.channels, inner.items)])
     assert any(within for batch in asked[1:] for _, within, _ in batch)

@@ -29,7 +29,7 @@ class MeasuredFromTheQuery(IndexSource):
     The radius is that of T5 at this threshold, as if it stood still.
     """
 
-    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
         return [None if one is None else self._moved(one) for one in super().answer(asks)]
 
     def _moved(self, seen: Evidence) -> Evidence:

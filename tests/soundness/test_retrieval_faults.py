@@ -113,8 +113,8 @@ def test_an_approximate_index_certified_as_exact(planted, caught, tmp_path):
 class FourAndNoMore(IndexSource):
     """The nearest four rows, rescored, and no word on the others."""
 
-    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
-        return [replace(one, unseen=math.inf) for one in super().answer([replace(a, nearest=4) for a in asks]) if one]
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
+        return [replace(one, unseen=math.inf) for one in super().answer([replace(a, nearest=4) for a in asks])]
 
 
 def test_a_shortlist_too_short(planted, caught, tmp_path):

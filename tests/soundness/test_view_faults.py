@@ -186,8 +186,8 @@ def test_a_window_that_is_found_in_the_content(planted, caught, engine, pictures
 class BoundOfAnother(IndexSource):
     """One row listed for each view, and a bound that holds for another view alone: there, nothing was left out."""
 
-    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
-        found = [one for one in super().answer([replace(ask, nearest=1, within=()) for ask in asks]) if one]
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
+        found = super().answer([replace(ask, nearest=1, within=None) for ask in asks])
         return [replace(one, unseen=math.inf) for one in found]
 
 
@@ -206,7 +206,7 @@ def test_the_bound_of_one_pair_class_for_another(planted, caught, tmp_path):
 class MeasuredFromTheQuery(IndexSource):
     """An offset that is computed from the query: rows accept the less, the farther its nearest row is."""
 
-    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
         found = super().answer(asks)
         return [None if one is None else replace(one, listed=self._moved(one)) for one in found]
 

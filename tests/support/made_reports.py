@@ -151,7 +151,7 @@ def index_info(**threshold: Any) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "index": "ix", "snapshot": "0001", "created": "2026-11-21", "items": 14, "files": 15, "rows": 28,
-        "tombstones": 0, "rejects": 2, "presumed_copies": 0, "views": "mirror", "rules": [],
+        "tombstones": 0, "rejects": 2, "presumed_copies": 0, "crowded": 0, "views": "mirror", "rules": [],
         "bytes_per_item": 1536, "verified": True,
         "policy_digest": "e" * 64, "channels": [channel],
     }  # fmt: skip

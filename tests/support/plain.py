@@ -111,8 +111,8 @@ class Renumbered:
     def rows(self) -> int:
         return self.inner.rows
 
-    def answer(self, asks: Sequence[Ask]) -> list[Evidence | None]:
-        return [None if one is None else self._whole(one) for one in self.inner.answer(asks)]
+    def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
+        return [self._whole(one) for one in self.inner.answer(asks)]
 
     def _whole(self, seen: Evidence) -> Evidence:
         listed, own = (

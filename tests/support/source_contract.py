@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from retr.certificates.verdicts import verdict_radii
 from retr.retrieval.compared_rows import Rows
 from retr.retrieval.distances import beyond, distances, lower_bounds
 from retr.retrieval.engine import Engine
@@ -40,7 +41,7 @@ def assert_same_evidence(one: Evidence, other: Evidence) -> None:
     order, reorder = np.argsort(one.own.ids, kind="stable"), np.argsort(other.own.ids, kind="stable")
     assert_same_rows(one.own.take(order), other.own.take(reorder))
     assert sorted(one.whole.tolist()) == sorted(other.whole.tolist())
-    for name in ("unseen", "widest", "longest", "scanned", "total", "span", "missing"):
+    for name in ("unseen", "widest", "longest", "scanned", "total", "span", "missing", "rejects"):
         assert getattr(one, name) == getattr(other, name), name
 
 
@@ -73,25 +74,37 @@ class SourceContract:
 
     @pytest.mark.parametrize("distance", [0.05, 0.4, 2.0])
     def test_within_a_distance_is_what_a_look_at_every_row_finds(self, source, engine, probes, distance) -> None:
-        for probe, seen in zip(probes, source.answer([Ask(p, within=(distance,)) for p in probes]), strict=True):
+        for probe, seen in zip(probes, source.answer([Ask(p, within=distance) for p in probes]), strict=True):
             scope = engine.scope(probe.name)
             ids = np.flatnonzero(scope.channel.groups >= 0)
             near = distances(probe.z, scope.channel.rows64(ids), probe.score) < beyond(distance, probe.score)
             assert sorted(seen.listed.ids.tolist()) == scope.outward(ids[near]).tolist()
             assert seen.unseen == (math.inf if near.all() else distance)
 
-    def test_a_distance_with_too_many_rows_is_left_for_the_next(self, source, probes) -> None:
+    def test_how_far_every_row_rejects_is_what_a_look_at_every_row_finds(self, source, engine, probes) -> None:
+        less = 0
         for probe in probes:
-            [most] = source.answer([Ask(probe, within=(0.4,))])
-            for limit in {len(most.listed), max(0, len(most.listed) - 1)}:
-                [found] = source.answer([Ask(probe, within=(0.4, 0.0), most=limit)])
-                assert found.unseen in ((0.4, math.inf) if limit >= len(most.listed) else (0.0,))
-            if len(most.listed):
-                assert source.answer([Ask(probe, within=(0.4,), most=len(most.listed) - 1)]) == [None]
+            if probe.threshold is None:
+                continue
+            channel = engine.scope(probe.name).channel
+            ids = np.flatnonzero(channel.groups >= 0)
+            bounds = {"lipschitz": probe.proved.lipschitz, "forward_error": probe.proved.forward_error}
+            rows, limits = channel.rows64(ids), channel.limits(ids)
+            exact = verdict_radii(probe.z, rows, score=probe.score, threshold=limits, **bounds).nothing.min()
+            for wanted in (0.05, 0.5 * probe.proved.cap, probe.proved.cap):
+                [found] = source.answer([Ask(probe, rejects=wanted)])
+                assert found.rejects == max(0.0, min(wanted, float(exact)))
+                less += found.rejects < wanted
+        assert less or all(probe.threshold is None for probe in probes)
 
     def test_all_it_says_is_what_one_process_says(self, source, whole, probes) -> None:
         names = whole.items.keys(np.arange(0, whole.items.count, 3))
-        for ask in (Ask(probes[0], nearest=4, own=names), Ask(probes[0], within=(0.3,)), Ask(probes[0], own=names)):
-            asks = [replace(ask, probe=probe) for probe in probes]
+        for ask in (
+            Ask(probes[0], nearest=4, own=names),
+            Ask(probes[0], within=0.3),
+            Ask(probes[0], own=names),
+            Ask(probes[0], rejects=0.4),
+        ):
+            asks = [replace(ask, probe=probe) for probe in probes if probe.threshold is not None or not ask.rejects]
             for mine, theirs in zip(source.answer(asks), whole.answer(asks), strict=True):
                 assert_same_evidence(mine, theirs)
