@@ -219,9 +219,7 @@ def test_what_a_companion_finds_is_said_not_to_be_proved(
     opened(page, accompanied, "companion colours")
     ask(page, flipped)
     verdict = page.locator("#verdict")
-    playwright.expect(verdict).to_contain_text(
-        "Copy of 007.png, by the companion colours alone: not proved."
-    )
+    playwright.expect(verdict).to_contain_text("Copy of 007.png, by the companion colours alone: not proved.")
     first = page.locator(".match").first
     playwright.expect(first.locator(".badge")).to_have_text("copy, not proved")
     playwright.expect(first).to_contain_text("found by the companion colours alone: not proved")
