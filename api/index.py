@@ -60,6 +60,7 @@ def build(
     *,
     models: Sequence[str | os.PathLike[str]] | None = None,
     companion: str | None = None,
+    looks: bool | None = None,
     views: str | None = None,
     rows: str | None = None,
     max_pixels: int | None = None,
@@ -85,6 +86,7 @@ def build(
         models: one embedder for each channel; None for the usual two (``block-means``, ``retr_s``), or what is there.
         companion: an uncertified embedder (``torchscript:FILE@HxW``, ``timm:NAME``, ``open_clip:NAME/TAG``,
             ``onnx:FILE``, ``efficientnet-lite0``) that finds copies beside them. What it alone finds is not proved.
+        looks: whether it looks at parts and turns of a query, too; None: if it is ``efficientnet-lite0``.
         views: stored views of each image: ``none``, ``flip``, ``light`` or ``standard``.
         rows: how rows are stored: ``float32``, ``float16`` or ``int8``; None as the views ask.
         max_pixels: refuse larger images; None for the decode policy's limit.
@@ -107,6 +109,7 @@ def build(
     options = IndexOptions(
         models=None if models is None else tuple(os.fspath(model) for model in models),
         companion=companion,
+        looks=looks,
         views=views,
         rows=rows,
         policy=None if max_pixels is None else replace(DecodePolicy(), max_pixels=max_pixels),

@@ -24,9 +24,17 @@ try:
 except ImportError:  # as a script
     import verify_network as network
 
-SCHEMAS = tuple(f"retr.index/{number}" for number in range(1, 10))
+SCHEMAS = tuple(f"retr.index/{number}" for number in range(1, 11))
 SNAPSHOT = {"schema", "id", "parent", "created", "policy", "policy_digest", "views", "channels", "segments"} | {
-    *("tombstones", "blank", "labels", "declared", "rules", "pairs"),
+    *(
+        "tombstones",
+        "blank",
+        "labels",
+        "declared",
+        "rules",
+        "pairs",
+        "looks",
+    ),  # looks are of a companion, which proves nothing
 }
 RULE, PAIR = {"where", "reach"}, {"kind", "query", "gallery", "parts", "least"}
 MOST_SNAPSHOT, MOST_NAMES, MOST_REACH = 256 << 20, 1 << 30, 2.0

@@ -22,6 +22,7 @@ from .options import (
     IsolateOption,
     LabelFileOption,
     LabelOption,
+    LooksOption,
     ModelsOption,
     PretrainedOption,
     RowsOption,
@@ -88,6 +89,7 @@ def index(
     ] = None,
     model: ModelsOption = None,
     companion: CompanionOption = None,
+    looks: LooksOption = None,
     views: Annotated[
         str | None, typer.Option(help="Stored views per image: none, flip, light or standard [default: none].")
     ] = None,
@@ -111,6 +113,7 @@ def index(
     options = storing.options(
         models=tuple(model) if model else None,
         companion=companion,
+        looks=looks,
         views=views,
         rows=rows,
         policy=policy if max_pixels is not None else None,

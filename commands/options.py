@@ -80,6 +80,13 @@ CompanionOption = Annotated[
         help="An uncertified embedder that finds copies beside them; what it alone finds is not proved.",
     ),
 ]
+LooksOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--looks/--no-looks",
+        help="The companion looks at parts and turns of a query, too [default: if it is efficientnet-lite0].",
+    ),
+]
 CertifiedOnlyOption = Annotated[
     bool, typer.Option("--certified-only", help="Leave the index's companion out: only what can be proved is found.")
 ]

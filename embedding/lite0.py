@@ -23,14 +23,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..core.errors import IntegrityError, ModelError
 from ..core.files import digest_json, sha256_bytes, sha256_file
 from .foreign import Foreign, ForeignEmbedder
+from .lite0_quick import DEPTHS, Quick, quick_trunk
 from .places import weights_folder
 
 NAME = "efficientnet-lite0"
 HEAD = f"{NAME}.head.safetensors"
 SCHEMA = "retr.companion-head/1"
 SIDE, DIM = 160, 128
-_DEPTHS = (4, 10)
-"""Blocks whose output is pooled beside the last one: 40 and 112 channels."""
 FEATURES = 2 * 1280 + 2 * (40 + 112 + 320)
 """Length of what is pooled."""
 
@@ -45,14 +44,21 @@ class Trunk(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = _folded(network.eval()).to(memory_format=torch.channels_last)
+        self.quick: Quick | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool: generalised mean (p = 3) and mean of the last map, mean and deviation of three before it."""
+        if self.quick is not None and x.device.type == "cpu" and not (torch.is_grad_enabled() and x.requires_grad):
+            return self.quick(x)
+        return self.slow(x)
+
+    def slow(self, x: Tensor) -> Tensor:
+        """The same by torch, differentiable."""
         net, pooled = self.network, []
         x = net._swish(net._conv_stem(x.contiguous(memory_format=torch.channels_last)))
         for number, block in enumerate(net._blocks):
             x = block(x)
-            if number in _DEPTHS or number == len(net._blocks) - 1:
+            if number in DEPTHS or number == len(net._blocks) - 1:
                 pooled += [x.mean((2, 3)), x.flatten(2).std(2)]
         last = net._swish(net._conv_head(x))
         peaks = last.clamp(min=1e-6).pow(3.0).mean((2, 3)).pow(1.0 / 3.0)
@@ -110,7 +116,9 @@ def load_trunk() -> Trunk:
     """
     network = _package("efficientnet_lite_pytorch").EfficientNet.from_name(NAME)
     network.load_state_dict(torch.load(weights_file(), map_location="cpu", weights_only=True))
-    return Trunk(network)
+    trunk = Trunk(network)
+    trunk.quick = quick_trunk(trunk.network, SIDE)
+    return trunk
 
 
 def weights_file() -> Path:

@@ -39,10 +39,13 @@ class QueryView:
     Attributes:
         name: as in answers, records and snapshots.
         pick: (b, 3, H, W) → (b, 3, h, w), which of the values, and where.
+        found: whether the window is found in the pixels, of one image at a time (``images.found_views``): such a view
+            is no linear map, and proves nothing.
     """
 
     name: str
     pick: Pick
+    found: bool = False
 
 
 def parse_query_view(name: str) -> QueryView:

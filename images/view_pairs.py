@@ -9,10 +9,11 @@ the class gets of the whole (docs/benchmarks/views.md has what was measured).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..core.errors import UsageError
+from .found_views import parse_look
 from .light_views import LIGHT as LIGHT_VIEWS
 from .query_views import ORIGINAL, QueryView, parse_query_view
 
@@ -83,10 +84,12 @@ def with_companion(rule: PairRule) -> PairRule:
     return replace(rule, parts=(*rule.parts, 1.0 if itself else 0.0), least=(*rule.least, 0.0))
 
 
-def query_views(rules: Sequence[PairRule]) -> tuple[QueryView, ...]:
+def query_views(
+    rules: Sequence[PairRule], parse: Callable[[str], QueryView] = parse_query_view
+) -> tuple[QueryView, ...]:
     """The views of a query that rules name, each once; the query itself alone where there are none."""
     names = dict.fromkeys(rule.query for rule in rules)
-    return tuple(parse_query_view(name) for name in names) or (ORIGINAL,)
+    return tuple(parse(name) for name in names) or (ORIGINAL,)
 
 
 def check_rules(rules: Sequence[PairRule], channels: int) -> None:
@@ -95,9 +98,26 @@ def check_rules(rules: Sequence[PairRule], channels: int) -> None:
     Raises:
         UsageError: naming the rule.
     """
+    _check_each(rules, channels, parse_query_view)
+    for number in range(channels if rules else 0):
+        _check_parts(rules, number)
+        if not any(rule.query == "original" and rule.parts[number] > 0.0 for rule in rules):
+            raise UsageError(f"channel {number} never compares the query itself")
+
+
+def check_looks(rules: Sequence[PairRule]) -> None:
+    """Refuse rules of a companion that say nothing; no theorem asks that its parts are equal.
+
+    Raises:
+        UsageError: naming the rule.
+    """
+    _check_each(rules, 1, parse_look)
+
+
+def _check_each(rules: Sequence[PairRule], channels: int, parse: Callable[[str], QueryView]) -> None:
     seen: set[tuple[str, str]] = set()
     for rule in rules:
-        parse_query_view(rule.query)
+        parse(rule.query)
         if len(rule.parts) != channels or not all(math.isfinite(p) and 0.0 <= p <= 1.0 for p in rule.parts):
             raise UsageError(f"pairs {rule.kind!r} need {channels} parts in [0, 1], got {rule.parts}")
         if len(rule.least) != channels or not all(math.isfinite(gap) and gap >= 0.0 for gap in rule.least):
@@ -106,10 +126,6 @@ def check_rules(rules: Sequence[PairRule], channels: int) -> None:
             if pair in seen:
                 raise UsageError(f"{pair[0]} of the query meets {pair[1]} twice")
             seen.add(pair)
-    for number in range(channels if rules else 0):
-        _check_parts(rules, number)
-        if not any(rule.query == "original" and rule.parts[number] > 0.0 for rule in rules):
-            raise UsageError(f"channel {number} never compares the query itself")
 
 
 def _check_parts(rules: Sequence[PairRule], number: int) -> None:

@@ -45,7 +45,8 @@ def embed_batch(files: Sequence[Prepared], embedders: Sequence[Embedder], recipe
     """
     names = [view.name for view in recipe.views]
     per_channel = [
-        _rows(files, len(names), embedder, alone=number in recipe.unedited) for number, embedder in enumerate(embedders)
+        _rows(files, len(names), embedder, seen=recipe.partly.get(number, len(names)))
+        for number, embedder in enumerate(embedders)
     ]
     finite = np.ones(len(files), dtype=np.bool_)
     usable = np.ones((len(files), len(names)), dtype=np.bool_)
@@ -94,14 +95,13 @@ def _look_again(
     return True
 
 
-def _rows(files: Sequence[Prepared], views: int, embedder: Embedder, *, alone: bool) -> npt.NDArray[np.float64]:
-    """(files, views, dim); where the first view is seen ``alone``, its row once for each view."""
+def _rows(files: Sequence[Prepared], views: int, embedder: Embedder, *, seen: int) -> npt.NDArray[np.float64]:
+    """(files, views, dim); the row of the first view for those after the first few that are ``seen``."""
     if not files:
         return np.empty((0, views, embedder.dim))
     batch = torch.stack([file.inputs[embedder.input_size] for file in files])  # b v 3 h w
-    seen = batch[:, :1] if alone else batch
-    rows = bulk(embedder, seen.flatten(0, 1)).reshape(len(files), seen.shape[1], embedder.dim)
-    return np.repeat(rows, views, axis=1) if alone else rows
+    rows = bulk(embedder, batch[:, :seen].flatten(0, 1)).reshape(len(files), seen, embedder.dim)
+    return np.concatenate([rows, np.repeat(rows[:, :1], views - seen, axis=1)], axis=1)
 
 
 def forward(embedder: Embedder, batch: torch.Tensor) -> npt.NDArray[np.float64]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 
 from ..core.errors import UsageError
+from ..images.looks import MEASURED_FOR, looks_for, seen_by
 from ..images.policy import DecodePolicy
 from ..images.view_pairs import VIEW_CLASSES, PairRule, rules_for, with_companion
-from ..images.views import STORED_NAMES, VIEW_ROWS, VIEW_SETS
+from ..images.views import STORED_NAMES, VIEW_ROWS, VIEW_SETS, view_set
 from .labels import check_name
 from .models import describe_channel, told_apart
 from .row_codes import find_code
@@ -29,6 +30,8 @@ class IndexOptions:
     Attributes:
         models: embedder specs, one per channel.
         companion: spec of an uncertified embedder that finds copies beside them, and proves nothing (THEORY T11).
+        looks: whether it looks at parts and turns of a query, too (``images.looks``); None: if it is the one that they
+            were measured for.
         views: a name of ``images.views.VIEW_SETS``.
         rows: how rows are stored: a key of ``row_codes.ROW_CODES``; the default is that of the view set.
         policy: how images are decoded.
@@ -50,6 +53,7 @@ class IndexOptions:
 
     models: tuple[str, ...] | None = None
     companion: str | None = None
+    looks: bool | None = None
     views: str | None = None
     rows: str | None = None
     policy: DecodePolicy | None = None
@@ -164,7 +168,8 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
         _check_channels(channels)
         policy = options.policy or DecodePolicy()
         stored, pairs = STORED_NAMES.get(views, views), pairs_of(views, channels)
-        return Snapshot(policy.as_json(), policy.digest, stored, channels, pairs=pairs)
+        looks = looks_of(views, channels, options.looks)
+        return Snapshot(policy.as_json(), policy.digest, stored, channels, pairs=pairs, looks=looks)
     asked = None if options.views is None else STORED_NAMES.get(options.views, options.views)
     if asked not in (None, current.views):
         raise UsageError(f"this index stores views {current.views!r}, not {asked!r}; use another index")
@@ -181,6 +186,9 @@ def template(current: Snapshot | None, options: IndexOptions) -> Snapshot:
             raise UsageError(f"this index holds {names}, not {', '.join(options.models)}; use another index")
     if options.companion is not None:
         _check_companion(current, options.companion, options)
+    if options.looks not in (None, bool(current.looks)):
+        held = "looks at parts and turns of a query" if current.looks else "compares the query as it is"
+        raise UsageError(f"the companion of this index {held}; use another index")
     return current
 
 
@@ -207,8 +215,8 @@ def _check_companion(current: Snapshot, spec: str, options: IndexOptions) -> Non
 def pairs_of(views: str, channels: Sequence[ChannelSpec]) -> tuple[PairRule, ...]:
     """What the set's views are compared with. Views of a query are ranked by margins, which need a proved constant.
 
-    A companion compares the query itself with items as they are: it is not in need of more, and each view costs a pass
-    through a network that may be large.
+    A companion goes by its own looks (:func:`looks_of`); where it has none, it compares the query with items as they
+    are.
     """
     answering = [channel for channel in channels if not channel.is_companion]
     if not all(channel.certified for channel in answering):
@@ -219,11 +227,29 @@ def pairs_of(views: str, channels: Sequence[ChannelSpec]) -> tuple[PairRule, ...
     return rules
 
 
-def seeing_one_view(snapshot: Snapshot) -> tuple[int, ...]:
-    """Numbers of the companions whose rows of edited views no query is compared with: they see the first view alone."""
-    if not snapshot.pairs:
-        return ()
-    return tuple(number for number, channel in enumerate(snapshot.channels) if channel.is_companion)
+def looks_of(views: str, channels: Sequence[ChannelSpec], asked: bool | None = None) -> tuple[PairRule, ...]:
+    """What a companion looks at beside the query itself; nothing where there is none, or it was not asked for.
+
+    Raises:
+        UsageError: asked for without a companion, or beside stored views that nobody chose them for.
+    """
+    held = [channel for channel in channels if channel.is_companion]
+    looks = looks_for(views, [view.name for view in VIEW_SETS[views]])
+    if asked and not held:
+        raise UsageError("looks are a companion's: name a companion too")
+    if asked and not looks:
+        raise UsageError(f"no looks are known beside the views {views!r}: a companion compares the query as it is")
+    wanted = any(channel.spec == MEASURED_FOR for channel in held) if asked is None else asked
+    return looks if wanted else ()
+
+
+def partly_seeing(snapshot: Snapshot) -> dict[int, int]:
+    """By the number of a companion how many views it sees, from the first: with the others no query is compared."""
+    if not snapshot.pairs and not snapshot.looks:
+        return {}
+    stored = [view.name for view in view_set(snapshot.views)]
+    seen = seen_by(snapshot.looks, stored)
+    return {number: seen for number, channel in enumerate(snapshot.channels) if channel.is_companion}
 
 
 def _check_policy(current: Snapshot, asked: DecodePolicy) -> None:

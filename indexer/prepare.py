@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -30,16 +30,17 @@ class Recipe:
         policy: how it is decoded; decode: by what.
         views: what is stored of it.
         sizes: input sizes of the channels that see every view.
-        unedited: numbers of the channels that see the first view alone; its row stands for all.
-        small: their input sizes, those that are not among ``sizes``.
+        partly: by their numbers, how many of the views some channels see, from the first: that one's row stands for
+            those that they do not.
+        few: by their input sizes, those that are not among ``sizes``, the same.
     """
 
     policy: DecodePolicy
     views: tuple[View, ...]
     sizes: tuple[tuple[int, int], ...]
     decode: Decoder = decode
-    unedited: frozenset[int] = frozenset()
-    small: tuple[tuple[int, int], ...] = ()
+    partly: Mapping[int, int] = field(default_factory=dict)
+    few: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -47,12 +48,16 @@ class Recipe:
         views: tuple[View, ...],
         inputs: Sequence[tuple[int, int]],
         decode: Decoder = decode,
-        unedited: Collection[int] = (),
+        partly: Mapping[int, int] | None = None,
     ) -> Recipe:
-        """The recipe for channels with these input sizes, of which some see the first view alone."""
-        sizes = tuple({size for number, size in enumerate(inputs) if number not in unedited})
-        small = tuple({inputs[number] for number in unedited} - set(sizes))
-        return Recipe(policy, views, sizes, decode, frozenset(unedited), small)
+        """The recipe for channels with these input sizes, of which some see the first views alone."""
+        seen = {number: min(count, len(views)) for number, count in (partly or {}).items()}
+        sizes = tuple({size for number, size in enumerate(inputs) if number not in seen})
+        few: dict[tuple[int, int], int] = {}
+        for number, count in seen.items():
+            if inputs[number] not in sizes:
+                few[inputs[number]] = max(count, few.get(inputs[number], 0))
+        return Recipe(policy, views, sizes, decode, seen, few)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Prepared:
     """One good file, ready to embed. Its pixels are not kept, so that waiting files cost little memory.
 
     Attributes:
-        inputs: input size → (views, 3, h, w) float32; of the recipe's ``small`` sizes one view.
+        inputs: input size → (views, 3, h, w) float32; of the recipe's ``few`` sizes the first of them.
         note: what is wrong with the file although its pixels are whole: see ``images.decode.NOTES``.
         entry: where it was read, to be read again.
     """
@@ -156,27 +161,29 @@ def resize_views(image: DecodedImage, recipe: Recipe) -> dict[tuple[int, int], T
     §0). Where there are more than MANY_VIEWS, those after the first go a quicker way: from a smaller copy, and resized
     by Pillow, whose antialiased triangle filter is that of ``images.resize`` up to its rounding to 8 bits.
     """
-    first, *others = recipe.views
-    alone = {size: _resize(first.apply(image.pixels), size)[None] for size in recipe.small}
-    if len(recipe.views) <= MANY_VIEWS:
-        return alone | {
-            size: torch.stack([_resize(v.apply(image.pixels), size) for v in recipe.views]) for size in recipe.sizes
-        }
-    small = reduced(image.pixels, recipe)
-    views = [Image.fromarray(np.ascontiguousarray(view.apply(small))) for view in others]
-    return alone | {
-        size: torch.cat([_resize(first.apply(image.pixels), size)[None], _quick(views, size)]) for size in recipe.sizes
-    }
+    few = {
+        size: _resized(image.pixels, recipe.views[:count], (size,))[size] for size, count in recipe.few.items()
+    }  # apart: what they need changes no bit of the others
+    return few | _resized(image.pixels, recipe.views, recipe.sizes)
+
+
+def _resized(pixels: Pixels, views: Sequence[View], sizes: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Tensor]:
+    first, *others = views
+    if len(views) <= MANY_VIEWS:
+        return {size: torch.stack([_resize(view.apply(pixels), size) for view in views]) for size in sizes}
+    small = reduced(pixels, sizes)
+    seen = [Image.fromarray(np.ascontiguousarray(view.apply(small))) for view in others]
+    return {size: torch.cat([_resize(first.apply(pixels), size)[None], _quick(seen, size)]) for size in sizes}
 
 
 MANY_VIEWS = 4
 _SPARE = 2.5
 
 
-def reduced(pixels: Pixels, recipe: Recipe) -> Pixels:
+def reduced(pixels: Pixels, sizes: Sequence[tuple[int, int]]) -> Pixels:
     """The image made smaller until its short side is 2.5 times the largest input's; itself where it is no larger."""
     short = min(pixels.shape[:2])
-    side = round(_SPARE * max(max(size) for size in recipe.sizes))
+    side = round(_SPARE * max(max(size) for size in sizes))
     if short <= side:
         return pixels
     height, width = (round(length * side / short) for length in pixels.shape[:2])

@@ -14,7 +14,7 @@ from ..core.errors import IndexStateError, IntegrityError, UsageError
 from ..core.files import canonical_json, digest_json, sync_directory, write_atomically
 from ..core.typed import check_types
 from ..core.types import Score
-from ..images.view_pairs import PairRule, check_rules
+from ..images.view_pairs import PairRule, check_looks, check_rules
 from .lock import writing_now
 from .row_codes import ROW_CODES
 
@@ -37,9 +37,11 @@ SCHEMA_PAIRS = "retr.index/8"
 SCHEMA_COMPANION = "retr.index/9"
 """As 8, and the last channel may be a companion: ``role``. Written only where one is: who does not know roles would
 take its word for that of a certified channel."""
+SCHEMA_LOOKS = "retr.index/10"
+"""As 9, and the companion may look at views of a query of its own: ``looks``. Written only where it does."""
 _SCHEMAS = (
     *(SCHEMA, SCHEMA_CODED, SCHEMA_LOCAL, SCHEMA_TOLD, SCHEMA_BLANK, SCHEMA_SHARE),
-    *(SCHEMA_RULES, SCHEMA_PAIRS, SCHEMA_COMPANION),
+    *(SCHEMA_RULES, SCHEMA_PAIRS, SCHEMA_COMPANION, SCHEMA_LOOKS),
 )
 ANSWERS, COMPANION = "answers", "companion"
 """Roles of a channel: it answers by itself, or it may find copies beside channels that prove theirs (THEORY T11)."""
@@ -161,6 +163,8 @@ class Snapshot:
         rules: for some of the items, each with another condition.
         pairs: which stored views each view of a query is compared with, and how strictly (THEORY T10); empty where a
             query is compared with every row, as it is.
+        looks: what the companion compares, each rule with its one part; it stands in place of ``pairs`` for it. Empty
+            where the companion is compared as ``pairs`` say.
     """
 
     policy: Mapping[str, Any]
@@ -176,6 +180,7 @@ class Snapshot:
     blank: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     pairs: tuple[PairRule, ...] = ()
+    looks: tuple[PairRule, ...] = ()
 
     @property
     def has_banks(self) -> bool:
@@ -218,6 +223,7 @@ def _plain(snapshot: Snapshot) -> dict[str, Any]:
         | ({"blank": blank} if blank else {})
         | ({"rules": [asdict(rule) for rule in snapshot.rules]} if snapshot.rules else {})
         | ({"pairs": [asdict(rule) for rule in snapshot.pairs]} if snapshot.pairs else {})
+        | ({"looks": [asdict(rule) for rule in snapshot.looks]} if snapshot.looks else {})
         | {
             "policy": dict(snapshot.policy),
             "policy_digest": snapshot.policy_digest,
@@ -242,6 +248,8 @@ TOLD = ("labels", "declared")
 def _schema(snapshot: Snapshot) -> str:
     """The oldest that can say all of it: what an older version wrote keeps its id."""
     channels = snapshot.channels
+    if snapshot.looks:
+        return SCHEMA_LOOKS
     if snapshot.answering < len(channels):
         return SCHEMA_COMPANION
     if snapshot.pairs:
@@ -307,10 +315,13 @@ def _build(data: Mapping[str, Any]) -> Snapshot:
         blank={key: tuple(ids) for key, ids in data.get("blank", {}).items()},
         rules=tuple(Rule(**rule) for rule in data.get("rules", ())),
         pairs=tuple(map(_build_rule, data.get("pairs", ()))),
+        looks=tuple(map(_build_rule, data.get("looks", ()))),
     )
     check_types(snapshot)
     check_roles(snapshot.channels)
     check_rules(snapshot.pairs, len(snapshot.channels))
+    check_looks(snapshot.looks)
+    _must(not snapshot.looks or snapshot.answering < len(snapshot.channels), "looks of no companion", snapshot.looks)
     _must(snapshot.parent is None or _ID.fullmatch(snapshot.parent), "parent", snapshot.parent)
     if snapshot.created:  # no part of the id: this much is known of it
         datetime.fromisoformat(snapshot.created)

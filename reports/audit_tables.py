@@ -56,12 +56,18 @@ def _by_system(summary: Summary) -> Any:
 
 
 def _questions(line: BudgetLine) -> Iterator[tuple[BudgetLine, str, tuple[Share | None, ...]]]:
-    """What a system can be right in, clean, attacked and certified; the verdict last, for not all give one."""
+    """What a system can be right in, clean, attacked and certified; then the verdict, for not all give one.
+
+    Beside a companion also the part of it that is the companion's alone.
+    """
     rates = (line.clean, line.attacked, line.certified)
     yield line, "recall@1", tuple(one and one.first for one in rates)
     yield line, "recall@10", tuple(one and one.top10 for one in rates)
     if line.clean.verdict is not None:
         yield line, "verdict", tuple(one and one.verdict for one in rates)
+    if line.clean.companion is not None:
+        # What is proved of it is nothing at all: the companion is attacked as well, and this is what attacks leave.
+        yield line, _TITLES["companion"], (line.clean.companion, line.attacked.companion, None)
 
 
 def budget_table(summary: Summary) -> Table:

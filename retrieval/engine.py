@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ..certificates.verdicts import check_threshold
 from ..core.errors import UsageError
 from ..images.decode import pixels_digest
+from ..images.found_views import parse_look
 from ..images.policy import DecodePolicy
 from ..images.view_pairs import query_views
 from ..indexer.gallery import Gallery, open_gallery, restricted
@@ -35,7 +36,7 @@ from .explain import Explainer
 from .index_source import IndexSource
 from .probe import Name, Query, as_levels, embed, embed_companions
 from .ranking import Ranking
-from .scopes import Scope, Scopes, scopes_of
+from .scopes import Scope, Scopes, scope_of, scopes_of
 from .settle import settle_all
 from .silencing import Heard, silenced
 from .source import Source
@@ -58,7 +59,8 @@ class Engine:
         banks: negative banks, by their conditions: engines of their rows, which are no part of this gallery. They are
             asked without companions: what silences a proved answer is proved.
         unsilenced: whether banks that are negative were taken for matches like all others.
-        companions: channels that find what they cannot prove (THEORY T11), numbered after the others.
+        companions: channels that find what they cannot prove (THEORY T11), numbered after the others; they look at
+        looks: views of the query of their own.
     """
 
     path: Path
@@ -72,6 +74,7 @@ class Engine:
     banks: tuple[tuple[str, Engine], ...] = ()
     unsilenced: bool = False
     companions: tuple[Channel, ...] = ()
+    looks: tuple[QueryView, ...] = (ORIGINAL,)
 
     @staticmethod
     def open(
@@ -118,7 +121,14 @@ class Engine:
         )
         policy, views = DecodePolicy.from_json(dict(opened.policy)), query_views(opened.pairs)
         channels, companions = every[: opened.answering], every[opened.answering :]
-        engine = Engine(path, gallery, channels, policy, views=views, companions=companions, unsilenced=unsilenced)
+        looks = query_views(opened.looks, parse_look)
+        engine = Engine(
+            *(path, gallery, channels, policy),
+            views=views,
+            companions=companions,
+            looks=looks,
+            unsilenced=unsilenced,
+        )
         if not unsilenced:
             engine = engine._without_banks(labels)
         return engine.only(conditions) if conditions else engine
@@ -204,24 +214,41 @@ class Engine:
     @cached_property
     def scopes(self) -> Scopes:
         """Which rows each view of a query is compared with; empty where each is with all of them."""
-        return scopes_of(self.every_channel, self.gallery.catalog["view"], self.gallery.snapshot.pairs)
+        snapshot, every = self.gallery.snapshot, self.every_channel
+        looks = snapshot.looks if len(every) > snapshot.answering else ()
+        return scopes_of(every, self.gallery.catalog["view"], snapshot.pairs, looks)
+
+    @cached_property
+    def _looks_of(self) -> dict[int, tuple[QueryView, ...]]:
+        """Per companion, by its number."""
+        return dict.fromkeys(range(self.gallery.snapshot.answering, len(self.every_channel)), self.looks)
 
     @cached_property
     def tests(self) -> tuple[Name, ...]:
         """The tests that every query is put to, in order: channel and view of the query."""
-        every = [(number, view.name) for number in range(len(self.channels)) for view in self.views]
-        return tuple(name for name in every if not self.scopes or name in self.scopes)
+        return self._tests(range(len(self.channels)))
+
+    @cached_property
+    def companion_tests(self) -> tuple[Name, ...]:
+        """The same for its companions."""
+        return self._tests(range(len(self.channels), len(self.every_channel)))
+
+    def _tests(self, numbers: Iterable[int]) -> tuple[Name, ...]:
+        scoped = {number for number, _ in self.scopes}
+        every = [(number, view.name) for number in numbers for view in self._looks_of.get(number, self.views)]
+        return tuple(name for name in every if name[0] not in scoped or name in self.scopes)
 
     def scope(self, name: Name) -> Scope:
         """The rows that a test looks at."""
-        return self.scopes[name] if self.scopes else Scope(self.every_channel[name[0]])
+        return scope_of(self.scopes, self.every_channel, name)
 
     def embed(self, pixels: Pixels) -> Query:
         """A query of this index: (H, W, 3) float64 in [0, 1], or uint8 levels."""
-        query = embed(self.channels, pixels, self.views, self.scopes)
+        query = embed(self.channels, pixels, self.views, self.scopes, looks=self._looks_of)
         if not self.companions:
             return query
-        return replace(query, companions=embed_companions(self.companions, len(self.channels), pixels, self.scopes))
+        asked = embed_companions(self.companions, len(self.channels), pixels, self.scopes, self.looks)
+        return replace(query, companions=asked)
 
     @cached_property
     def explainer(self) -> Explainer:

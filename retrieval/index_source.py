@@ -19,7 +19,7 @@ from .distances import beyond, lower_bounds
 from .evidence import Evidence
 from .probe import Probe
 from .rejecting import rejects_within
-from .scopes import Scope, Scopes
+from .scopes import Scope, Scopes, scope_of
 from .source import Ask
 from .unlisted import search_bound, unseen
 
@@ -81,7 +81,7 @@ class IndexSource:
 
     def _scope(self, probe: Probe) -> Scope:
         """The rows that a probe is compared with; all of them where nothing says which."""
-        return self.scopes[probe.name] if self.scopes else Scope(self.channels[probe.channel])
+        return scope_of(self.scopes, self.channels, probe.name)
 
     def _nearest(self, asks: Sequence[Ask], count: int) -> list[Evidence]:
         scope = self._scope(asks[0].probe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..certificates.rounding import norm_bounds
 from ..core.errors import UsageError
 from ..core.numerics import round_down, round_up
 from ..core.types import Score, UpperBound
+from ..images.found_views import placed
 from ..indexer.blank import BEYOND_FLAT
 from .channel import ORIGINAL, Channel, Float64, Pixels, QueryEmbedding, QueryView
 from .scopes import Scopes
@@ -129,6 +130,8 @@ def embed(
     pixels: Pixels,
     views: Sequence[QueryView] = (ORIGINAL,),
     scopes: Scopes | None = None,
+    *,
+    looks: Mapping[int, Sequence[QueryView]] | None = None,
 ) -> Query:
     """Embed one image: the views of each channel in one batch.
 
@@ -140,6 +143,7 @@ def embed(
         pixels: (H, W, 3) float64 in [0, 1], or uint8 levels.
         views: of the query; every row is compared with each of them, unless
         scopes: say which.
+        looks: by its number, the views that a channel has of its own: a companion's, where it is looked at as others.
 
     Raises:
         UsageError: two views of one name, which tells the probes apart.
@@ -148,9 +152,9 @@ def embed(
     if len(set(names)) != len(names):
         raise UsageError(f"views of a query are told apart by their names, got {', '.join(names)}")
     pairs = [
-        (one, probe_of(one, channel, number, values=pixels.size, view=view.name, local=bool(scopes)))
+        pair
         for number, channel in enumerate(channels)
-        for view, one in _seen(channel, pixels, [v for v in views if not scopes or (number, v.name) in scopes])
+        for pair in _asked(channel, number, pixels, (looks or {}).get(number, views), scopes or {})
     ]
     hidden = [(one, probe) for one, probe in pairs if probe.refused and probe.view != ORIGINAL.name]
     asked = [pair for pair in pairs if not pair[1].refused or pair[1].view == ORIGINAL.name]
@@ -159,24 +163,39 @@ def embed(
 
 
 def embed_companions(
-    channels: Sequence[Channel], first: int, pixels: Pixels, scopes: Scopes | None = None
+    channels: Sequence[Channel],
+    first: int,
+    pixels: Pixels,
+    scopes: Scopes | None = None,
+    looks: Sequence[QueryView] = (ORIGINAL,),
 ) -> tuple[Probe, ...]:
-    """What companions are asked: the query itself, embedded by each of them.
+    """What companions are asked, embedded in one batch. A view without a direction is asked nothing.
 
     Args:
         channels: the companions.
         first: number of the first of them among all channels of the index.
         pixels: as for :func:`embed`.
         scopes: the rows that they are compared with, where not all.
+        looks: the views that they look at; the query itself is one.
     """
-    pairs = ((number, channel, channel.embed_query(pixels)) for number, channel in enumerate(channels, start=first))
-    return tuple(
-        probe_of(one, channel, number, values=pixels.size, local=bool(scopes)) for number, channel, one in pairs
-    )
+    every = [
+        probe
+        for number, channel in enumerate(channels, start=first)
+        for _, probe in _asked(channel, number, pixels, looks, scopes or {})
+    ]
+    return tuple(probe for probe in every if not probe.refused or probe.view == ORIGINAL.name)
 
 
-def _seen(channel: Channel, pixels: Pixels, views: Sequence[QueryView]) -> Iterator[tuple[QueryView, QueryEmbedding]]:
-    return zip(views, channel.embed_views(pixels, views), strict=True)
+def _asked(
+    channel: Channel, number: int, pixels: Pixels, views: Sequence[QueryView], scopes: Scopes
+) -> Iterator[tuple[QueryEmbedding, Probe]]:
+    """The views of one channel, those that it is asked through."""
+    scoped = any(one == number for one, _ in scopes)
+    own = [view for view in views if not scoped or (number, view.name) in scopes]
+    own = list(placed(own, pixels))
+    for view, one in zip(own, channel.embed_views(pixels, own), strict=True):
+        local = (number, view.name) in scopes
+        yield one, probe_of(one, channel, number, values=pixels.size, view=view.name, local=local)
 
 
 def _blind(hidden: Sequence[tuple[QueryEmbedding, Probe]]) -> Blind | None:

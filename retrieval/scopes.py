@@ -6,7 +6,7 @@ did not list (``unseen``) is said of those rows alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,15 +47,25 @@ Scopes = Mapping[tuple[int, str], Scope]
 """By the channel's number and the name of the query's view."""
 
 
-def scopes_of(channels: Sequence[Channel], views: pa.ChunkedArray, rules: Sequence[PairRule]) -> Scopes:
+def scope_of(scopes: Scopes, channels: Sequence[Channel], name: tuple[int, str]) -> Scope:
+    """The rows that a test looks at: all of its channel's, where nothing says which."""
+    found = scopes.get(name)
+    assert found is not None or all(number != name[0] for number, _ in scopes), f"{name} is no test"
+    return found or Scope(channels[name[0]])
+
+
+def scopes_of(
+    channels: Sequence[Channel], views: pa.ChunkedArray, rules: Sequence[PairRule], looks: Sequence[PairRule] = ()
+) -> Scopes:
     """The scopes of a gallery's rows.
 
     Args:
         channels: of the index.
         views: (rows,) the name of each row's view.
         rules: of the snapshot.
+        looks: of the snapshot: where there are any, the last of the channels goes by them alone.
     """
-    if not rules:
+    if not rules and not looks:
         return {}
     coded = views.combine_chunks().dictionary_encode()
     names, codes = coded.dictionary.to_pylist(), np.asarray(coded.indices)
@@ -63,20 +73,29 @@ def scopes_of(channels: Sequence[Channel], views: pa.ChunkedArray, rules: Sequen
     gaps = [_of_items(channel, unedited) for channel in channels]
     found: dict[tuple[int, str], Scope] = {}
     stores: dict[tuple[int, bytes], tuple[RowStore, Ids | None]] = {}
-    for query in dict.fromkeys(rule.query for rule in rules):
-        for number, channel in enumerate(channels):
-            if not any(rule.query == query and rule.parts[number] > 0.0 for rule in rules):
-                continue
-            parts, least = _allowed(rules, query, number, names)
-            kept = parts[codes] > 0.0
-            known = gaps[number]
-            if known is not None:
-                kept &= (least[codes] == 0.0) | (known > least[codes])
-            key = number, np.packbits(kept).tobytes()
-            if key not in stores:
-                stores[key] = _together(channel, kept)
-            found[number, query] = _scope(channel, parts[codes], gaps[number], *stores[key])
+    for number, query, own, place in _tests(len(channels), rules, looks):
+        parts, least = _allowed(own, query, place, names)
+        kept = parts[codes] > 0.0
+        known = gaps[number]
+        if known is not None:
+            kept &= (least[codes] == 0.0) | (known > least[codes])
+        key = number, np.packbits(kept).tobytes()
+        if key not in stores:
+            stores[key] = _together(channels[number], kept)
+        found[number, query] = _scope(channels[number], parts[codes], gaps[number], *stores[key])
     return found
+
+
+def _tests(
+    channels: int, rules: Sequence[PairRule], looks: Sequence[PairRule]
+) -> Iterator[tuple[int, str, Sequence[PairRule], int]]:
+    """Channel, view of the query, the rules that it goes by, and the place of its parts in them."""
+    by_rules = channels - bool(looks)
+    every = [(number, rules, number) for number in range(by_rules)] + [(by_rules, looks, 0)] * bool(looks)
+    for query in dict.fromkeys(rule.query for rule in (*rules, *looks)):
+        for number, own, place in every:
+            if any(rule.query == query and rule.parts[place] > 0.0 for rule in own):
+                yield number, query, own, place
 
 
 def _of_items(channel: Channel, unedited: npt.NDArray[np.bool_]) -> Float32 | None:

@@ -24,31 +24,47 @@ from torch.nn.functional import normalize
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "kinds"))
 from photographs import decoded, folder, members  # pyright: ignore[reportMissingImports]
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from retr.embedding.lite0 import DIM, FEATURES, HEAD, SIDE, load_trunk, write_head
 from retr.embedding.places import weights_folder
 from retr.images.copy_edits import FAMILIES, MORE, find_family
 
 PIECE, EDITED = 100, 5
-FAVOURED = (
-    *("crop", "crop-30", "blur", "picture-in-picture", "collage", "screenshot", "rotation-45", "screen", "bar"),
-    *("halftone", "downscale"),
-)
-"""Families that are drawn twice as often as the others: they are what the published network lacks."""
-NAMES = [name for name in (*FAMILIES, *MORE) if name not in ("identity", "two")]
-CHANCES = np.array([2.0 if name in FAVOURED else 1.0 for name in NAMES])
+DRAWN = {
+    **dict.fromkeys(("crop", "crop-30", "tiny"), 4.0),
+    **dict.fromkeys(
+        ("blur", "smear", "downscale", "screenshot", "bar", "stickers", "caption", "border", "screen"), 2.0
+    ),
+    **dict.fromkeys(("rotation", "rotation-45", "text", "logo", "halftone", "picture-in-picture"), 1.5),
+}
+"""Families that are drawn more often than the others: they are what the published network lacks."""
+OWN = ("tiny", "smear")
+"""Edits that the benchmark does not have: a copy of 20 to 64 pixels, and a blur of 1.5 to 4 % of the short side."""
+NAMES = [*(name for name in (*FAMILIES, *MORE) if name not in ("identity", "two")), *OWN]
+CHANCES = np.array([DRAWN.get(name, 1.0) for name in NAMES])
 TEMPERATURE, BATCH = 0.05, 256
 
 
 def edited_version(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One to three edits, one after the other."""
     for _ in range(int(rng.choice([1, 2, 3], p=[0.55, 0.35, 0.1]))):
-        family = find_family(NAMES[int(rng.choice(len(NAMES), p=CHANCES / CHANCES.sum()))])
-        pixels = np.ascontiguousarray(family.apply(pixels, family.draw(rng)))
+        pixels = once_edited(pixels, NAMES[int(rng.choice(len(NAMES), p=CHANCES / CHANCES.sum()))], rng)
         if min(pixels.shape[:2]) < 16:
             break
     return pixels
+
+
+def once_edited(pixels: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
+    """By a family of the benchmark, or by one of :data:`OWN`."""
+    picture = Image.fromarray(pixels)
+    if name == "tiny":
+        picture.thumbnail((int(rng.integers(20, 65)),) * 2)
+        return np.asarray(picture)
+    if name == "smear":
+        return np.asarray(picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.015, 0.04) * min(picture.size))))
+    family = find_family(name)
+    return np.ascontiguousarray(family.apply(pixels, family.draw(rng)))
 
 
 def features(out: Path, photographs: int, seconds: float) -> None:

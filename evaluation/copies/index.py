@@ -22,7 +22,7 @@ from ...indexer.entries import Entry
 from ...indexer.flow import Flow
 from ...indexer.gallery import open_gallery
 from ...indexer.models import describe_channel, told_apart
-from ...indexer.options import choose_devices, describe_companion, pairs_of, seeing_one_view
+from ...indexer.options import choose_devices, describe_companion, looks_of, pairs_of, partly_seeing
 from ...indexer.prepare import Recipe, prepare_entry
 from ...indexer.snapshot import ChannelSpec, require_current
 from ...indexer.writer import SEGMENT_ROWS, Writer
@@ -94,7 +94,7 @@ def _channels(plan: CopyPlan, models: Sequence[str], companion: str | None) -> l
 def _key(
     plan: CopyPlan, channels: Sequence[ChannelSpec], gallery: Sequence[Entry], distractors: Sequence[Entry]
 ) -> str:
-    pairs = pairs_of(plan.views, channels)
+    pairs, looks = pairs_of(plan.views, channels), looks_of(plan.views, channels)
     return digest_json(
         {
             "version": 1,
@@ -106,6 +106,7 @@ def _key(
             "policy": DecodePolicy().digest,
         }
         | ({"pairs": [asdict(rule) for rule in pairs]} if pairs else {})
+        | ({"looks": [asdict(rule) for rule in looks]} if looks else {})
     )
 
 
@@ -158,7 +159,7 @@ def append_entries(index: Path, entries: Sequence[Entry], plan: CopyPlan, progre
         teams = open_teams(index, snapshot.channels, devices, progress)
         policy = DecodePolicy.from_json(dict(snapshot.policy))
         views, inputs = VIEW_SETS[plan.stored_distractor_views], [embedder.input_size for embedder in teams[0]]
-        recipe = Recipe.of(policy, views, inputs, unedited=seeing_one_view(snapshot))
+        recipe = Recipe.of(policy, views, inputs, partly=partly_seeing(snapshot))
         absent = [entry for entry, place in zip(new.values(), places, strict=True) if place < 0]
         progress.advance(len(entries) - len(absent))
         prepare = partial(prepare_entry, recipe=recipe)

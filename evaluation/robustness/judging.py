@@ -25,6 +25,15 @@ class Judgement:
     embedded: tuple[QueryEmbedding, ...] = ()
 
 
+def tier_of(answer: Answer) -> str | None:
+    """Who names the copy beside a companion: ``certified``, ``companion`` (alone) or ``none``; None without one."""
+    if answer.companion is None:
+        return None
+    if answer.companion.names_copy:
+        return "companion"
+    return "certified" if answer.point_verdict == "copy" else "none"
+
+
 def first_group(answer: Answer) -> int | None:
     """Item number of the first match; None where nothing matched."""
     return answer.matches[0].group if answer.matches else None

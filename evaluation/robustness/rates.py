@@ -22,11 +22,14 @@ class Rates:
         first: recall@1, over queries that are copies of something.
         top10: recall@10, likewise.
         verdict: accuracy of the verdict, over all queries; None where the system gives none.
+        companion: the part of it that was the companion's alone before any attack: copies that nothing certified names;
+            None where there is no companion. None of it is proved.
     """
 
     first: Share
     top10: Share
     verdict: Share | None
+    companion: Share | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class _Right:
     first: Bools
     top10: Bools
     verdict: Bools
+    companion: Bools
 
 
 def clean_rates(clean: Columns) -> Rates:
@@ -82,7 +86,8 @@ def rates_left(clean: Columns, images: Columns) -> Rates:
     left = _Right(
         before.first & ~fell(~images["attacked_first"]),
         before.top10 & ~fell(~images["attacked_top10"]),
-        before.verdict & ~fell(images["attacked_verdict"] != right_verdict(images)),
+        before.verdict & ~(flipped := fell(images["attacked_verdict"] != right_verdict(images))),
+        before.companion & ~flipped,
     )
     return _rates(clean, left)
 
@@ -91,7 +96,8 @@ def proved_rates(clean: Columns, l2: np.ndarray) -> Rates:
     """What is right and certified beyond these norms."""
     before = _right(clean)
     first = before.first & (clean.radius("radius_top1") > l2)
-    return _rates(clean, _Right(first, first, before.verdict & (clean.radius("radius_verdict") > l2)))
+    verdict = before.verdict & (clean.radius("radius_verdict") > l2)
+    return _rates(clean, _Right(first, first, verdict, np.zeros_like(verdict)))
 
 
 def radius_line(clean: Columns, name: str) -> RadiusLine | None:
@@ -114,7 +120,9 @@ def certificates(images: Columns) -> int:
 
 
 def _right(clean: Columns) -> _Right:
-    return _Right(clean["clean_first"], clean["clean_top10"], clean["clean_verdict"] == right_verdict(clean))
+    verdict = clean["clean_verdict"] == right_verdict(clean)
+    by_companion = verdict & np.asarray(clean["clean_tier"] == "companion", dtype=np.bool_)
+    return _Right(clean["clean_first"], clean["clean_top10"], verdict, by_companion)
 
 
 def _rates(clean: Columns, right: _Right) -> Rates:
@@ -124,4 +132,9 @@ def _rates(clean: Columns, right: _Right) -> Rates:
         first=share_of(right.first[known]),
         top10=share_of(right.top10[known]),
         verdict=share_of(right.verdict[judged]) if judged.any() else None,
+        companion=share_of(right.companion[judged]) if judged.any() and _beside_companion(clean) else None,
     )
+
+
+def _beside_companion(clean: Columns) -> bool:
+    return bool((clean["clean_tier"] != None).any())  # noqa: E711 - an array is compared

@@ -22,10 +22,12 @@ OWN = (
     column("clean_first", pa.bool_(), "a true item is first before the attack"),
     column("clean_top10", pa.bool_(), "a true item is in the first ten before the attack"),
     column("clean_verdict", pa.string(), "verdict of the query before the attack", optional=True),
+    column("clean_tier", pa.string(), "certified, companion or none: who names that copy", optional=True),
     column("attacked_item", pa.string(), "id of the first item for the saved image", optional=True),
     column("attacked_first", pa.bool_(), "a true item is first for the saved image"),
     column("attacked_top10", pa.bool_(), "a true item is in the first ten for the saved image"),
     column("attacked_verdict", pa.string(), "verdict of the saved image", optional=True),
+    column("attacked_tier", pa.string(), "who names the copy that the saved image is said to be", optional=True),
     column("embedding_shift", pa.float64(), "goal embedding: how far the embedding moved", optional=True),
     column("embedding_limit", pa.float64(), "goal embedding: L times realised l2; null without L", optional=True),
     column("radius_top1", pa.float64(), "certified l2 radius of the first place; null if withheld", optional=True),
@@ -65,5 +67,7 @@ def _second(table: pa.Table, facts: Facts) -> tuple[pa.Table, Facts]:
     return table, {"plan": {}, **facts}
 
 
-FORMAT = RecordFormat("robustness", OWN, contradiction, {"retr.records/2": _second})
+TIERS = ("clean_tier", "attacked_tier")
+"""Null for systems without a companion."""
+FORMAT = RecordFormat("robustness", OWN, contradiction, {"retr.records/2": _second}, later=TIERS)
 SCHEMA = FORMAT.schema

@@ -23,7 +23,7 @@ from ..systems.index_system import Entrant, embed
 from ..systems.retrieval_losses import TOP, Goal
 from ..systems.retrieval_target import Aim
 from .cases import Case
-from .judging import Judgement, alarms, found, goal_radius, holds, reached, top1_radius, verdict_radius
+from .judging import Judgement, alarms, found, goal_radius, holds, reached, tier_of, top1_radius, verdict_radius
 from .schedule import Task
 
 
@@ -137,6 +137,7 @@ class Recorder:
             "clean_first": found(clean, truth, 1),
             "clean_top10": found(clean, truth, TOP),
             "clean_verdict": clean.point_verdict,
+            "clean_tier": tier_of(clean),
             "radius_top1": _l2(top1_radius(clean)),
             "radius_top10": _l2(goal_radius(clean, "rank10")),
             "radius_verdict": _l2(verdict_radius(clean)),
@@ -176,6 +177,7 @@ def _attacked(prepared: Prepared, answer: Answer) -> dict[str, Any]:
         "attacked_first": found(answer, truth, 1),
         "attacked_top10": found(answer, truth, TOP),
         "attacked_verdict": answer.point_verdict,
+        "attacked_tier": tier_of(answer),
     }
 
 

@@ -112,12 +112,14 @@ class RecordFormat:
         own: its columns, after the common block.
         contradiction: why a table contradicts itself, with the row; None where it does not.
         older: how files of older formats become this one, by the name of their schema.
+        later: optional columns that earlier files of this format do not have: they knew nothing of what these say.
     """
 
     audit: str
     own: tuple[pa.Field, ...]
     contradiction: Callable[[pa.Table], str | None] = lambda _: None
     older: Mapping[str, Older] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -152,14 +154,25 @@ class RecordFormat:
         facts = _facts(path, metadata)
         if schema in self.older:
             table, facts = self.older[schema](table, facts)
+            table = self._filled(table)
             table = table.select(self.schema.names).cast(self.schema)
         elif (schema, audit) != (SCHEMA_NAME, self.audit):
             held = f"{schema} of {audit or 'no audit'}" if schema else "no records"
             raise IntegrityError(f"{path} holds {held}, not {SCHEMA_NAME} of {self.audit}")
         elif metadata.get(b"sha256", b"").decode() != _digest(table, metadata[b"facts"].decode()):
             raise IntegrityError(f"{path} was changed after it was written: its rows do not match their SHA-256")
+        else:
+            table = self._filled(table)
         self.check(table)
         return Records(table.replace_schema_metadata(None), facts)
+
+    def _filled(self, table: pa.Table) -> pa.Table:
+        """With the later columns, in their places."""
+        missing = [name for name in self.later if name not in table.column_names]
+        for name in missing:
+            table = table.append_column(name, pa.nulls(table.num_rows, self.schema.field(name).type))
+        known = set(table.column_names) == set(self.schema.names)
+        return table.select(self.schema.names).cast(self.schema) if missing and known else table
 
     def check(self, table: pa.Table) -> None:
         """Refuse records that no correct run writes.

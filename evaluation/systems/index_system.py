@@ -19,7 +19,7 @@ from ...indexer.snapshot import Threshold
 from ...indexer.writer import Writer
 from ...retrieval.answer import Answer
 from ...retrieval.calibrate import Nearness
-from ...retrieval.channel import ORIGINAL, Channel, QueryEmbedding
+from ...retrieval.channel import Channel, QueryEmbedding
 from ...retrieval.engine import Engine
 from ..shared.provenance import describe_engine
 from ..shared.truth import Groups
@@ -181,16 +181,15 @@ class EngineSystem:
     def target(self, aims: Sequence[Aim], goal: Goal, *, sees: Sees) -> Target:
         """See :class:`System`; the gradient is the system's own, whatever the attack sees."""
         del sees
-        views = {view.name: view for view in self.engine.views}
-        asked = [views[name] for _, name in self.engine.tests] + [ORIGINAL] * len(self.engine.companions)
-        return RetrievalTarget(self._attacked, aims, goal, views=asked, companions=len(self.engine.companions))
+        engine = self.engine
+        views = {view.name: view for view in (*engine.views, *engine.looks)}
+        asked = [views[name] for _, name in (*engine.tests, *engine.companion_tests)]
+        return RetrievalTarget(self._attacked, aims, goal, views=asked, companions=len(engine.companion_tests))
 
     @cached_property
     def _attacked(self) -> tuple[Channel, ...]:
         """Per test, the channel of its rows, with a copy of the embedder where attacks run."""
-        first = len(self.engine.channels)
-        companions = [(number, ORIGINAL.name) for number in range(first, first + len(self.engine.companions))]
-        tests = [*self.engine.tests, *companions]
+        tests = [*self.engine.tests, *self.engine.companion_tests]
         every = [(number, self.engine.scope((number, view)).channel) for number, view in tests]
         if self.device == "cpu":
             return tuple(channel for _, channel in every)

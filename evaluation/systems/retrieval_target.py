@@ -100,7 +100,7 @@ class RetrievalTarget:
     def embed(self, x: Tensor) -> list[Tensor]:
         """Embeddings of a batch, one (b, d) for each test, also those that play no part in this goal."""
         # Margins are small differences: float64 from here on, whatever the network computes in.
-        return [_embed(channel, view.pick(x)).double() for channel, view in self._embedded]
+        return [_embed_view(channel, view, x).double() for channel, view in self._embedded]
 
     def _tests(self) -> Iterator[tuple[Channel, QueryView]]:
         return zip(self._channels, self._views, strict=True)
@@ -165,7 +165,7 @@ class RetrievalTarget:
                     images = torch.stack(
                         [torch.from_numpy(_query(aim).transpose(2, 0, 1).copy()) for aim in self._aims]
                     )
-                    self._clean[number] = _embed(channel, view.pick(images.to(like))).double()
+                    self._clean[number] = _embed_view(channel, view, images.to(like)).double()
         return [_known(clean) for clean in self._clean]
 
     def _look_around(self, embedded: Sequence[Tensor], wanted: Sequence[int]) -> None:
@@ -211,6 +211,13 @@ class ManyGoals:
             if len(mine)
         ]
         return torch.cat(losses)[torch.cat(rows).argsort()]
+
+
+def _embed_view(channel: Channel, view: QueryView, x: Tensor) -> Tensor:
+    """A view of a batch; windows that are found are found in each image as it is now, and its gradient is of them."""
+    if not view.found:
+        return _embed(channel, view.pick(x))
+    return torch.cat([_embed(channel, view.pick(x[place : place + 1])) for place in range(len(x))])
 
 
 def _embed(channel: Channel, x: Tensor) -> Tensor:
@@ -267,7 +274,9 @@ def _known(rows: Tensor | None) -> Tensor:
 
 
 def _seen(view: QueryView, x: Tensor) -> tuple[int, int]:
-    """The size of a view of images as large as these."""
+    """The size of a view of images as large as these; of the whole, where it is found in the pixels."""
+    if view.found:
+        return x.shape[-2], x.shape[-1]
     seen = view.pick(torch.empty((1, 3, x.shape[-2], x.shape[-1]), device="meta"))
     return seen.shape[-2], seen.shape[-1]
 

@@ -27,11 +27,11 @@ def image(bad_file_module, tmp_path):
 
 
 def test_large_images_are_made_smaller_once(image):
-    found = reduced(image.pixels, recipe(len(VIEWS)))
+    found = reduced(image.pixels, recipe(len(VIEWS)).sizes)
     short, wide = min(image.pixels.shape[:2]), max(image.pixels.shape[:2])
     assert min(found.shape[:2]) == 20
     assert max(found.shape[:2]) == round(wide * 20 / short)
-    assert reduced(image.pixels, recipe(len(VIEWS), side=short)) is image.pixels
+    assert reduced(image.pixels, recipe(len(VIEWS), side=short).sizes) is image.pixels
 
 
 @pytest.mark.parametrize("side", [16, 64])

@@ -9,6 +9,7 @@ from made_records import LOST, PER_RMSE, audit, certified_first, clean, table, t
 from retr.evaluation.robustness.columns import Columns
 from retr.evaluation.robustness.curves import curves
 from retr.evaluation.robustness.summary import summarise
+from retr.reports.audit_tables import budget_table
 
 CASES = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
 
@@ -273,3 +274,28 @@ def test_groups_keep_the_order_of_first_appearance():
     assert [part.first("query") for part in columns.groups("edit", "query")] == ["b", "a", "b"]
     assert len(np.unique(columns["case"])) == 3
     assert list(columns.where(columns["query"] == "none").groups("query")) == []
+
+
+def test_the_companion_s_part_of_the_verdict_is_a_row_of_its_own_and_nothing_of_it_is_proved():
+    own = {"clean_tier": "companion", "radius_top1": None, "radius_verdict": None}
+    proved = {"clean_tier": "certified", "radius_top1": 2 * PER_RMSE, "radius_verdict": 2 * PER_RMSE}
+    rows = [
+        clean(query="a.jpg", **proved),
+        *(clean(query=name, **own) for name in ("b.jpg", "c.jpg")),
+        clean(query="d.jpg", clean_tier="none", clean_verdict="not-a-copy"),
+    ]
+    tricked = {"attacked_verdict": "not-a-copy", "attacked_tier": "none", "goal": "verdict"}
+    trials = [trial(1.0, query="b.jpg", **own, **tricked), trial(1.0, query="c.jpg", **own, attacked_tier="companion")]
+    summary = summarise(table(*rows, *trials))
+    [line] = summary.budgets
+    shares = [rates.companion for rates in (line.clean, line.attacked, line.certified) if rates is not None]
+    assert [(share.count, share.of) for share in shares if share is not None] == [(2, 4), (1, 4), (0, 4)]
+    assert line.certified is not None
+    assert line.certified.verdict is not None
+    assert line.certified.verdict.count == 1
+    assert summary.as_json()["budgets"][0]["attacked"]["companion"]["count"] == 1
+    row = next(one for one in budget_table(summary).rows if "companion" in str(one[1]))
+    assert row[4] is None
+    without = four(trial(1.0)).budgets[0]
+    assert without.clean.companion is without.attacked.companion is None
+    assert not any("companion" in str(one[1]) for one in budget_table(four(trial(1.0))).rows)

@@ -178,3 +178,13 @@ def test_facts_may_hold_anything_that_json_can(tmp_path: Path) -> None:
     facts = {"plan": {"words": ["ä", None, 1.5, True]}, "numbers": list(np.arange(3).tolist())}
     KNN.write(tmp_path / "r.parquet", KNN.table([blank(KNN)]), facts)
     assert KNN.read(tmp_path / "r.parquet").facts == facts
+
+
+def test_records_from_before_a_column_are_read_without_it(tmp_path: Path) -> None:
+    path, rows = tmp_path / "records.parquet", [blank(ROBUSTNESS), blank(ROBUSTNESS, query="y")]
+    early = ROBUSTNESS.table(rows).drop_columns(list(ROBUSTNESS.later))
+    ROBUSTNESS.write(path, early, {"plan": {}})
+    assert ROBUSTNESS.read(path).table.to_pylist() == rows
+    ROBUSTNESS.write(path, early.drop_columns(["clean_item"]), {"plan": {}})
+    with pytest.raises(IntegrityError, match="clean_item"):
+        ROBUSTNESS.read(path)
