@@ -2,11 +2,11 @@
 
 Run as ``python docs/benchmarks/view_soundness.py OUT PHOTOGRAPHS [--each N] [--side N] [--model NAME …]
 [--companion SPEC [--looks]] [--views SET]``. Photographs, made small, are indexed with ``--views light``, and with a
-companion where one is named. Queries are what the views are there for: the photograph itself, its mirror image, a window of it,
-one half covered, a frame around it, half of it one grey, and mixtures of two. Every proved rank and verdict is attacked
-by APGD in ℓ2, whose loss looks through all views of the query in all channels, at four multiples of its own radius.
-Whatever an image inside of a radius changes is an alarm; so is a proved copy that a companion alone still names. Prints
-alarms and certificates; the same folder goes on with a run that was stopped.
+companion where one is named. Queries are what the views are there for: the photograph itself, its mirror image, a
+window of it, one half covered, a frame around it, half of it one grey, and mixtures of two. Every proved rank and
+verdict is attacked by APGD in ℓ2, whose loss looks through all views of the query in all channels, at four multiples of
+its own radius. Whatever an image inside of a radius changes is an alarm; so is a proved copy that a companion alone
+still names. Prints alarms and certificates; the same folder goes on with a run that was stopped.
 """
 
 from __future__ import annotations
