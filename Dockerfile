@@ -9,7 +9,7 @@ COPY . /source/
 # PyTorch's libraries for GPUs are gigabytes: --build-arg TORCH_INDEX=… names the index of its builds for the CPU.
 ARG TORCH_INDEX=
 RUN if [ -n "$TORCH_INDEX" ]; then \
-      grep -E '^(torch|torchvision)==' /source/constraints.txt | sed 's/ *;.*//' > /tmp/torch.txt && \
+      sed -nE 's/^((torch|torchvision)==[^ ;]*).*/\1/p' /source/constraints.txt > /tmp/torch.txt && \
       /opt/retr/bin/pip install --index-url "$TORCH_INDEX" --constraint /tmp/torch.txt torch torchvision; \
     fi && \
     /opt/retr/bin/pip install --constraint /source/constraints.txt '/source[serve,heif]'

@@ -44,6 +44,20 @@ class _Stoppable(TyperGroup):
         except KeyboardInterrupt:
             note("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+        except typer.BadParameter as why:
+            raise _in_words(why) from None
+
+
+_NUMBERS = {"float_parsing": "a number", "int_parsing": "a whole number"}
+
+
+def _in_words(why: typer.BadParameter) -> typer.BadParameter:
+    """Of what is no number, what was given."""
+    errors = getattr(why.__cause__, "errors", list)()
+    if not errors or errors[0]["type"] not in _NUMBERS:
+        return why
+    words = f"{_NUMBERS[errors[0]['type']]} is needed, got {errors[0]['input']!r}"
+    return typer.BadParameter(words, ctx=why.ctx, param=why.param)
 
 
 app = typer.Typer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -83,4 +84,9 @@ def _places(given: list[str], index: Path | None) -> tuple[Path, str]:
     """The index and the negatives; the index may stand first, or be named by -i as everywhere else."""
     if len(given) > 2 or (len(given) == 2 and index is not None):
         raise UsageError(f"calibrate takes an index and one source of negatives, got {' '.join(given)}")
+    if len(given) == 1 and index is None and (Path(given[0]) / "CURRENT").is_file():
+        raise UsageError(
+            f"{given[0]} is an index, and no negatives are named, which are images that have no copy in it: a folder, "
+            f"a list file or -, as in: retr calibrate {shlex.quote(given[0])} ./known-absent"
+        )
     return (Path(given[0]), given[1]) if len(given) == 2 else (index_path(index), given[0])

@@ -21,7 +21,7 @@ from .entries import may_be_read
 from .errand import Errand, Sent, Wanted, recipe_of
 from .flow import Batch, Flow
 from .forget import check_forgotten, files_gone
-from .gallery import open_gallery
+from .gallery import make_filters, open_gallery
 from .labels import Row, id_of, read_label_file
 from .lock import HOLDER
 from .options import IndexOptions, IndexReport, check_options, choose_devices, template
@@ -249,6 +249,7 @@ class _Run:
         self.writer.label(told := self._told())
         self.report.snapshot = self.writer.commit().id
         self.report.rows, self.report.items = self.writer.held.rows, self.writer.held.items
+        make_filters(self.writer.index, self.writer.snapshot)
         self._count_company()
         self.report.replaced, self.report.dropped = self.writer.replaced, self.writer.dropped + len(lost)
         self.report.pruned = len(self.gone)

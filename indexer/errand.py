@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ..core.progress import Silent
@@ -18,7 +18,7 @@ from .flow import Batch, Flow
 from .options import IndexOptions, choose_devices, partly_seeing
 from .places import Stamp
 from .prepare import Recipe, prepare
-from .snapshot import Snapshot
+from .snapshot import ChannelSpec, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Errand:
         Raises:
             IntegrityError, ModelError: the models are not those of the index, or cannot be loaded here.
         """
-        teams = _teams(self.index, self.snapshot, self.options)
+        teams = _teams(self.index, self.snapshot.channels, tuple(choose_devices(self.options)))
         stamps, stored = {one.path: one.stamp for one in images}, {one.path: one.stored for one in images}
         with decoder(self.options.isolate, 1) as decode:
             recipe = recipe_of(self.snapshot, teams[0], decode)
@@ -83,13 +83,7 @@ def recipe_of(snapshot: Snapshot, team: Team, decode: Decoder = decode) -> Recip
     return Recipe.of(policy, views, [embedder.input_size for embedder in team], decode, partly_seeing(snapshot))
 
 
-def _teams(index: Path, snapshot: Snapshot, options: IndexOptions) -> tuple[Team, ...]:
+@lru_cache(maxsize=1)
+def _teams(index: Path, channels: tuple[ChannelSpec, ...], devices: tuple[str, ...]) -> tuple[Team, ...]:
     """The models of an index; a process that makes rows of many parts loads them once."""
-    key = index, tuple(channel.model_digest for channel in snapshot.channels), choose_devices(options)
-    if key not in _LOADED:
-        _LOADED.clear()
-        _LOADED[key] = open_teams(index, snapshot.channels, key[2], Silent())
-    return _LOADED[key]
-
-
-_LOADED: dict[tuple[Path, tuple[str, ...], tuple[str, ...]], tuple[Team, ...]] = {}
+    return open_teams(index, channels, devices, Silent())

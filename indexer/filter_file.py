@@ -15,7 +15,7 @@ import os
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from ..core.files import canonical_json, sha256_bytes
 from . import filter_make, integer_products, row_codes, row_filter, row_lengths
 from .filter_make import make_filter
 from .kept_files import forget_oldest
+from .row_codes import CodedRows
 from .row_filter import Float32, RowFilter
 from .row_lengths import check_lengths
 
@@ -41,7 +42,7 @@ _NUMBERS = ("scale", "rest", "lost", "longest", "spread")
 
 
 def find_filter(
-    rows: Float32, stored: npt.NDArray[np.generic], digest: str, folder: Path | None, where: str
+    rows: Float32 | CodedRows, stored: npt.NDArray[np.generic], digest: str, folder: Path | None, where: str
 ) -> RowFilter | None:
     """The filter of some rows, made if it is not there; None where there are few, or nowhere to keep it.
 
@@ -63,11 +64,15 @@ def find_filter(
         return found
     hashed = hashlib.sha256()
 
-    def read(some: slice) -> None:
-        hashed.update(np.ascontiguousarray(stored[some]).data)
-        check_lengths(rows[some], some.start, "cosine", where)
+    def read(some: slice) -> Float32:
+        """Read once: the bytes that are hashed are those that a filter is made of, whoever writes in the meantime."""
+        own = np.array(stored[some])
+        hashed.update(own.data)
+        chunk = CodedRows(own, rows.code, rows.where)[:] if isinstance(rows, CodedRows) else own
+        check_lengths(chunk, some.start, "cosine", where)
+        return chunk
 
-    made = make_filter(rows, read)
+    made = make_filter(cast("Float32", rows), read)
     if hashed.hexdigest() != digest:
         raise IntegrityError(f"{where} does not match its SHA-256 in the snapshot: the file was changed")
     with suppress(OSError):  # what cannot be kept serves as well

@@ -17,12 +17,12 @@ _CHUNK = 4096
 _CLIPPED = 1e-4
 
 
-def make_filter(rows: Float32, read: Callable[[slice], None] = lambda _: None) -> RowFilter:
+def make_filter(rows: Float32, read: Callable[[slice], Float32] | None = None) -> RowFilter:
     """The filter of rows.
 
     Args:
         rows: (n, d) float32, n > 0, of length about 1.
-        read: is told which rows are read next: all of them once, in order.
+        read: gives some of them: all of them once, in order; None for what ``rows`` gives.
     """
     sample = rows[:: max(1, len(rows) // SAMPLE)].astype(np.float64)
     sample = sample[np.isfinite(sample).all(axis=1)]
@@ -33,8 +33,7 @@ def make_filter(rows: Float32, read: Callable[[slice], None] = lambda _: None) -
     longest = 0.0
     for start in range(0, len(rows), _CHUNK):
         some = slice(start, min(start + _CHUNK, len(rows)))
-        read(some)
-        chunk = rows[some]
+        chunk = rows[some] if read is None else read(some)
         whole, rest[some], lost[some] = _taken_apart(chunk.astype(np.float64), centre, turn, scale)
         codes[some, : len(turn)] = whole
         longest = max(longest, float(np.sqrt(np.square(scale * whole).sum(axis=1)).max()))

@@ -225,12 +225,15 @@ def _nearest(
     """Some rows with large bounds say how large a product must be; rows with a bound below are behind that many."""
     pairs = [(start, part, own) for (start, part), own in zip(parts, seen, strict=True)]
     first = [part.first(query, own, some) for (_, part, own), some in zip(pairs, counts, strict=True)]
-    worst = _largest(
-        np.concatenate([part.products(rows, query) for (_, part), rows in zip(parts, first, strict=True)]), count
-    )
-    rows = [np.union1d(own, part.above(query, one, worst)) for (_, part, one), own in zip(pairs, first, strict=True)]
-    scores = np.concatenate([part.products(own, query) for (_, part), own in zip(parts, rows, strict=True)])
-    ids = np.concatenate([own + start for (start, _), own in zip(parts, rows, strict=True)])
+    known = [part.products(rows, query) for (_, part), rows in zip(parts, first, strict=True)]
+    worst = _largest(np.concatenate(known), count)
+    rest = [
+        np.setdiff1d(part.above(query, one, worst), own, assume_unique=True)
+        for (_, part, one), own in zip(pairs, first, strict=True)
+    ]
+    scores = np.concatenate([*known, *(part.products(own, query) for (_, part), own in zip(parts, rest, strict=True))])
+    starts = [start for start, _ in parts]
+    ids = np.concatenate([own + start for start, own in zip(starts * 2, [*first, *rest], strict=True)])
     order = np.lexsort((ids, -scores))[:count]
     return scores[order], ids[order]
 

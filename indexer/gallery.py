@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from ..core.cache import user_cache
 from ..core.errors import IntegrityError
+from . import filter_file
 from .catalog import ROW_SCHEMA, read_catalog
 from .catalog_cache import LEAST, keep, mapped
 from .declared import declared_of, item_digests
@@ -146,6 +147,20 @@ def open_store(index: Path, snapshot: Snapshot, number: int, *, unread: Collecti
         digests=[digest if known else None for digest, known in zip(digests, read, strict=True)],
         cache=user_cache(),
     )
+
+
+def make_filters(index: Path, snapshot: Snapshot) -> None:
+    """Make the filters of large segments (``filter_file``), which the first opening would wait for otherwise.
+
+    Raises:
+        IntegrityError: as :func:`open_store`.
+    """
+    if user_cache() is None or all(segment.rows < filter_file.LEAST for segment in snapshot.segments):
+        return
+    unread = check_content(index, snapshot).unread
+    for number, channel in enumerate(snapshot.channels):
+        if channel.score == "cosine":
+            open_store(index, snapshot, number, unread=unread)
 
 
 def _check_sizes(index: Path, snapshot: Snapshot) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import IntegrityError
+from .gallery import make_filters
 from .garbage import Orphan, collect_garbage, forget_snapshots
 from .lock import writer_lock
 from .snapshot import Snapshot, find_snapshot, read_snapshot, require_current, snapshot_ids, stored_files
@@ -109,6 +110,7 @@ def compact_index(index: Path, *, forget: bool = False) -> Compacted:
     with Writer(index) as writer:
         before = writer.snapshot
         after = writer.compact()
+    make_filters(index, after)
     gone: list[str] = []
     cleared: list[Orphan] = []
     with writer_lock(index):

@@ -29,7 +29,7 @@ def write_calibration_page(out: Path, found: Calibration, index: str) -> None:
         index: the folder that was calibrated.
     """
     presumed = sum(pair.relation == PRESUMED for pair in found.pairs)
-    left_out = len(found.present) + len(found.known) + len(found.in_reference) + presumed
+    left_out = len(found.present) + len(found.known) + len(found.in_reference) + len(found.repeated) + presumed
     shown: list[Shown] = [shown_pair(pair) for pair in found.pairs[:SHOWN]]
     text = page(
         "calibration.html.j2",
@@ -62,13 +62,17 @@ def _thresholds(found: Calibration) -> Table:
 
 def _rule(threshold: Threshold) -> str:
     if threshold.share is not None and threshold.offset is not None:
-        share, offset = budget_text(threshold.share), budget_text(threshold.offset)
-        return f"within {share} of the way to its nearest unrelated picture, and half of that way plus {offset}"
+        share, offset = budget_text(threshold.share), _signed(threshold.offset)
+        return f"within {share} of the way to its nearest unrelated picture, and half of that way {offset}"
     if threshold.share is not None:
         return f"within {budget_text(threshold.share)} of the way to its nearest unrelated picture"
     if threshold.offset is not None:
-        return f"within half of the way to its nearest unrelated picture, plus {budget_text(threshold.offset)}"
+        return f"within half of the way to its nearest unrelated picture, {_signed(threshold.offset)}"
     return f"at a score of {budget_text(threshold.value)} or nearer"
+
+
+def _signed(offset: float) -> str:
+    return f"{'less' if offset < 0 else 'plus'} {budget_text(abs(offset))}"
 
 
 def _number(value: float | None) -> str:

@@ -136,7 +136,8 @@ def limit_words(threshold: Mapping[str, Any]) -> str:
     if threshold.get("share") is not None:
         words.append(f"nearer than {budget_text(threshold['share'])} of the way to {_NEXT}")
     if threshold.get("offset") is not None:
-        words.append(f"within {threshold['offset']:+.4f} and half of the way to {'it' if words else _NEXT}")
+        offset, half = threshold["offset"], f"half of the way to {'it' if words else _NEXT}"
+        words.append(f"nearer than {half} {'less' if offset < 0 else 'plus'} {abs(offset):.4f}")
     return ", and ".join(words) or nearest_text(threshold["value"], decimals=4)
 
 
@@ -164,17 +165,28 @@ def print_calibration(result: Mapping[str, Any]) -> None:
     Console().print(facts(f"snapshot {result['snapshot']}", _calibration(result)))
 
 
+_LEFT_OUT = {
+    "present": "the gallery holds these very pixels",
+    "known": "listed as a copy",
+    "repeated": "a copy of another negative, which counts",
+    "in_reference": "a picture of the reference set",
+}
+
+
+def _few(lines: Sequence[str], *, shown: int = 3) -> Iterator[str]:
+    """The first of many lines, and how many more there are."""
+    yield from lines[:shown]
+    if len(lines) > shown:
+        yield f"and {len(lines) - shown} more like these; --format json names all"
+
+
 def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "negatives", f"{result['negatives']} used, {result['refused']} refused"
-    for path in result["present"]:
-        yield "left out", f"{path}: the gallery holds these very pixels"
-    for path in result["known"]:
-        yield "left out", f"{path}: listed as a copy"
-    for path in result["in_reference"]:
-        yield "left out", f"{path}: a picture of the reference set"
-    for pair in result["pairs"]:
-        if pair["relation"] == "presumed":
-            yield "presumed copy", f"{pair['negative']} of {pair['stored']}, left out"
+    for name, why in _LEFT_OUT.items():
+        yield from (("left out", line) for line in _few([f"{path}: {why}" for path in result[name]]))
+    presumed = [pair for pair in result["pairs"] if pair["relation"] == "presumed"]
+    lines = _few([f"{pair['negative']} of {pair['stored']}, left out" for pair in presumed], shown=10)
+    yield from (("presumed copy", line) for line in lines)
     if result["at_worst"] is not None:
         worst = upper_text(100.0 * result["at_worst"], digits=2)
         yield "were they none", f"false matches could be as many as {worst} % of queries (95 % limit); see --review"

@@ -72,7 +72,7 @@ def asked(answer: Answer | ImageRejected, name: str, words: str | None) -> Asked
         "" if answer.verdict in ("copy", "not-a-copy") else "none",
         query,
         tuple(Shot(_read(match.path), _said(match)) for match in answer.matches[:PICTURES]),
-        _table(answer) if answer.matches else None,
+        _table(answer, f"Matches of {short_path(name)}") if answer.matches else None,
         radius_bars(answer),
         None if answer.against is None else range_bars(answer.against),
         tuple(lines(answer)),
@@ -132,11 +132,11 @@ def radius_bars(answer: Answer) -> Html | None:
     return tag("svg", *rows, viewBox=box, role="img", aria_label=label, class_="chart")
 
 
-def _table(answer: Answer) -> Table:
-    """All matches; of the radii those that any of them has."""
+def _table(answer: Answer, title: str) -> Table:
+    """All matches; of the radii those that any of them has. They wrap: what paper cuts off cannot be scrolled to."""
     promises = {"stays first": "top1", f"in top {answer.k}": "topk", "copy of it": "copy"}
     radii = [
-        Column(head, NAME, lambda match, name=name: _inline(getattr(match, name)))
+        Column(head, WRAPPED, lambda match, name=name: _inline(getattr(match, name)))
         for head, name in promises.items()
         if any(getattr(match, name) is not None for match in answer.matches)
     ]
@@ -147,7 +147,7 @@ def _table(answer: Answer) -> Table:
         *([] if answer.companion is None else [Column("found by", NAME, lambda match: ", ".join(found_by(match)))]),
         *radii,
     ]
-    return Table.of(columns, answer.matches)
+    return Table.of(columns, answer.matches, title=title)
 
 
 def _inline(radius: Radius | None) -> str:

@@ -15,15 +15,17 @@ from ..indexer.snapshot import Threshold
 from ..indexer.thresholds import Measured, by_reference, measure
 from ..indexer.vectors import Ids
 from ..indexer.writer import Writer
+from .at_worst import limit_at_worst
 from .channel import ORIGINAL, Float64, Pixels
-from .conformal import check_enough, set_offsets, set_thresholds, upper95
+from .conformal import check_enough, set_offsets, set_thresholds
 from .engine import Engine
 from .index_source import IndexSource
 from .known_pairs import KnownPairs
-from .near_pairs import PRESUMED, NearPair, judge, near_rows
+from .near_pairs import PRESUMED, Judged, NearPair, judge, most_of, near_rows
 from .nearness import best_scores
 from .negatives import Negatives, embed_negative, read_negatives
 from .probe import Probe
+from .repeated import presumed_repeated, same_pixels
 from .survey import in_reference, levels, searched
 
 THRESHOLDS = ("local", "global")
@@ -49,7 +51,7 @@ class Calibration:
         snapshot: id of the snapshot that holds the thresholds now.
         negatives: images used; refused: images that could not be decoded; present: images left out because the
             gallery holds the same pixels; known: because they are listed as copies; in_reference: because they are
-            pictures of a reference set.
+            pictures of a reference set; repeated: because they are presumed to be copies of other negatives.
         thresholds: per channel.
         pairs: negatives that are near a row, nearest first. Those presumed to be copies of it were left out.
         at_worst: 95 % limit on the false-match rate if none of those were copies, and each matched; None where none was
@@ -63,6 +65,7 @@ class Calibration:
     thresholds: tuple[tuple[str, Threshold], ...]
     known: tuple[str, ...] = ()
     in_reference: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
     pairs: tuple[NearPair, ...] = ()
     at_worst: float | None = None
 
@@ -108,7 +111,7 @@ def calibrate(
         check_rule(engine, local=local)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
-        check_enough(len(paths), fpr, len(engine.channels))  # before any of them is embedded
+        _check_given(len(paths), fpr, len(engine.channels))  # before any of them is embedded
         if known is not None:
             known.check_names(paths, engine.gallery.catalog["path"].to_pylist())
         told = progress or Silent()
@@ -121,6 +124,13 @@ def calibrate(
             raise UsageError(f"{why}{near.left_out()}") from None
         done = writer.set_thresholds(found, on=engine.gallery.snapshot.id)
     return replace(near.report(found), snapshot=done.id)
+
+
+def _check_given(count: int, fpr: float, channels: int) -> None:
+    try:
+        check_enough(count, fpr, channels)
+    except UsageError as why:
+        raise UsageError(f"{why}. Of those given, copies and files that hold no image do not count") from None
 
 
 def check_rule(engine: Engine, *, local: bool) -> None:
@@ -177,8 +187,9 @@ class Nearness:
             UsageError: as :func:`calibrate`.
         """
         stored = self._engine.gallery.catalog["path"].to_pylist() if self._known.copies else []
-        self._used = self._read
+        self._used, self._left = self._read, {}
         self._leave_out("known", np.array(self._known.copies_of(self._read.names, stored), dtype=np.int64))
+        self._leave_out("repeated", same_pixels([image.pixels_sha256 for image in self._used.images]))
         if self._measured is None:
             return self._global(fpr, shares)
         return self._local(self._measured, fpr, shares)
@@ -193,6 +204,7 @@ class Nearness:
             thresholds=tuple((c.name, threshold) for c, threshold in zip(self._engine.channels, found, strict=True)),
             known=self._left["known"],
             in_reference=self._left.get("in_reference", ()),
+            repeated=self._left["repeated"],
             pairs=self._pairs,
             at_worst=self._at_worst,
         )
@@ -204,13 +216,14 @@ class Nearness:
             "have their very pixels in the index": self._read.present,
             "are listed as copies": self._left.get("known", ()),
             "are pictures of the reference set": self._left.get("in_reference", ()),
+            "are copies of other negatives": self._left.get("repeated", ()),
             "are presumed copies": [pair for pair in self._pairs if pair.relation == PRESUMED],
         }
         said = " and ".join(f"{len(those)} {why}" for why, those in parts.items() if those)
         return f" (left out: {said})" if said else ""
 
     def _leave_out(self, why: str, numbers: Ids) -> None:
-        self._left[why] = tuple(self._used.names[n] for n in numbers)
+        self._left[why] = (*self._left.get(why, ()), *(self._used.names[n] for n in numbers))
         if len(numbers):
             self._used = self._used.keep(np.setdiff1d(np.arange(len(self._used.images)), numbers))
 
@@ -228,14 +241,15 @@ class Nearness:
         # Pictures that the gaps were measured to are no negatives: each lies as far from every row as its gap says.
         parts = zip(measured.references, self._themselves(), strict=True)
         self._leave_out("in_reference", np.unique(np.concatenate([in_reference(*part) for part in parts])))
+        repeated = presumed_repeated(measured.references, self._themselves(), self._progress)
+        self._leave_out("repeated", repeated)
         near = near_rows(self._engine, measured, self._zs(), self._progress)
         judged = judge(self._engine, measured, near, self._used.names, self._known)
         self._pairs, self._used = judged.pairs, self._used.keep(judged.kept)
         found = levels(judged.counted, [own.gap for own in measured.gaps], len(judged.kept))
         offsets, limit = set_offsets(found, fpr=fpr, shares=shares)
-        presumed = sum(pair.relation == PRESUMED for pair in judged.pairs)
-        matched = check_enough(len(judged.kept), fpr, found.shape[1]) - 1 + presumed
-        self._at_worst = upper95(matched, len(judged.kept) + presumed) if presumed else None
+        cuts = check_enough(len(judged.kept), fpr, found.shape[1])
+        self._at_worst = _at_worst(judged, cuts) if judged.sure + judged.likely else None
         rate = Threshold(0.0, "calibrated", fpr, len(judged.kept), limit)
         return tuple(
             by_reference(reference, digest, rate, offset=offset)
@@ -251,6 +265,12 @@ class Nearness:
             parts = [best_scores(source, probes[at : at + _AT_ONCE]) for at in range(0, len(probes), _AT_ONCE)]
             scores[:, number] = np.concatenate([np.zeros(0), *parts])
         return set_thresholds(scores, cosine=[c.score == "cosine" for c in channels], fpr=fpr, shares=shares)
+
+
+def _at_worst(judged: Judged, cuts: int) -> float:
+    kept = len(judged.kept)
+    most = most_of(kept + judged.sure + judged.likely)
+    return limit_at_worst(cuts=cuts, kept=kept, sure=judged.sure, likely=judged.likely, most=most)
 
 
 _AT_ONCE = 512

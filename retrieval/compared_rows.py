@@ -55,6 +55,8 @@ class Vectors:
 
     def copied(self, places: Ids) -> Float64:
         """(n, d) the numbers of some: float64, unit rows for cosine."""
+        if "whole" in self.__dict__:  # worked out already
+            return self.whole[places]
         at = self.at[places]
         if len(self.bases) == 1:
             return defined_rows(self.bases[0][at], self.score)

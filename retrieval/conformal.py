@@ -177,7 +177,12 @@ def _too_few(n: int, fpr: float, channels: int) -> str:
 
 
 def upper95(matched: int, n: int) -> float:
-    """Clopper-Pearson: the largest rate p under which ``matched`` or fewer of n still has probability 5 %.
+    """:func:`upper_limit` with a confidence of 95 %."""
+    return upper_limit(matched, n, 0.05)
+
+
+def upper_limit(matched: int, n: int, error: float) -> float:
+    """Clopper-Pearson: the largest rate p under which ``matched`` or fewer of n still has the probability ``error``.
 
     Source: Clopper & Pearson, Biometrika 26 (1934). Solved by bisection on the binomial distribution.
     """
@@ -186,11 +191,12 @@ def upper95(matched: int, n: int) -> float:
     low, high = matched / n, 1.0
     for _ in range(100):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if _binomial_cdf(matched, n, middle) > 0.05 else (low, middle)
+        low, high = (middle, high) if binomial_cdf(matched, n, middle) > error else (low, middle)
     return high
 
 
-def _binomial_cdf(k: int, n: int, p: float) -> float:
+def binomial_cdf(k: int, n: int, p: float) -> float:
+    """P(X ≤ k) for X binomial of n and p."""
     if p >= 1.0:
         return 0.0
     logs = [

@@ -117,7 +117,7 @@ class _Judge:
         if not items:
             return []
         own = [np.flatnonzero(self.groups == self.groups[place])[:VIEWS_TRIED] for place in places]
-        rivals = [np.flatnonzero(contenders(self.seen, self.groups, views, self.k)) for views in own]
+        rivals = [np.flatnonzero(mask) for mask in contenders(self.seen, self.groups, own, self.k)]
         radii = self._pairs(own, rivals)
         found = [self._topk(*one) for one in zip(items, own, rivals, radii, strict=True)]
         return [self._top1(found[0], own[0], rivals[0], radii[0]), *found[1:]]
@@ -157,8 +157,8 @@ class _Judge:
         return replace(item, raw_top1=raw_top1, limited_by=limit)
 
 
-def contenders(seen: Evidence, groups: Ids, own: Ids, k: int) -> npt.NDArray[np.bool_]:
-    """Which listed rows of other items may decide a radius; the others lie farther than the k nearest rival items.
+def contenders(seen: Evidence, groups: Ids, own: Sequence[Ids], k: int) -> list[npt.NDArray[np.bool_]]:
+    """Per item which listed rows of others may decide its radius; the rest lie farther than the k nearest rival items.
 
     Half-space distances h are estimated by one matrix product. With S bounding twice a row's norm, and rows at least
     S/1000 apart, ‖u_i − u_j‖² is off by γ_d·S² or less, so h by a relative 10⁶·γ_d, and what ``pair_radii`` takes off
@@ -169,29 +169,38 @@ def contenders(seen: Evidence, groups: Ids, own: Ids, k: int) -> npt.NDArray[np.
     Args:
         seen: what is known.
         groups: (listed,) item of each row.
-        own: places of some rows of the item whose radius it is.
+        own: per item, places of some of its rows.
         k: how many items are returned.
+
+    Returns:
+        per item (listed,).
     """
     rows, scores, cosine = seen.listed.numbers, seen.listed.scores, seen.probe.score == "cosine"
-    rival = groups != groups[own[0]]
+    every = np.concatenate(own)
     size = 2.0 if cosine else 2.0 * seen.longest
     squares = seen.listed.vectors.squares
-    products = rows[own] @ rows.T  # views rows
-    width = np.sqrt(np.maximum(squares[own, None] + squares - 2.0 * products, 0.0))
-    lead = (scores[own, None] - scores) * (1.0 if cosine else 0.5)
+    products = rows[every] @ rows.T  # all views, rows
+    width = np.sqrt(np.maximum(squares[every, None] + squares - 2.0 * products, 0.0))
+    lead = (scores[every, None] - scores) * (1.0 if cosine else 0.5)
     h = np.divide(lead, width, out=np.full_like(lead, np.inf), where=width > 1e-3 * size)
-    per_item = _per_item(h, groups)[np.unique(groups) != groups[own[0]]]
+    items, per_item = _per_item(h, groups)
     far = float(seen.listed.distances.max())
     reach = float(norm(seen.probe.z)) if cosine else far + (far * far / size if size > 0.0 else 0.0)
-    limit = topk_radius(per_item, k) + 1e7 * gamma(len(seen.probe.z) + 8) * reach
-    return rival & ((h <= limit) | (width <= 1e-3 * size)).any(axis=0)
+    slack, found, start = 1e7 * gamma(len(seen.probe.z) + 8) * reach, [], 0
+    for views in own:
+        some, item = slice(start, start + len(views)), groups[views[0]]
+        limit = topk_radius(per_item[some].max(axis=0)[items != item], k) + slack
+        near = (h[some] <= limit) | (width[some] <= 1e-3 * size)
+        found.append((groups != item) & near.any(axis=0))
+        start = some.stop
+    return found
 
 
-def _per_item(h: Float64, groups: Ids) -> Float64:
-    """T3 per item, in ascending order: (views, rows) → (items,), see ``certificates.ranking.item_radii``."""
+def _per_item(h: Float64, groups: Ids) -> tuple[Ids, Float64]:
+    """The items in ascending order, and (views, items) the least h of the rows of each (T3)."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    return np.minimum.reduceat(h[:, order], starts, axis=1).max(axis=0)
+    return groups[order[starts]], np.minimum.reduceat(h[:, order], starts, axis=1)
 
 
 def _pair_radii(probe: Probe, winners: Float64, rivals: Float64) -> Float64:

@@ -12,6 +12,7 @@ aside here it holds for all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -65,11 +66,14 @@ class Judged:
         kept: numbers of those that count.
         counted: per channel, their pairs; negatives are numbered as in ``kept``.
         pairs: one for each negative that is near a row, nearest first.
+        sure, likely: how many were left out in any case, and how many because they are few.
     """
 
     kept: Ids
     counted: tuple[Pairs, ...]
     pairs: tuple[NearPair, ...]
+    sure: int
+    likely: int
 
 
 def near_rows(engine: Engine, measured: Measured, zs: Sequence[Float64], progress: Progress) -> list[Pairs]:
@@ -121,14 +125,21 @@ def judge(engine: Engine, measured: Measured, near: Sequence[Pairs], names: Sequ
             (likely, _likely(pairs, gaps, reference)),
         ):
             found[pairs.negatives[_unless_different(engine, pairs, sure, names, known)]] = True
+    sure, few = int(aside.sum()), most_of(len(names))
     likely &= ~aside
-    if likely.sum() <= FEW * len(names):
+    if likely.sum() <= few:
         aside |= likely
     kept = np.flatnonzero(~aside)
     number = np.cumsum(~aside) - 1
     counted = (pairs.take(~aside[pairs.negatives]) for pairs in near)
     noted = _noted(engine, measured, near, names, aside)
-    return Judged(kept, tuple(replace(own, negatives=number[own.negatives]) for own in counted), noted)
+    renumbered = tuple(replace(own, negatives=number[own.negatives]) for own in counted)
+    return Judged(kept, renumbered, noted, sure, int(aside.sum()) - sure)
+
+
+def most_of(negatives: int) -> int:
+    """How many likely copies are few."""
+    return math.floor(FEW * negatives)
 
 
 def _likely(pairs: Pairs, gaps: Gaps, reference: Reference) -> np.ndarray:

@@ -13,7 +13,7 @@ from .probe import Blind, Name, Probe
 from .ranking import Decision, Ranking
 from .source import Ask, NoAnswer, Source
 
-SHORTLIST = 128
+SHORTLIST = 64
 """Rows proposed per probe before anything is known about how many are needed."""
 SHORTLIST_OF_MANY = 32
 """The same where a query has views: each row is looked at by many probes, and few of them decide."""

@@ -11,7 +11,8 @@ and by the engine alone in two ways: one image after the other, and 16 at once; 
 library at the snapshot that the answer names; it goes by parts of 500 requests, which ``FILE`` keeps, so that the same
 command goes on where it was stopped. ``hostile`` sends mutated files, bodies that are too long, too slow or
 of a wrong type, and 200 requests at once, and watches the memory. ``schema`` lets schemathesis send what the OpenAPI
-document allows, and more. Each but the last prints JSON.
+document allows, and more: once as it likes, once with ids, signals and pictures that are there. Each but the last
+prints JSON.
 """
 
 from __future__ import annotations

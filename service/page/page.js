@@ -1,6 +1,6 @@
 // The page of the service: what the requests answer, for people. No library, nothing from elsewhere.
 import { startReview } from "./review.js";
-import { decidedWords, down, foundBy, limitWords, nameOf, provedAt, radiusWords, rangeSentence, seen, short, verdictWord, verdictWords, whyWords, within } from "./words.js";
+import { decidedWords, down, foundBy, limitWords, nameOf, provedAt, radiusWords, rangeSentence, seen, short, verdictWord, verdictWords, whyWords, withheldWords, within } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 export const state = { about: null, pictures: new Map(), token: sessionStorage.getItem("retr-token") || "", batch: [] };
@@ -124,11 +124,8 @@ function showAnswer(file, record) {
     $("eps").step = String(radius.rmse / 500);
     $("eps").value = "1";
   }
-  const withheld = record.withheld && !record.error;
-  $("withheld").hidden = !withheld;
-  const said = record.companion ? ` ${record.companion.words}.` : "";
-  $("withheld").hidden = !withheld && !said;
-  $("withheld").textContent = (withheld ? `No certificate is given: ${record.withheld}.` : "") + said;
+  $("withheld").textContent = withheldWords(record);
+  $("withheld").hidden = !$("withheld").textContent;
   showNumbers();
   $("verdict").focus();
 }

@@ -41,9 +41,9 @@ export function verdictWords(record) {
   if (record.error) return `No answer: ${record.detail}`;
   const best = record.matches.find((match) => match.copy) || record.matches.find((match) => match.accepted);
   const companion = record.companion;
+  const of = best ? `Copy of ${nameOf(best)}` : "Copy of something in the index";
+  if (companion?.names_copy) return `${of}, by the companion ${companion.channels.map(seen).join(" and ")} alone: not proved.`;
   if (record.verdict === "copy") {
-    const of = best ? `Copy of ${nameOf(best)}` : "Copy of something in the index";
-    if (companion?.names_copy) return `${of}, by the companion ${companion.channels.map(seen).join(" and ")} alone: not proved.`;
     if (best && best.copy) return `${of}: proved for ${changeWords(best.copy)}.`;
     return record.copy ? `${of}: proved for ${changeWords(record.copy)}.` : `${of}, by the threshold alone; nothing is proved.`;
   }
@@ -56,8 +56,7 @@ export function verdictWords(record) {
     const proved = record.not_a_copy ? `: proved for ${changeWords(record.not_a_copy)}.` : plain;
     return `Not a copy of anything in the index${proved}`;
   }
-  const whose = companion?.names_copy ? `, by the companion ${companion.channels.map(seen).join(" and ")} alone: not proved` : "";
-  const asItIs = { copy: ` As it is: a copy${best ? ` of ${nameOf(best)}` : ""}${whose}.`, "not-a-copy": " As it is: not a copy of anything." }[record.point_verdict] || "";
+  const asItIs = { copy: ` As it is: a copy${best ? ` of ${nameOf(best)}` : ""}.`, "not-a-copy": " As it is: not a copy of anything." }[record.point_verdict] || "";
   const word = record.verdict === "uncertified" ? "No certificate" : "Undecided";
   return `${word}: ${record.verdict_because || "nothing is known"}.${asItIs}`;
 }
@@ -70,8 +69,8 @@ export const provedAt = (record, rmse) => {
 
 /** What stands in a table for the verdict. */
 export function verdictWord(record) {
-  const word = { copy: "copy", "not-a-copy": "not a copy", undecided: "undecided", uncertified: "uncertified" }[record.verdict];
-  return record.companion?.names_copy ? `${word === "copy" ? word : `${word}; copy`}, not proved` : word;
+  if (record.companion?.names_copy) return "copy, not proved";
+  return { copy: "copy", "not-a-copy": "not a copy", undecided: "undecided", uncertified: "uncertified" }[record.verdict];
 }
 
 /** Which channel accepts a match, and whether anything is proved of it; only where there is a companion to tell from. */
@@ -81,6 +80,14 @@ export function foundBy(match) {
 }
 
 const REASONS = { reference: "a reference set", calibration: "calibration" };
+
+/** Why there is no certificate, and what else a companion has to say; empty for neither. */
+export function withheldWords(record) {
+  if (record.error) return "";
+  const why = record.withheld ? [`No certificate is given: ${record.withheld}.`] : [];
+  const said = record.companion && !record.companion.names_copy ? [`${record.companion.words[0].toUpperCase()}${record.companion.words.slice(1)}.`] : [];
+  return [...why, ...said].join(" ");
+}
 
 export function decidedWords(record) {
   const first = record.matches?.[0];

@@ -29,7 +29,12 @@ def test_calibrate_then_query(retr, corpus, tmp_path):
     (tmp_path / "file").touch()
     in_a_file = retr("calibrate", folder, tmp_path / "absent", "--fpr", 0.1, "--review", tmp_path / "file")
     assert "is a file; --review writes a page and a list into a folder" in one_line(in_a_file, 2)
-    assert "at least 999 are needed" in one_line(retr("calibrate", folder, tmp_path / "absent"), 2)
+    few = one_line(retr("calibrate", folder, tmp_path / "absent"), 2)
+    assert "at least 999 are needed" in few
+    assert "Of those given, copies and files that hold no image do not count" in few
+    alone = one_line(retr("calibrate", folder), 2)
+    assert f"{folder} is an index, and no negatives are named" in alone
+    assert f"retr calibrate {folder} ./known-absent" in alone
     stored = one_line(retr("calibrate", folder, corpus, "--fpr", 0.1), 2)
     assert stored.startswith("retr: 0 negatives cannot support")
     assert stored.endswith("(left out: 12 have their very pixels in the index)\n")

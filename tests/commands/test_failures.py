@@ -87,3 +87,10 @@ def test_text_that_is_none_in_a_forged_catalog_is_a_sentence(retr, index, monkey
 
     monkeypatch.setattr("retr.indexer.info.describe_index", fails)
     assert "no UTF-8 where text belongs" in one_line(retr("info", index), 5)
+
+
+@pytest.mark.parametrize(("option", "given", "needed"), [("--eps", "abc", "a number"), ("-k", "1.5", "a whole number")])
+def test_what_is_no_number_is_quoted(retr, option, given, needed):
+    done = retr("query", "x.png", option, given)
+    assert done.code == 2
+    assert f"Invalid value for '{option}': {needed} is needed, got '{given}'" in done.err

@@ -13,9 +13,11 @@ from drawn import Quiet, Stretches, draw
 
 from retr.core.errors import IndexStateError, IntegrityError, UsageError
 from retr.images.views import VIEW_SETS
+from retr.indexer import filter_file
 from retr.indexer.build import IndexOptions, IndexReport, build_index
 from retr.indexer.gallery import open_gallery
 from retr.indexer.held import read_held
+from retr.indexer.history import compact_index
 from retr.indexer.info import describe_index, list_rejects
 from retr.indexer.integrity import check_content
 from retr.indexer.snapshot import read_current, require_current
@@ -35,6 +37,27 @@ def gallery(index: Path):
 def held(index: Path) -> list[str]:
     """Paths of the live items."""
     return read_held(index, require_current(index)).table["path"].to_pylist()
+
+
+def test_what_the_first_opening_would_wait_for_is_made_with_the_index(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(filter_file, "LEAST", 4)
+    index, kept = tmp_path / "index", tmp_path / "cache" / "filters"
+
+    def nothing_is_left_to_make() -> int:
+        with monkeypatch.context() as patch:
+            patch.setattr(filter_file, "make_filter", None)
+            assert all(one is not None for store in gallery(index).stores for one in store.filtered)
+        return len(list(kept.iterdir()))
+
+    run(corpus, index)
+    first = nothing_is_left_to_make()
+    for seed in range(6):
+        draw(corpus / f"more-{seed}.png", 900 + seed)
+    run(corpus, index)
+    grown = nothing_is_left_to_make()
+    compact_index(index)
+    assert first < grown < nothing_is_left_to_make()
 
 
 def test_every_image_is_stored_once_and_copies_are_one_item(corpus, tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retr.core.errors import IntegrityError
-from retr.indexer import filter_file, filtered, integer_products
+from retr.indexer import filter_file, filter_make, filtered, integer_products
 from retr.indexer.filter_make import make_filter
 from retr.indexer.filtered import FilteredRows
 from retr.indexer.integer_products import integer_products as products
@@ -270,3 +270,18 @@ def test_no_filter_without_a_place_for_it_or_for_distances(monkeypatch, tmp_path
     path, digest = stored(tmp_path, gallery)
     folder = None if cache is None else tmp_path / cache
     assert open_rows([(path, 6000)], dim=120, score=score, digests=[digest], cache=folder).filtered == (None,)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_filter_is_made_of_the_very_bytes_that_were_hashed(monkeypatch, tmp_path, gallery):
+    """Somebody writes while it is made: the rows were read once, so the filter is that of the rows with the digest."""
+    path, digest = stored(tmp_path, gallery)
+
+    def overwrite(*_):
+        with path.open("r+b") as file:
+            file.write(np.ascontiguousarray(gallery[::-1]).tobytes())
+
+    monkeypatch.setattr(filter_make, "_CHUNK", len(gallery))
+    expected = make_filter(gallery)
+    monkeypatch.setattr(filter_file, "check_lengths", overwrite)
+    assert np.array_equal(filter_of(path, digest, tmp_path / "cache").codes.codes, expected.codes)

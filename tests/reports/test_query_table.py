@@ -179,9 +179,13 @@ def test_thresholds_of_every_source():
 def test_a_local_threshold_is_named():
     local = {"channel": "a", "value": 0.8, "offset": 0.05, "source": "calibrated", "upper95": 0.0031}
     text = " ".join(printed(answer(thresholds=(local,))).split())
-    assert "threshold of a: within +0.0500 and half of the way to its nearest unrelated neighbour (calibrated)" in text
+    assert "of a: nearer than half of the way to its nearest unrelated neighbour plus 0.0500 (calibrated)" in text
     text = printed(answer(thresholds=({**local, "share": 0.62},))).replace("\n", " ")
-    assert "nearer than 0.62 of the way to its nearest unrelated neighbour, and within +0.0500" in text
+    both = "nearer than 0.62 of the way to its nearest unrelated neighbour, and nearer than half of the way to it"
+    assert f"{both} plus 0.0500" in text
+    assert f"{both} less 0.0500" in printed(answer(thresholds=({**local, "share": 0.62, "offset": -0.05},))).replace(
+        "\n", " "
+    )
     bare = {"channel": "a", "value": 0.8, "share": 0.62, "offset": None, "source": "reference", "upper95": None}
     assert "rate not measured for this model" in printed(answer(thresholds=(bare,))).replace("\n", " ")
 

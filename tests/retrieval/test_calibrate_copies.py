@@ -177,3 +177,27 @@ def _by_path(index: Path) -> dict[str, tuple]:
     assert gaps is not None
     assert known is not None
     return {rows[r]["path"]: (float(gaps[r]), bytes(known.limit[r]), bytes(known.presumed[r])) for r in live}
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_negative_that_is_there_twice_counts_once(index, absent, tmp_path, local):
+    again = []
+    for number in range(5):
+        again.append(str(tmp_path / f"again-{number}.{'jpg' if local else 'png'}"))
+        Image.open(absent[number]).convert("RGB").save(again[-1], quality=90)
+    found = calibrate(index, [*absent, *again], fpr=0.1, local=local)
+    assert (found.negatives, found.repeated) == (19, tuple(again))
+    alone = calibrate(index, absent, fpr=0.1, local=local)
+    assert alone.thresholds == found.thresholds
+    with pytest.raises(UsageError, match="5 are copies of other negatives"):
+        calibrate(index, [*absent[:14], *again], fpr=0.06, local=local)
+
+
+def test_many_that_are_left_out_are_said_in_few_lines(index, absent, capsys):
+    found = asdict(calibrate(index, absent, fpr=0.1))
+    found |= {"thresholds": [], "in_reference": tuple(f"r{n}.png" for n in range(78)), "known": ("k.png",)}
+    print_calibration(found)
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert words.count("a picture of the reference set") == 3
+    assert "and 75 more like these; --format json names all" in words
+    assert "k.png: listed as a copy" in words

@@ -208,7 +208,9 @@ def test_rows_left_out_of_a_radius_never_decide_it(make_channel, monkeypatch, sc
     channel = make_channel(gallery, score, groups=np.repeat(np.arange(300), 3), threshold=0.5)
     zs = queries(gallery, 26)[::3] / (7.0 if score == "euclidean" else 1.0)
     quick = [rank(channel, z, 5, first=600) for z in zs]
-    monkeypatch.setattr(decide_module, "contenders", lambda seen, groups, own, k: groups != groups[own[0]])
+    monkeypatch.setattr(
+        decide_module, "contenders", lambda seen, groups, own, k: [groups != groups[views[0]] for views in own]
+    )
     assert quick == [rank(channel, z, 5, first=600) for z in zs]
 
 

@@ -16,7 +16,7 @@ from retr.retrieval.decide import decide
 from retr.retrieval.distances import distance_bounds
 from retr.retrieval.evidence import Evidence, merge, nothing_from
 from retr.retrieval.ranking import Ranking
-from retr.retrieval.settle import propose, settle
+from retr.retrieval.settle import SHORTLIST, propose, settle
 from retr.retrieval.source import Ask, NoAnswer
 
 ITEMS, VIEWS = 25, 3
@@ -280,7 +280,7 @@ def test_settling_is_asking_until_nothing_is_needed():
 
     inner = plain.source_of(channels)
     found = settle([Watched(inner.channels, inner.items)], plain.probes(channels, zs), 20, certify=True)
-    assert asked[0] == [(128, None, 0)] * 2
+    assert asked[0] == [(max(SHORTLIST, 4 * 20), None, 0)] * 2
     del asked[:]
     again = rank(channels, zs, 20, first=1, sources=[Watched(inner.channels, inner.items)])
     assert any(within for batch in asked[1:] for _, within, _ in batch)

@@ -219,15 +219,15 @@ def test_what_a_companion_finds_is_said_not_to_be_proved(
     opened(page, accompanied, "companion colours")
     ask(page, flipped)
     verdict = page.locator("#verdict")
-    playwright.expect(verdict).to_contain_text(
-        "As it is: a copy of 007.png, by the companion colours alone: not proved."
-    )
+    playwright.expect(verdict).to_contain_text("Copy of 007.png, by the companion colours alone: not proved.")
     first = page.locator(".match").first
     playwright.expect(first.locator(".badge")).to_have_text("copy, not proved")
     playwright.expect(first).to_contain_text("found by the companion colours alone: not proved")
     playwright.expect(first.locator(".promise")).to_have_count(0)
     playwright.expect(page.locator("#decided")).to_contain_text("Decided by the companion colours alone: not proved")
-    playwright.expect(page.locator("#withheld")).to_contain_text("not proved")
+    playwright.expect(page.locator("#withheld")).to_contain_text(
+        "No certificate is given: no certified channel accepts"
+    )
     playwright.expect(page.locator("#slide")).to_be_hidden()
     playwright.expect(page.locator("#edits button")).to_be_disabled()
     playwright.expect(page.locator("#edits-alone")).to_be_visible()
@@ -247,7 +247,7 @@ def test_a_batch_says_what_a_companion_alone_finds(page: Any, drawn: Path, accom
     page.set_input_files("#files", [str(flipped), str(drawn / "img.png")])
     playwright.expect(page.locator("#csv")).to_be_enabled()
     cells = page.locator("#batch-table tbody td:nth-child(2)")
-    playwright.expect(cells).to_have_text(["undecided; copy, not proved", "copy"])
+    playwright.expect(cells).to_have_text(["copy, not proved", "copy"])
     with page.expect_download() as saved:
         page.click("#csv")
     rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text())))
