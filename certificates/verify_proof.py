@@ -169,6 +169,7 @@ def check_image(said: Any, image: Path | None) -> Array:
     path = Path(image if image is not None else query["path"] or "")
     if not path.is_file():
         unsupported(f"the query {path} is not there: name its file")
+    need(path.stat().st_size <= policy["max_bytes"], "the policy does not allow so large a file")
     data = path.read_bytes()
     if query["bytes_sha256"] is not None:
         same("SHA-256 of the query's file", query["bytes_sha256"], sha256(data))

@@ -166,7 +166,21 @@ ONE_WAY: dict[str, Callable[[Array, float], Array]] = {
     "gamma": lambda p, g: 255.0 * (p / 255.0) ** g,
     "exposure": exposed,
 }
-CONTINUOUS = {**dict.fromkeys(ONE_WAY, 1), "brightness-contrast": 2, "rotation": 1, "shift": 2, "blur": 1}
+FACTOR, FADE = [(0.0, 100.0)], [(0.0, 1.0)]
+CONTINUOUS = {  # of each parameter, how far edits of that name go
+    "brightness": FACTOR,
+    "contrast": FACTOR,
+    "contrast-mean": FACTOR,
+    "saturation": FACTOR,
+    "fade-white": FADE,
+    "fade-black": FADE,
+    "gamma": [(0.01, 100.0)],
+    "exposure": [(-10.0, 10.0)],
+    "brightness-contrast": FACTOR * 2,
+    "rotation": [(-180.0, 180.0)],
+    "shift": [(-100.0, 100.0)] * 2,
+    "blur": [(0.0, 4.0)],
+}
 
 
 def rounded(levels: Array) -> Array:
@@ -250,7 +264,6 @@ def blurs(p: Array, low: float, high: float) -> tuple[Array, Array]:
     A weight rises while the variance is below its place squared, and then falls. Those of two widths have one sum, so
     of values near a pixel half of their range counts, of those beyond ``reach`` all of 255.
     """
-    need(low >= 0.0, "no blur has a negative width")
     own, ends, squares = weights(0.5 * (low + high)), (weights(low), weights(high)), PLACES**2
     (first, last), least, most = (float(squares @ end) for end in ends), np.minimum(*ends), np.maximum(*ends)
     top = 1.0 / (2.0 * np.abs(PLACES) + 1.0)  # no more than each weight that is nearer to the middle
@@ -339,7 +352,10 @@ class Cover:
         need(len(low) == len(high) == len(self.family["parameters"]), "each parameter has a range")
         if name not in (*FINITE, *CONTINUOUS) or len(self.said["cells"]) > MOST_CELLS:
             network.unsupported(f"edits of family {name[:40]}, or more than {MOST_CELLS} cells")
-        need(len(low) == CONTINUOUS.get(name, 1) and all(map(float.__le__, low, high)), "a range has two ends")
+        spans = CONTINUOUS.get(name, [(-math.inf, math.inf)])
+        need(len(low) == len(spans) and all(map(float.__le__, low, high)), "a range has two ends")
+        named = all(least <= a and b <= most for (least, most), a, b in zip(spans, low, high, strict=True))
+        need(named, f"no edits by {name} go from {low} to {high}")
         return self.finite(low[0], high[0]) if name in FINITE else self.continuous(low, high)
 
     def finite(self, low: float, high: float) -> list[Cell]:

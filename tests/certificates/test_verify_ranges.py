@@ -15,6 +15,7 @@ from proved import edited, found_in, leaves, proofs_from, proved_index, save_sma
 from retr.certificates import verify_proof as base
 from retr.certificates import verify_ranges as checker
 from retr.certificates.statement import ProofObject, checker_json
+from retr.core.errors import UsageError
 from retr.images.families.asked import FAMILIES, read_families
 from retr.images.families.family import Continuous, Finite
 from retr.images.families.geometry import Crops
@@ -68,7 +69,7 @@ def test_its_cells_are_as_wide_as_the_engine_s() -> None:
             least, most = checker.enclose(name, PIXELS, first, last)
             np.testing.assert_allclose(least, found.centre - found.half, atol=1e-9, err_msg=name)
             np.testing.assert_allclose(most, found.centre + found.half, atol=1e-9, err_msg=name)
-        assert checker.CONTINUOUS[name] == len(family.span)
+        assert len(checker.CONTINUOUS[name]) == len(family.span)
 
 
 @pytest.fixture(scope="module", params=["scores", "channels"])
@@ -274,6 +275,22 @@ def test_a_wider_range_does_not_follow(made: tuple[Path, list[ProofObject]], tmp
     for proof, change, why in cases:
         found = found_in(forged(proof, change), tmp_path, home / "index")
         assert (found.verdict, why in found.why) == ("refuted", True), str(found)
+
+
+@pytest.mark.parametrize("name", sorted(checker.CONTINUOUS))
+def test_no_range_goes_farther_than_its_edits(name: str) -> None:
+    """Beyond, a program in float64 is no longer the one that is meant: sine and cosine of 10¹² degrees are anything."""
+    spans = checker.CONTINUOUS[name]
+    words = ",".join(f"{least}..{most}" for least, most in spans)
+    assert read_families([f"{name}:{words}"])
+    with pytest.raises(UsageError):
+        read_families([f"{name}:{','.join(f'{least}..{most + 0.01}' for least, most in spans)}"])
+    inside, beyond = [most for _, most in spans], [most * 1.01 for _, most in spans]
+    family = {"name": name, "parameters": ["?"] * len(spans), "pixels_sha256": []}
+    for high in (beyond, [1e12] * len(spans)):
+        said: Any = {"family": {**family, "low": inside, "high": high}, "cells": [], "decode": {"policy": {}}}
+        found = base.judge(lambda said=said: checker.Cover(said, PIXELS, []).cells() and None)
+        assert (found.verdict, "no edits by" in found.why) == ("refuted", True), str(found)
 
 
 def test_a_larger_budget_does_not_follow(made: tuple[Path, list[ProofObject]], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ search without one, is confirmed.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,19 @@ from retr.retrieval.ranges import cover_cells, members, standing
 from retr.retrieval.ranges.members import Sizes
 
 Patch = pytest.MonkeyPatch
+
+
+def file_of_faults(name: str) -> Any:
+    """A file beside this one, as a module: tests are no package."""
+    spec = importlib.util.spec_from_file_location(f"edits_{name}", Path(__file__).with_name(f"test_{name}_faults.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+RANGES = file_of_faults("range")
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +208,17 @@ def another_item_first_in_some_cells(patch: Patch) -> None:
     patch.setattr(standing, "_first", lambda evidence, key: first(evidence, evidence[0].listed.keys[0]))
 
 
+def of_two_steps(member: Callable[..., Any]) -> Callable[[Patch], None]:
+    """A second step that mixes values, and the members at the corners taken for the extremes."""
+    build = RANGES.by_ends(member)
+    entry = Entry("", lambda name, text: lambda pixels, policy: build(pixels, spans=((0.8, 1.2), (0.8, 1.2))))
+    return lambda patch: patch.setitem(FAMILIES, "brightness-contrast", entry)
+
+
+def not_moved_outward(low: Any, high: Any) -> Enclosure:
+    return Enclosure((low + high) * 0.5, (high - low) * 0.4)
+
+
 SOME: Asked = ("jpeg:60..95", 1.0, "rmse")
 CASES: list[tuple[str, Callable[[Patch], None], Asked, str]] = [
     ("an enclosure of nothing", enclosed(nothing_between), ("fade-black:0..0.2", 0.1, "rmse"), ""),
@@ -201,6 +226,15 @@ CASES: list[tuple[str, Callable[[Patch], None], Asked, str]] = [
     ("a signed difference", enclosed(signed), ("contrast:0.8..1.2", 0.1, "rmse"), ""),
     ("the mean of the edited image", a_mean_of_the_edited_image, ("contrast-mean:0.9..1.1", 0.1, "rmse"), "r of"),
     ("two of four corners", only_two_corners, ("brightness-contrast:0.97..1.03", 0.1, "rmse"), "r of"),
+    ("then saturation", of_two_steps(RANGES.then_saturation), ("brightness-contrast:0.8..1.2", 0.1, "rmse"), ""),
+    ("then a smaller size", of_two_steps(RANGES.then_downscale), ("brightness-contrast:0.8..1.2", 0.1, "rmse"), ""),
+    ("then JPEG", of_two_steps(RANGES.then_jpeg), ("brightness-contrast:0.8..1.2", 0.1, "rmse"), ""),
+    (
+        "bounds not moved outward",
+        lambda patch: patch.setattr(affine, "between", not_moved_outward),
+        ("brightness:0.9..1.1", 0.1, "rmse"),
+        "r of",
+    ),
     ("a missing quality", a_missing_quality, ("jpeg:80..95", 0.1, "rmse"), "members of the cells"),
     ("draft mode", draft_mode, ("jpeg:90..95", 0.1, "rmse"), "SHA-256 of the pixels"),
     ("gaps between cells", gaps_between_cells, ("brightness:0.8..1.2", 0.1, "rmse"), "do not cover"),

@@ -17,7 +17,7 @@ from proved import found_in, proofs_from
 
 from retr.indexer.build import IndexOptions, build_index
 from retr.retrieval import engine as engine_module
-from retr.retrieval import leads, tiers
+from retr.retrieval import index_source, leads, tiers
 from retr.retrieval import probe as probes
 from retr.retrieval.engine import Engine
 
@@ -114,6 +114,11 @@ def all_pairs_allowed(engine: Engine, patch: Patch) -> Engine:
     return opened
 
 
+def an_offset_that_is_computed_from_the_query(engine: Engine, patch: Patch) -> Engine:
+    part = VIEWS.MeasuredFromTheQuery(engine.channels, engine.gallery.table, scopes=engine.scopes)
+    return replace(engine, parts=(part,))
+
+
 CASES: list[tuple[Plant, Callable[[Sequence[Picture]], list[np.ndarray]], str]] = [
     (the_norm_of_the_whole_image_for_a_cut, lambda some: list(some[:2]), "norm of the resize"),
     (t1_where_one_view_decides, lambda some: mixed(some, 0.58, mirrored=True), "radius"),
@@ -122,6 +127,7 @@ CASES: list[tuple[Plant, Callable[[Sequence[Picture]], list[np.ndarray]], str]] 
     (a_window_that_is_found_in_the_content, framed, ""),
     (the_bound_of_one_pair_class_for_another, lambda some: mixed(some, 0.6), ""),
     (all_pairs_allowed, lambda some: mixed(some, 0.7), ""),
+    (an_offset_that_is_computed_from_the_query, lambda some: mixed(some, 0.8)[:5], ""),
 ]
 
 
@@ -158,9 +164,52 @@ def not_a_copy_beside_a_companion(patch: Patch) -> None:
     patch.setattr(f"retr.retrieval.answering.{first}", lambda ranking: True)
 
 
+def a_tie_that_the_companion_breaks(patch: Patch) -> None:
+    """Of two items that the certified channel accepts the companion's first comes first."""
+    tiered = tiers.tiered
+
+    def by_the_companion(ranking: Any, voice: Any, k: int, *, probes: int) -> Any:
+        own = ranking.items
+        if len(own) > 1:
+            second = replace(own[1], accepted=True, copy=own[0].copy, top1=own[0].top1, carriers=own[1].carriers)
+            ranking = replace(ranking, items=(second, own[0], *own[2:]))
+        return tiered(ranking, voice, k, probes=probes)
+
+    patch.setattr(engine_module, "tiered", by_the_companion)
+
+
+def what_the_companion_names_is_no_rival(patch: Patch) -> None:
+    """m_j = −∞ of every other item."""
+    answer = index_source.IndexSource.answer
+
+    def alone(self: Any, asks: Any) -> Any:
+        found = answer(self, asks)
+        return [None if one is None else replace(one, listed=one.listed.take(FIRST), unseen=np.inf) for one in found]
+
+    patch.setattr(index_source.IndexSource, "answer", alone)
+
+
+FIRST = np.arange(1)
+
+
+def a_copy_that_a_companion_proves(patch: Patch) -> None:
+    tiered = tiers.tiered
+
+    def proved(ranking: Any, voice: Any, k: int, *, probes: int) -> Any:
+        found, spoken = tiered(ranking, voice, k, probes=probes)
+        return (replace(found, copy=6.0) if spoken.names and ranking.certified else found), spoken
+
+    patch.setattr(engine_module, "tiered", proved)
+    patch.setattr("retr.retrieval.answering._first_tier", lambda ranking: True)
+
+
 @pytest.mark.parametrize(
     "plant",
-    [the_cap_of_the_first_tier_forgotten, a_rank_of_what_no_certified_channel_accepts, not_a_copy_beside_a_companion],
+    [
+        *(the_cap_of_the_first_tier_forgotten, a_rank_of_what_no_certified_channel_accepts),
+        *(not_a_copy_beside_a_companion, a_tie_that_the_companion_breaks, what_the_companion_names_is_no_rival),
+        a_copy_that_a_companion_proves,
+    ],
 )
 def test_a_planted_fault_of_companions_is_refuted(
     plant: Callable[[Patch], None],
@@ -172,8 +221,11 @@ def test_a_planted_fault_of_companions_is_refuted(
 ) -> None:
     if planted:
         plant(monkeypatch)
-    queries = [*pictures[:2], *mixed(pictures, 0.6)[:3], *draw_pictures(14)[-2:]]
-    check(accompanied, queries, "radius", tmp_path, planted)
+    if plant is what_the_companion_names_is_no_rival:  # a wide threshold: what limits a rank is its rival
+        accompanied = Engine.open(accompanied.path, device="cpu", threshold=0.2)
+    rolled = [np.roll(one, (8, 5), (0, 1)) for one in pictures[:2]]  # which the companion alone names
+    queries = [*pictures[:2], *mixed(pictures, 0.6)[:3], *draw_pictures(14)[-2:], *rolled]
+    check(accompanied, queries, "", tmp_path, planted)
 
 
 def check(engine: Engine, queries: Sequence[np.ndarray], why: str, folder: Path, planted: bool) -> None:
