@@ -37,7 +37,7 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if report["presumed"]:
         yield "presumed copies", f"{presumed_words(report['presumed'], report['presumed_groups'])}{_ONE_PICTURE}"
     if report["crowded"]:
-        yield "crowded", f"{counted(report['crowded'], 'item')} by one that is nearly the same"
+        yield "crowded", f"{counted(report['crowded'], 'item')} by another that is nearly the same"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
@@ -92,7 +92,7 @@ def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         items = presumed_words(info["presumed_copies"], info["presumed_groups"])
         yield "presumed copies", f"{items} (--presumed lists them)"
     if info["crowded"]:
-        yield "crowded", f"{counted(info['crowded'], 'item')} by one that is nearly the same (--crowded lists them)"
+        yield "crowded", f"{counted(info['crowded'], 'item')} by another that is nearly the same (--crowded lists them)"
     yield "decode policy", info["policy_digest"][:16]
     for channel in info["channels"]:
         proof = (
