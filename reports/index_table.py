@@ -168,7 +168,6 @@ def print_calibration(result: Mapping[str, Any]) -> None:
 _LEFT_OUT = {
     "present": "the gallery holds these very pixels",
     "known": "listed as a copy",
-    "repeated": "a copy of another negative, which counts",
     "in_reference": "a picture of the reference set",
 }
 
@@ -184,6 +183,12 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "negatives", f"{result['negatives']} used, {result['refused']} refused"
     for name, why in _LEFT_OUT.items():
         yield from (("left out", line) for line in _few([f"{path}: {why}" for path in result[name]]))
+    if result["repeated"]:
+        seem = counted(len(result["repeated"]), "negative seems", "negatives seem")
+        yield (
+            "repeated",
+            f"{seem} to be copies of others; all count: the rate is that of queries that repeat so",
+        )
     presumed = [pair for pair in result["pairs"] if pair["relation"] == "presumed"]
     lines = _few([f"{pair['negative']} of {pair['stored']}, left out" for pair in presumed], shown=10)
     yield from (("presumed copy", line) for line in lines)
