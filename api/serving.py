@@ -70,13 +70,14 @@ class Decoder:
     Safe to call from many threads; so many files are decoded at once.
 
     Args:
-        workers: processes.
+        workers: processes; they begin at once.
         seconds: processor time that one file may take.
         max_pixels, max_bytes: of one image; larger ones are refused before they are decoded.
     """
 
     def __init__(self, workers: int, *, seconds: float, max_pixels: int, max_bytes: int) -> None:
         self._isolated = IsolatedDecoder(workers, seconds=seconds, memory=2**28 + 13 * max_pixels)
+        self._isolated.begin()
         self._most = (max_pixels, max_bytes)
 
     def __call__(self, data: bytes, policy: DecodePolicy) -> DecodedImage:

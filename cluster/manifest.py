@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from .. import __version__
 from ..core.errors import UsageError
 from ..indexer.items import Items
 from ..retrieval.evidence import Evidence
@@ -62,6 +63,8 @@ class Reply:
         shard: its number; snapshot: id of what it holds; gallery: which part of that it was asked about.
         start, stop: the rows that it speaks for.
         evidence: to each question.
+        version: of the retr that says so: another one may mean other things by it. No default: what a shard that
+            knows of no version sent would read as this one's.
     """
 
     shard: int
@@ -70,6 +73,7 @@ class Reply:
     start: int
     stop: int
     evidence: list[Evidence]
+    version: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Expected:
     """What the manifest says of a shard's part of a gallery.
 
     Attributes:
-        shard, snapshot, gallery, start, stop: as in the reply.
+        shard, snapshot, gallery, start, stop, version: as in the reply.
         size: its live rows; scopes: of those, how many each view of a query is compared with, where not with all.
     """
 
@@ -88,6 +92,7 @@ class Expected:
     stop: int
     size: int
     scopes: Mapping[Name, int]
+    version: str = __version__
 
 
 def why_refused(reply: Reply, expected: Expected, asks: Sequence[Ask], items: Items) -> str | None:
@@ -102,7 +107,7 @@ def why_refused(reply: Reply, expected: Expected, asks: Sequence[Ask], items: It
         asks: what was asked.
         items: which item each row of the gallery is of.
     """
-    for what in ("shard", "snapshot", "gallery", "start", "stop"):
+    for what in ("version", "shard", "snapshot", "gallery", "start", "stop"):
         said, known = getattr(reply, what), getattr(expected, what)
         if said != known:
             return f"it answered for {what} {said}, and {known} was asked"

@@ -116,13 +116,13 @@ def query(
         from .remote import Asked, ask_server
 
         here = {"-i": index, "--page": page, "--threshold": threshold, "--snapshot": snapshot, "--proof": proof}
-        here |= {"--html": html, "--unsilenced": unsilenced or None, "--cluster": cluster}
+        here |= {"--unsilenced": unsilenced or None, "--cluster": cluster}
         _refuse("--server asks another machine; it goes without", here)
         eps = _budget(certify or require_certificate or bool(against), eps, unit)
         asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain, certified_only)
         words = None if eps is None else UNITS[unit].format(budget_text(eps))
         inputs = image_inputs(images, exclude=index_path(None))
-        ask_server(server, token_file, inputs, asked, form, strict=require_certificate, words=words)
+        ask_server(server, token_file, inputs, asked, form, strict=require_certificate, words=words, html=html)
         return
     if cluster is None:
         _refuse("only --server and --cluster take", {"--token-file": token_file})

@@ -18,6 +18,7 @@ from .options import REJECTED
 from .output import note
 
 if TYPE_CHECKING:
+    from ..retrieval.answer import Answer
     from .inputs import Input
 
 AT_ONCE = 16
@@ -120,14 +121,29 @@ def _refused(one: Input, why: ImageRejected) -> dict[str, Any]:
 
 def print_record(record: Mapping[str, Any], asked: str | None) -> None:
     """One record as ``retr query`` prints it for people."""
-    from ..reports.query_records import answer_of_record
     from ..reports.query_table import print_answer, print_refusal
 
+    found = _answered(record)
+    if isinstance(found, ImageRejected):
+        print_refusal(found, record["query"])
+    else:
+        print_answer(found, record["query"], asked=asked)
+
+
+def _answered(record: Mapping[str, Any]) -> Answer | ImageRejected:
+    from ..reports.query_records import answer_of_record
+
     if record["error"] is not None:
-        why = ImageRejected(stage="answer", reason=record["error"], detail=str(record["detail"]))
-        print_refusal(why, record["query"])
-        return
-    print_answer(answer_of_record(record), record["query"], asked=asked)
+        return ImageRejected(stage="answer", reason=record["error"], detail=str(record["detail"]))
+    return answer_of_record(record)
+
+
+def _write_page(html: Path, records: Sequence[Mapping[str, Any]], url: str, words: str | None) -> None:
+    """The page of the answers; the stored files are elsewhere, so that it shows no pictures of them."""
+    from ..reports.query_page import asked, write_query_page
+
+    write_query_page(html, [asked(_answered(one), one["query"], words, here=False) for one in records], url)
+    note(f"page: {html}")
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,15 @@ class Asked:
 
 
 def ask_server(
-    url: str, token_file: Path | None, inputs: list[Input], asked: Asked, form: str, *, strict: bool, words: str | None
+    url: str,
+    token_file: Path | None,
+    inputs: list[Input],
+    asked: Asked,
+    form: str,
+    *,
+    strict: bool,
+    words: str | None,
+    html: Path | None = None,
 ) -> None:
     """Print what a server answers, as if the index were here.
 
@@ -164,13 +188,14 @@ def ask_server(
         form: how to print it.
         strict: whether a withheld certificate is a failure.
         words: the budget as it was given.
+        html: where a page of the answers goes; None for none.
     """
     from ..core.tokens import read_token
     from ..reports.emit import emit
     from ..reports.query_records import COLUMNS, query_rows
 
-    if form == "table" and asked.against:
-        raise UsageError("what is proved of edits comes from a server as data alone: --format json")
+    if asked.against and (form == "table" or html is not None):
+        raise UsageError("what is proved of edits comes from a server as data alone: --format json, without --html")
     served = Server(url, None if token_file is None else read_token(token_file))
     seen: list[Mapping[str, Any]] = []
     records = (seen.append(record) or record for record in served.records(inputs, asked.fields))
@@ -181,6 +206,8 @@ def ask_server(
         emit((row for record in records for row in query_rows(record)), form, columns=COLUMNS)
     else:
         emit(records, form)
+    if html is not None:
+        _write_page(html, seen, url, words)
     withheld = [str(one["withheld"]) for one in seen if one["error"] is None and one["withheld"]]
     if strict and withheld:
         raise CertificateWithheld("certificate withheld: " + "; ".join(withheld))

@@ -24,10 +24,16 @@ class Quick:
 
     Args:
         session: of onnxruntime.
+        side: of the input that the graph is of.
     """
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, side: int) -> None:
+        self._session, self._side = session, side
+
+    def takes(self, x: Tensor) -> bool:
+        """Whether this is for it: an input of its size, on the CPU, that no gradient is asked for."""
+        size = (self._side, self._side)
+        return x.device.type == "cpu" and x.shape[-2:] == size and not (torch.is_grad_enabled() and x.requires_grad)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Pool a batch on the CPU."""
@@ -53,7 +59,7 @@ def quick_trunk(network: Any, side: int) -> Quick | None:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     model = graph.of(network, side)
-    return Quick(runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
+    return Quick(runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"]), side)
 
 
 class _Graph:

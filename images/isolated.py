@@ -102,6 +102,11 @@ class IsolatedDecoder:
         finally:
             self._idle.put(worker)
 
+    def begin(self) -> None:
+        """Begin all workers now, so that the first files do not wait for them; before the first call."""
+        for worker in self._all:
+            worker.begin()
+
     @property
     def processes(self) -> list[int]:
         """Ids of the workers that are running."""
@@ -124,7 +129,7 @@ class _Worker:
 
     def decode(self, data: bytes, policy: DecodePolicy) -> DecodedImage:
         late = threading.Event()
-        process = self._begin()
+        process = self.begin()
         try:
             with self._clock(_START, late):
                 self._welcome(process)
@@ -159,7 +164,8 @@ class _Worker:
         send(process.stdin, policy.as_json(), data)
         return receive(process.stdout, most=(_SAY_MOST, 3 * policy.max_pixels))
 
-    def _begin(self) -> subprocess.Popen[bytes]:
+    def begin(self) -> subprocess.Popen[bytes]:
+        """The process, begun if there is none; it is not waited for."""
         if self.process is None or self.process.poll() is not None:
             command = [sys.executable, "-m", "retr.images.isolated_worker", str(self.seconds), str(self.memory)]
             quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": import_path()}

@@ -20,13 +20,13 @@ from .row_filter import Float32, Float64, Ids, Int32, Question, RowFilter
 
 FEW = 2
 """Queries at once whose integers are all kept: a later question about one of them then reads no code again."""
-POOL = 2048
+POOL = 4096
 """Of more queries, about so many of the largest integers of each, over all parts."""
 _SAMPLED = 4096
 _LEAST_RANK = 8
 _KEPT = 4
 """Integers that are kept, in multiples of the rows; and _KEPT_OF_FEW more."""
-_KEPT_OF_FEW = 2**16
+_KEPT_OF_FEW = 2**19
 
 
 _READ = 2**13
@@ -46,7 +46,7 @@ class Seen:
 
     Attributes:
         question: the query as the filter sees it.
-        rows: numbers of the rows that ``integers`` are of; None for all rows, in order.
+        rows: numbers of the rows that ``integers`` are of, ascending; None for all rows, in order.
         floor: every other row has an integer below this.
     """
 
@@ -60,6 +60,15 @@ class Seen:
         if self.rows is None:
             return np.flatnonzero(self.integers >= least)
         return self.rows[self.integers >= least] if least >= self.floor else None
+
+    def of(self, rows: Ids) -> Int32:
+        """(m,) the integers of some rows; what stands for those of rows that were not kept is never too small."""
+        if self.rows is None:
+            return self.integers[rows]
+        if not len(self.rows):
+            return np.full(len(rows), self.floor, dtype=np.int32)
+        place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return np.where(self.rows[place] == rows, self.integers[place], np.int32(self.floor))
 
     def first(self, count: int) -> Ids | None:
         """Some rows with large integers, ``count`` of them or more; None where too few were kept."""
@@ -142,9 +151,7 @@ class FilteredRows:
     def _ceilings(self, query: Float32, rows: Ids) -> Float64:
         """(m,) upper bounds on products, by the filter alone; inf where it knows none."""
         [seen] = self.scan(query[None], POOL)
-        if seen.rows is not None:
-            seen = self._whole(query)
-        high = seen.question.bounds(seen.integers[rows])
+        high = seen.question.bounds(seen.of(rows))
         return np.where(np.isin(rows, self.codes.always), np.inf, high) if len(self.codes.always) else high
 
     def first(self, query: Float32, seen: Seen, count: int) -> Ids:

@@ -11,7 +11,7 @@ import numpy as np
 from .gap_blocks import Block, Mask, Side, least_of, lower
 from .items import Keys
 from .neighbours import Float64, Others, places_of
-from .sheets import FAINT_PART
+from .sheets import BOTH_CUT, ONE_CUT
 from .short_rows import Shortening, shortening
 from .stored_rows import let_go
 from .vectors import Float32, Ids
@@ -95,15 +95,20 @@ class Scan:
         """(p,) how near unrelated pictures never come, of pairs whose kinds are believed, and where they are not."""
         known = side.known
         cut = known.reference < known.uncut
-        part = np.where(cut[left] & cut[right], self.faint, side.certain)
+        cuts = cut[left].astype(np.intp) + cut[right]
+        part = np.array([side.certain, *self._doubtful(side)])[cuts]
         parts = (known.reference, known.uncut)
         reference, uncut = (np.minimum(of[left], of[right]).astype(np.float64) for of in parts)
         return side.certain * reference, part * uncut
 
-    @property
-    def faint(self) -> float:
-        """The part for two rows that are both cut; 0 where nobody votes, so that none is known to be in doubt."""
-        return FAINT_PART if any(side.reference.votes is not None for side in self.sides) else 0.0
+    def _doubtful(self, side: Side) -> tuple[float, float]:
+        """The parts for pairs of which one row is cut, and both are; never more than is looked at (``_pairs``)."""
+        one_cut, both_cut = min(ONE_CUT, side.certain), min(BOTH_CUT, side.certain)
+        if side.reference.votes is not None:
+            return one_cut, both_cut
+        if any(one.reference.votes is not None for one in self.sides):
+            return side.certain, side.certain
+        return one_cut, 0.0  # no sheet is known to be a faint one
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from .reference import Reference
 from .vectors import Ids
 
 REFERENCES = 65_536
-_RULE = 2
+_RULE = 3
 """Of ``indexer.gaps``; raised whenever the rule changes, so that what older ones said is measured again."""
 
 

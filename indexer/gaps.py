@@ -15,10 +15,10 @@ alone says. Another item is a **presumed copy**, and set aside, where in some ch
 ``certain`` times the smaller of the two rows' reference gaps of the other's unedited row: nearer than unrelated
 pictures of that kind ever come. What kind a picture is of the set may get wrong, and the reference gap of a kind that
 comes in layouts is cut. So another item is a presumed copy, too, where in *every* channel such a row lies within
-``certain`` times the smaller of their *uncut* reference gaps (``sheets.FAINT_PART`` times it where both are cut): an
-original and its copy often lie on two sides of the line between kinds. Of a row whose kind is beyond doubt the gap is
-cut all the same. A vector of the set that an item lies within ``certain`` times of the vector's own distance to the
-next one is taken for the very picture, and set aside too.
+``certain`` times the smaller of their *uncut* reference gaps, or a smaller part where one or both are cut
+(``sheets.ONE_CUT``, ``BOTH_CUT``): an original and its copy often lie on two sides of the line between kinds. Of a row
+whose kind is beyond doubt the gap is cut all the same. A vector of the set that an item lies within ``certain`` times
+of the vector's own distance to the next one is taken for the very picture, and set aside too.
 
 All of this speaks of pairs, and of constants. So a gap does not depend on the order in which pictures came, and what
 is left of it after some came or went is what measuring all of them again would give (``indexer.gap_update``).

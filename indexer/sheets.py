@@ -33,9 +33,9 @@ from .vectors import Float32, Ids
 Mask = npt.NDArray[np.bool_]
 FAINT = 1.5
 """Logarithm of how many times the mean weight of the one side is that of the other: up to it a sheet is a faint one."""
-FAINT_PART = 0.25
-"""Part of uncut reference gaps within which two faint sheets are presumed to be copies, if they are in every channel.
-(docs/decisions/0046.)"""
+ONE_CUT, BOTH_CUT = 0.25, 0.18
+"""Parts of uncut reference gaps within which a channel that votes has two rows for copies of which one is a faint
+sheet, or both are (docs/decisions/0046-copies-of-doubtful-kind.md)."""
 _ROUNDED = 4e-3
 """Of the logarithm of a mean weight: above what float32 exponentials and sums of 30,000 of them can be off by."""
 

@@ -55,13 +55,14 @@ class Asked:
     lines: tuple[str, ...] = ()
 
 
-def asked(answer: Answer | ImageRejected, name: str, words: str | None) -> Asked:
+def asked(answer: Answer | ImageRejected, name: str, words: str | None, *, here: bool = True) -> Asked:
     """An image for the page; its picture and those of its matches are read now.
 
     Args:
         answer: or why there is none.
         name: the name that the image came under.
         words: the budget as it was given.
+        here: whether the matches' paths are of this machine; files of the same names are others where they are not.
     """
     query = Shot(_read(asked_text(name)), name)
     if isinstance(answer, ImageRejected):
@@ -71,7 +72,7 @@ def asked(answer: Answer | ImageRejected, name: str, words: str | None) -> Asked
         verdict_words(answer, words),
         "" if answer.verdict in ("copy", "not-a-copy") else "none",
         query,
-        tuple(Shot(_read(match.path), _said(match)) for match in answer.matches[:PICTURES]),
+        tuple(Shot(_read(match.path) if here else None, _said(match)) for match in answer.matches[:PICTURES]),
         _table(answer, f"Matches of {short_path(name)}") if answer.matches else None,
         radius_bars(answer),
         None if answer.against is None else range_bars(answer.against),

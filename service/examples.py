@@ -22,6 +22,8 @@ _RECORD: dict[str, Any] = {
     "not_a_copy": None,
     "k": 1,
     "where": [],
+    "silenced_by": [],
+    "banks": [],
     "matches": [
         {
             "rank": 1,
@@ -36,10 +38,24 @@ _RECORD: dict[str, Any] = {
             "topk": None,
             "copy": _RADIUS,
             "accepted": True,
+            "tier": None,
+            "proved": None,
             "duplicates": [],
         }
     ],
+    "thresholds": [{"channel": "block-means", "value": 0.7623, "source": "reference", "share": 0.75, "stale": False}],
+    "certificate": {
+        "exact": True,
+        "rows_scanned": 60,
+        "rows_total": 60,
+        "lipschitz": {"network": 1.0, "resize": 0.14089, "total": 0.14089},
+        "slack": 1.6e-07,
+        "limited_by": "1488586f2cd251b6",
+    },
     "withheld": None,
+    "against": None,
+    "companion": None,
+    "seconds": {"embed": 0.03, "search": 0.01},
 }
 _FAULT = {"application/json": {"example": {"error": "usage", "detail": "k is 1 to 1000, got 0"}}}
 _WORDS = {

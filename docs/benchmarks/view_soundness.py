@@ -1,12 +1,12 @@
 """Attacked certificates of an index that compares views of a query: ranks and verdicts, through every view at once.
 
 Run as ``python docs/benchmarks/view_soundness.py OUT PHOTOGRAPHS [--each N] [--side N] [--model NAME …]
-[--companion SPEC] [--views SET]``. Photographs, made small, are indexed with ``--views light``, and with a companion
-where one is named. Queries are what the views are there for: the photograph itself, its mirror image, a window of it,
-one half covered, a frame around it, half of it one grey, and mixtures of two. Every proved rank and verdict is attacked
-by APGD in ℓ2, whose loss looks through all views of the query in all channels, at four multiples of its own radius.
-Whatever an image inside of a radius changes is an alarm; so is a proved copy that a companion alone still names. Prints
-alarms and certificates; the same folder goes on with a run that was stopped.
+[--companion SPEC [--looks]] [--views SET]``. Photographs, made small, are indexed with ``--views light``, and with a
+companion where one is named. Queries are what the views are there for: the photograph itself, its mirror image, a
+window of it, one half covered, a frame around it, half of it one grey, and mixtures of two. Every proved rank and
+verdict is attacked by APGD in ℓ2, whose loss looks through all views of the query in all channels, at four multiples of
+its own radius. Whatever an image inside of a radius changes is an alarm; so is a proved copy that a companion alone
+still names. Prints alarms and certificates; the same folder goes on with a run that was stopped.
 """
 
 from __future__ import annotations
@@ -72,12 +72,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--model", action="append", help="channels; the usual two by default")
     parser.add_argument("--companion", help="asked beside them: both tiers of answers are attacked")
+    parser.add_argument("--looks", action="store_true", help="the companion looks at parts and turns of a query, too")
     parser.add_argument("--views", default="light")
     given = parser.parse_args()
     models = tuple(given.model) if given.model else None
     if not (given.out / "truth.csv").exists():
         make_corpus(given.out, given.photographs, given.each, given.side)
-        options = IndexOptions(models=models, companion=given.companion, views=given.views, workers=1)
+        looks = True if given.looks else None
+        options = IndexOptions(models=models, companion=given.companion, looks=looks, views=given.views, workers=1)
         build_index(str(given.out / "corpus"), given.out / "index", options, Silent())
     plan = AuditPlan(
         queries=tuple(sorted(map(str, (given.out / "queries").glob("*.png")))),

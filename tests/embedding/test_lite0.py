@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
 from retr.core.errors import IntegrityError, ModelError
-from retr.embedding import lite0
+from retr.embedding import lite0, lite0_quick
 from retr.embedding.registry import load_embedder
 
 
@@ -61,3 +63,30 @@ def test_without_the_extra_it_is_named(monkeypatch):
     monkeypatch.setattr(lite0, "import_module", missing)
     with pytest.raises(ModelError, match=r"retr\[companion\]"):
         lite0.load_lite0()
+
+
+def test_onnxruntime_computes_what_torch_does_and_the_same_in_any_batch():
+    trunk = lite0.load_trunk()
+    x = torch.rand(5, 3, lite0.SIDE, lite0.SIDE, generator=torch.Generator().manual_seed(2)) * 2.0 - 1.0
+    assert trunk.quick is not None
+    with torch.inference_mode():
+        found, expected = trunk(x), trunk.slow(x)
+        assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+        assert not torch.equal(found, expected), "another program computed it"
+        assert torch.equal(trunk(x[:1]), found[:1])
+    assert deepcopy(trunk).quick is trunk.quick
+
+
+def test_a_gradient_comes_from_torch(embedder):
+    x = torch.rand(1, 3, lite0.SIDE, lite0.SIDE, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    embedder.forward(x).sum().backward()
+    assert x.grad is not None
+    assert (x.grad != 0).any()
+
+
+def test_without_onnxruntime_torch_computes(monkeypatch):
+    def missing(name):
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(lite0_quick, "import_module", missing)
+    assert lite0.load_trunk().quick is None

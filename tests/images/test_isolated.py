@@ -55,6 +55,15 @@ def test_bad_files_are_rejected_alike(decoder):
     assert found == [reason for _, reason in files]
 
 
+def test_workers_that_began_before_they_were_needed_decode():
+    with IsolatedDecoder(2) as decoder:
+        decoder.begin()
+        begun = decoder.processes
+        assert len(begun) == 2
+        assert decoder(encoded("PNG"), policy=POLICY).width == 64
+        assert decoder.processes == begun
+
+
 def test_a_worker_that_is_killed_is_named_and_replaced():
     with IsolatedDecoder(1) as decoder:
         decoder(encoded("PNG"), policy=POLICY)

@@ -107,8 +107,8 @@ def by_set(reference: Reference, far: np.ndarray) -> np.ndarray:
 
 def part_of(reference: Reference, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(rows,) how near two rows never come if their kinds are in doubt, of (rows, 2) and (2,) reference gaps."""
-    both = (one[:, 0] < one[:, 1]) & (other[0] < other[1])
-    return np.where(both, 0.0, reference.certain) * np.minimum(one[:, 1], other[1])
+    cuts = (one[:, 0] < one[:, 1]).astype(int) + int(other[0] < other[1])
+    return np.array([reference.certain, 0.25, 0.0])[cuts] * np.minimum(one[:, 1], other[1])
 
 
 def plain(world: World, items: list[int], channel: int) -> dict[int, np.ndarray]:

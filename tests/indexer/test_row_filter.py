@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,28 @@ def test_what_is_found_is_what_all_rows_give(monkeypatch, gallery, at_once, part
             assert np.isin(np.flatnonzero(exact >= bound + 1e-6), within).all()
             assert (exact[within] >= bound - 1e-6).all()
             assert (np.diff(within) > 0).all()
+
+
+@pytest.mark.parametrize("pool", [0, 64, 6000])
+@pytest.mark.parametrize("at_once", [1, 9])
+def test_what_a_row_may_be_is_never_less_than_what_it_is(monkeypatch, gallery, made, at_once, pool):
+    """Whoever passes over rows by these bounds, of a query alone or of many, passes over none that is as near."""
+    monkeypatch.setattr(filtered, "POOL", pool)
+    found, queries = FilteredRows(gallery, replace(made, always=np.array([7, 4000]))), near(gallery)
+    found.scan(queries[:at_once], pool)
+    for query in queries[:at_once]:
+        exact, told = gallery.astype(np.float64) @ query.astype(np.float64), []
+
+        def near_enough(rows, most, exact=exact, told=told):
+            assert (most >= exact[rows] - 1e-9).all()
+            assert np.isinf(most[np.isin(rows, [7, 4000])]).all()
+            told.append(len(rows))
+            return most >= 0.5
+
+        rows, products = found.scored(query, 0.2, near_enough)
+        assert np.isin(np.flatnonzero(exact >= 0.5), rows).all()
+        assert np.allclose(products, exact[rows], atol=1e-6)
+        assert told[0] >= (exact >= 0.2).sum()
 
 
 def test_more_rows_than_there_are_are_all_rows(gallery, made):

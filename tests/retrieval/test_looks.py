@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from companion import write_companion
 from drawn import Quiet, draw
@@ -15,6 +16,8 @@ from retr.images.light_views import LIGHT
 from retr.images.looks import LOOKS, looks_for, seen_by
 from retr.images.view_pairs import PairRule, check_looks, check_rules
 from retr.indexer.build import build_index
+from retr.indexer.export import export_rows
+from retr.indexer.history import list_snapshots, restore_snapshot
 from retr.indexer.options import IndexOptions, partly_seeing
 from retr.indexer.snapshot import SCHEMA_LOOKS, parse_snapshot, require_current
 from retr.retrieval.calibrate import calibrate
@@ -131,13 +134,8 @@ def test_options_that_cannot_be(home, tmp_path):
 
 
 def test_every_look_counts_in_a_calibration(home, tmp_path):
-    """Of 60 absent pictures in frames no more are taken for copies than the rate allows, whatever view sees them."""
-    negatives = []
-    for number in range(60):
-        whole = Image.new("RGB", (120, 110), (number, 90, 30))
-        whole.paste(Image.open(draw(tmp_path / "drawn" / f"{number}.png", 1000 + number)).convert("RGB"), (20, 20))
-        whole.save(tmp_path / f"{number:02}.png")
-        negatives.append(str(tmp_path / f"{number:02}.png"))
+    """Of 60 absent pictures no more are taken for copies than the rate allows, whatever view sees them."""
+    negatives = [str(draw(tmp_path / f"{number}.png", 1000 + number)) for number in range(60)]
     calibrate(home / "none", negatives, fpr=0.1)
     engine = Engine.open(home / "none", device="cpu")
     pictures = [np.asarray(Image.open(path)) for path in negatives]
@@ -147,3 +145,39 @@ def test_every_look_counts_in_a_calibration(home, tmp_path):
     alone = embed(engine.channels, pictures[0])
     for probe, one in zip(together.embed(pictures[0]).probes[:2], alone.probes, strict=True):
         assert np.array_equal(probe.z, one.z)
+
+
+def test_an_index_whose_companion_looks_lives(tmp_path, framed):
+    """Followed, added to, taken from, compacted, checked, exported, and put back: it goes on looking."""
+    import retr
+
+    root, home = tmp_path / "corpus", tmp_path / "index"
+    for number in range(8):
+        draw(root / f"{number:02}.png", number)
+    index = retr.build(root, home, models=MODELS, companion=write_companion(tmp_path / "c.pt"), looks=True)
+    first = index.engine.snapshot
+
+    def named() -> str:
+        found = retr.open(home).query(framed)
+        assert found.matches[0].tier == "companion"
+        return found.matches[0].path
+
+    assert named().endswith("03.png")
+    draw(root / "20.png", 20)
+    (root / "00.png").unlink()
+    report = index.sync(root, prune_all=True)
+    assert (report.indexed, report.pruned) == (1, 1)
+    index.remove([str(root / "03.png")])
+    assert retr.open(home).query(framed).point_verdict == "not-a-copy"
+    index.add([root / "03.png"])
+    index.compact()
+    assert named().endswith("03.png")
+    assert not retr.open(home).verify().problems
+    assert require_current(home).looks == looks_for("none", ["original"])
+    for name in ("rows.parquet", "rows.faiss"):
+        assert export_rows(home, require_current(home), tmp_path / name, channel="c").rows == 8
+    assert len(pq.read_table(tmp_path / "rows.parquet")["row.c"][0]) == 24
+    assert first in [state.id for state in list_snapshots(home)]
+    restore_snapshot(home, first)
+    assert len(retr.open(home)) == 8
+    assert named().endswith("03.png")

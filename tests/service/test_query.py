@@ -15,6 +15,7 @@ from PIL import Image
 
 import retr
 from retr.reports.query_records import answer_record
+from retr.service.examples import ANSWER
 
 
 def plain(record: dict) -> dict:
@@ -36,6 +37,15 @@ class TestAnswers:
         records = serve().post("/v1/query", files=files(image, b"no image", absent)).json()
         assert [record["verdict"] for record in records] == ["copy", None, "not-a-copy"]
         assert [record["error"] for record in records] == [None, "not-an-image", None]
+
+    def test_the_example_of_the_document_has_the_keys_of_an_answer(self, serve, image: bytes) -> None:
+        told = {"certify": "true", "k": "1"}
+        [record] = serve().post("/v1/query", files=files(image), data=told).json()
+        [example] = ANSWER[200]["content"]["application/json"]["example"]
+        assert example.keys() == record.keys()
+        assert example["matches"][0].keys() == record["matches"][0].keys()
+        assert example["thresholds"][0].keys() <= record["thresholds"][0].keys()
+        assert example["certificate"].keys() <= record["certificate"].keys()
 
     def test_edits_with_proof(self, serve, image: bytes) -> None:
         [record] = serve().post("/v1/query", files=files(image), data={"against": "brightness:0.99..1.01"}).json()

@@ -65,6 +65,22 @@ def test_the_record_is_the_same_and_bad_files_keep_their_place(retr: Retr, servi
     assert json.loads(out)[0]["matches"][0]["score"] == records[0]["matches"][0]["score"]
 
 
+def test_the_page_shows_no_file_that_only_has_the_name_of_a_stored_one(
+    retr: Retr, service: Running, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("img.png", "007.png"):
+        (tmp_path / name).write_bytes((drawn / "img.png").read_bytes())
+    (tmp_path / "bad.png").write_text("no image")
+    words = ["query", "img.png", "bad.png", "--certify", "-k", "1", "--format", "jsonl", "--html", "page.html"]
+    code, _, err = retr(*words, "--server", service.url, "--token-file", tmp_path / "token")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert (code, page.count("data:image/")) == (3, 1)
+    assert "copy of 007.png, proved for every change up to RMSE" in page
+    assert "no answer" in page
+    assert "page: page.html" in err
+
+
 @pytest.mark.parametrize("alone", [[], ["--certified-only", "--explain"]])
 def test_tiers_are_told_as_at_home(retr: Retr, with_companion: Path, flipped: Path, alone: list[str]) -> None:
     words = ["query", flipped, "--certify", "-k", "2", *alone]
@@ -87,6 +103,7 @@ def test_tiers_are_told_as_at_home(retr: Retr, with_companion: Path, flipped: Pa
         (["--server", "URL"], 2, "asks for a token"),
         (["--server", "URL", "-i", "x"], 2, "goes without -i"),
         (["--server", "URL", "--against", "jpeg:90..95"], 2, "--format json"),
+        (["--server", "URL", "--against", "jpeg:90..95", "--format", "json", "--html", "x.html"], 2, "without --html"),
         (["--token-file", "x"], 2, "only --server and --cluster take"),
         (["--server", "URL", "--token-file", "TOKEN", "--where", "nothing"], 2, "a condition is"),
     ],

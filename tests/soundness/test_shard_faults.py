@@ -99,8 +99,18 @@ def scanned_in_part(holders, gallery, asks) -> Reply:
     return _edited(_asked(holders, gallery, asks), lambda seen: replace(_emptied(seen), scanned=seen.scanned - 4))
 
 
+def test_a_reply_that_knows_of_no_version_has_none() -> None:
+    """A default would be this version's own, also where an older shard sent nothing."""
+    assert not hasattr(Reply, "version")
+
+
+def of_another_version(holders, gallery, asks) -> Reply:
+    """Another retr may bound what it does not list by other rules."""
+    return replace(bound_lost(holders, gallery, asks), version="0.0.1")
+
+
 def _edited(reply: Reply, edit: Callable[[Evidence], Evidence]) -> Reply:
-    return replace(reply, evidence=[None if seen is None else edit(seen) for seen in reply.evidence])
+    return replace(reply, evidence=[edit(seen) for seen in reply.evidence])
 
 
 FAULTS = {
@@ -110,6 +120,7 @@ FAULTS = {
     bound_lost: "it lists 1 of 10 rows, and bounds no other",
     overlapping: "it answered for start 0",
     scanned_in_part: "it scanned 6 of 10 rows",
+    of_another_version: "it answered for version 0.0.1, and ",
 }
 
 

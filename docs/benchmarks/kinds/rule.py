@@ -1,9 +1,9 @@
 """The rule of a verdict without calibration, on float32 rows: what ``choose_shares.py`` tries many shares with.
 
 A row accepts within a share of its gap, the angle to the nearest row of another item or to the nearest reference
-vector; pairs that are nearer than ``certain`` of the smaller of both gaps to the reference are presumed to be copies,
-and set aside. A row is a *sheet* where the vectors of a discerning channel's set vote it one that comes in layouts:
-its gaps count as no larger than ``sheet``. The engine's rule is the same but for rounding.
+vector. A row is a *sheet* where the vectors of a discerning channel's set vote it one that comes in layouts: its gaps
+count as no larger than ``sheet``. Presumed copies are set aside, by the rule of ``retr.indexer.gaps``. The engine's
+rule is the same but for rounding.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from write_reference import DISCERNING, OPEN_KINDS
 
 from retr.embedding.places import weights_folder
 from retr.indexer.reference import SUFFIX, Reference, read_reference
+from retr.indexer.sheets import BOTH_CUT, FAINT, ONE_CUT
 
 Float32 = npt.NDArray[np.float32]
 Rows = Mapping[str, Float32]
@@ -61,17 +62,20 @@ class Gallery:
     sheets: npt.NDArray[np.bool_]
 
     @staticmethod
-    def of(rows: Rows, sets: Mapping[str, tuple[Reference, Float32]]) -> Gallery:
-        """With the gaps that an index would give them but for the cut of sheets, which ``shares_of`` makes."""
+    def of(rows: Rows, sets: Mapping[str, tuple[Reference, Float32]], *, doubt: bool = True) -> Gallery:
+        """With the gaps that an index would give them but for the cut of sheets, which ``shares_of`` makes.
+
+        Args:
+            rows: of the gallery.
+            sets: of ``references``.
+            doubt: whether copies of doubtful kind are presumed copies.
+        """
         to_sets = {name: _to_set(rows[name], *sets[name]) for name in rows}
         apart = {name: angles(part, part) for name, part in rows.items()}
-        aside = np.eye(len(next(iter(rows.values()))), dtype=np.bool_)
-        for name, between in apart.items():
-            least = np.minimum(to_sets[name][:, None], to_sets[name])
-            aside |= between < sets[name][0].certain * least
+        lead = np.max([leads(rows[name], *sets[name], sets[name][0].votes) for name in DISCERNING], axis=0)
+        aside = _aside(to_sets, apart, lead, sets, doubt=doubt)
         gaps = {name: np.minimum(to_sets[name], np.where(aside, np.pi, apart[name]).min(axis=1)) for name in rows}
-        sheets = np.any([are_sheets(rows[name], *sets[name], sets[name][0].votes) for name in DISCERNING], axis=0)
-        return Gallery(rows, {name: part.astype(np.float32) for name, part in gaps.items()}, sheets)
+        return Gallery(rows, {name: part.astype(np.float32) for name, part in gaps.items()}, lead > 0.0)
 
     def take(self, places: npt.NDArray[np.int64]) -> Gallery:
         """Some rows, with the gaps they have."""
@@ -95,6 +99,28 @@ class Gallery:
         return np.concatenate(least)
 
 
+def _aside(
+    to_sets: Rows,
+    apart: Rows,
+    lead: npt.NDArray[np.float64],
+    sets: Mapping[str, tuple[Reference, Float32]],
+    *,
+    doubt: bool,
+) -> npt.NDArray[np.bool_]:
+    """(n, n) which pairs are one row or presumed copies."""
+    found, doubtful = np.eye(len(lead), dtype=np.bool_), np.full((len(lead), len(lead)), doubt)
+    for name, between in apart.items():
+        reference = sets[name][0]
+        cut = np.where(lead > 0.0, np.minimum(to_sets[name], np.float32(reference.sheet)), to_sets[name])
+        uncut = np.where(lead > FAINT, cut, to_sets[name])
+        found |= between <= reference.certain * np.minimum(cut[:, None], cut)
+        is_cut = cut < uncut
+        parts = (ONE_CUT, BOTH_CUT) if reference.votes is not None else (reference.certain, reference.certain)
+        part = np.array([reference.certain, *parts])[is_cut[:, None].astype(int) + is_cut]
+        doubtful &= between <= part * np.minimum(uncut[:, None], uncut)
+    return found | doubtful
+
+
 def _to_set(rows: Float32, reference: Reference, others: Float32) -> Float32:
     """(n,) gaps to the set."""
     far = [np.minimum(angles(part, others).min(axis=1), reference.farthest) for part in blocks(rows)]
@@ -102,15 +128,21 @@ def _to_set(rows: Float32, reference: Reference, others: Float32) -> Float32:
 
 
 def are_sheets(rows: Float32, reference: Reference, others: Float32, votes: float | None) -> npt.NDArray[np.bool_]:
-    """(n,) which rows a set takes for kinds that come in layouts; by its nearest vector where nobody votes."""
+    """(n,) which rows a set takes for kinds that come in layouts."""
+    return leads(rows, reference, others, votes) > 0.0
+
+
+def leads(rows: Float32, reference: Reference, others: Float32, votes: float | None) -> npt.NDArray[np.float64]:
+    """(n,) how far ahead the vote is for a kind that comes in layouts, in logarithms; ±inf where nobody votes."""
     in_layouts, found = ~np.isin(np.array(reference.kinds)[reference.kind], sorted(OPEN)), []
     for part in blocks(rows):
         cosines = np.nan_to_num(part, nan=0.0) @ others.T
         if votes is None:
-            found.append(in_layouts[cosines.argmax(axis=1)])
+            found.append(np.where(in_layouts[cosines.argmax(axis=1)], np.inf, -np.inf))
         else:
             weights = np.exp(np.float32(votes) * (cosines - 1.0))
-            found.append(weights[:, in_layouts].mean(axis=1) > weights[:, ~in_layouts].mean(axis=1))
+            sides = (weights[:, which].mean(axis=1, dtype=np.float64) for which in (in_layouts, ~in_layouts))
+            found.append(np.subtract(*map(np.log, sides)))
     return np.concatenate(found)
 
 

@@ -22,7 +22,7 @@ from retr.indexer.neighbours import measure_near
 from retr.indexer.reference import SUFFIX, Reference, encode, write_reference
 from retr.indexer.row_codes import decode
 
-SHARE, CERTAIN, LIKE = 0.8, 0.4, 0.99
+SHARE, CERTAIN, LIKE = 0.75, 0.4, 0.99
 
 
 def main() -> None:
