@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..indexer.snapshot import read_snapshot
 from ..retrieval.index_source import IndexSource
 from ..retrieval.slices import Slice
@@ -50,7 +51,8 @@ class Holder:
         self.held.move_to_end(gallery)
         source, rows = self.held[gallery]
         evidence = source.answer(asks)
-        return Reply(self.number, self.manifest.snapshot, gallery, source.start, source.start + rows, evidence)
+        start = source.start
+        return Reply(self.number, self.manifest.snapshot, gallery, start, start + rows, evidence, __version__)
 
     def state(self) -> dict[str, Any]:
         """Where it runs and what it holds."""

@@ -63,7 +63,8 @@ class Reply:
         shard: its number; snapshot: id of what it holds; gallery: which part of that it was asked about.
         start, stop: the rows that it speaks for.
         evidence: to each question.
-        version: of the retr that says so: another one may mean other things by it.
+        version: of the retr that says so: another one may mean other things by it. No default: what a shard that
+            knows of no version sent would read as this one's.
     """
 
     shard: int
@@ -72,7 +73,7 @@ class Reply:
     start: int
     stop: int
     evidence: list[Evidence]
-    version: str = __version__
+    version: str
 
 
 @dataclass(frozen=True)

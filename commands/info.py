@@ -44,7 +44,7 @@ def info(
         rows = list_crowded(home)
         say_all(rows, form, print_crowded)
         if rows:
-            note(f"of those that show one picture make one item: {_WAY_OUT} (or take one out: retr rm); others stay")
+            note(f"two that show one picture can be made one item: {_WAY_OUT}; or take one out: retr rm")
     elif rejects:
         say_all(list_rejects(home), form, print_rejects)
     else:

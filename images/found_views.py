@@ -89,4 +89,4 @@ def _grey(x: Tensor) -> Float32:
     """(H, W) levels of one image of levels, or in [0, 1]."""
     assert len(x) == 1, "windows are found in one image at a time"
     grey = x.detach()[0].float().mean(0).cpu().numpy()
-    return grey if not x.is_floating_point() else 255.0 * grey
+    return grey * np.float32(255.0 if x.is_floating_point() else 1.0)

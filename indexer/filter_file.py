@@ -68,7 +68,7 @@ def find_filter(
         """Read once: the bytes that are hashed are those that a filter is made of, whoever writes in the meantime."""
         own = np.array(stored[some])
         hashed.update(own.data)
-        chunk = CodedRows(own, rows.code, rows.where)[:] if isinstance(rows, CodedRows) else own
+        chunk = CodedRows(own, rows.code, rows.where)[:] if isinstance(rows, CodedRows) else cast("Float32", own)
         check_lengths(chunk, some.start, "cosine", where)
         return chunk
 

@@ -102,12 +102,13 @@ class Scan:
         return side.certain * reference, part * uncut
 
     def _doubtful(self, side: Side) -> tuple[float, float]:
-        """The parts for pairs of which one row is cut, and both are."""
+        """The parts for pairs of which one row is cut, and both are; never more than is looked at (``_pairs``)."""
+        one_cut, both_cut = min(ONE_CUT, side.certain), min(BOTH_CUT, side.certain)
         if side.reference.votes is not None:
-            return ONE_CUT, BOTH_CUT
+            return one_cut, both_cut
         if any(one.reference.votes is not None for one in self.sides):
             return side.certain, side.certain
-        return ONE_CUT, 0.0  # no sheet is known to be a faint one
+        return one_cut, 0.0  # no sheet is known to be a faint one
 
 
 @dataclass(frozen=True, slots=True)

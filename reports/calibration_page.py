@@ -29,7 +29,7 @@ def write_calibration_page(out: Path, found: Calibration, index: str) -> None:
         index: the folder that was calibrated.
     """
     presumed = sum(pair.relation == PRESUMED for pair in found.pairs)
-    left_out = len(found.present) + len(found.known) + len(found.in_reference) + len(found.repeated) + presumed
+    left_out = len(found.present) + len(found.known) + len(found.in_reference) + presumed
     shown: list[Shown] = [shown_pair(pair) for pair in found.pairs[:SHOWN]]
     text = page(
         "calibration.html.j2",

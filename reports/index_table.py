@@ -37,7 +37,7 @@ def _run(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if report["presumed"]:
         yield "presumed copies", f"{presumed_words(report['presumed'], report['presumed_groups'])}{_ONE_PICTURE}"
     if report["crowded"]:
-        yield "crowded", f"{counted(report['crowded'], 'item')} by one that is nearly the same"
+        yield "crowded", f"{counted(report['crowded'], 'item')} by another that is nearly the same"
     fresh = report["indexed"] - report["recovered"]
     rate = f", {fresh / report['wall_s']:.0f} images/s" if fresh and report["wall_s"] > 0 else ""
     yield "time", f"{nearest_text(report['wall_s'], decimals=1)} s{rate}  ({_shares(report['seconds'])})"
@@ -92,7 +92,7 @@ def _info(info: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         items = presumed_words(info["presumed_copies"], info["presumed_groups"])
         yield "presumed copies", f"{items} (--presumed lists them)"
     if info["crowded"]:
-        yield "crowded", f"{counted(info['crowded'], 'item')} by one that is nearly the same (--crowded lists them)"
+        yield "crowded", f"{counted(info['crowded'], 'item')} by another that is nearly the same (--crowded lists them)"
     yield "decode policy", info["policy_digest"][:16]
     for channel in info["channels"]:
         proof = (
@@ -168,7 +168,6 @@ def print_calibration(result: Mapping[str, Any]) -> None:
 _LEFT_OUT = {
     "present": "the gallery holds these very pixels",
     "known": "listed as a copy",
-    "repeated": "a copy of another negative, which counts",
     "in_reference": "a picture of the reference set",
 }
 
@@ -184,6 +183,12 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "negatives", f"{result['negatives']} used, {result['refused']} refused"
     for name, why in _LEFT_OUT.items():
         yield from (("left out", line) for line in _few([f"{path}: {why}" for path in result[name]]))
+    if result["repeated"]:
+        seem = counted(len(result["repeated"]), "negative seems", "negatives seem")
+        yield (
+            "repeated",
+            f"{seem} to be copies of others; all count: the rate is that of queries that repeat so",
+        )
     presumed = [pair for pair in result["pairs"] if pair["relation"] == "presumed"]
     lines = _few([f"{pair['negative']} of {pair['stored']}, left out" for pair in presumed], shown=10)
     yield from (("presumed copy", line) for line in lines)

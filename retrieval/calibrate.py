@@ -51,7 +51,8 @@ class Calibration:
         snapshot: id of the snapshot that holds the thresholds now.
         negatives: images used; refused: images that could not be decoded; present: images left out because the
             gallery holds the same pixels; known: because they are listed as copies; in_reference: because they are
-            pictures of a reference set; repeated: because they are presumed to be copies of other negatives.
+            pictures of a reference set; repeated: images that are presumed to be copies of other negatives, and are
+            used like all others.
         thresholds: per channel.
         pairs: negatives that are near a row, nearest first. Those presumed to be copies of it were left out.
         at_worst: 95 % limit on the false-match rate if none of those were copies, and each matched; None where none was
@@ -167,6 +168,7 @@ class Nearness:
         self._measured = measure(engine.path, engine.gallery, self._progress) if local else None
         self._read = self._used = Negatives()
         self._left: dict[str, tuple[str, ...]] = {}
+        self._repeats: set[str] = set()
         self._pairs: tuple[NearPair, ...] = ()
         self._at_worst: float | None = None
 
@@ -189,7 +191,7 @@ class Nearness:
         stored = self._engine.gallery.catalog["path"].to_pylist() if self._known.copies else []
         self._used, self._left = self._read, {}
         self._leave_out("known", np.array(self._known.copies_of(self._read.names, stored), dtype=np.int64))
-        self._leave_out("repeated", same_pixels([image.pixels_sha256 for image in self._used.images]))
+        self._repeats = {self._used.names[n] for n in same_pixels([one.pixels_sha256 for one in self._used.images])}
         if self._measured is None:
             return self._global(fpr, shares)
         return self._local(self._measured, fpr, shares)
@@ -204,7 +206,7 @@ class Nearness:
             thresholds=tuple((c.name, threshold) for c, threshold in zip(self._engine.channels, found, strict=True)),
             known=self._left["known"],
             in_reference=self._left.get("in_reference", ()),
-            repeated=self._left["repeated"],
+            repeated=tuple(name for name in self._used.names if name in self._repeats),
             pairs=self._pairs,
             at_worst=self._at_worst,
         )
@@ -216,7 +218,6 @@ class Nearness:
             "have their very pixels in the index": self._read.present,
             "are listed as copies": self._left.get("known", ()),
             "are pictures of the reference set": self._left.get("in_reference", ()),
-            "are copies of other negatives": self._left.get("repeated", ()),
             "are presumed copies": [pair for pair in self._pairs if pair.relation == PRESUMED],
         }
         said = " and ".join(f"{len(those)} {why}" for why, those in parts.items() if those)
@@ -242,7 +243,7 @@ class Nearness:
         parts = zip(measured.references, self._themselves(), strict=True)
         self._leave_out("in_reference", np.unique(np.concatenate([in_reference(*part) for part in parts])))
         repeated = presumed_repeated(measured.references, self._themselves(), self._progress)
-        self._leave_out("repeated", repeated)
+        self._repeats |= {self._used.names[n] for n in repeated}
         near = near_rows(self._engine, measured, self._zs(), self._progress)
         judged = judge(self._engine, measured, near, self._used.names, self._known)
         self._pairs, self._used = judged.pairs, self._used.keep(judged.kept)

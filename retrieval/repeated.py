@@ -1,8 +1,9 @@
-"""Negatives that are there twice: each picture says once how near unrelated ones come.
+"""Negatives that are there twice: who calibrates is told which, for the rate speaks of draws like these.
 
-Two negatives are presumed to be copies of one another by the rule for stored items (``indexer.gaps``). The later of the
-two is left out. Which one that is does not depend on how near they are to any row, so those that stay are
-exchangeable with a new picture as all were; nothing is chained.
+Two negatives are presumed to be copies of one another by the rule for stored items (``indexer.gaps``); the later of the
+two is named. All of them count. To keep one of each would not do: a new picture that is like an earlier one would not
+have been kept, so what is kept is no draw like it, and the rate of false matches may be several times what is promised
+(where one picture makes 5 % of all that is asked, counting it once says nothing about them).
 """
 
 from __future__ import annotations

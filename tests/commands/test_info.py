@@ -66,7 +66,7 @@ def test_items_that_another_limits_are_counted_listed_and_can_be_made_one(retr, 
     words = "1 item accepts only very near queries, because another item is nearly the same"
     done = retr("index", crowded, "-o", home, "--model", "block-means:4")
     assert f"{words}; list them with: retr info {home} --crowded" in done.err
-    assert "1 item by one that is nearly the same" in done.out.decode()
+    assert "1 item by another that is nearly the same" in done.out.decode()
     assert f"{words}; they may be in no group: retr info {home} --crowded" in retr("dupes", home).err
     listed = retr("info", home, "--crowded", "--format", "json")
     assert "retr dupes --same FILE --same NEAR" in listed.err

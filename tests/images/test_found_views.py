@@ -22,7 +22,8 @@ def grey(pixels: np.ndarray) -> np.ndarray:
     return pixels.mean(axis=2, dtype=np.float32)
 
 
-def framed(photo: np.ndarray, top: int, bottom: int, left: int, right: int, level: int) -> np.ndarray:
+def framed(photo: np.ndarray, sides: tuple[int, int, int, int], level: int) -> np.ndarray:
+    top, bottom, left, right = sides
     height, width = photo.shape[:2]
     whole = np.full((height + top + bottom, width + left + right, 3), level, dtype=np.uint8)
     whole[top : top + height, left : left + width] = photo
@@ -32,12 +33,12 @@ def framed(photo: np.ndarray, top: int, bottom: int, left: int, right: int, leve
 @pytest.mark.parametrize("sides", [(9, 9, 12, 12), (20, 20, 0, 0), (0, 0, 15, 15), (0, 11, 0, 0)])
 def test_uniform_edges_are_trimmed(photo, sides):
     top, _, left, _ = sides
-    found = trimmed(grey(framed(photo, *sides, 255)))
+    found = trimmed(grey(framed(photo, sides, 255)))
     assert found == (slice(top, top + photo.shape[0]), slice(left, left + photo.shape[1]))
 
 
 def test_noise_on_a_frame_does_not_hide_it(photo):
-    noisy = framed(photo, 9, 9, 9, 9, 200).astype(np.float32)
+    noisy = framed(photo, (9, 9, 9, 9), 200).astype(np.float32)
     noisy += np.random.default_rng(0).normal(0.0, 1.5, noisy.shape)
     rows, columns = trimmed(noisy.mean(axis=2)) or (slice(0), slice(0))
     assert max(abs(rows.start - 9), abs(columns.start - 9)) <= 1
@@ -77,7 +78,7 @@ def test_views_are_placed_where_something_is_found(photo):
     views = [parse_look(name) for name in ("original", "found-trim", "found-trim+flip", "flip")]
     assert [view.found for view in views] == [False, True, True, False]
     assert [view.name for view in placed(views, photo)] == ["original", "flip"]
-    whole = framed(photo, 9, 9, 12, 12, 0)
+    whole = framed(photo, (9, 9, 12, 12), 0)
     x = torch.from_numpy(whole.transpose(2, 0, 1).copy())[None]
     own = torch.from_numpy(photo.transpose(2, 0, 1).copy())[None]
     for pixels in (whole, whole / 255.0):

@@ -99,6 +99,11 @@ def scanned_in_part(holders, gallery, asks) -> Reply:
     return _edited(_asked(holders, gallery, asks), lambda seen: replace(_emptied(seen), scanned=seen.scanned - 4))
 
 
+def test_a_reply_that_knows_of_no_version_has_none() -> None:
+    """A default would be this version's own, also where an older shard sent nothing."""
+    assert not hasattr(Reply, "version")
+
+
 def of_another_version(holders, gallery, asks) -> Reply:
     """Another retr may bound what it does not list by other rules."""
     return replace(bound_lost(holders, gallery, asks), version="0.0.1")

@@ -294,8 +294,8 @@ def test_the_companion_s_part_of_the_verdict_is_a_row_of_its_own_and_nothing_of_
     assert line.certified.verdict is not None
     assert line.certified.verdict.count == 1
     assert summary.as_json()["budgets"][0]["attacked"]["companion"]["count"] == 1
-    row = next(one for one in budget_table(summary).rows if "companion" in str(one[1]))
+    [row] = [one for one in budget_table(summary).rows if isinstance(one, tuple) and "companion" in str(one[1])]
     assert row[4] is None
     without = four(trial(1.0)).budgets[0]
     assert without.clean.companion is without.attacked.companion is None
-    assert not any("companion" in str(one[1]) for one in budget_table(four(trial(1.0))).rows)
+    assert "companion" not in str(budget_table(four(trial(1.0))).rows)
