@@ -12,6 +12,7 @@ from ..core.errors import UsageError
 from .inputs import corpus_paths
 from .options import REJECTED, FormatOption, IndexOption, ThresholdsOption, index_path, numbers_of
 from .output import note, say, stoppable
+from .places import refuse_index_alone
 
 app = typer.Typer()
 
@@ -84,9 +85,6 @@ def _places(given: list[str], index: Path | None) -> tuple[Path, str]:
     """The index and the negatives; the index may stand first, or be named by -i as everywhere else."""
     if len(given) > 2 or (len(given) == 2 and index is not None):
         raise UsageError(f"calibrate takes an index and one source of negatives, got {' '.join(given)}")
-    if len(given) == 1 and index is None and (Path(given[0]) / "CURRENT").is_file():
-        raise UsageError(
-            f"{given[0]} is an index, and no negatives are named, which are images that have no copy in it: a folder, "
-            f"a list file or -, as in: retr calibrate {shlex.quote(given[0])} ./known-absent"
-        )
+    what = f"images that have no copy in it, as in: retr calibrate {shlex.quote(given[0])} ./known-absent"
+    refuse_index_alone(given, index, what)
     return (Path(given[0]), given[1]) if len(given) == 2 else (index_path(index), given[0])

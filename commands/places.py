@@ -19,14 +19,30 @@ def index_and_rest(given: Sequence[str], option: Path | None, what: str, *, leas
         least: how many others there must be.
 
     Raises:
-        UsageError: too few.
+        UsageError: too few, or an index alone.
     """
     words = list(given)
     if option is None and len(words) > least:
         return Path(words[0]), words[1:]
     if len(words) < least:
         raise UsageError(f"name the index and {what}")
+    refuse_index_alone(words, option, what)
     return index_path(option), words
+
+
+def refuse_index_alone(words: Sequence[str], option: Path | None, what: str) -> None:
+    """Refuse one word that should be what a command is about, and is an index.
+
+    Args:
+        words: what was given.
+        option: of -i.
+        what: is missing after it.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if option is None and len(words) == 1 and (Path(words[0]) / "CURRENT").is_file():
+        raise UsageError(f"{words[0]} is an index; after it name {what}")
 
 
 def one_index(place: Path | None, option: Path | None) -> Path:

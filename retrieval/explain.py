@@ -106,13 +106,16 @@ class Explainer:
             found.append(known if self.rows is None else known.take(self.rows))
         return found
 
-    def _match(self, match: Match, query: Query) -> Explanation:
+    def _match(self, match: Match, query: Query) -> Explanation | None:
+        """None where nothing was measured: a blank image is found by its pixels alone."""
         rows = self.gallery.table.rows_of(match.group)
         # Of what only a companion accepts, the companion's own threshold is the reason; of all else it is none.
         probes = query.companions if match.tier == COMPANION else query.probes
         found = (self._probe(probe, rows) for probe in probes)
         options = [one for one in found if one is not None]
-        return min(options, key=lambda one: (one.distance / one.within if one.within else np.inf, one.distance))
+        return min(
+            options, key=lambda one: (one.distance / one.within if one.within else np.inf, one.distance), default=None
+        )
 
     def _probe(self, probe: Probe, rows: Ids) -> Explanation | None:
         """By one probe; None where it is compared with none of the rows."""

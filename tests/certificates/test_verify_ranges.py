@@ -277,6 +277,25 @@ def test_a_wider_range_does_not_follow(made: tuple[Path, list[ProofObject]], tmp
         assert (found.verdict, why in found.why) == ("refuted", True), str(found)
 
 
+def test_what_products_of_matrices_say_of_leads_is_never_too_much() -> None:
+    """However near rows are to the item's: their leads are then computed one by one."""
+    draw, tau = np.random.default_rng(0), 0.97
+    near = 10.0 ** draw.uniform(-8.0, 0.0, (400, 1)) * draw.standard_normal((400, 48))
+    rows = np.concatenate([draw.standard_normal((200, 48)), draw.standard_normal(48) + near])
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    z = 12.0 * rows[200] + 0.2 * draw.standard_normal(48)
+    p = base.Probe(0, "original", z, float(np.linalg.norm(z)), True, 0.5, 1.0, 1e-8, None)
+    carriers, rest = rows[200:208], np.concatenate([rows[:200], rows[208:]])
+    best = np.full(len(rest), -np.inf)
+    for row in carriers:
+        lead, width = p.leads(row, rest)
+        taken = p.leads_off(row, rest, width) + p.room * 2.0 / (np.sqrt(1.0 - tau * tau) * width)
+        best = np.maximum(best, np.minimum(lead, row @ z) / p.lipschitz - taken)
+    found = checker.nearly(p, carriers, rest, tau)
+    assert (found <= best).all()
+    assert (best - found)[:200].max() < 1e-3
+
+
 @pytest.mark.parametrize("name", sorted(checker.CONTINUOUS))
 def test_no_range_goes_farther_than_its_edits(name: str) -> None:
     """Beyond, a program in float64 is no longer the one that is meant: sine and cosine of 10¹² degrees are anything."""
@@ -289,7 +308,11 @@ def test_no_range_goes_farther_than_its_edits(name: str) -> None:
     family = {"name": name, "parameters": ["?"] * len(spans), "pixels_sha256": []}
     for high in (beyond, [1e12] * len(spans)):
         said: Any = {"family": {**family, "low": inside, "high": high}, "cells": [], "decode": {"policy": {}}}
-        found = base.judge(lambda said=said: checker.Cover(said, PIXELS, []).cells() and None)
+
+        def cells(said: Any = said) -> None:
+            checker.Cover(said, PIXELS, []).cells()
+
+        found = base.judge(cells)
         assert (found.verdict, "no edits by" in found.why) == ("refuted", True), str(found)
 
 

@@ -33,7 +33,7 @@ def test_calibrate_then_query(retr, corpus, tmp_path):
     assert "at least 999 are needed" in few
     assert "Of those given, copies and files that hold no image do not count" in few
     alone = one_line(retr("calibrate", folder), 2)
-    assert f"{folder} is an index, and no negatives are named" in alone
+    assert f"{folder} is an index; after it name images that have no copy in it" in alone
     assert f"retr calibrate {folder} ./known-absent" in alone
     stored = one_line(retr("calibrate", folder, corpus, "--fpr", 0.1), 2)
     assert stored.startswith("retr: 0 negatives cannot support")

@@ -94,3 +94,10 @@ def test_what_is_no_number_is_quoted(retr, option, given, needed):
     done = retr("query", "x.png", option, given)
     assert done.code == 2
     assert f"Invalid value for '{option}': {needed} is needed, got '{given}'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "what"), [("rm", "what to take out"), ("sync", "the corpus to follow"), ("export", "the file to write")]
+)
+def test_an_index_alone_is_not_taken_for_what_is_to_follow_it(retr, index, command, what):
+    assert f"{index} is an index; after it name {what}" in one_line(retr(command, index), 2)

@@ -47,6 +47,17 @@ class TestAnswers:
         assert example["thresholds"][0].keys() <= record["thresholds"][0].keys()
         assert example["certificate"].keys() <= record["certificate"].keys()
 
+    def test_a_blank_image_is_found_and_nothing_is_explained_of_it(self, serve, own: Path) -> None:
+        sink = io.BytesIO()
+        Image.new("RGB", (56, 40)).save(sink, "PNG")
+        client = serve(own, writable=True)
+        assert client.post("/v1/items", files=files(sink.getvalue())).status_code == 201
+        answer = client.post("/v1/query", files=files(sink.getvalue()), data={"explain": "true"})
+        assert answer.status_code == 200
+        [record] = answer.json()
+        assert record["verdict"] == "copy"
+        assert "explained" not in record["matches"][0]
+
     def test_edits_with_proof(self, serve, image: bytes) -> None:
         [record] = serve().post("/v1/query", files=files(image), data={"against": "brightness:0.99..1.01"}).json()
         assert record["against"]["families"][0]["verdict"]["whole"]
