@@ -65,7 +65,7 @@ def sha256(data: Any) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def gamma(n: int) -> float:
+def gamma(n: float) -> float:
     """γ_n: the relative error of n float64 roundings (Higham, ASNA, §3.1)."""
     return n * UNIT / (1.0 - n * UNIT)
 
