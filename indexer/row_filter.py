@@ -68,7 +68,7 @@ class Question:
 
     def bounds(self, integers: Int32) -> Float64:
         """(m,) :meth:`bound` of each of several integers."""
-        steps = self.unit * integers
+        steps = self.unit * integers.astype(np.float64)
         return self.base + steps * np.where(steps > 0.0, _OUTWARD, 1.0 / _OUTWARD) + ROUNDING
 
 

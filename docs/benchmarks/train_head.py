@@ -60,7 +60,8 @@ def once_edited(pixels: np.ndarray, name: str, rng: np.random.Generator) -> np.n
     """By a family of the benchmark, or by one of :data:`OWN`."""
     picture = Image.fromarray(pixels)
     if name == "tiny":
-        picture.thumbnail((int(rng.integers(20, 65)),) * 2)
+        side = int(rng.integers(20, 65))
+        picture.thumbnail((side, side))
         return np.asarray(picture)
     if name == "smear":
         return np.asarray(picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.015, 0.04) * min(picture.size))))

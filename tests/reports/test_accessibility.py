@@ -56,7 +56,7 @@ def made(name: str) -> str:
             write_query_page(Path(folder, "page.html"), found, "my-index")
             return Path(folder, "page.html").read_text(encoding="utf-8")
     if name == "dupes":
-        shot = Shot(picture(np.zeros((470, 428, 3), np.uint8)), "/c/1.png", ("640×480 PNG, centre",))
+        shot = Shot(picture(np.zeros((470, 428, 3))), "/c/1.png", ("640×480 PNG, centre",))
         return page("dupes.html.j2", index="my-index", sections=[Section("group 1", (shot, shot))], groups=1, more=0)
     if name == "copies":
         return copy_page(made_reports.Copies().summary, command="retr bench-copies ./photos")

@@ -62,7 +62,7 @@ def test_where_t1_carries_the_lead_no_more_is_looked_at_than_t1_asks_for():
         channels, zs = two_views(seed)
         evidence = listed(channels, zs, 3)
         found = decide_several(evidence, 1, certify=True, growth=WIDE)
-        asks = {ask.probe.name: ask.within for ask in found.needs}
+        asks = {ask.probe.name: ask.within for ask in found.needs if ask.within is not None}
         [item] = found.ranking.items
         candidates = Candidates.of(evidence)
         [place] = candidates.first(1)
@@ -87,6 +87,7 @@ def test_each_probe_looks_no_farther_than_it_must():
         if len(needs) != 1:
             continue
         [ask] = needs
+        assert ask.within is not None
         place = [seen.probe.name for seen in evidence].index(ask.probe.name)
         step = (WIDE - 1) * evidence[place].unseen / 2**10
         for far, settled in ((ask.within, True), (ask.within - 2 * step, False)):

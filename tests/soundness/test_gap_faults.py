@@ -30,7 +30,7 @@ class MeasuredFromTheQuery(IndexSource):
     """
 
     def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
-        return [None if one is None else self._moved(one) for one in super().answer(asks)]
+        return [self._moved(one) for one in super().answer(asks)]
 
     def _moved(self, seen: Evidence) -> Evidence:
         return replace(seen, listed=_with_limits(seen.listed), own=_with_limits(seen.own), widest=-1.0)

@@ -207,8 +207,7 @@ class MeasuredFromTheQuery(IndexSource):
     """An offset that is computed from the query: rows accept the less, the farther its nearest row is."""
 
     def answer(self, asks: Sequence[Ask]) -> list[Evidence]:
-        found = super().answer(asks)
-        return [None if one is None else replace(one, listed=self._moved(one)) for one in found]
+        return [replace(one, listed=self._moved(one)) for one in super().answer(asks)]
 
     def _moved(self, seen: Evidence):
         if not len(seen.listed):

@@ -27,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
     sets, rng = references(), np.random.default_rng(18)
     limits = {name: one.share for name, (one, _) in sets.items()}
-    within = {name: one.share * one.sheet for name, (one, _) in sets.items()}
+    within = {name: one.share * one.sheet for name, (one, _) in sets.items() if one.sheet is not None}
     print("| kind | taken for copies, % | without doubtful kinds, % |\n|---|---|---|")
     for kind in KINDS:
         piece = np.load(target(args.kinds, args.half, kind))
