@@ -204,7 +204,8 @@ class Answering:
     def _match(self, number: int, item: RankedItem) -> Match:
         group = int(self.gallery.groups[item.row])
         row, others = _there(self.gallery.files_of(group, item.row))
-        probe = (*self.query.probes, *self.query.companions)[item.probe]
+        heard = (probe for probe in self.query.companions if not probe.refused)  # as ``companions.hear`` asks them
+        probe = (*self.query.probes, *heard)[item.probe]
         return Match(
             rank=number,
             group=group,

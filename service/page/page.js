@@ -1,6 +1,6 @@
 // The page of the service: what the requests answer, for people. No library, nothing from elsewhere.
 import { startReview } from "./review.js";
-import { decidedWords, down, foundBy, limitWords, nameOf, provedAt, radiusWords, rangeSentence, seen, short, verdictWord, verdictWords, whyWords, withheldWords, within } from "./words.js";
+import { budgetWords, decidedWords, down, foundBy, limitWords, nameOf, provedAt, radiusWords, rangeSentence, seen, short, verdictWord, verdictWords, whyWords, withheldWords, within } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 export const state = { about: null, pictures: new Map(), token: sessionStorage.getItem("retr-token") || "", batch: [] };
@@ -149,8 +149,7 @@ function showSlider() {
   const rmse = Number($("eps").value);
   const holds = provedAt(record, rmse);
   const words = { copy: "a copy", "not-a-copy": "not a copy" }[record.point_verdict];
-  const db = rmse > 0 ? `, ${(20 * Math.log10(255 / rmse)).toFixed(1)} dB` : "";
-  $("eps-words").textContent = `RMSE ${rmse.toFixed(2)} of 255${db}: ${holds ? `still ${words}, proved` : "undecided, no proof reaches so far"}`;
+  $("eps-words").textContent = `${budgetWords(rmse, holds)}: ${holds ? `still ${words}, proved` : "undecided, no proof reaches so far"}`;
   $("eps-words").className = holds ? "" : "undecided";
   $("eps").setAttribute("aria-valuetext", $("eps-words").textContent);
 }

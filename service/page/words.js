@@ -19,6 +19,12 @@ const up = (x, places = 1) => {
   const text = x.toFixed(places);
   return Number(text) < x ? (Number(text) + 10 ** -places).toFixed(places) : text;
 };
+/** A change of so many levels, rounded towards what is said of it: down where it is proved, up where it is not. */
+export function budgetWords(rmse, proved) {
+  const db = 20 * Math.log10(255 / rmse);
+  const decibels = rmse > 0 ? `, ${proved ? up(db) : down(db, 1)} dB` : "";
+  return `RMSE ${proved ? down(rmse) : up(rmse, 2)} of 255${decibels}`;
+}
 const UNITS = {
   psnr: (r) => (r.psnr === null ? "no change" : `≥ ${up(r.psnr)} dB`),
   rmse: (r) => `RMSE ${down(r.rmse)}`,
@@ -75,7 +81,7 @@ export function verdictWord(record) {
 
 /** Which channel accepts a match, and whether anything is proved of it; only where there is a companion to tell from. */
 export function foundBy(match) {
-  const by = { certified: `found by the certified channel ${seen(match.channel)}`, companion: `found by the companion ${seen(match.channel)} alone: not proved` };
+  const by = { certified: `found by the certified channels, first in ${seen(match.channel)}`, companion: `found by the companion ${seen(match.channel)} alone: not proved` };
   return by[match.tier] || "";
 }
 
@@ -99,7 +105,9 @@ export function decidedWords(record) {
   const source = threshold?.source ? ` Its threshold comes from ${REASONS[threshold.source] || threshold.source}.` : "";
   const proof = record.certificate;
   const how = proof ? ` Exact over ${proof.rows_scanned} of ${proof.rows_total} rows.` : "";
-  return `Decided by the ${kind} ${seen(first.channel)}${views.join("")}${alone}.${source}${how}`;
+  // The channel that ranks an item need not be the one whose threshold accepts it.
+  const what = first.tier === "companion" ? "Decided" : "Ranked first";
+  return `${what} by the ${kind} ${seen(first.channel)}${views.join("")}${alone}.${source}${how}`;
 }
 
 export function limitWords(record) {

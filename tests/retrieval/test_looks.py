@@ -20,6 +20,7 @@ from retr.indexer.export import export_rows
 from retr.indexer.history import list_snapshots, restore_snapshot
 from retr.indexer.options import IndexOptions, partly_seeing
 from retr.indexer.snapshot import SCHEMA_LOOKS, parse_snapshot, require_current
+from retr.retrieval import engine as module
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.engine import Engine
 from retr.retrieval.probe import embed
@@ -60,6 +61,18 @@ def test_a_window_that_is_found_names_a_copy_that_the_whole_does_not(home, engin
     assert found.copy is found.not_a_copy is found.certificate is None
     plain = Engine.open(home / "plain", device="cpu").answer(framed, k=3)
     assert plain.point_verdict == "not-a-copy"
+
+
+def test_the_view_that_names_a_copy_is_told_where_the_whole_query_is_refused(engine, framed, monkeypatch):
+    made, told = module.embed_companions, engine.answer(framed, k=3).matches[0]
+    assert told.query_view != "original"
+
+    def refused(*given):
+        return tuple(replace(one, refused="flat") if one.view == "original" else one for one in made(*given))
+
+    monkeypatch.setattr(module, "embed_companions", refused)
+    match = engine.answer(framed, k=3).matches[0]
+    assert (match.path, match.query_view) == (told.path, told.query_view)
 
 
 def test_looks_change_nothing_that_is_certified(home, framed):

@@ -103,7 +103,7 @@ def test_a_copy_is_told_in_words_with_bars_and_pictures(page: Any, drawn: Path) 
     playwright.expect(page.locator(".match")).to_have_count(10)
     playwright.expect(page.locator(".match .picture img")).to_have_count(10)
     playwright.expect(page.locator(".match").first).to_contain_text("copy of it")
-    playwright.expect(page.locator("#decided")).to_contain_text("Decided by the channel block-means")
+    playwright.expect(page.locator("#decided")).to_contain_text("Ranked first by the channel block-means")
     page.select_option("#unit", "l2")
     playwright.expect(verdict).to_contain_text("up to ℓ2")
     with page.expect_download() as saved:
