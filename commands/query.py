@@ -214,11 +214,25 @@ def _outcomes(
             against=against,
             decode=decode,
             explain=explain,
+            watch=_watched,
         ),
         [one.path for one in inputs if one.refused is None],
     )
     for one in inputs:
         yield next(answered) if one.refused is None else Outcome(one.path, None, one.refused)
+
+
+def _watched(families: Iterable[AskedFamily]) -> Iterator[AskedFamily]:
+    """The same; on standard error how far it is, for a proof may take minutes."""
+    from ..reports.progress import ProgressBar
+
+    every = list(families)
+    with ProgressBar("proving edits", "families") as told:
+        told.start(len(every))
+        for family in every:
+            told.doing(f"proving {family.text}")
+            yield family
+            told.advance()
 
 
 def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Path | None) -> Iterator[Outcome]:

@@ -43,7 +43,7 @@ def print_answer(answer: Answer, query: str, console: Console | None = None, *, 
         table = match_table(answer)
         show(out, table, lines=len(table.columns) > 3)
     if answer.against is not None:
-        print_ranges(answer.against, out, asked=asked)
+        print_ranges(answer, out, asked=asked)
     for line in lines(answer):
         say(out, line, on_one_line=True)
 

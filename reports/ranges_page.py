@@ -17,7 +17,7 @@ from .audit_page_images import picture
 from .kinds import count
 from .pages import page
 from .ranges_bars import bars
-from .ranges_table import reach_words
+from .ranges_table import reach_words, why_nothing
 
 STRIP = 5
 """Examples of each family, from one end of what is proved to the other."""
@@ -66,10 +66,11 @@ def ranges_page(
         query=query,
         picture=picture(pixels / 255.0),
         size=f"{answer.width}×{answer.height}",
-        claim=_claim(proof),
+        claim=_claim(proof) if proof.of_verdict else None,
+        why=why_nothing(answer),
         on_top=_budget(proof),
         bars=bars(proof),
-        families=[_shown(asked, found, pixels, policy) for asked, found in pairs],
+        families=[_shown(asked, found, pixels, policy, stops=proof.of_verdict) for asked, found in pairs],
         model=answer.model,
         snapshot=answer.snapshot,
     )
@@ -93,10 +94,10 @@ def _budget(proof: RangeProof) -> str:
     return words[unit].format(budget_text(amount))
 
 
-def _shown(asked: AskedFamily, found: FamilyProof, pixels: Pixels, policy: DecodePolicy) -> Shown:
+def _shown(asked: AskedFamily, found: FamilyProof, pixels: Pixels, policy: DecodePolicy, *, stops: bool) -> Shown:
     withheld = found.verdict.withheld is not None  # maybe because it cannot even be made of this image
     strip = () if withheld else tuple(_strip(asked.on(pixels, policy), found.verdict))
-    return Shown(found.asked, found.program, _sentence(found), tuple(_missing(found)), strip)
+    return Shown(found.asked, found.program, _sentence(found), tuple(_missing(found, stops=stops)), strip)
 
 
 def _sentence(found: FamilyProof) -> str:
@@ -115,8 +116,8 @@ def _share(reach: Reach) -> str:
     return f"{lower_text(100.0 * reach.share, decimals=1)} %"
 
 
-def _missing(found: FamilyProof) -> Iterator[str]:
-    for stop in found.verdict.stops[:4]:
+def _missing(found: FamilyProof, *, stops: bool) -> Iterator[str]:
+    for stop in found.verdict.stops[:4] if stops else ():  # else one reason for all, which stands above
         yield f"At {stop.at} no proof was found. The answer may be the same there; nobody promises it."
     if found.first.withheld is None and not found.first.whole:
         yield f"That it also stays the first match is proved for: {reach_words(found, found.first)}."

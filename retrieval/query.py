@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -49,6 +49,7 @@ def query_files(
     batch_size: int = 16,
     explain: bool = False,
     decode: Decoder = decode,
+    watch: Callable[[Iterable[AskedFamily]], Iterable[AskedFamily]] = iter,
 ) -> Iterator[Outcome]:
     """Answer query files in order; a bad file is reported and the rest goes on.
 
@@ -63,6 +64,7 @@ def query_files(
         batch_size: queries per float32 search; fewer where the images are large.
         explain: say of every match what its threshold is measured by.
         decode: how files become pixels; ``images.isolated`` for files from strangers.
+        watch: wraps the families of each query, for progress.
     """
     if against and eps is None:
         raise UsageError("edits are proved with a change of at most eps on top: give eps, or 0")
@@ -82,7 +84,7 @@ def query_files(
             answer = next(answers)
             if against:
                 assert eps is not None, "checked above"
-                proof = prove_ranges(engine, image.pixels, answer, against, eps=eps, unit=unit)
+                proof = prove_ranges(engine, image.pixels, answer, against, eps=eps, unit=unit, watch=watch)
                 answer = replace(answer, against=proof)
             yield Outcome(path, answer, image=image if certify else None)
 

@@ -129,6 +129,16 @@ class RangeProof:
     eps: Radius
     families: tuple[FamilyProof, ...]
 
+    @property
+    def of_verdict(self) -> bool:
+        """Whether the verdict is proved of any edit at all."""
+        return any(family.verdict.whole or family.verdict.share > 0.0 for family in self.families)
+
+    @property
+    def of_first(self) -> bool:
+        """Whether first place is proved of any edit at all."""
+        return any(family.first.whole or family.first.share > 0.0 for family in self.families)
+
     def as_json(self) -> dict[str, Any]:
         """As JSON values."""
         return {

@@ -12,7 +12,7 @@ from retr.embedding.block_means import BlockMeans
 from retr.images.families.asked import read_families
 from retr.reports.ranges_bars import proved_part
 from retr.reports.ranges_page import ranges_page
-from retr.reports.ranges_table import reach_words
+from retr.reports.ranges_table import lines, reach_words, why_nothing
 from retr.retrieval.ranges.prove import prove_ranges
 from retr.retrieval.ranges.result import FamilyProof, Reach
 
@@ -72,3 +72,32 @@ def test_shares_are_rounded_down():
     reach = Reach(False, None, None, 0.99999)
     found = FamilyProof("b", "b:1", "p", ("factor",), ((0.5, 2.0),), reach, reach, None, 1, 1, "", 0.0)
     assert reach_words(found, reach) == "99.9 % of the edits"
+
+
+@pytest.fixture(scope="module")
+def hardly_certified(tmp_path_factory):
+    """A copy, proved less far than what may come on top of the edits; edits, and the page."""
+    pictures = draw_pictures(6, side=20)
+    engine = embedded_by(small_index(tmp_path_factory.mktemp("n"), pictures), BlockMeans(4), threshold=0.9)
+    answer = engine.answer(pictures[2] / 255.0, k=3, certify=True, eps_l2=3e3, asked="ℓ2 3000")
+    families = read_families(["brightness:0.9..1.1", "quarter-turns"])
+    proof = prove_ranges(engine, pictures[2], answer, families, eps=3e3, unit="l2")
+    answer = replace(answer, against=proof)
+    return answer, ranges_page(answer, "holiday.png", pictures[2], families, engine.policy)
+
+
+def test_where_nothing_is_proved_no_sentence_says_so(hardly_certified):
+    answer, text = hardly_certified
+    assert not answer.against.of_verdict
+    [first, *_] = lines(answer.against, "ℓ2 3000", why_nothing(answer))
+    assert first.startswith("nothing is proved of the verdict on any of these edits, with any change up to ℓ2 3000")
+    assert "is proved only up to RMSE" in first
+    assert "verdict not proved at" not in " ".join(lines(answer.against, None, why_nothing(answer)))
+    assert "Nothing is proved" in text
+    assert "no proof was found" not in text
+    assert "every edited version" not in text.replace("<strong>", "").replace("</strong>", "")
+
+
+def test_where_something_is_proved_it_says_of_what(page):
+    assert "<strong>every</strong> edited version" in page
+    assert "Made by: ." not in page
