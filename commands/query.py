@@ -175,7 +175,7 @@ def _refuse(why: str, given: Mapping[str, object]) -> None:
 
 
 def _budget(proving: bool, eps: float | None, unit: str) -> float | None:
-    if eps is None and proving and unit != "rmse":
+    if eps is None and unit != "rmse":
         raise UsageError(f"--unit {unit} needs --eps")
     return 1.0 if eps is None and proving else eps
 
@@ -248,7 +248,8 @@ def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Pat
             if key is not None:
                 sign(file, key)
         yield outcome
-    note(f"{written} proofs in {folder}; check them with: retr verify-proof {folder}")
+    check = f"; check them with: retr verify-proof {folder}" if written else ", for nothing is certified"
+    note(f"{written} proofs in {folder}{check}")
 
 
 def _shown(outcomes: Iterable[Outcome], html: Path, home: Path, words: str | None) -> Iterator[Outcome]:

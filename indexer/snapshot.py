@@ -422,7 +422,7 @@ def current_id(index: Path) -> str | None:
     pointer = index / "CURRENT"
     try:
         name = pointer.read_text("ascii").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise IntegrityError(f"{pointer} cannot be read: {error}") from error

@@ -80,6 +80,8 @@ def read_corpus(source: str, *, exclude: Path) -> Corpus:
     """
     if source == "-":
         return _from_list(sys.stdin.buffer.read(), Path.cwd(), "standard input")
+    if not source:
+        raise UsageError("the corpus has no name: an empty text was given; . is this folder")
     path = Path(source)
     if os.path.isdir(path):
         return _from_folder(path, exclude)

@@ -118,7 +118,7 @@ def _threshold(threshold: Mapping[str, Any] | None) -> str:
 
 def _rate(threshold: Mapping[str, Any]) -> str:
     if threshold["upper95"] is None:
-        return "false-match rate not measured for this model: retr calibrate does"
+        return "false-match rate not measured for these channels and views together: retr calibrate does"
     on = f"{threshold['samples']} {'negatives' if threshold['source'] == 'calibrated' else 'absent pictures'}"
     kind = "calibrated" if threshold["source"] == "calibrated" else "measured"
     return (
@@ -202,3 +202,6 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "near", f"{counted(counted_pairs, 'negative')} near a stored image, counted; {why}"
     for channel in result["thresholds"]:
         yield channel["channel"], _threshold(channel)
+    rules = result["thresholds"]
+    if rules and all(one["share"] is not None and one["offset"] is None and not one["stale"] for one in rules):
+        yield "verdicts", "as before: the shares alone keep this rate. The limit is what so few negatives can show"

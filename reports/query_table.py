@@ -76,6 +76,8 @@ def verdict_words(answer: Answer, asked: str | None = None) -> str:
         if answer.not_a_copy is None and answer.companion is not None and answer.verdict_because is not None:
             reach = answer.verdict_because
         return f"{_nothing(answer)}, {reach}{budget}"
+    if answer.companion is not None and answer.companion.names_copy:  # what was found leads
+        return f"{_by_companion(answer)}; {answer.verdict} because {answer.verdict_because}"
     as_it_is = "" if answer.point_verdict is None else f"; as it is: {_point(answer)}"
     return f"{answer.verdict} because {answer.verdict_because or 'nothing is known'}{as_it_is}"
 
@@ -83,7 +85,7 @@ def verdict_words(answer: Answer, asked: str | None = None) -> str:
 def _copy(answer: Answer) -> str:
     """Which item it is a copy of, and how far; a copy of *something* may be proved farther than of any one item."""
     if answer.companion is not None and answer.companion.names_copy:
-        return f"{_point(answer)} by the companion {' and '.join(answer.companion.channels)} alone: not proved"
+        return _by_companion(answer)
     if answer.copy is None:
         same = [match for match in answer.matches if match.channel == PIXELS]
         return f"{_point(answer)}, {SAME_PIXELS if same else NOT_PROVED}"
@@ -94,6 +96,11 @@ def _copy(answer: Answer) -> str:
         return f"copy of something in the index, {_proved(answer.copy)}"
     more = f"; of something in the index for every change up to {radius_inline(answer.copy)}"
     return f"copy of {short_path(best.path)}, {_proved(best.copy)}{more if answer.copy.l2 > best.copy.l2 else ''}"
+
+
+def _by_companion(answer: Answer) -> str:
+    assert answer.companion is not None, "only a companion names a copy"
+    return f"{_point(answer)} by the companion {' and '.join(answer.companion.channels)} alone: not proved"
 
 
 def _nothing(answer: Answer) -> str:
@@ -271,5 +278,5 @@ def _threshold(threshold: Mapping[str, Any]) -> str:
             return text + f", false-match rate measured at most {rate} (95 %)"
         return text + f", false-match rate at most {rate} (95 %)"
     if threshold["source"] == "reference":
-        return text + ", false-match rate not measured for this model; see retr calibrate"
+        return text + ", false-match rate not measured for these channels and views together; see retr calibrate"
     return text

@@ -17,7 +17,7 @@ from ..indexer.vectors import Ids
 from ..indexer.writer import Writer
 from .at_worst import limit_at_worst
 from .channel import ORIGINAL, Float64, Pixels
-from .conformal import check_enough, set_offsets, set_thresholds
+from .conformal import check_enough, check_shares, set_offsets, set_thresholds
 from .engine import Engine
 from .index_source import IndexSource
 from .known_pairs import KnownPairs
@@ -112,6 +112,7 @@ def calibrate(
         check_rule(engine, local=local)
         if engine.gallery.items == 0:
             raise IndexStateError(f"{index} holds no images: there is nothing to match, and nothing to calibrate")
+        check_shares(shares, len(engine.channels))
         _check_given(len(paths), fpr, len(engine.channels))  # before any of them is embedded
         if known is not None:
             known.check_names(paths, engine.gallery.catalog["path"].to_pylist())

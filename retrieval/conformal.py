@@ -71,7 +71,7 @@ def set_thresholds(
         UsageError: too few negatives, a negative that is a stored row itself, or bad shares.
     """
     n, channels = scores.shape
-    parts = _check_shares(shares, channels)
+    parts = check_shares(shares, channels)
     cuts = check_enough(n, fpr, channels)
     near = np.where(np.asarray(cosine), scores, -scores)
     edges, limit = cut(near, cuts, parts), upper95(cuts - 1, n)
@@ -97,7 +97,7 @@ def set_offsets(
         UsageError: too few negatives, a negative that is a stored row itself, or bad shares.
     """
     n, channels = levels.shape
-    parts = _check_shares(shares, channels)
+    parts = check_shares(shares, channels)
     cuts = check_enough(n, fpr, channels)
     edges = cut(-levels, cuts, parts)
     if math.inf in edges:
@@ -147,7 +147,12 @@ def cut(near: Float64, cuts: int, shares: Sequence[float]) -> list[float]:
     return edges
 
 
-def _check_shares(shares: Sequence[float] | None, channels: int) -> Sequence[float]:
+def check_shares(shares: Sequence[float] | None, channels: int) -> Sequence[float]:
+    """The parts of each channel, equal ones for None.
+
+    Raises:
+        UsageError: not one number above 0 for each.
+    """
     if shares is None:
         return [1.0] * channels
     if len(shares) != channels or not all(math.isfinite(share) and share > 0 for share in shares):

@@ -22,6 +22,7 @@ def test_no_index(retr, corpus, tmp_path):
         (["query", "IMAGE", "--format", "xml"], "choose table, json, jsonl, csv, parquet"),
         (["query", "IMAGE", "--unit", "percent"], "choose rmse"),
         (["query", "IMAGE", "--certify", "--unit", "l2"], "needs --eps"),
+        (["query", "IMAGE", "--unit", "l2"], "needs --eps"),
         (["query", "IMAGE", "--eps", "-1"], "budget"),
         (["query", "IMAGE", "--eps", "nan"], "budget"),
         (["query", "IMAGE", "--threshold", "1.5"], "threshold"),

@@ -10,14 +10,20 @@ from typing import Any
 import pytest
 from drawn import Quiet, draw
 
-from retr.core.errors import IntegrityError, RetrError
+from retr.core.errors import IndexStateError, IntegrityError, RetrError
 from retr.core.files import digest_json
 from retr.indexer.build import IndexOptions, build_index
 from retr.indexer.info import describe_index
-from retr.indexer.snapshot import parse_snapshot, read_current
+from retr.indexer.snapshot import parse_snapshot, read_current, require_current
 from retr.retrieval.engine import Engine
 
 WRONG: tuple[Any, ...] = (None, True, -3, 0.5, "../../etc", [], [7], {}, {"a": 1})
+
+
+def test_a_file_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"x")
+    with pytest.raises(IndexStateError, match="no index at"):
+        require_current(tmp_path / "picture.png")
 
 
 @pytest.fixture(scope="module")

@@ -92,6 +92,11 @@ def test_names_that_are_not_utf8_survive_as_uris(tree):
     assert text_to_path(path_to_text("/plain/name.jpg")) == Path("/plain/name.jpg")
 
 
+def test_no_name_is_not_this_folder():
+    with pytest.raises(UsageError, match="the corpus has no name"):
+        read_corpus("", exclude=NOWHERE)
+
+
 def test_a_corpus_that_is_not_there_is_named():
     with pytest.raises(UsageError, match="nothing-here"):
         read_corpus("nothing-here", exclude=NOWHERE)

@@ -187,7 +187,7 @@ def test_a_local_threshold_is_named():
         "\n", " "
     )
     bare = {"channel": "a", "value": 0.8, "share": 0.62, "offset": None, "source": "reference", "upper95": None}
-    assert "rate not measured for this model" in printed(answer(thresholds=(bare,))).replace("\n", " ")
+    assert "rate not measured for these channels" in printed(answer(thresholds=(bare,))).replace("\n", " ")
 
 
 def test_a_name_is_no_emoji_and_no_markup():

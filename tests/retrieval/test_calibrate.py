@@ -180,6 +180,8 @@ def test_two_channels_keep_the_rate_of_their_union(corpus, tmp_path):
     assert sum(answer is not None and answer.point_verdict == "copy" for answer in answers) <= 3
     with pytest.raises(UsageError, match="shares are one number above 0 for each of the 2 channels, got 1"):
         calibrate(index, paths, fpr=0.1, shares=(1,))
+    with pytest.raises(UsageError, match="shares are one number above 0"):  # and not first that these are too few
+        calibrate(index, paths[:3], fpr=0.001, shares=(0, 0))
 
 
 def test_the_best_score_is_that_of_a_scan(index, tmp_path):
