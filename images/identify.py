@@ -61,7 +61,13 @@ def identify(data: bytes) -> str:
     foreign = _foreign(data)
     if foreign is not None:
         raise _rejected(data, "unsupported-format", f"{foreign} is not one of {', '.join(FORMATS)}")
-    raise _rejected(data, "not-an-image", f"the first bytes, {data[:8]!r}, begin no image format")
+    raise _rejected(data, "not-an-image", f"the first bytes, {_plain(data[:8])}, begin no image format")
+
+
+def _plain(data: bytes) -> str:
+    """Bytes for people: as text in quotation marks where all are printable, in hexadecimal otherwise."""
+    printable = all(0x20 <= byte < 0x7F for byte in data)
+    return f'"{data.decode("ascii")}"' if printable else data.hex(" ")
 
 
 def _ours(data: bytes) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ..core.rounded import radius_text
+from ..core.rounded import radius_text, upper_text
 from .kinds import NAME, WHOLE, WRAPPED, counted, radius
 from .table import Column, Group, Row, Table
 from .terminal import say, show
@@ -35,8 +35,9 @@ def dupes_table(groups: list[Mapping[str, Any]]) -> Table:
 
 
 def heading(group: Mapping[str, Any]) -> str:
-    """What a group is."""
-    wide = f", at most {100 * group['diameter']:.0f} % of the threshold apart" if group["diameter"] else ""
+    """What a group is; how far apart its files are is rounded up."""
+    most = upper_text(100.0 * group["diameter"], decimals=1)
+    wide = f", at most {most} % of the threshold apart" if group["diameter"] else ""
     return f"group {group['group']}: {counted(len(group['members']), 'file')}{wide}"
 
 

@@ -14,7 +14,7 @@ from ..core.rounded import budget_text, nearest_text, percent_text, upper_text
 from ..images.decode import NOTES
 from .kinds import NAME, counted, measured
 from .table import Column, Table
-from .terminal import facts, show
+from .terminal import facts, say, show
 
 _FACTS = ("created", "items", "files", "rows", "tombstones", "rejects", "views", "bytes_per_item", "verified")
 
@@ -143,18 +143,27 @@ def limit_words(threshold: Mapping[str, Any]) -> str:
 
 def print_rejects(rows: Sequence[Mapping[str, Any]]) -> None:
     """The refused inputs of an index."""
+    if not rows:
+        say(Console(), "none: no input was refused")
+        return
     columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "stage", "error", "detail", "bytes"))
     show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_presumed(rows: Sequence[Mapping[str, Any]]) -> None:
     """Images that seem to be copies of one another."""
+    if not rows:
+        say(Console(), "none: no images seem to be copies of one another")
+        return
     columns = (Column(key, NAME, itemgetter(key)) for key in ("path", "copy_of", "id", "copy_of_id"))
     show(Console(), Table.of(columns, rows), whole=False)
 
 
 def print_crowded(rows: Sequence[Mapping[str, Any]]) -> None:
     """Images that another limits, and how much."""
+    if not rows:
+        say(Console(), "none: no image is limited by another that is nearly the same")
+        return
     columns = [Column(key, NAME, itemgetter(key)) for key in ("path", "near", "channel")]
     columns += [Column(key, measured(decimals=4), itemgetter(key)) for key in ("gap", "reference")]
     show(Console(), Table.of(columns, rows), whole=False)

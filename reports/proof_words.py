@@ -21,6 +21,13 @@ _CLAIMS = {
     "not-a-copy": "the verdict is: not a copy of anything in the index",
 }
 
+_HEADINGS = {
+    "first-place": "First place",
+    "among-k": "Among the first {k}",
+    "copy": "A copy",
+    "not-a-copy": "Not a copy",
+}
+
 
 def sentences(proof: ProofObject) -> list[str]:
     """What a proof says, for people: the claim, what it is about, what was looked at, and what it does not say."""
@@ -78,11 +85,9 @@ def near(eps: dict[str, object], radius: Radius) -> str:
 def heading(proof: ProofObject) -> str:
     """What is claimed, in a word or two."""
     claim = proof.claim
-    return (
-        claim["kind"]
-        if claim["kind"] != "ranges"
-        else f"{claim['what']}, edited by {proof.predicate['family']['name']}"
-    )
+    if claim["kind"] == "ranges":
+        return f"{_HEADINGS[claim['what']]}, edited by {proof.predicate['family']['name']}"
+    return _HEADINGS[claim["kind"]].format(k=claim["k"])
 
 
 def stand(many: int) -> str:

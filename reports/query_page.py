@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from ..core.rounded import radius_text
 from ..core.units import Radius
 from ..indexer.addresses import asked_text
 from ..retrieval.answer import Answer, Match
+from ..retrieval.answering import PIXELS
 from .audit_page_images import named_picture, picture
 from .html_tags import Html, tag
 from .kinds import COUNT, NAME, WRAPPED, measured
@@ -24,6 +26,15 @@ from .table import Column, Table
 
 MOST, PICTURES = 100, 5
 """Images that a page shows, and matches of each whose pictures are shown."""
+_COUNTED = {
+    "copy, proved": "copies, proved",
+    "copy by the same pixels": "copies by the same pixels",
+    "copy, not proved": "copies, not proved",
+    "not a copy": "not a copy",
+    "undecided": "undecided",
+    "no answer": "no answer",
+}
+"""What an image counts as, and several of them."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class Asked:
 
     Attributes:
         name: that it came under; verdict: in words; look: of the box around it.
+        counted: what it counts as, of :data:`_COUNTED`.
         query, matches: pictures; table: of all matches; bars: of their radii; ranges: of edits with proof.
         lines: what stands behind the answer.
     """
@@ -47,6 +59,7 @@ class Asked:
     name: str
     verdict: str
     look: str
+    counted: str
     query: Shot
     matches: tuple[Shot, ...] = ()
     table: Table | None = None
@@ -66,11 +79,12 @@ def asked(answer: Answer | ImageRejected, name: str, words: str | None, *, here:
     """
     query = Shot(_read(asked_text(name)), name)
     if isinstance(answer, ImageRejected):
-        return Asked(name, f"no answer: {answer}", "alarmed", query)
+        return Asked(name, f"no answer: {answer}", "alarmed", "no answer", query)
     return Asked(
         name,
         verdict_words(answer, words),
         "" if answer.verdict in ("copy", "not-a-copy") else "none",
+        _counted(answer),
         query,
         tuple(Shot(_read(match.path) if here else None, _said(match)) for match in answer.matches[:PICTURES]),
         _table(answer, f"Matches of {short_path(name)}") if answer.matches else None,
@@ -82,19 +96,40 @@ def asked(answer: Answer | ImageRejected, name: str, words: str | None, *, here:
 
 def write_query_page(out: Path, found: Sequence[Asked], index: str) -> None:
     """Write the page, in one step."""
-    copies = sum(one.verdict.startswith("copy") for one in found)
     text = page(
         "query.html.j2",
         when=datetime.now(UTC).date().isoformat(),
         counted=(f"index {index}",),
-        keys=[
-            Key(str(len(found)), ("image asked about" if len(found) == 1 else "images asked about",)),
-            Key(str(copies), ("copy" if copies == 1 else "copies",)),
-        ],
+        keys=_keys(found),
         shown=found[:MOST],
         more=max(0, len(found) - MOST),
     )
     write_atomically(out, text.encode())
+
+
+def _counted(answer: Answer) -> str:
+    """What an answer counts as; without a certificate that is by what the image is as it is."""
+    if answer.companion is not None and answer.companion.names_copy:
+        return "copy, not proved"
+    verdict = answer.point_verdict if answer.verdict == "uncertified" else answer.verdict
+    if verdict == "copy" and answer.copy is None:
+        same = any(match.channel == PIXELS for match in answer.matches)
+        return "copy by the same pixels" if same else "copy, not proved"
+    return {"copy": "copy, proved", "not-a-copy": "not a copy"}.get(verdict or "", "undecided")
+
+
+def _keys(found: Sequence[Asked]) -> list[Key]:
+    """How many images there are, and how many of each kind that any is of."""
+    counts = Counter(one.counted for one in found)
+    asked_about = Key(str(len(found)), ("image asked about" if len(found) == 1 else "images asked about",))
+    return [
+        asked_about,
+        *(
+            Key(str(counts[words]), (many if counts[words] > 1 else words,))
+            for words, many in _COUNTED.items()
+            if counts[words]
+        ),
+    ]
 
 
 def radius_bars(answer: Answer) -> Html | None:

@@ -1,6 +1,6 @@
 // The page of the service: what the requests answer, for people. No library, nothing from elsewhere.
 import { startReview } from "./review.js";
-import { budgetWords, decidedWords, down, foundBy, limitWords, nameOf, provedAt, radiusWords, rangeSentence, seen, short, verdictWord, verdictWords, whyWords, withheldWords, within } from "./words.js";
+import { batchWords, budgetWords, decidedWords, down, foundBy, limitWords, nameOf, provedAt, provedVerdict, provedWord, radiusWords, rangeSentence, seen, short, verdictWord, verdictWords, whyWords, withheldWords, within } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 export const state = { about: null, pictures: new Map(), token: sessionStorage.getItem("retr-token") || "", batch: [] };
@@ -112,6 +112,7 @@ function showAnswer(file, record) {
   $("query-words").textContent = record.error ? seen(file.name) : `${seen(file.name)}, ${record.width}×${record.height}`;
   $("noisy").hidden = $("compare").hidden = true;
   $("ranges").replaceChildren();
+  $("nearest").hidden = $("edited").hidden = Boolean(record.error);
   $("json").disabled = false;
   const radius = record.error ? null : record.copy || record.not_a_copy;
   $("noise").disabled = !radius || !record.matches.length;
@@ -299,8 +300,7 @@ async function askAll(files) {
       const records = await askJson("v1/query", form(part.map((one) => one.file), [["certify", "true"], ["k", "5"]]));
       part.forEach((one, place) => { one.record = records[place]; body.append(rowNode(one)); });
       progress.value = at + part.length;
-      const copies = state.batch.filter((one) => one.record?.point_verdict === "copy").length;
-      $("batch-words").textContent = `${progress.value} of ${files.length} answered, ${copies} copies.`;
+      $("batch-words").textContent = batchWords(state.batch.flatMap((one) => one.record || []), files.length);
     }
     $("csv").disabled = $("batch-review").disabled = false;
   } catch (error) {
@@ -311,15 +311,14 @@ async function askAll(files) {
 function batchCells({ file, record }) {
   if (record.error) return [file.name, "no answer", record.detail, ""];
   const best = record.matches.find((match) => match.accepted);
-  const radius = record.copy || record.not_a_copy;
-  return [file.name, verdictWord(record), best ? nameOf(best) : "", radius ? radiusWords(radius) : ""];
+  return [file.name, verdictWord(record), best ? nameOf(best) : "", provedWord(record)];
 }
 
 function rowNode(one) {
-  const [name, verdict, of, radius] = batchCells(one);
+  const [name, verdict, of, proved] = batchCells(one);
   const look = node("button", { type: "button" }, seen(name));
   look.addEventListener("click", () => { show("ask"); showAnswer(one.file, one.record); });
-  return node("tr", {}, node("td", {}, look), node("td", { className: one.record.verdict === "copy" ? "copy" : "" }, verdict), node("td", {}, of), node("td", {}, radius));
+  return node("tr", {}, node("td", {}, look), node("td", { className: one.record.verdict === "copy" ? "copy" : "" }, verdict), node("td", {}, of), node("td", {}, proved));
 }
 
 /** A cell that a spreadsheet does not take for a formula. */
@@ -330,11 +329,11 @@ export const cell = (value) => {
 };
 
 function batchCsv() {
-  const head = ["image", "verdict", "as_it_is", "match", "match_id", "channel", "tier", "radius_rmse", "radius_l2", "psnr_at_least", "snapshot", "withheld", "error", "detail"];
+  const head = ["image", "verdict", "as_it_is", "match", "match_id", "channel", "tier", "proved", "radius_rmse", "radius_l2", "psnr_at_least", "snapshot", "withheld", "error", "detail"];
   const rows = state.batch.filter((one) => one.record).map(({ file, record }) => {
     const best = record.matches.find((match) => match.accepted);
     const radius = record.copy || record.not_a_copy;
-    return [file.name, record.verdict, record.point_verdict, best?.path, best?.id, best?.channel, best?.tier, radius?.rmse, radius?.l2, radius?.psnr, record.snapshot, record.withheld, record.error, record.detail];
+    return [file.name, record.verdict, record.point_verdict, best?.path, best?.id, best?.channel, best?.tier, provedVerdict(record), radius?.rmse, radius?.l2, radius?.psnr, record.snapshot, record.withheld, record.error, record.detail];
   });
   return [head, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 }

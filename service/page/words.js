@@ -73,10 +73,30 @@ export const provedAt = (record, rmse) => {
   return Boolean(radius) && rmse <= radius.rmse;
 };
 
-/** What stands in a table for the verdict. */
+const NAMES = { copy: "copy", "not-a-copy": "not a copy", undecided: "undecided", uncertified: "uncertified" };
+
+/** What stands in a table for the verdict; where there is none, what the image is as it is. */
 export function verdictWord(record) {
   if (record.companion?.names_copy) return "copy, not proved";
-  return { copy: "copy", "not-a-copy": "not a copy", undecided: "undecided", uncertified: "uncertified" }[record.verdict];
+  const asItIs = NAMES[record.point_verdict];
+  return record.verdict === record.point_verdict || !asItIs ? NAMES[record.verdict] : `${NAMES[record.verdict]}; as it is: ${asItIs}`;
+}
+
+/** The verdict that is proved, and no change within the radius takes away; null for none. */
+export const provedVerdict = (record) => (record.copy ? "copy" : record.not_a_copy ? "not-a-copy" : null);
+
+/** What stands in a table for what is proved. */
+export function provedWord(record) {
+  const radius = record.copy || record.not_a_copy;
+  return radius ? `${NAMES[provedVerdict(record)]}, ${radiusWords(radius)}` : "";
+}
+
+/** What is said of a batch so far. */
+export function batchWords(records, asked) {
+  const without = records.filter((record) => record.error).length;
+  const copies = records.filter((record) => record.point_verdict === "copy").length;
+  const none = without ? `; ${without} without an answer` : "";
+  return `${records.length - without} of ${asked} answered, ${copies} ${copies === 1 ? "copy" : "copies"}${none}.`;
 }
 
 /** Which channel accepts a match, and whether anything is proved of it; only where there is a companion to tell from. */
@@ -95,6 +115,14 @@ export function withheldWords(record) {
   return [...why, ...said].join(" ");
 }
 
+/** What the first match owes to its channel; the one that ranks an item need not be the one whose threshold accepts it. */
+function byWords(record, first) {
+  if (first.tier === "companion") return "Decided by";
+  const refused = record.verdict === "not-a-copy" && !record.silenced_by?.length && !record.matches.some((match) => match.accepted);
+  const unheard = record.companion && !record.companion.answered ? " certified" : "";
+  return refused ? `Every${unheard} channel refuses all stored images; the nearest is ranked by` : "Ranked first by";
+}
+
 export function decidedWords(record) {
   const first = record.matches?.[0];
   if (!first) return "";
@@ -105,9 +133,7 @@ export function decidedWords(record) {
   const source = threshold?.source ? ` Its threshold comes from ${REASONS[threshold.source] || threshold.source}.` : "";
   const proof = record.certificate;
   const how = proof ? ` Exact over ${proof.rows_scanned} of ${proof.rows_total} rows.` : "";
-  // The channel that ranks an item need not be the one whose threshold accepts it.
-  const what = first.tier === "companion" ? "Decided" : "Ranked first";
-  return `${what} by the ${kind} ${seen(first.channel)}${views.join("")}${alone}.${source}${how}`;
+  return `${byWords(record, first)} the ${kind} ${seen(first.channel)}${views.join("")}${alone}.${source}${how}`;
 }
 
 export function limitWords(record) {

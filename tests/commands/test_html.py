@@ -74,3 +74,6 @@ def test_a_page_that_cannot_be_written(retr, index, corpus, tmp_path: Path) -> N
     done = retr("query", corpus / "05.png", "-i", index, "--format", "json", "--html", tmp_path / "no" / "q.html")
     assert done.code == 1
     assert "Traceback" not in done.err
+    done = retr("query", "x", "--server", "http://127.0.0.1:1", "--html", tmp_path / "no" / "q.html")
+    assert done.code == 1
+    assert "Traceback" not in done.err

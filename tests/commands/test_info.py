@@ -23,6 +23,12 @@ def test_info_verifies(retr, corpus, tmp_path):
     assert "does not match its SHA-256" in one_line(retr("info", tmp_path / "index", "--verify"), 5)
 
 
+@pytest.mark.parametrize("kind", ["crowded", "presumed", "rejects"])
+def test_a_list_of_nothing_is_one_line(retr, index, kind):
+    [line] = retr("info", index, f"--{kind}").out.decode().splitlines()
+    assert line.startswith("none: no ")
+
+
 def test_the_index_is_named_by_place_or_by_option(retr, index, tmp_path, monkeypatch):
     monkeypatch.setenv("RETR_INDEX", str(tmp_path / "other"))
     by_place, by_option = retr("info", index, "--format", "json"), retr("info", "-i", index, "--format", "json")

@@ -38,3 +38,13 @@ def test_a_cursor_is_called_cur():
 @pytest.mark.parametrize("data", [b"\0\0\2", bytes(18), b"\0\0\2" + bytes(9) + b"\1\0\1\0\x07\0", b"one line\n" * 3])
 def test_what_has_no_header_of_any_format_is_no_image(data):
     assert said(data).startswith("not-an-image")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"import retr", '"import r"'), (b"PK\3\4 text", "50 4b 03 04 20 74 65 78"), (b"'", '"\'"')],
+)
+def test_the_first_bytes_are_told_plainly(data: bytes, words: str) -> None:
+    with pytest.raises(ImageRejected) as refused:
+        identify(data)
+    assert refused.value.detail == f"the first bytes, {words}, begin no image format"

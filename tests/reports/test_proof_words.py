@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from retr.certificates.statement import PREDICATE, TYPE, ProofObject
-from retr.reports.proof_words import sentences, write_proof_page
+from retr.reports.proof_words import heading, sentences, write_proof_page
 
 
 def proof(
@@ -82,8 +82,23 @@ def test_under_what_conditions_it_holds() -> None:
     assert given.endswith(", at a threshold of 0.4 given in place of the index's own.")
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("first-place", "First place"),
+        ("among-k", "Among the first 7"),
+        ("copy", "A copy"),
+        ("not-a-copy", "Not a copy"),
+    ],
+)
+def test_its_heading_is_in_words(kind: str, words: str) -> None:
+    made = proof()
+    made.claim.update(kind=kind, k=7)
+    assert heading(made) == words
+
+
 def test_its_page(tmp_path: Path) -> None:
     write_proof_page(tmp_path / "page.html", proof(), image=None, verdict="confirmed")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<h1>copy, edited by jpeg</h1>" in page
+    assert "<h1>A copy, edited by jpeg</h1>" in page
     assert "/corpus/a.png: not there" in page

@@ -143,8 +143,41 @@ def test_what_is_no_image_is_said(page: Any, tmp_path: Path) -> None:
     (tmp_path / "note\u202e.png").write_text("no image")
     page.set_input_files("#file", str(tmp_path / "note\u202e.png"))
     playwright.expect(page.locator("#verdict")).to_contain_text("No answer")
+    playwright.expect(page.locator("#verdict")).to_contain_text('the first bytes, "no image", begin no image format')
     playwright.expect(page.locator("#query-words")).to_have_text("note\\u202e.png")
+    for empty in ("#nearest", "#edited"):
+        playwright.expect(page.locator(empty)).to_be_hidden()
     look(page)
+
+
+def test_what_refuses_is_said_of_what_is_no_copy(page: Any, drawn: Path) -> None:
+    ask(page, sorted((drawn / "absent").iterdir())[0])
+    playwright.expect(page.locator("#decided")).to_contain_text(
+        "Every channel refuses all stored images; the nearest is ranked by the channel block-means"
+    )
+    for full in ("#nearest", "#edited"):
+        playwright.expect(page.locator(full)).to_be_visible()
+
+
+def test_a_batch_says_what_is_proved_of_an_undecided_image(page: Any, drawn: Path) -> None:
+    absent = sorted((drawn / "absent").iterdir())[:2]
+    index = retr.open(drawn / "my-index")
+    records = [{**index.query(file, certify=True).as_json(), "error": None} for file in absent]
+    records[0].update(verdict="undecided", verdict_because="not-a-copy is proved only up to so far")
+    told = json.dumps(records)
+    page.route("**/v1/query", lambda route: route.fulfill(status=200, content_type="application/json", body=told))
+    page.set_input_files("#files", [str(file) for file in absent])
+    playwright.expect(page.locator("#csv")).to_be_enabled()
+    cells = [page.locator(f"#batch-table tbody td:nth-child({place})") for place in (2, 4)]
+    playwright.expect(cells[0]).to_have_text(["undecided; as it is: not a copy", "not a copy"])
+    playwright.expect(cells[1]).to_have_text([re.compile(r"^not a copy, ≥ \d+\.\d dB$")] * 2)
+    with page.expect_download() as saved:
+        page.click("#csv")
+    rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text())))
+    assert [(row["verdict"], row["proved"]) for row in rows] == [
+        ("undecided", "not-a-copy"),
+        ("not-a-copy", "not-a-copy"),
+    ]
 
 
 def test_a_service_that_is_gone_is_said(page: Any, drawn: Path) -> None:
@@ -178,7 +211,7 @@ def test_a_batch_has_a_table_and_a_csv(page: Any, drawn: Path, tmp_path: Path) -
     absent = sorted((drawn / "absent").iterdir())[0]
     page.set_input_files("#file", [str(tmp_path / "=1+1.png"), str(tmp_path / "bad.png"), str(absent)])
     playwright.expect(page.locator("#csv")).to_be_enabled()
-    playwright.expect(page.locator("#batch-words")).to_have_text("3 of 3 answered, 1 copies.")
+    playwright.expect(page.locator("#batch-words")).to_have_text("2 of 3 answered, 1 copy; 1 without an answer.")
     with page.expect_download() as saved:
         page.click("#csv")
     rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text())))
@@ -261,6 +294,7 @@ def test_every_view_at_every_width_in_both_schemes(page: Any, drawn: Path, width
     page.emulate_media(color_scheme=scheme)
     look(page)
     ask(page, drawn / "img.png")
+    playwright.expect(page.locator(".match .picture img")).to_have_count(10)  # none moves another under the mouse
     page.locator(".picture").first.click()
     playwright.expect(page.locator("#compare")).to_be_visible()
     look(page)
