@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .settings import Settings
@@ -45,6 +46,15 @@ class Connection(H11Protocol):
         """It waits for the next request; that none begins is looked at by the server."""
         self._idle_since = time.monotonic()
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """It sent what is no HTTP; whoever was about to answer what came before that has nobody to tell."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended."""

@@ -121,3 +121,13 @@ def test_who_leaves_is_a_line_in_the_log(
         wait_until(lambda: any('"status": 499' in line.message for line in caplog.records))
     assert {line.levelname for line in caplog.records if line.name == "retr.service"} == {"INFO"}
     assert not any(line.exc_info for line in caplog.records)
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"evil.example"])
+def test_what_is_no_http_is_refused_without_an_error(
+    service: Running, opened: list[socket.socket], caplog: pytest.LogCaptureFixture, host: bytes
+) -> None:
+    one = _begin(service, opened, BEGUN.replace(b"localhost", host) + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n")
+    assert one.recv(9999).startswith(b"HTTP/1.1 400")
+    assert _get(service, "/livez") == 200
+    assert not any(line.exc_info for line in caplog.records)
