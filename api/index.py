@@ -435,7 +435,7 @@ class Index:
         options = IndexOptions(
             workers=os.cpu_count() or 2, resume=resume, device=self._device, isolate=isolate, labels=told
         )
-        report = _index(source, self.path, options, progress)
+        report = _index(source, self.path, options, progress, create=False)
         self._reopen()
         return report
 
@@ -479,7 +479,7 @@ class Index:
             device=self._device,
             isolate=isolate,
         )
-        report = _index(corpus, self.path, options, progress)
+        report = _index(corpus, self.path, options, progress, create=False)
         self._reopen()
         return report
 
@@ -716,6 +716,8 @@ def _batches(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
         yield batch
 
 
-def _index(source: Source, path: Path, options: IndexOptions, progress: Progress | bool) -> IndexReport:
+def _index(
+    source: Source, path: Path, options: IndexOptions, progress: Progress | bool, *, create: bool = True
+) -> IndexReport:
     with as_corpus(source) as name, watched(progress, "indexing", "images") as told:
-        return build_index(name, path, options, told)
+        return build_index(name, path, options, told, create=create)

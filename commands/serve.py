@@ -36,6 +36,12 @@ def serve(
     serve_proofs: Annotated[
         bool, typer.Option("--serve-proofs", help="Give out proofs, which name stored files by their paths.")
     ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A name by which a proxy asks for it, beside those of this machine; repeatable."
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(help="Images answered by one pass over the rows.", min=1, max=256)] = 16,
     workers: Annotated[int, typer.Option(help="Processes that decode.", min=1, max=64)] = 2,
 ) -> None:
@@ -62,6 +68,7 @@ def serve(
         writable=writable,
         serve_images=serve_images,
         serve_proofs=serve_proofs,
+        allow_hosts=tuple(name.lower() for name in allow_host or ()),
         batch=batch,
         decoders=workers,
     )

@@ -27,7 +27,7 @@ from .lock import HOLDER
 from .options import IndexOptions, IndexReport, check_options, choose_devices, template
 from .prepare import Prepared, Refused, prepare
 from .presumed import company_of
-from .snapshot import Snapshot, read_current
+from .snapshot import Snapshot, read_current, require_current
 from .sources import Corpus, read_corpora
 from .writer import Writer
 
@@ -54,25 +54,34 @@ _OWN = frozenset(
 
 
 def build_index(
-    source: str | Sequence[str], index: Path, options: IndexOptions, progress: Progress, *, sent: Sent | None = None
+    source: str | Sequence[str],
+    index: Path,
+    options: IndexOptions,
+    progress: Progress,
+    *,
+    sent: Sent | None = None,
+    create: bool = True,
 ) -> IndexReport:
     """Index a corpus into a new or an existing index.
 
     Args:
         source: folder, list file or ``-`` (see ``sources.read_corpus``), or several of these.
-        index: the index folder; made if absent.
+        index: the index folder.
         options: what to do.
         progress: told how far it is.
         sent: makes the rows elsewhere; None for this process. The index is the same.
+        create: make an index where there is none.
 
     Raises:
         UsageError: bad options, options that differ from what the index holds, a source that lists nothing, or a folder
             that is no index and holds other files.
-        IndexStateError: an unfinished run and neither resume nor restart, another writer, or most of what the index
-            holds of a folder would be forgotten.
+        IndexStateError: no index and not ``create``, an unfinished run and neither resume nor restart, another writer,
+            or most of what the index holds of a folder would be forgotten.
         IntegrityError: what the index holds is damaged.
     """
     check_options(options)
+    if not create:
+        require_current(index)
     if index.exists() and not index.is_dir():
         raise UsageError(f"{index} is a file; the index is a folder")
     _require_room(index)
@@ -84,7 +93,7 @@ def build_index(
     teams = open_teams(index, base.channels, choose_devices(options), progress)
     writer = Writer(
         index,
-        create=base,
+        create=base if create else None,
         source=corpus.root,
         resume=options.resume,
         restart=options.restart,

@@ -58,8 +58,11 @@ def writer_lock(index: Path) -> Iterator[None]:
     """Hold the index for writing. The lock file stays; it means nothing by itself.
 
     Raises:
-        IndexStateError: another process, or another writer of this one, holds it; named with its age.
+        IndexStateError: the folder is not there; or another process, or another writer of this one, holds it, which
+            is named with its age.
     """
+    if not index.is_dir():  # the lock would make the folder
+        raise IndexStateError(f"no index at {index}: the folder is not there")
     lock = FileLock(index / "lock", fallback_to_soft=False)  # a file that stands for a lock would outlive a kill
     try:
         lock.acquire(blocking=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 
 from ..core.errors import RetrError
 from . import hma, items, page, pictures, query, review, state
@@ -18,6 +19,9 @@ from .core import Service
 from .faults import Fault, fault_of
 from .guard import Guard
 from .settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
 
 DESCRIPTION = """Finds copies of images, and proves how far an image may be changed before the answer does.
 
@@ -54,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RetrError, _error)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_middleware(Guard, settings=settings, metrics=service.metrics)  # type: ignore[arg-type]
     return app
 
@@ -85,12 +90,18 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return _answer(Fault(422, "usage", told))
 
 
-async def serve_until_stopped(settings: Settings) -> None:
-    """Serve until a signal comes; what was begun is finished."""
+async def _left(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it but the log
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served."""
     import uvicorn
 
-    config = uvicorn.Config(
-        create_app(settings),
+    from .connections import limited
+
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -98,10 +109,16 @@ async def serve_until_stopped(settings: Settings) -> None:
         server_header=False,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=round(settings.stop_seconds),
-        limit_concurrency=settings.queue,
+        http=limited(settings),
         h11_max_incomplete_event_size=2**16,
     )
-    await uvicorn.Server(config).serve()
+
+
+async def serve_until_stopped(settings: Settings) -> None:
+    """Serve until a signal comes; what was begun is finished."""
+    import uvicorn
+
+    await uvicorn.Server(server_config(create_app(settings), settings)).serve()
 
 
 def run(settings: Settings) -> None:

@@ -90,6 +90,15 @@ class Service:
     def _done(self, _: object) -> None:
         self._waiting -= 1
 
+    async def writable(self, served: Served) -> Index:
+        """An index as it is now, to be changed while ``writing`` is held: one that has gone is not made anew.
+
+        Raises:
+            Fault: it is not there, or not whole.
+        """
+        await self.shelf.refresh(served)
+        return served.ready()
+
     async def gallery(self, form: Form) -> tuple[Served, Index]:
         """The index, or the part of it, that a form asks about, at one snapshot."""
         served, where = self.shelf.find(form.text("index")), form.texts("where")

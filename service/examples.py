@@ -61,10 +61,12 @@ _FAULT = {"application/json": {"example": {"error": "usage", "detail": "k is 1 t
 _WORDS = {
     400: "The form cannot be read.",
     401: "No token, or a wrong one.",
+    403: "Not for pages of other sites, or not served.",
     404: "No such item or index.",
     408: "The request came in too slowly.",
     413: "Too many bytes, pixels or images.",
     415: "No image, or no form.",
+    421: "Asked for by a name that is not its own.",
     422: "A damaged image, or a field that cannot be.",
     503: "Busy, too slow, or not loaded yet; Retry-After says when to come again.",
 }

@@ -60,5 +60,5 @@ def fault_of(error: RetrError, hidden: Mapping[str, str]) -> Fault:
     if isinstance(error, IndexStateError):
         return Fault(409, "index-state", text, retry=5)
     if isinstance(error, IntegrityError):
-        return Fault(503, "integrity", text)
+        return Fault(503, "integrity", text, retry=5)
     return Fault(500, "failed", text)

@@ -1,4 +1,4 @@
-"""The gate in front of every request: token, size and time of the body, headers of the answer, one line in the log."""
+"""The gate before every request: sender, token, size and time of the body, headers of the answer, a line in the log."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
+from .callers import check_host, check_origin
 from .faults import Fault, busy, too_large
 from .metrics import Metrics
 from .settings import Settings
@@ -23,6 +25,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/", "/page.css", "/page.js", "/review.js", "/words.js", "/livez", "/readyz"})
 """What is shown without a token: the empty page, and whether the service is up."""
+HEALTH = frozenset({"/livez", "/readyz"})
+"""What whoever runs the service asks, by whatever name."""
+UNCOUNTED = HEALTH | {"/metrics"}
+"""What is answered however many requests there are."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -52,7 +58,7 @@ class Guard:
 
     def __init__(self, app: App, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
-        self._held = 0
+        self._held = self._active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -63,7 +69,8 @@ class Guard:
         body = _Body(self, receive, self._settings)
         try:
             self._check(scope)
-            await self._app(scope, body.receive, visit.send)
+            with self._counted(scope["path"]):
+                await self._app(scope, body.receive, visit.send)
         except Fault as fault:  # while reading; the application turns its own into answers
             await visit.refuse(fault)
         except Exception as error:
@@ -85,6 +92,9 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
+        if scope["path"] not in HEALTH:
+            check_host(headers, self._settings)
+        check_origin(scope["method"], headers, self._settings)
         if self._settings.token is not None and scope["path"] not in OPEN:
             _check_token(headers.get(b"authorization", b""), self._settings.token)
         declared = headers.get(b"content-length", b"0")
@@ -92,6 +102,19 @@ class Guard:
             raise Fault(400, "content-length", "Content-Length is no number")
         if int(declared) > self._settings.max_body:
             raise too_large(self._settings.max_body)
+
+    @contextmanager
+    def _counted(self, path: str) -> Iterator[None]:
+        if path in UNCOUNTED:
+            yield
+            return
+        if self._active >= self._settings.requests:
+            raise busy("too many requests are being answered")
+        self._active += 1
+        try:
+            yield
+        finally:
+            self._active -= 1
 
     def _told(self, visit: _Visit, count: int) -> None:
         seconds = time.perf_counter() - visit.began
@@ -133,7 +156,7 @@ class _Visit:
             return
         body = json.dumps(fault.body).encode()
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **fault.headers}
-        if fault.status in (401, 408, 413, 503):  # what was not read of the request is not waited for
+        if fault.status in (401, 408, 413):  # what was not read of the request is not waited for
             headers["Connection"] = "close"
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": fault.status, "headers": raw})

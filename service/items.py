@@ -77,7 +77,7 @@ async def change(service: Service, served: Served, work: Callable[[Index], objec
 
     async def changed() -> Index:
         async with service.writing:
-            index = copy.copy(served.open())
+            index = copy.copy(await service.writable(served))
             await asyncio.to_thread(work, index)
             await service.shelf.take(served, index)
             return index

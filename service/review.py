@@ -53,7 +53,8 @@ async def say(request: Request, told: Told) -> JSONResponse:
     """``same``: copies of one another; ``different``: no copies, and no group will hold both. Kept in the index."""
     service, served = _served(request, told.index)
     async with service.writing:
-        found = await asyncio.to_thread(decide, served.open(), told.one, told.other, told.relation)
+        index = await service.writable(served)
+        found = await asyncio.to_thread(decide, index, told.one, told.other, told.relation)
     return JSONResponse({"relation": found.relation, "since": found.since})
 
 
@@ -62,7 +63,7 @@ async def take_back(request: Request, of: Name = None) -> JSONResponse:
     """The decision that was taken back; null where there was none."""
     service, served = _served(request, of)
     async with service.writing:
-        found = await asyncio.to_thread(undo, served.open())
+        found = await asyncio.to_thread(undo, await service.writable(served))
     return JSONResponse({"taken_back": None if found is None else {"relation": found.relation, "since": found.since}})
 
 

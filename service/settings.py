@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.tokens import LEAST_TOKEN
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,9 @@ class Settings:
         max_body: bytes of one request; max_held: of all requests together.
         max_pixels: of one image; max_decoded: of all images that are decoded and not answered yet.
         max_images: of one request; queue: images that may wait.
+        requests: that are answered at once; connections: that are open.
+        allow_hosts: names that it is asked for by, beside its address and those of this machine.
+        header_seconds: until a header must be there.
         body_seconds: until a body must be there; answer_seconds: until an answer must be.
         decode_seconds: processor time of one file; decoders: processes that decode.
         batch: images that one pass answers.
@@ -44,6 +50,10 @@ class Settings:
     max_decoded: int = 100_000_000
     max_images: int = 64
     queue: int = 256
+    requests: int = 256
+    connections: int = 512
+    allow_hosts: tuple[str, ...] = ()
+    header_seconds: float = 10.0
     body_seconds: float = 30.0
     answer_seconds: float = 60.0
     decode_seconds: float = 10.0
@@ -60,6 +70,12 @@ class Settings:
                 f"{self.host} can be reached from other machines: give --token-file, a file with a secret of "
                 f"{LEAST_TOKEN} characters or more"
             )
+
+        for name in self.allow_hosts:
+            if name != name.lower() or not _HOST.fullmatch(name):
+                raise UsageError(
+                    f"--allow-host takes a name in small letters, without a scheme or a port, got {name!r}"
+                )
 
     def uploads(self, index: Path) -> Path:
         """Where added images are kept: beside the index, since the index holds no files of others."""

@@ -33,6 +33,7 @@ class Served:
         name, path: of the index.
         index: as it is open; None until it is loaded.
         trouble: why it is not ready; None where it is.
+        damage: what was found of the files behind the open snapshot; None for nothing.
         parts: filtered galleries of this snapshot.
     """
 
@@ -40,6 +41,7 @@ class Served:
     path: Path
     index: Index | None = None
     trouble: str | None = "loading"
+    damage: str | None = None
     parts: OrderedDict[tuple[str, ...], Index] = field(default_factory=OrderedDict)
 
     def open(self) -> Index:
@@ -51,6 +53,16 @@ class Served:
         if self.index is None:
             raise Fault(503, "not-ready", f"{self.name}: {self.trouble}", retry=5)
         return self.index
+
+    def ready(self) -> Index:
+        """The index, if it may be written.
+
+        Raises:
+            Fault: it is not there, or not whole.
+        """
+        if self.trouble is not None:
+            raise Fault(503, "not-ready", f"{self.name}: {self.trouble}", retry=5)
+        return self.open()
 
 
 class Shelf:
@@ -115,7 +127,8 @@ class Shelf:
         """Serve an index that was changed and has opened its new snapshot, unless there is a newer one."""
         async with self._change:
             if current_snapshot(index) == index.snapshot:
-                served.index, served.trouble, served.parts = index, None, OrderedDict()
+                served.index, served.parts = index, OrderedDict()
+                served.trouble = served.damage = None
 
     async def refresh(self, served: Served) -> None:
         """Open the newest snapshot, if it is not the one that is open. A damaged one leaves the old one in place."""
@@ -123,10 +136,10 @@ class Shelf:
             try:
                 was = served.index
                 served.index = await asyncio.to_thread(_newest, served)
-                served.trouble = None
                 if served.index is not was:
-                    served.parts = OrderedDict()
+                    served.parts, served.damage = OrderedDict(), None
                     log.info(json.dumps({"event": "opened", "index": served.name, "snapshot": served.index.snapshot}))
+                served.trouble = served.damage
             except (RetrError, OSError) as error:
                 self._failed(served, str(error))
 
@@ -135,8 +148,10 @@ class Shelf:
         if served.index is not None:
             try:
                 await asyncio.to_thread(check_stored, served.index)
+                served.damage = None
             except (RetrError, OSError) as error:
                 self._failed(served, str(error))
+                served.damage = served.trouble
 
     def _failed(self, served: Served, why: str) -> None:
         for folder, name in self.hidden.items():
@@ -150,7 +165,7 @@ class Shelf:
         while True:
             for served in self.served.values():
                 await self.refresh(served)
-                if turn % every == 0 and served.trouble is None:
+                if turn % every == 0 and served.trouble == served.damage:
                     await self.check(served)
             turn += 1
             await asyncio.sleep(self._settings.refresh_seconds)

@@ -32,7 +32,8 @@ Serve = Callable[..., TestClient]
 
 def _start(folder: Path, options: dict[str, object]) -> TestClient:
     base = Settings(indexes={folder.name: folder}, decoders=1, refresh_seconds=0.05)
-    client = TestClient(create_app(replace(base, **options)), raise_server_exceptions=False)
+    app = create_app(replace(base, **options))
+    client = TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
     client.__enter__()
     return client
 

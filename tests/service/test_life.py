@@ -111,6 +111,36 @@ class TestHealth:
         wait_until(lambda: client.get("/readyz").status_code == 503)
         assert client.post("/v1/query", files=files(image)).status_code == 200
 
+    def test_nothing_is_written_where_the_index_has_gone(self, serve, own: Path, image: bytes) -> None:
+        client = serve(own, writable=True)
+        [added] = client.post("/v1/items", files=files(image)).json()["items"]
+        [pair] = client.get("/v1/review").json()["pairs"]
+        own.rename(own.with_name("elsewhere"))
+        decision = {"one": pair["one"], "other": pair["other"], "relation": "same"}
+        for told in (
+            client.post("/v1/items", files=files((own.parent / "elsewhere" / "CURRENT").read_bytes(), image)),
+            client.delete(f"/v1/items/{added['id']}"),
+            client.post("/v1/review", json=decision),
+            client.delete("/v1/review/last"),
+        ):
+            assert (told.status_code, told.json()["error"], told.headers["retry-after"]) == (503, "not-ready", "5")
+            assert "no index at own" in told.json()["detail"]
+            assert not own.exists()
+        assert client.get("/readyz").status_code == 503
+        own.with_name("elsewhere").rename(own)
+        assert client.post("/v1/review", json=decision).status_code == 200
+
+    def test_nothing_is_written_to_a_damaged_index(self, serve, own: Path, image: bytes) -> None:
+        client = serve(own, writable=True)
+        [stored] = own.glob("segments/*/catalog.parquet")
+        stored.write_bytes(stored.read_bytes()[:-1])
+        served = client.app.state.service.shelf.served["own"]
+        client.portal.call(client.app.state.service.shelf.check, served)
+        for _ in range(2):  # the next look for a new snapshot does not forget it
+            assert client.post("/v1/items", files=files(image)).status_code == 503
+            assert client.delete("/v1/review/last").status_code == 503
+            assert client.get("/readyz").status_code == 503
+
     def test_metrics_count(self, serve, drawn: Path, image: bytes) -> None:
         client = serve(drawn / "my-index")
         client.post("/v1/query", files=files(image, b"no image"), data={"certify": "true"})

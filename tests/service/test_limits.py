@@ -136,6 +136,14 @@ def test_a_body_that_comes_too_slowly_or_fills_the_memory() -> None:
     asyncio.run(run())
 
 
+def test_too_many_requests_at_once_do_not_hide_whether_it_is_up(serve, image: bytes) -> None:
+    client = serve(requests=0)
+    refused = client.post("/v1/query", files=files(image))
+    assert (refused.status_code, refused.headers["retry-after"], refused.json()["error"]) == (503, "2", "busy")
+    assert refused.json()["detail"]
+    assert [client.get(path).status_code for path in ("/livez", "/readyz", "/metrics")] == [200] * 3
+
+
 def test_busy_is_said_with_when_to_come_again(serve, image: bytes) -> None:
     client = serve(queue=1, batch=1, serve_proofs=True)
     passes = client.app.state.service._passes

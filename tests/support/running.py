@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import uvicorn
 from asking import wait_until
 
-from retr.service.app import create_app
+from retr.service.app import create_app, server_config
 from retr.service.settings import Settings
 
 
@@ -38,7 +38,7 @@ def run(settings: Settings) -> Running:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = uvicorn.Server(server_config(app, settings))
     thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
     thread.start()
     served = app.state.service.shelf.served.values()
