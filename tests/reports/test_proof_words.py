@@ -93,7 +93,7 @@ def test_under_what_conditions_it_holds() -> None:
 )
 def test_its_heading_is_in_words(kind: str, words: str) -> None:
     made = proof()
-    made.claim.update(kind=kind, k=7)
+    made.statement["predicate"]["claim"] |= {"kind": kind, "k": 7}
     assert heading(made) == words
 
 
