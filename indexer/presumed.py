@@ -34,17 +34,24 @@ class Company:
 def company_of(index: Path, gallery: Gallery) -> Company:
     """Counts of :func:`presumed_copies` and :func:`crowded_items`."""
     pairs = presumed_copies(index, gallery)
-    return Company(len(pairs), _groups(pairs), len(crowded_items(index, gallery)))
+    return Company(len(pairs), _groups(pairs), len(_found(index, gallery)))
 
 
 def _groups(pairs: Sequence[dict[str, Any]]) -> int:
-    """How many groups the pairs fall into."""
-    group: dict[str, str] = {}
+    """How many groups the pairs fall into: each that joins two of them leaves one less."""
+    heads: dict[str, str] = {}
+
+    def head(item: str) -> str:
+        while (above := heads.setdefault(item, item)) != item:
+            heads[item] = heads[above]  # half of the way is saved for the next time
+            item = heads[item]
+        return item
+
+    joins = 0
     for pair in pairs:
-        one, other = (group.setdefault(pair[name], pair[name]) for name in ("id", "copy_of_id"))
-        if one != other:
-            group.update({item: one for item, held in group.items() if held == other})
-    return len(set(group.values()))
+        one, other = head(pair["id"]), head(pair["copy_of_id"])
+        heads[one], joins = other, joins + (one != other)
+    return len(heads) - joins
 
 
 def crowded_items(index: Path, gallery: Gallery) -> list[dict[str, Any]]:
@@ -55,6 +62,11 @@ def crowded_items(index: Path, gallery: Gallery) -> list[dict[str, Any]]:
         ``near_id``), the ``channel`` in which it does so most, the ``gap`` there, and the ``reference`` gap that it
         would be without items (angles in radians, or distances).
     """
+    return [crowd.told(gallery, other) for crowd, other in _found(index, gallery)]
+
+
+def _found(index: Path, gallery: Gallery) -> list[tuple[_Crowd, int]]:
+    """Those items, the most limited first, and the number of the item that limits each."""
     known = _known(index, gallery)
     if known is None:
         return []
@@ -66,7 +78,7 @@ def crowded_items(index: Path, gallery: Gallery) -> list[dict[str, Any]]:
                 found[int(gallery.groups[crowd.row])] = crowd
     crowds = sorted(found.values(), key=lambda crowd: (crowd.part, crowd.row))
     others = gallery.table.numbers(np.array([crowd.limit for crowd in crowds], dtype="S64"))
-    return [crowd.told(gallery, int(other)) for crowd, other in zip(crowds, others, strict=True) if other >= 0]
+    return [(crowd, int(other)) for crowd, other in zip(crowds, others, strict=True) if other >= 0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,10 +194,7 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from (("left out", line) for line in _few([f"{path}: {why}" for path in result[name]]))
     if result["repeated"]:
         seem = counted(len(result["repeated"]), "negative seems", "negatives seem")
-        yield (
-            "repeated",
-            f"{seem} to be copies of others; all count: the rate is that of queries that repeat so",
-        )
+        yield "repeated", f"{seem} to be copies of others; all count: the rate is that of queries that repeat so"
     presumed = [pair for pair in result["pairs"] if pair["relation"] == "presumed"]
     lines = _few([f"{pair['negative']} of {pair['stored']}, left out" for pair in presumed], shown=10)
     yield from (("presumed copy", line) for line in lines)
@@ -213,4 +210,4 @@ def _calibration(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield channel["channel"], _threshold(channel)
     rules = result["thresholds"]
     if rules and all(one["share"] is not None and one["offset"] is None and not one["stale"] for one in rules):
-        yield "verdicts", "as before: the shares alone keep this rate. The limit is what so few negatives can show"
+        yield "verdicts", "as of an index that was never calibrated: its shares alone keep this rate"

@@ -97,10 +97,9 @@ class Form:
             raise Fault(422, "usage", f"k is 1 to {MOST_K}, got {k}")
         against, unit = self.texts("against"), self.text("unit") or "rmse"
         certify = self.flag("certify") or eps is not None or bool(against)
-        if certify and eps is None:  # as the command line
-            if unit != "rmse":
-                raise Fault(422, "usage", f"unit {unit} needs eps")
-            eps = 1.0
+        if eps is None and unit != "rmse":  # as the command line
+            raise Fault(422, "usage", f"unit {unit} needs eps")
+        eps = 1.0 if eps is None and certify else eps
         return Asked(k, certify, eps, unit, self.flag("explain"), against)
 
 

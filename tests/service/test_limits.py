@@ -32,6 +32,7 @@ FORM = {"content-type": "multipart/form-data; boundary=x"}
         ({"eps": "-1"}, 422, "≥ 0"),
         ({"unit": "metres", "eps": "1"}, 422, "unknown unit"),
         ({"unit": "psnr", "certify": "true"}, 422, "needs eps"),
+        ({"unit": "l2"}, 422, "needs eps"),
         ({"certify": "perhaps"}, 422, "true or false"),
         ({"against": "magic:1..2"}, 422, "magic"),
         ({"where": "nothing"}, 422, "condition"),
