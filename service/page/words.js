@@ -105,7 +105,7 @@ export function foundBy(match) {
   return by[match.tier] || "";
 }
 
-const REASONS = { reference: "a reference set", calibration: "calibration" };
+const REASONS = { reference: "a reference set", calibrated: "calibration", "leave-one-out": "the rule of an earlier version" };
 
 /** Why there is no certificate, and what else a companion has to say; empty for neither. */
 export function withheldWords(record) {

@@ -355,3 +355,18 @@ def test_a_token_is_asked_for(browser: Any, drawn: Path) -> None:
     finally:
         found.stop()
     assert not found.thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("reference", "a reference set"),
+        ("calibrated", "calibration"),
+        ("leave-one-out", "the rule of an earlier version"),
+    ],
+)
+def test_where_a_threshold_comes_from_is_said_in_words(page: Any, source: str, words: str) -> None:
+    match = {"channel": "a", "view": "original", "tier": None, "accepted": True}
+    record = {"verdict": "copy", "matches": [match], "thresholds": [{"channel": "a", "source": source}]}
+    said = page.evaluate("async (record) => (await import('/words.js')).decidedWords(record)", record)
+    assert said == f"Ranked first by the channel a. Its threshold comes from {words}."
