@@ -18,8 +18,6 @@ from typer.testing import CliRunner
 
 import retr
 from retr.cli import app
-from retr.cluster.session import LOCAL
-from retr.commands import cluster as room
 
 pytestmark = pytest.mark.alone
 
@@ -144,7 +142,3 @@ def test_without_ray_the_extra_is_named(monkeypatch, folder):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "ray" else known(name, *more))
     done = CliRunner().invoke(app, ["query", "x.png", "-i", str(folder / "my-index"), "--cluster", "local"])
     assert "pip install 'retr[cluster]'" in str(done.exception)
-
-
-def test_the_word_for_a_cluster_of_its_own_is_one():
-    assert room.LOCAL == LOCAL
