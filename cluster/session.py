@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ClusterError, RetrError, UsageError
-from .beginning import BEGINNING, end_what_began, patience, patient_words
+from .beginning import BEGINNING, end_what_began, patience, patient_words, persistently
 from .naming import LOCAL
 
 NAMESPACE = "retr"
@@ -30,6 +30,8 @@ LONGEST = 40
 """Letters of a folder's name that Ray can make its sockets in: Linux allows 107 for all of a socket's name."""
 REACHED = 10.0
 """Seconds until somebody who listens has answered."""
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""What begins every connection of HTTP/2, which Ray speaks, with settings that change nothing (RFC 9113, 3.4)."""
 STORE_BYTES = 100_000_000
 """Of shared memory for what is on its way between the processes of one machine."""
 
@@ -112,7 +114,7 @@ def _begun(address: str, token: str | None, cpus: int | None, begin: float) -> I
         own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
         own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
         with patience(begin):
-            _start(**(own if address == LOCAL else {"address": address}))
+            persistently(lambda: _start(**(own if address == LOCAL else {"address": address})))
         with _quiet():
             try:
                 yield
@@ -172,11 +174,11 @@ def _number(host: str) -> str:
 
 
 def _check_reached(address: str) -> None:
-    """Whether something listens there: Ray itself would try for minutes.
+    """Whether something listens there that may be Ray: Ray itself would try for minutes.
 
     Raises:
         UsageError: it is no address.
-        ClusterError: nothing listens.
+        ClusterError: nothing listens, or something else.
     """
     if address in (LOCAL, "auto"):
         return
@@ -184,9 +186,20 @@ def _check_reached(address: str) -> None:
     if not (host and colon and port.isdecimal()):
         raise UsageError(f"a cluster is named local, auto, HOST:PORT or ray://HOST:PORT, got {address!r}")
     try:
-        socket.create_connection((host, int(port)), timeout=REACHED).close()
+        with socket.create_connection((host, int(port)), timeout=REACHED) as wire:
+            if os.environ.get("RAY_USE_TLS", "0") == "0" and not _greets(wire):
+                raise ClusterError(f"no cluster of Ray can be used at {address}: something else listens there")
     except (OSError, OverflowError) as error:
         raise ClusterError(f"no cluster of Ray can be used at {address}: {error}") from error
+
+
+def _greets(wire: socket.socket) -> bool:
+    """Whether the other side answers as HTTP/2 must: with a frame of settings, whose kind is its fourth byte."""
+    wire.sendall(HELLO)
+    said = b""
+    while len(said) < 4 and (more := wire.recv(4 - len(said))):
+        said += more
+    return said[3:] == b"\4"
 
 
 def first_words(error: BaseException) -> str:

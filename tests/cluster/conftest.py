@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from retr.cluster.beginning import BEGINNING, patience, patient_words
+from retr.cluster.beginning import BEGINNING, patience, patient_words, persistently
 
 STORE = 80_000_000
 """Bytes of shared memory that Ray needs at least, and some."""
@@ -37,9 +37,9 @@ def nodes() -> Iterator[Any]:
         cluster = Cluster()
         try:
             with patience(BEGINNING):
-                cluster.add_node(**own, temp_dir=str(folder))
+                persistently(lambda: cluster.add_node(**own, temp_dir=str(folder)))
                 for _ in range(2):
-                    cluster.add_node(**own)
+                    persistently(lambda: cluster.add_node(**own))
             address = cluster.address
             assert address is not None, "there is a head node"
             with connected(address):
