@@ -107,6 +107,7 @@ def serve(
                 token, file = secrets.token_hex(32), folder / "token"
                 file.write_text(token)  # in a folder that nobody else can look into
             session = stack.enter_context(connected(cluster, token=token))
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray has put one of its own in its place
             words = [session.address, *(["--token-file", shlex.quote(str(file))] if file is not None else [])]
             with _Serving(home, shards or session.cpus) as serving:
                 serving.begin(engine)
