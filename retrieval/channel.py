@@ -102,8 +102,18 @@ class Channel:
         assert self.threshold is not None, "a verdict needs a threshold"
         if not self.is_local:
             return np.full(len(ids), self.threshold.value)
-        reach = self.reach(ids)
-        return cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
+        known = self._known_limits[ids]
+        new = ids[np.isnan(known)]
+        if len(new):  # each row's is the same whenever it is worked out, and by whichever thread
+            reach = self.reach(new)
+            known[np.isnan(known)] = cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
+            self._known_limits[ids] = known
+        return known
+
+    @cached_property
+    def _known_limits(self) -> Float64:
+        """(rows,) what :meth:`limits` has said of rows, which queries ask about again and again; NaN where nothing."""
+        return np.full(self.store.rows, np.nan)
 
     def reach(self, ids: Ids) -> Float64:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
