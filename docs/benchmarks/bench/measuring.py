@@ -64,6 +64,10 @@ class Setting:
         """The numbers of this size."""
         return SIZES[self.name]
 
+    def kept(self, name: str) -> Path:
+        """Where something that was measured stays."""
+        return self.work / f"{name}-{self.name}{'' if self.data else '-drawn'}.json"
+
     def photographs(self) -> list[Path]:
         """All images to index, unpacked or drawn once, in an order that mixes their sources."""
         folder = self.work / ("photographs" if self.data else f"drawn-{self.size.images}")

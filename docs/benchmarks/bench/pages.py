@@ -60,7 +60,13 @@ def _index(part: Mapping[str, Any]) -> Iterator[str]:
 
 def _query(part: Mapping[str, Any]) -> Iterator[str]:
     channels = ", ".join(f"{name} {rows} × {dim}" for name, rows, dim in part["channels"])
-    yield from ("", "## Queries", "", f"Of {part['items']} items ({channels}), k = 10; milliseconds a query.", "")
+    yield from (
+        "",
+        "## Queries",
+        "",
+        f"Of {part['items']} items ({channels}), k = 10; milliseconds a query, one thread.",
+        "",
+    )
     yield from _table(part["rows, ms"], "ms")
     yield ""
     yield f"Opened in {part['open, s']:.2f} s. At most {part['peak MB']:.0f} MB, rows of both channels held twice."

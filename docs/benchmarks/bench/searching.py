@@ -6,6 +6,7 @@ and of a falling spectrum where pictures were drawn; one in a hundred is a near-
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import sys
@@ -44,9 +45,18 @@ AT_ONCE = f", {ZS} at once"
 
 
 def rows(setting: Setting) -> dict[str, object]:
-    """Milliseconds a query, for every number of rows; one thread, as the ratios are asked for."""
+    """Milliseconds a query, for every number of rows, each of which is kept; one thread."""
     torch.set_num_threads(1)
-    return {f"{count} rows": _one(count, setting) for count in setting.size.rows}
+    return {f"{count} rows": _kept(count, setting) for count in setting.size.rows}
+
+
+def _kept(count: int, setting: Setting) -> dict[str, object]:
+    file = setting.kept(f"search-{count}")
+    if not file.exists():
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(_one(count, setting)))
+        part.replace(file)
+    return json.loads(file.read_text())
 
 
 def _one(count: int, setting: Setting) -> dict[str, object]:
