@@ -19,6 +19,7 @@ from .integer_products import integer_products
 from .neighbours import Others, places_of, torch_is_here
 from .row_filter import DIM, Int32, RowFilter
 from .row_questions import Questions, ask_all
+from .stored_rows import StoredRows
 from .vectors import Float32, Ids
 
 TOGETHER = 256
@@ -106,10 +107,17 @@ def _most(left: Ids, numbers: npt.NDArray[Number], rows: int, nothing: Number) -
 
 
 def codes_of(others: Others) -> RowFilter | None:
-    """A filter of others; None where there can be none: of distances, of long rows, and without torch."""
+    """A filter of others; None where there can be none: of distances, of long rows, and without torch.
+
+    Rows that lie in one segment have theirs already, by which they are searched (``filter_file``).
+    """
     rows = others.rows
     if others.score != "cosine" or not torch_is_here() or rows.shape[1] > DIM:
         return None
+    held = rows.store.filtered if isinstance(rows, StoredRows) else ()
+    if isinstance(rows, StoredRows) and len(held) == 1 and held[0] is not None:
+        codes = held[0].codes
+        return codes.only(rows.ids, np.flatnonzero(np.isin(rows.ids, codes.always)))
     try:
         return make_filter(cast("Float32", rows), rows.__getitem__)
     except ValueError:  # rows that are no unit rows: all of them are compared
