@@ -48,10 +48,10 @@ def test_windows_of_a_batch_are_those_of_each_image_alone_and_so_are_their_gradi
     x = framed.clone().requires_grad_()
     together = embed_tests(tests, x)
     assert looked == [1] * len(x)  # once an image, however many views
-    [made] = torch.autograd.grad(sum(z.square().sum() for z in together), x)
+    [made] = torch.autograd.grad(torch.cat(together, 1).square().sum(), x)
     y = framed.clone().requires_grad_()
     alone = [torch.cat([channel.embed(view.pick(y[n : n + 1])) for n in range(len(y))]) for _, view in tests]
-    [right] = torch.autograd.grad(sum(z.square().sum() for z in alone), y)
+    [right] = torch.autograd.grad(torch.cat(alone, 1).square().sum(), y)
     for one, other in zip(together, alone, strict=True):
         assert torch.allclose(one, other, rtol=0.0, atol=1e-12)
     assert torch.allclose(made, right, rtol=1e-9, atol=1e-12)
