@@ -120,7 +120,14 @@ def main() -> None:
     except UnicodeDecodeError as error:  # of a forged catalog, whose digests are right
         _end(f"a file that was read holds no UTF-8 where text belongs: {error}", IntegrityError.exit_code)
     except (OSError, MemoryError) as error:
-        _end(str(error) or "out of memory", 1)
+        _end(_sentence(error), 1)
+
+
+def _sentence(error: OSError | MemoryError) -> str:
+    """What the system said, of which file, without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or "out of memory"
 
 
 def _end(sentence: str, code: int) -> None:

@@ -70,6 +70,7 @@ def dupes(
     one stays, and --move or --hardlink what becomes of the others.
     """
     from ..indexer.dismissed import read_dismissed
+    from ..indexer.info import list_crowded
     from ..reports.dupes_table import print_dupes
     from ..reports.progress import ProgressBar
     from ..retrieval.duplicates import as_records, as_rows, find_duplicates
@@ -81,23 +82,24 @@ def dupes(
     _tell(home, dismiss or [], same or [], withdraw=withdraw)
     engine = Engine.open(home, device=device, where=where or (), unsilenced=True)
     other = None if against is None else Engine.open(against, device=device, unsilenced=True)
+    dismissed = read_dismissed(home)
     with ProgressBar("proving", "files") as bar:
         if certify:
             bar.start(0, 0)
         found = find_duplicates(
-            engine, other, dismissed=read_dismissed(home), certify=certify, advance=bar.advance if certify else _silent
+            engine, other, dismissed=dismissed, certify=certify, advance=bar.advance if certify else _silent
         )
     if declare:
         _declare(home, found)
     fates = carry_out(found.groups, plan)
+    crowded = [] if other is not None or where else list_crowded(home, dismissed=dismissed)
     if page is not None:
         from ..reports.dupes_page import write_page
 
-        write_page(page, found.groups, {path: fate.words for path, fate in fates.items()}, str(home))
+        write_page(page, found.groups, {path: fate.words for path, fate in fates.items()}, str(home), crowded)
     records = as_records(found, {path: fate.words for path, fate in fates.items()})
     say_all(records if form in ("table", "json", "jsonl") else as_rows(records), form, print_dupes)
-    if other is None:
-        _warn(home)
+    _warn(home, len(crowded))
     failed = [fate for fate in fates.values() if fate.failed]
     if failed:
         note(f"{len(failed)} files were left as they are: {failed[0].words}")
@@ -131,14 +133,12 @@ def _tell(home: Path, dismissed: list[str], same: list[str], *, withdraw: bool) 
         note(f"{len(same)} files are one item from now on; --withdraw takes that back")
 
 
-def _warn(home: Path) -> None:
+def _warn(home: Path, crowded: int) -> None:
     """Say that more items are near each other than are copies by the thresholds."""
-    from ..indexer.info import list_crowded
     from ..reports.index_table import crowded_words
 
-    crowded = list_crowded(home)
     if crowded:
-        note(f"{crowded_words(len(crowded))}; they may be in no group: retr info {shlex.quote(str(home))} --crowded")
+        note(f"{crowded_words(crowded)}; they may be in no group: retr info {shlex.quote(str(home))} --crowded")
 
 
 def _declare(home: Path, found: Found) -> None:

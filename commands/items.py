@@ -10,7 +10,7 @@ import typer
 
 from ..core.errors import UsageError
 from .options import FormatOption, IndexOption, IndexPlace, SnapshotOption, WhereOption
-from .output import say, say_all
+from .output import note, say, say_all
 from .places import index_and_rest, one_index
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def list_(
         until=None if until is None else parse_time(until),
     )
     say_all(_records(table), form, print_items)
+    if not table.num_rows and (where or since or until):
+        note("no item fits all of these conditions; without them, retr list shows what there is to ask for")
 
 
 def _records(table: pa.Table) -> Iterator[Mapping[str, Any]]:
@@ -79,3 +81,5 @@ def export(
     conditions = list(map(parse_condition, where or ()))
     done = export_rows(home, find_snapshot(home, snapshot), Path(files[0]), conditions=conditions, channel=channel)
     say({"schema": "retr.exported/1", **asdict(done)}, form, print_exported)
+    if not done.rows and conditions:
+        note("no item fits all of these conditions: the file is there, and holds no row")

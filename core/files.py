@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -47,6 +48,18 @@ def sync_file(path: Path) -> None:
         os.fsync(handle.fileno())
 
 
+def check_place(path: Path) -> None:
+    """Whether a file can be where it is asked for, as far as folders go.
+
+    Raises:
+        OSError: it is a folder itself, or there is no folder for it.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, and a file is to be written; name one in it", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", str(path.parent))
+
+
 def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> None:
     """Replace a file in one step: readers see the old bytes or the new ones, also after a power cut.
 
@@ -54,7 +67,11 @@ def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> Non
         path: the file.
         data: its new content.
         mode: its permissions; None for what the umask leaves.
+
+    Raises:
+        OSError: it cannot be written; the sentence names the file asked for and no temporary one.
     """
+    check_place(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as handle:

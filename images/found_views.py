@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .found_windows import Float32, Window
     from .query_views import Pick
 
+    Windows = dict[str, Window | None]
+
 MOST_PANELS = 3
 TRIM, PANEL = "found-trim", "found-panel-"
 _PANELS = tuple(f"{PANEL}{number}" for number in range(1, MOST_PANELS + 1))
@@ -40,19 +42,36 @@ def placed(views: Sequence[QueryView], pixels: npt.NDArray[np.uint8] | npt.NDArr
         views: of :func:`parse_look`, in any order.
         pixels: (H, W, 3) uint8 levels, or float64 in [0, 1].
     """
-    found: dict[str, Window | None] = {}
+    found: Windows = {}
     if any(view.found for view in views):
         grey = pixels.mean(axis=2, dtype=np.float32) * np.float32(1.0 if pixels.dtype == np.uint8 else 255.0)
-        found = {TRIM: trimmed(grey)} | dict(zip_longest(_PANELS, panels(grey, MOST_PANELS)))
+        found = _windows(grey)
     for view in views:
-        first, _, rest = view.name.partition("+")
-        window = found.get(first)
+        window = found.get(step_found(view))
         if not view.found:
             yield view
         elif window is not None:
-            pick = partial(_within, window=window)
-            after = parse_query_view(rest).pick if rest else None
-            yield QueryView(view.name, partial(_then, find=pick, rest=after) if after else pick, True)
+            yield put(view, window)
+
+
+def windows_in(x: Tensor) -> Windows:
+    """What is found in one image: (1, 3, H, W) of levels, or in [0, 1]."""
+    return _windows(_grey(x))
+
+
+def _windows(grey: Float32) -> Windows:
+    return {TRIM: trimmed(grey)} | dict(zip_longest(_PANELS, panels(grey, MOST_PANELS)))
+
+
+def step_found(view: QueryView) -> str:
+    """The step of a view that finds its window; its first."""
+    return view.name.partition("+")[0]
+
+
+def put(view: QueryView, window: Window | None) -> QueryView:
+    """A view that looks for its window, put where the window was found; on the whole image where none was."""
+    pick, rest = partial(_within, window=window), view.name.partition("+")[2]
+    return QueryView(view.name, partial(_then, find=pick, rest=parse_query_view(rest).pick) if rest else pick, True)
 
 
 def parse_look(name: str) -> QueryView:

@@ -27,6 +27,8 @@ _BLOCK = 8
 """Output rows computed together: each block multiplies only the source rows that it touches."""
 _QUICK = 16
 """The same where nothing is proved: half as many products, which are quicker than the few numbers they add."""
+_SMALL = 2
+"""Images up to so many times the target are resized there by one product."""
 _WHOLE = 2**21
 """Values of an 8-bit image that is turned into floating numbers as a whole: 16 MB as float64."""
 _AT_ONCE = 2**24
@@ -168,15 +170,15 @@ class Resize:
             parts = [band @ whole[at : at + band.shape[1]] for at, band in upper]
         else:
             parts = [band @ torch.from_numpy(lines[at : at + band.shape[1]].astype(np.float32)) for at, band in upper]
-        planes = torch.cat(parts).view(-1, width, 3).permute(2, 0, 1).reshape(-1, width)  # 3·h W
-        return torch.cat([planes[:, at : at + band.shape[0]] @ band for at, band in wide], dim=1).view(3, *self.target)
+        planes = _joined(parts, 0).view(-1, width, 3).permute(2, 0, 1).reshape(-1, width)  # 3·h W
+        return _joined([planes[:, at : at + band.shape[0]] @ band for at, band in wide], 1).view(3, *self.target)
 
     @cached_property
     def _quick(self) -> tuple[list[tuple[int, Tensor]], list[tuple[int, Tensor]]]:
         """(first source index, block) of both axes: the first takes levels, the second is turned."""
         with torch.inference_mode(False):
-            upper = [(at, torch.from_numpy(block / 255.0).float()) for at, block in _cut(self.rows, _QUICK)]
-            wide = [(at, torch.from_numpy(block.T).float().contiguous()) for at, block in _cut(self.columns, _QUICK)]
+            upper = [(at, torch.from_numpy(block / 255.0).float()) for at, block in _quick_cut(self.rows)]
+            wide = [(at, torch.from_numpy(block.T).float().contiguous()) for at, block in _quick_cut(self.columns)]
         return upper, wide
 
     def _bands(self, axis: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
@@ -269,6 +271,16 @@ def _cut(matrix: npt.NDArray[np.float64], block: int = _BLOCK) -> list[tuple[int
     return cuts
 
 
+def _quick_cut(matrix: npt.NDArray[np.float64]) -> list[tuple[int, npt.NDArray[np.float64]]]:
+    """The same for products of which nothing is proved: a small image takes one, whose zeros cost less than calls."""
+    target, source = matrix.shape
+    return _cut(matrix, target if source <= _SMALL * target else _QUICK)
+
+
+def _joined(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+
 def _rows_times(band: Tensor, rows: npt.NDArray[np.uint8]) -> Tensor:
     """A block of output rows from the source rows that it touches, some columns at a time: → (3, t, W)."""
     columns = max(256, _AT_ONCE // (3 * len(rows)) // 256 * 256)
@@ -276,7 +288,7 @@ def _rows_times(band: Tensor, rows: npt.NDArray[np.uint8]) -> Tensor:
         torch.bmm(band.expand(3, *band.shape), _scaled(rows[:, left : left + columns], band.dtype))
         for left in range(0, rows.shape[1], columns)
     ]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+    return _joined(parts, 2)
 
 
 def _scaled(levels: npt.NDArray[np.uint8], dtype: torch.dtype) -> Tensor:  # h w 3 -> 3 h w

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
@@ -33,6 +34,7 @@ def path_to_text(path: str | os.PathLike[str]) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)  # an image's is asked for at every look at it
 def text_to_path(text: str) -> Path:
     """Inverse of :func:`path_to_text`, up to relative paths that needed a URI. Of a member or a URL, no file's path."""
     if text.startswith("file://"):

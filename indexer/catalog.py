@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -142,4 +142,4 @@ _KEEPS_CONTENT = frozenset({"needs-heif-extra", "out-of-memory"})
 
 def as_dict(row: CatalogRow | RejectRow) -> dict[str, Any]:
     """The row as a plain dict in field order."""
-    return asdict(row)
+    return {one.name: getattr(row, one.name) for one in fields(row)}  # all of them are plain

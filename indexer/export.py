@@ -15,6 +15,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from ..core.errors import UsageError
+from ..core.files import check_place
 from .catalog import ROW_SCHEMA
 from .gallery import Gallery, open_gallery
 from .labels import labels_of
@@ -64,6 +65,7 @@ def export_rows(
     for target in targets:
         if target.exists():
             raise UsageError(f"{target} is there already; name another file")
+        check_place(target)
     gallery = open_gallery(index, snapshot, rows=kind != ".csv")
     kept = np.flatnonzero(rows_where(gallery.catalog, labels_of(index, snapshot), conditions) & gallery.live)
     table = _catalog(index, gallery, kept)

@@ -9,8 +9,10 @@ from functools import reduce
 import numpy as np
 
 from .gap_blocks import Block, Mask, Side, least_of, lower
+from .gap_codes import DEAR, Pairs, Reach, reach_of
 from .items import Keys
 from .neighbours import Float64, Others, places_of
+from .row_filter import RowFilter
 from .sheets import BOTH_CUT, ONE_CUT
 from .short_rows import Shortening, shortening
 from .stored_rows import let_go
@@ -35,53 +37,50 @@ class Short:
 class Scan:
     """Blocks of rows against the unedited rows of other items.
 
-    Few pairs matter: those near enough to lower a row's gap, or to be presumed copies. One comparison of the float32
-    products finds them, and nothing else is asked of all pairs.
+    Few pairs matter: those near enough to lower a row's gap, or to be presumed copies. One comparison of a product
+    finds them, and nothing else is asked of all pairs.
 
     Attributes:
-        sides: the channels; prepared: the others in each of them; short: the same shortened, where that is worth it.
+        sides: the channels; prepared: the others in each of them; short: their filter, or the same shortened, where
+            that is worth it.
         others: (n,) their rows.
         names: (n,) ascending, the name of each one's item.
     """
 
     sides: Sequence[Side]
     prepared: Sequence[Others]
-    short: Sequence[Short | None]
+    short: Sequence[Short | RowFilter | None]
     others: Ids
     names: Keys
 
     def measure(self, block: Block) -> Block:
         """Lower the gaps of a block's rows, in place."""
         owns = [side.store.take(block.rows) for side in self.sides]
-        found = [
-            self._pairs(side, one, short, own, block)
-            for side, one, short, own in zip(self.sides, self.prepared, self.short, owns, strict=True)
-        ]
+        found = [self._near(channel, own, block) for channel, own in enumerate(owns)]
         item = block.items
         set_aside = self._aside(owns, found, block)
-        coded = [item[pairs.left] * len(self.names) + pairs.right for pairs in found]
+        coded = [item[near.left] * len(self.names) + near.right for near in found]
         _presume(self.sides, block, set_aside // len(self.names), self.names[set_aside % len(self.names)])
-        for side, one, own, pairs, codes in zip(self.sides, self.prepared, owns, found, coded, strict=True):
-            counted = pairs.take(~np.isin(codes, set_aside))
-            left, right = _candidates(side, one, own, counted, block.rows)
-            far, first = least_of(len(own), left, right, one.distances(own, left, right))
+        for side, one, own, near, codes in zip(self.sides, self.prepared, owns, found, coded, strict=True):
+            pairs = near.take(~np.isin(codes, set_aside)).nearest(_least(one, own, side.known.gap[block.rows]))
+            far, first = least_of(len(own), pairs.left, pairs.right, one.distances(own, pairs.left, pairs.right))
             lower(side, block.rows, far, np.where(np.isfinite(far), self.names[first], b"").astype("S64"))
             let_go(side.store)
         return block
 
-    def _pairs(self, side: Side, others: Others, short: Short | None, own: Float32, block: Block) -> Pairs:
+    def _near(self, channel: int, own: Float32, block: Block) -> Pairs | Reach:
         """Pairs of other items' rows that may lower a gap or be presumed copies."""
-        known = side.known
-        wide = np.maximum(known.gap[block.rows], side.certain * known.uncut[block.rows].astype(np.float64))
-        left, right, near = _within_reach(others, short, own, others.at(wide) - np.float32(others.slack(own)))
+        side, others = self.sides[channel], self.prepared[channel]
+        wide = np.maximum(side.known.gap[block.rows], _reach_of_copies(side, block.rows))
+        near = _within_reach(others, self.short[channel], own, _least(others, own, wide))
         first, last = (block.of_rows(np.searchsorted(self.names, block.keys, side)) for side in ("left", "right"))
-        foreign = (right < first[left]) | (right >= last[left])
-        return Pairs(left[foreign], right[foreign], near[foreign])
+        return near.take((near.right < first[near.left]) | (near.right >= last[near.left]))
 
-    def _aside(self, owns: Sequence[Float32], found: Sequence[Pairs], block: Block) -> Ids:
+    def _aside(self, owns: Sequence[Float32], found: Sequence[Pairs | Reach], block: Block) -> Ids:
         """Pairs of an item of the block and another row that are presumed copies, ascending: item · n + row."""
         sure, doubtful = [], []
-        for side, others, own, pairs in zip(self.sides, self.prepared, owns, found, strict=True):
+        for side, others, own, near in zip(self.sides, self.prepared, owns, found, strict=True):
+            pairs = near.within(_least(others, own, _reach_of_copies(side, block.rows)))
             certain, uncut = self._limits(side, block.rows[pairs.left], self.others[pairs.right])
             inside = _inside(others, own, pairs, certain)
             sure.append(block.items[pairs.left[inside]] * len(self.names) + pairs.right[inside])
@@ -111,17 +110,15 @@ class Scan:
         return one_cut, 0.0  # no sheet is known to be a faint one
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Some pairs of rows: (p,) places in the block, (p,) places among the others, and (p,) how near by float32."""
+def _least(others: Others, own: Float32, far: Float32 | Float64) -> Float32:
+    """(m,) how near, by float32, whatever is no farther than (m,) angles or distances is at least."""
+    return others.at(far) - np.float32(others.slack(own))
 
-    left: Ids
-    right: Ids
-    near: Float32
 
-    def take(self, kept: Mask) -> Pairs:
-        """Some of them."""
-        return Pairs(self.left[kept], self.right[kept], self.near[kept])
+def _reach_of_copies(side: Side, rows: Ids) -> Float64:
+    """(m,) no presumed copy is farther: no limit of :meth:`Scan._limits` is larger."""
+    known = side.known
+    return side.certain * np.maximum(known.reference[rows], known.uncut[rows]).astype(np.float64)
 
 
 def _inside(others: Others, own: Float32, pairs: Pairs, limit: Float64) -> Mask:
@@ -134,17 +131,20 @@ def _inside(others: Others, own: Float32, pairs: Pairs, limit: Float64) -> Mask:
     return inside
 
 
-def _within_reach(others: Others, short: Short | None, own: Float32, least: Float32) -> tuple[Ids, Ids, Float32]:
-    """Pairs (row, other) whose nearness by float32 is at least the row's, (m,), and how near they are."""
-    if short is not None:
+def _within_reach(others: Others, short: Short | RowFilter | None, own: Float32, least: Float32) -> Pairs | Reach:
+    """Pairs (row, other) whose nearness by float32 is at least the row's, (m,), and maybe some others."""
+    slack = np.float32(others.slack(own))
+    if isinstance(short, RowFilter):
+        found = reach_of(short, others, own, least)
+        if found is not None:
+            return found
+    elif short is not None:
         left, right = places_of(short.others.nearness(short.how.of(own)) >= least[:, None])
-        if len(left) * _DEAR <= len(own) * len(others.rows):
-            near = others.nearness_of(own, left, right)
-            kept = near >= least[left]
-            return left[kept], right[kept], near[kept]
-    found = [_part_within(others, own, least, first) for first in range(0, len(others.rows), _PART)]
-    left, right, near = (np.concatenate(each) for each in zip(*found, strict=True))
-    return left, right, near
+        if len(left) * DEAR <= len(own) * len(others.rows):
+            return Pairs(left, right, others.nearness_of(own, left, right), slack).within(least)
+    parts = [_part_within(others, own, least, first) for first in range(0, len(others.rows), _PART)]
+    left, right, near = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Pairs(left, right, near, slack)
 
 
 def _part_within(others: Others, own: Float32, least: Float32, first: int) -> tuple[Ids, Ids, Float32]:
@@ -155,18 +155,6 @@ def _part_within(others: Others, own: Float32, least: Float32, first: int) -> tu
 
 _PART = 2**13
 """Others compared with at a time where short rows do not help: they are read from where they are stored."""
-_DEAR = 24
-"""How many pairs of a product of matrices cost what one pair costs by itself."""
-
-
-def _candidates(side: Side, others: Others, own: Float32, pairs: Pairs, rows: Ids) -> tuple[Ids, Ids]:
-    """Of each row the pairs that may be the nearest one and lower its gap; float64 decides between them."""
-    slack = np.float32(others.slack(own))
-    best = np.full(len(own), -np.inf, dtype=np.float32)
-    np.maximum.at(best, pairs.left, pairs.near)
-    least = np.maximum(best - 2.0 * slack, others.at(side.known.gap[rows]) - slack)
-    kept = pairs.near >= least[pairs.left]
-    return pairs.left[kept], pairs.right[kept]
 
 
 def _presume(sides: Sequence[Side], block: Block, items: Ids, names: Keys) -> None:

@@ -12,11 +12,13 @@ import numpy.typing as npt
 
 from ..core.progress import Progress
 from .gap_blocks import Block, Side, begin_items, blocks, least_of, measure_blocks
+from .gap_codes import TOGETHER, codes_of
 from .gap_pairs import Scan, Short
 from .gaps import KIND
 from .items import Keys
-from .neighbours import Others, nearest, places_of, rounded_down
+from .neighbours import BLOCK, Others, nearest, places_of, rounded_down
 from .reference import Reference
+from .row_filter import RowFilter
 from .sheets import FAINT, Taken, cut_sheets, of_layouts, outvoted
 from .stored_rows import StoredRows, let_go
 from .vectors import Float32, Ids
@@ -128,6 +130,7 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
     worth = len(rows) >= _WORTH and len(others) >= _WORTH
     stored = [StoredRows(side.store, others) if worth else side.store.take(others) for side in sides]
     prepared = [Others.of(own, side.reference.score) for own, side in zip(stored, sides, strict=True)]
-    scan = Scan(sides, prepared, tuple(Short.of(one) if worth else None for one in prepared), others, names)
+    short = [(codes_of(one) or Short.of(one)) if worth else None for one in prepared]
+    products = BLOCK // TOGETHER if all(isinstance(one, RowFilter) for one in short) else len(others)
     begin_items(progress, "measuring gaps between images", keys)
-    measure_blocks(scan.measure, blocks(rows, keys, len(others)), progress)
+    measure_blocks(Scan(sides, prepared, short, others, names).measure, blocks(rows, keys, products), progress)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .dismissed import Pair
 from .gallery import Gallery
 from .gaps import KIND, Gaps, all_of, read_neighbours
 from .items import Keys
@@ -54,15 +55,21 @@ def _groups(pairs: Sequence[dict[str, Any]]) -> int:
     return len(heads) - joins
 
 
-def crowded_items(index: Path, gallery: Gallery) -> list[dict[str, Any]]:
+def crowded_items(index: Path, gallery: Gallery, *, dismissed: Collection[Pair] = frozenset()) -> list[dict[str, Any]]:
     """Items that accept only very near queries, because another item is near, and is no presumed copy of theirs.
+
+    Args:
+        index: the index folder.
+        gallery: of one of its snapshots.
+        dismissed: pairs that somebody has looked at, and which are left out.
 
     Returns:
         For each, the most limited first, ``path`` and ``id`` of it and of the item that limits it (``near``,
         ``near_id``), the ``channel`` in which it does so most, the ``gap`` there, and the ``reference`` gap that it
         would be without items (angles in radians, or distances).
     """
-    return [crowd.told(gallery, other) for crowd, other in _found(index, gallery)]
+    found = _found(index, gallery)
+    return [crowd.told(gallery, other) for crowd, other in found if crowd.pair(gallery, other) not in dismissed]
 
 
 def _found(index: Path, gallery: Gallery) -> list[tuple[_Crowd, int]]:
@@ -94,6 +101,12 @@ class _Crowd:
     @property
     def part(self) -> float:
         return self.gap / self.reference
+
+    def pair(self, gallery: Gallery, other: int) -> Pair:
+        """By what they show, as it is dismissed."""
+        rows = (self.row, int(gallery.table.first_rows(np.array([other]))[0]))
+        one, two = sorted(str(gallery.describe(row)["pixels_sha256"]).encode() for row in rows)
+        return one, two
 
     def told(self, gallery: Gallery, other: int) -> dict[str, Any]:
         own, near = gallery.describe(self.row), gallery.describe(int(gallery.table.first_rows(np.array([other]))[0]))

@@ -68,13 +68,22 @@ def outvoted(reference: Reference, others: Others, own: Float32, near: Float32, 
 
 def _ahead(reference: Reference, near: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """(m,) by how much the mean weight of kinds that come in layouts is above that of the others, in logarithms."""
-    weights = near - near.dtype.type(1.0)
-    weights *= near.dtype.type(reference.votes or 0.0)
-    np.exp(weights, out=weights)
-    parts = np.stack([side / max(1, int(side.sum())) for side in _sides(reference)], axis=1)
-    means = (weights @ parts.astype(near.dtype)).astype(np.float64)
+    parts = np.stack([side / max(1, int(side.sum())) for side in _sides(reference)], axis=1).astype(near.dtype)
+    step = max(1, _AT_ONCE // max(1, near.shape[1]))
+    pieces = [_weights(reference, near[first : first + step]) @ parts for first in range(0, len(near), step)]
+    means = np.concatenate([np.zeros((0, 2)), *pieces])
     with np.errstate(divide="ignore", invalid="ignore"):  # no vector is left, or all are far away
         return np.log(means[:, 0]) - np.log(means[:, 1])
+
+
+_AT_ONCE = 2**17
+"""Cosines whose weights are looked at together, while a processor's cache holds them."""
+
+
+def _weights(reference: Reference, near: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    weights = near - near.dtype.type(1.0)
+    weights *= near.dtype.type(reference.votes or 0.0)
+    return np.exp(weights, out=weights)
 
 
 def _cosines(others: Others, own: Float32) -> npt.NDArray[np.float64]:

@@ -16,6 +16,11 @@ class SomeRows(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, dim)."""
+        ...
+
     def __getitem__(self, places: Ids | slice, /) -> Float32:
         """(m, dim) float32."""
         ...
@@ -35,6 +40,11 @@ class StoredRows:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, dim)."""
+        return len(self.ids), self.store.dim
 
     def __getitem__(self, places: Ids | slice, /) -> Float32:
         return self.store.take(self.ids[places])

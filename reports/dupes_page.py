@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..retrieval.duplicates import Group
 
 MOST = 200
-"""Groups that a page shows; all of them are in the other formats."""
+"""Groups that a page shows; all of them are in the other formats. And as many pairs of items that limit each other."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,20 @@ class Shot:
 
 @dataclass(frozen=True)
 class Section:
-    """One group: its heading and its files."""
+    """One group: its heading, its files, and the commands by which a person says what they are; none for copies."""
 
     title: str
     shots: tuple[Shot, ...]
+    commands: tuple[str, ...] = ()
 
 
-def write_page(out: Path, groups: Sequence[Group], fates: Mapping[str, str], index: str) -> None:
+def write_page(
+    out: Path,
+    groups: Sequence[Group],
+    fates: Mapping[str, str],
+    index: str,
+    crowded: Sequence[Mapping[str, object]] = (),
+) -> None:
     """Write the page.
 
     Args:
@@ -50,10 +58,37 @@ def write_page(out: Path, groups: Sequence[Group], fates: Mapping[str, str], ind
         groups: of copies, the largest first.
         fates: path → what becomes of a file.
         index: the folder they were found in.
+        crowded: items that limit each other and are in no group (``indexer.presumed.crowded_items``), nearest first.
     """
-    sections = [_section(number, group, fates) for number, group in enumerate(groups[:MOST], start=1)]
-    text = page("dupes.html.j2", index=index, sections=sections, groups=len(groups), more=max(0, len(groups) - MOST))
+    pairs = _pairs(groups, crowded)
+    text = page(
+        "dupes.html.j2",
+        index=index,
+        sections=[_section(number, group, fates) for number, group in enumerate(groups[:MOST], start=1)],
+        groups=len(groups),
+        more=max(0, len(groups) - MOST),
+        pairs=[_pair(number, pair, index) for number, pair in enumerate(pairs[:MOST], start=1)],
+        more_pairs=max(0, len(pairs) - MOST),
+    )
     write_atomically(out, text.encode())
+
+
+def _pairs(groups: Sequence[Group], crowded: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """Each pair once, and none that a group holds: it is said there."""
+    places = {member.path: number for number, group in enumerate(groups) for member in group.members}
+    found: dict[frozenset[str], Mapping[str, object]] = {}
+    for row in crowded:
+        one, other = str(row["path"]), str(row["near"])
+        if one not in places or places[one] != places.get(other):
+            found.setdefault(frozenset((one, other)), row)
+    return list(found.values())
+
+
+def _pair(number: int, row: Mapping[str, object], index: str) -> Section:
+    paths = [str(row["path"]), str(row["near"])]
+    ways = [["--same", paths[0], "--same", paths[1]], ["--dismiss", paths[0], "--dismiss", paths[1]]]
+    commands = tuple(shlex.join(["retr", "dupes", index, *way]) for way in ways)
+    return Section(f"Pair {number}", tuple(_shown(path) for path in paths), commands)
 
 
 def _section(number: int, group: Group, fates: Mapping[str, str]) -> Section:
@@ -63,6 +98,9 @@ def _section(number: int, group: Group, fates: Mapping[str, str]) -> Section:
 
 
 def _shot(member: Mapping[str, object]) -> Shot:
-    path = str(member["path"])
+    return _shown(str(member["path"]), tuple(member_words(member)))
+
+
+def _shown(path: str, lines: tuple[str, ...] = ()) -> Shot:
     pixels = named_picture(path)
-    return Shot(None if pixels is None else picture(pixels), path, tuple(member_words(member)))
+    return Shot(None if pixels is None else picture(pixels), path, lines)

@@ -102,8 +102,21 @@ class Channel:
         assert self.threshold is not None, "a verdict needs a threshold"
         if not self.is_local:
             return np.full(len(ids), self.threshold.value)
-        reach = self.reach(ids)
-        return cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
+        known, limits = self._limits
+        fresh = ids[~known[ids]]
+        if len(fresh):  # the same numbers whoever writes them first
+            reach = self.reach(fresh)
+            limits[fresh] = cosine(np.minimum(reach, math.pi)) if self.score == "cosine" else reach
+            known[fresh] = True
+        return limits[ids]
+
+    @cached_property
+    def _limits(self) -> tuple[npt.NDArray[np.bool_], Float64]:
+        """Which rows' own thresholds were worked out, and these: an exact cosine takes longer than a row's product.
+
+        Pages that no query has come to take no memory.
+        """
+        return np.zeros(len(self.groups), dtype=np.bool_), np.zeros(len(self.groups))
 
     def reach(self, ids: Ids) -> Float64:
         """(m,) angle or distance up to which each of these rows accepts, where thresholds are local."""
@@ -130,7 +143,21 @@ class Channel:
         parts, value = self.parts[ids], self.threshold.value
         if self.score != "cosine":
             return parts * value
-        return np.where(parts == 1.0, value, cosine(np.minimum(parts * math.acos(value), math.pi)))
+        distinct, place = np.unique(parts, return_inverse=True)  # a few, for thousands of rows
+        return np.array([self._level(part) for part in distinct.tolist()], dtype=np.float64)[place]
+
+    def _level(self, part: float) -> float:
+        """The level of rows that have this part of their reach, worked out once."""
+        assert self.threshold is not None
+        if part not in self._levels:
+            value = self.threshold.value
+            far = np.array([min(part * math.acos(value), math.pi)])
+            self._levels[part] = value if part == 1.0 else float(cosine(far)[0])
+        return self._levels[part]
+
+    @cached_property
+    def _levels(self) -> dict[float, float]:
+        return {}
 
     @cached_property
     def span(self) -> tuple[float, float]:

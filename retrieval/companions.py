@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .distances import beyond
+from .distances import beyond, reach_of
 from .evidence import Evidence
 from .probe import Probe
 from .settle import Pieces, propose, until_settled
@@ -28,8 +28,9 @@ class Named:
     """An item that a companion accepts.
 
     Attributes:
-        key: name of the item; row: global number of the row that accepts, the best of them.
+        key: name of the item; row: global number of the row that accepts, that which accepts it farthest.
         score, distance: see ``answer.Match``.
+        inside: how far inside of the row's own threshold the query lies, as a distance.
         probe: place of the probe among those of the companions.
     """
 
@@ -37,6 +38,7 @@ class Named:
     row: int
     score: float
     distance: float
+    inside: float
     probe: int
 
 
@@ -45,7 +47,9 @@ class Voice:
     """What companions say of a query.
 
     Attributes:
-        named: all items that they accept, best first; of equals the one stored first.
+        named: all items that they accept, the one farthest inside of its threshold first; of equals the one stored
+            first. Looks accept within parts of a row's reach, and rows within reaches of their own: a score alone
+            would prefer what is hardly accepted.
         silent: whether some row was not looked at, or no companion could look at the query.
         why: why it could not; None otherwise.
         needs: what must be asked before this stands.
@@ -98,17 +102,18 @@ def decide_named(evidence: Sequence[Evidence], *, growth: float) -> Voice:
     )
     found = [one for place, seen in enumerate(evidence) if seen in with_threshold for one in _accepted(seen, place)]
     best: dict[bytes, Named] = {}
-    for one in sorted(found, key=lambda named: (-named.score, named.row)):
+    for one in sorted(found, key=lambda named: (-named.inside, named.row)):
         best.setdefault(one.key, one)
     why = "a part of the index is silent" if silent else None
     return Voice(tuple(best.values()), silent, why, needs)
 
 
 def _accepted(seen: Evidence, place: int) -> list[Named]:
-    rows, cosine = seen.listed, seen.probe.score == "cosine"
-    found = []
+    rows, cosine, found = seen.listed, seen.probe.score == "cosine", []
+    assert rows.limits is not None, "who accepts has a threshold"
     for at in np.flatnonzero(accepting(seen)).tolist():
         distance = float(rows.distances[at])
         score = max(-1.0, 1.0 - 0.5 * distance * distance) if cosine else -distance
-        found.append(Named(bytes(rows.keys[at]), int(rows.ids[at]), score, distance, place))
+        inside = reach_of(float(rows.limits[at]), seen.probe.score) - distance
+        found.append(Named(bytes(rows.keys[at]), int(rows.ids[at]), score, distance, inside, place))
     return found

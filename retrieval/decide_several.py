@@ -183,8 +183,9 @@ def _with_verdict(
     if not certify:
         return found
     radii = [radii_of(seen.probe, seen.listed) for seen in evidence]
-    hidden = min(hidden_nothing(seen) for seen in evidence)
     listed = _listed_nothing(evidence, radii, blind)
+    # Of a copy nothing is left for rows that are not listed to take away.
+    hidden = min(hidden_nothing(seen) for seen in evidence) if listed > 0.0 else 0.0
     copy = _copy([(seen, union_copy_radius([one])) for seen, one in zip(evidence, radii, strict=True)])
     return replace(found, copy=copy, nothing=min(listed, hidden), listed_nothing=listed)
 
@@ -196,7 +197,8 @@ def _listed_nothing(evidence: Sequence[Evidence], radii: Sequence[VerdictRadii],
 
 def _wishes(evidence: Sequence[Evidence], blind: Blind | None) -> list[Ask | None]:
     """Per probe what might enlarge the radius of "not a copy", where that is the verdict."""
-    if all(seen.everything_listed or seen.rejects > 0.0 for seen in evidence):
+    known = all(seen.everything_listed or seen.rejects > 0.0 for seen in evidence)
+    if known or blind is not None or any(accepting(seen).any() for seen in evidence):
         return [None] * len(evidence)
     radii = [radii_of(seen.probe, seen.listed) for seen in evidence]
     wanted = _listed_nothing(evidence, radii, blind)

@@ -1,7 +1,7 @@
 """Two tiers: what certified channels accept comes first, and a companion never changes that (THEORY T11).
 
 1. Items that a certified channel accepts, by their certified margins alone.
-2. Items that only a companion accepts, by its score. They are *copies, not proved*.
+2. Items that only a companion accepts, by how far inside of their thresholds. They are *copies, not proved*.
 3. The rest, by their certified margins.
 
 Theorem. Let m_i be the certified margin of item i, and let i be accepted by a certified channel for every ‖δ‖ < c_i.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -46,6 +48,20 @@ def pytest_runtest_setup() -> None:
         sys.modules["numpy"].random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(scope="module")  # longer, and its event loop would be in the way of others
+def browser() -> Iterator[Any]:
+    """The Chromium of the system, or that of RETR_CHROMIUM, driven by Playwright; without one, who asks is skipped."""
+    path = os.environ.get("RETR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not path:
+        pytest.skip("there is no Chromium here; RETR_CHROMIUM names one")
+    from playwright import sync_api as playwright
+
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
 
 
 def _module(path: Path) -> ModuleType:

@@ -1,10 +1,11 @@
 """How fast rows are searched, and what certificates add: ``python docs/benchmarks/search.py WORK [--index INDEX] …``.
 
-Two parts. ``small`` asks an index of photographs (``--index``, built by ``retr index`` with the default models) about
+Four parts. ``small`` asks an index of photographs (``--index``, built by ``retr index`` with the default models) about
 its own files, changed a little: plain, certified, in batches, beside FAISS flat search over the same rows and the
 networks in float64. ``large`` asks rows that are drawn to look like the embeddings of such an index (or, without one,
 like those of a falling spectrum): a row of it, moved within the covariance of all, so that the spectrum and the
-crowding stay; one row in a hundred is a near-duplicate of the row before it, 1e-4 to 1e-2 away. All of it in one
+crowding stay; one row in a hundred is a near-duplicate of the row before it, 1e-4 to 1e-2 away. ``int8`` stores the
+same rows as 8-bit codes, and ``memory`` looks at a process of its own. All of it in one
 process with one thread; each figure is the median of several runs, and ratios are of runs side by side. What is
 measured is kept in WORK/search.json, so that a run that was broken off goes on; ``--anew`` forgets it. Functions give
 dicts, for others.
@@ -34,6 +35,7 @@ from retr.core.files import sha256_file
 from retr.core.types import UpperBound
 from retr.indexer.entries import load_named
 from retr.indexer.items import Items
+from retr.indexer.row_codes import ROW_CODES
 from retr.indexer.vectors import RowStore, open_rows
 from retr.retrieval.channel import Channel
 from retr.retrieval.engine import Engine
@@ -127,16 +129,39 @@ def draw(path: Path, rows: int, dim: int, like: np.ndarray | None) -> None:
             file.write((drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype("<f4").tobytes())
 
 
-def open_synthetic(path: Path, rows: int, dim: int, *, filtered: bool = True) -> Channel:
+def rows_file(work: Path, rows: int, index: Path | None) -> tuple[Path, int]:
+    """A file of synthetic rows, drawn if it is not there, and how long they are."""
+    like = None if index is None else _rows_like(index)
+    dim = LIKE_DIM if like is None else like.shape[1]
+    path = work / f"rows-{rows}-{dim}-{'drawn' if like is None else 'like'}.f32"
+    if not path.exists():
+        draw(path.with_suffix(".part"), rows, dim, like)
+        path.with_suffix(".part").rename(path)
+    return path, dim
+
+
+def coded_file(path: Path, rows: int, dim: int, code: str) -> Path:
+    """The same rows as smaller codes, which define rows of their own."""
+    found = path.with_suffix(f".{ROW_CODES[code].suffix}")
+    if not found.exists():
+        whole = np.memmap(path, "<f4", "r", shape=(rows, dim))
+        with found.with_suffix(".part").open("wb") as file:
+            for start in range(0, rows, 65_536):
+                file.write(ROW_CODES[code].encode(np.array(whole[start : start + 65_536])).tobytes())
+        found.with_suffix(".part").rename(found)
+    return found
+
+
+def open_synthetic(path: Path, rows: int, dim: int, *, filtered: bool = True, code: str = "float32") -> Channel:
     """Synthetic rows as a channel whose embedder is never asked."""
     cache = user_cache() if filtered else None
     digests = [_digest(path)] if filtered else None
-    store = open_rows([(path, rows)], dim=dim, score="cosine", digests=digests, cache=cache)
+    store = open_rows([(path, rows)], dim=dim, score="cosine", code=code, digests=digests, cache=cache)
     return Channel("synthetic", None, store, np.arange(rows), None)  # type: ignore[arg-type]
 
 
 def _digest(path: Path) -> str:
-    kept = path.with_suffix(".sha256")
+    kept = path.with_name(f"{path.name}.sha256")
     if not kept.exists():
         kept.write_text(sha256_file(path))
     return kept.read_text()
@@ -168,12 +193,7 @@ def queries_of(channel: Channel, count: int) -> list[np.ndarray]:
 
 def large(work: Path, rows: int, index: Path | None) -> Figures:
     """Synthetic rows, one thread."""
-    like = None if index is None else _rows_like(index)
-    dim = 256 if like is None else like.shape[1]
-    path = work / f"rows-{rows}-{dim}-{'drawn' if like is None else 'like'}.f32"
-    if not path.exists():
-        draw(path.with_suffix(".part"), rows, dim, like)
-        path.with_suffix(".part").rename(path)
+    path, dim = rows_file(work, rows, index)
     _digest(path)
     began = time.perf_counter()
     channel = open_synthetic(path, rows, dim)
@@ -270,7 +290,7 @@ def exactness(source: IndexSource, channel: Channel, zs: Sequence[np.ndarray]) -
         same += [item.row for item in one.items] == order.tolist()
         radius = one.items[0].top1 or 0.0
         radii += max(0.0, h[place] / LIPSCHITZ) - 1e-6 <= radius <= max(0.0, h[place] / LIPSCHITZ) + 1e-12
-    return {"checked": len(zs), "first items right": same, "radii right": radii}
+    return {"checked": len(zs), "first items right": int(same), "radii right": int(radii)}
 
 
 def _rows_like(index: Path) -> np.ndarray:
@@ -281,11 +301,31 @@ def _rows_like(index: Path) -> np.ndarray:
     return np.concatenate(rows)[:60_000].astype(np.float64)
 
 
-def memory(work: Path, rows: int, index: Path | None) -> Figures:
+def coded(work: Path, rows: int, index: Path | None) -> Figures:
+    """Rows stored as int8 beside the same rows in float32: bytes, times in turns, and exactness among themselves."""
+    path, dim = rows_file(work, rows, index)
+    files = {"float32": path, "int8": coded_file(path, rows, dim, "int8")}
+    channels = {code: open_synthetic(file, rows, dim, code=code) for code, file in files.items()}
+    sources = {code: source_of(channel) for code, channel in channels.items()}
+    zs = queries_of(channels["float32"], 42)
+    spent: dict[str, list[float]] = {code: [] for code in files}
+    for number, z in enumerate(zs):
+        for code in files if number % 2 else reversed(files):
+            began = time.perf_counter()
+            settle_all([sources[code]], [[probe_of(z)]], K, certify=True)
+            spent[code].append(1e3 * (time.perf_counter() - began))
+    found: Figures = {f"certified, {code}, ms": round(statistics.median(each[2:]), 2) for code, each in spent.items()}
+    ratios = [a / b for a, b in zip(spent["int8"][2:], spent["float32"][2:], strict=True)]
+    found["int8 / float32, median of pairs"] = round(statistics.median(ratios), 2)
+    found["bytes of int8 rows / of float32 rows"] = files["int8"].stat().st_size / path.stat().st_size
+    return found | exactness(sources["int8"], channels["int8"], zs)
+
+
+def memory(work: Path, rows: int, index: Path | None, code: str = "float32") -> Figures:
     """A process that opens synthetic rows and answers: what it holds beyond files that it maps and what torch takes."""
-    path = next(work.glob(f"rows-{rows}-*.f32"))
-    dim = int(path.stem.split("-")[2])
-    del index
+    path, dim = rows_file(work, rows, index)
+    if code != "float32":
+        path = coded_file(path, rows, dim, code)
     script = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import torch, faiss, pyarrow, retr.retrieval.engine
@@ -294,7 +334,7 @@ def anonymous():
     lines = open('/proc/self/smaps_rollup').read().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith('Anonymous:'))
 before = anonymous()
-channel = open_synthetic(Path({str(path)!r}), {rows}, {dim})
+channel = open_synthetic(Path({str(path)!r}), {rows}, {dim}, code={code!r})
 opened = anonymous()
 settle_all([source_of(channel)], [[probe_of(z)] for z in queries_of(channel, 8)], K, certify=True)
 print(before, opened, anonymous())
@@ -315,7 +355,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--index", type=Path, help="an index of photographs")
     parser.add_argument("--rows", type=int, default=200_000, help="synthetic rows [200,000; the table has 1,000,000]")
-    parser.add_argument("--part", choices=("small", "large", "memory"), action="append")
+    parser.add_argument("--part", choices=("small", "large", "int8", "memory"), action="append")
     parser.add_argument("--anew", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -323,12 +363,14 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     kept = options.work / "search.json"
     found: Figures = json.loads(kept.read_text()) if kept.exists() and not options.anew else {}
-    for part in options.part or ("small", "large", "memory"):
+    for part in options.part or ("small", "large", "int8", "memory"):
         name = part if part == "small" else f"{part} {options.rows}"
         if name in found:
             continue
         if part != "small":
-            found[name] = {"large": large, "memory": memory}[part](options.work, options.rows, options.index)
+            found[name] = {"large": large, "int8": coded, "memory": memory}[part](
+                options.work, options.rows, options.index
+            )
         elif options.index is not None:
             found[name] = small(options.index)
         else:

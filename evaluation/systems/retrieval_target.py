@@ -8,7 +8,7 @@ and then as the image moves. Whether an attack really succeeded is the engine's 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from ...attacks.media import Bytes, as_pixels
 from ...images.query_views import ORIGINAL, QueryView
 from ...images.resize import resize_operator
 from ...retrieval.channel import Channel
-from .attacked_resize import resize_for_attack
+from .attacked_views import embed_tests, seen_size
 from .retrieval_losses import GOALS, RANKINGS, Goal, Rows, View, embedding, verdict
 
 __all__ = ["GOALS", "Aim", "Goal", "RetrievalTarget"]
@@ -77,9 +77,9 @@ class RetrievalTarget:
         companions: int = 0,
     ) -> None:
         every = list(zip(channels, views if views is not None else (ORIGINAL,) * len(channels), strict=True))
-        self._embedded = tuple(every)
         used = every if goal == "verdict" else every[: len(every) - companions]
-        self._channels, self._views = tuple(one for one, _ in used), tuple(view for _, view in used)
+        self.tests = tuple(used)
+        self._channels = tuple(channel for channel, _ in used)
         self._aims = tuple(aims)
         self._goal: Goal = goal
         self._counts, self._refresh = [_rows_to_see(channel, goal, rivals) for channel in self._channels], refresh
@@ -98,17 +98,12 @@ class RetrievalTarget:
         return self.loss_of(self.embed(x), x, samples)
 
     def embed(self, x: Tensor) -> list[Tensor]:
-        """Embeddings of a batch, one (b, d) for each test, also those that play no part in this goal."""
-        # Margins are small differences: float64 from here on, whatever the network computes in.
-        return [_embed_view(channel, view, x).double() for channel, view in self._embedded]
-
-    def _tests(self) -> Iterator[tuple[Channel, QueryView]]:
-        return zip(self._channels, self._views, strict=True)
+        """Embeddings of a batch, one (b, d) for each test that plays a part in this goal."""
+        return embed_tests(self.tests, x)
 
     def loss_of(self, embedded: Sequence[Tensor], x: Tensor, samples: Tensor) -> Tensor:
         """The loss of images whose embeddings are known; of ``x`` only size, dtype and device matter."""
-        embedded = embedded[: len(self._channels)]
-        scales = [_pixels_per_unit(channel, _seen(view, x)) for channel, view in self._tests()]
+        scales = [_pixels_per_unit(one, seen_size(view, x.shape[-2], x.shape[-1])) for one, view in self.tests]
         ask = self._moved if self._goal == "embedding" else self._margins
         return (ask(embedded, scales, x, samples) - _doubt(x.dtype, scales, embedded)).to(x.dtype)
 
@@ -159,13 +154,13 @@ class RetrievalTarget:
         return embedding(moved, reach)
 
     def _clean_embeddings(self, like: Tensor) -> list[Tensor]:
-        for number, (channel, view) in enumerate(self._tests()):
+        for number, test in enumerate(self.tests):
             if self._clean[number] is None:
                 with torch.no_grad():
                     images = torch.stack(
                         [torch.from_numpy(_query(aim).transpose(2, 0, 1).copy()) for aim in self._aims]
                     )
-                    self._clean[number] = _embed_view(channel, view, images.to(like)).double()
+                    [self._clean[number]] = embed_tests([test], images.to(like))
         return [_known(clean) for clean in self._clean]
 
     def _look_around(self, embedded: Sequence[Tensor], wanted: Sequence[int]) -> None:
@@ -191,6 +186,8 @@ class RetrievalTarget:
 class ManyGoals:
     """Several targets over the same channels in one batch: images are embedded together, and each has its own loss.
 
+    What only some goals look at, as companions, is embedded of their images alone.
+
     Args of the constructor:
         targets: of one index.
         owners: per sample, which of them it belongs to; its number there is how many came before it.
@@ -202,28 +199,18 @@ class ManyGoals:
 
     def loss(self, x: Tensor, samples: Tensor) -> Tensor:
         """See :class:`..attacks.target.Target`."""
-        embedded = self._targets[0].embed(x)
+        shared = min((target.tests for target in self._targets), key=len)  # the others have more, behind these
+        embedded = embed_tests(shared, x)
         owners, places = self._owners.to(x.device)[samples], self._places.to(x.device)[samples]
         rows = [torch.nonzero(owners == number).flatten() for number in range(len(self._targets))]
         losses = [
-            target.loss_of([z[mine] for z in embedded], x, places[mine])
+            target.loss_of(
+                [*(z[mine] for z in embedded), *embed_tests(target.tests[len(shared) :], x[mine])], x, places[mine]
+            )
             for target, mine in zip(self._targets, rows, strict=True)
             if len(mine)
         ]
         return torch.cat(losses)[torch.cat(rows).argsort()]
-
-
-def _embed_view(channel: Channel, view: QueryView, x: Tensor) -> Tensor:
-    """A view of a batch; windows that are found are found in each image as it is now, and its gradient is of them."""
-    if not view.found:
-        return _embed(channel, view.pick(x))
-    return torch.cat([_embed(channel, view.pick(x[place : place + 1])) for place in range(len(x))])
-
-
-def _embed(channel: Channel, x: Tensor) -> Tensor:
-    """``channel.embed`` with a cheap gradient."""
-    operator = resize_operator((x.shape[-2], x.shape[-1]), channel.embedder.input_size)
-    return channel.embedder.forward(resize_for_attack(operator, x))
 
 
 def _protagonist(aim: Aim, goal: Goal) -> int:
@@ -271,14 +258,6 @@ def _pixels_per_unit(channel: Channel, size: tuple[int, int]) -> float:
 def _known(rows: Tensor | None) -> Tensor:
     assert rows is not None, "rows are looked up before they are used"
     return rows
-
-
-def _seen(view: QueryView, x: Tensor) -> tuple[int, int]:
-    """The size of a view of images as large as these; of the whole, where it is found in the pixels."""
-    if view.found:
-        return x.shape[-2], x.shape[-1]
-    seen = view.pick(torch.empty((1, 3, x.shape[-2], x.shape[-1]), device="meta"))
-    return seen.shape[-2], seen.shape[-1]
 
 
 def _limits(of: Callable[[np.ndarray], np.ndarray], ids: Sequence[np.ndarray], like: Tensor) -> Tensor:

@@ -102,3 +102,13 @@ def test_what_is_no_number_is_quoted(retr, option, given, needed):
 )
 def test_an_index_alone_is_not_taken_for_what_is_to_follow_it(retr, index, command, what):
     assert f"{index} is an index; after it name {what}" in one_line(retr(command, index), 2)
+
+
+def test_conditions_that_nothing_fits_are_said(retr, index, tmp_path):
+    listed, written = retr("list", index, "--where", "path=none"), tmp_path / "rows.csv"
+    exported = retr("export", index, written, "--where", "path=none")
+    for done in (listed, exported):
+        assert done.code == 0
+        assert "no item fits all of these conditions" in done.err
+    assert "conditions" not in retr("list", index).err
+    assert len(written.read_text().splitlines()) == 1

@@ -73,7 +73,16 @@ def test_all_others_have_it_too(retr, command: str) -> None:
 def test_a_page_that_cannot_be_written(retr, index, corpus, tmp_path: Path) -> None:
     done = retr("query", corpus / "05.png", "-i", index, "--format", "json", "--html", tmp_path / "no" / "q.html")
     assert done.code == 1
-    assert "Traceback" not in done.err
+    assert f"{tmp_path / 'no'}: there is no such folder" in done.err
     done = retr("query", "x", "--server", "http://127.0.0.1:1", "--html", tmp_path / "no" / "q.html")
     assert done.code == 1
     assert "Traceback" not in done.err
+
+
+def test_a_page_named_as_a_folder(retr, index, tmp_path: Path) -> None:
+    for command in (("dupes", index, "--html", tmp_path), ("export", index, tmp_path / "no" / "rows.csv")):
+        done = retr(*command)
+        assert done.code == 1
+        assert ("is a folder" in done.err) or ("no such folder" in done.err)
+        assert ".tmp" not in done.err
+        assert "Errno" not in done.err

@@ -84,6 +84,13 @@ def test_items_that_another_limits_are_counted_listed_and_can_be_made_one(retr, 
     assert "are they one picture? retr dupes --same" in " ".join(
         retr("query", crowded / "3.png", "-i", home, "-k", 1, "--explain").out.decode().split()
     )
+    both = (crowded / "3.png", crowded / "near.png")
+    page = tmp_path / "dupes.html"
+    retr("dupes", home, "--html", page)
+    assert all(f"dupes {home} {way} {both[0]} {way} {both[1]}" in page.read_text() for way in ("--same", "--dismiss"))
+    retr("dupes", home, *(f"--dismiss={file}" for file in both))
+    assert "accepts only" not in retr("dupes", home, "--html", page).err
+    assert "one picture" not in page.read_text()
     assert "two files at least" in one_line(retr("dupes", home, "--same", crowded / "3.png"), 2)
     retr("dupes", home, "--same", crowded / "3.png", "--same", crowded / "near.png")
     assert retr("info", home, "--crowded", "--format", "json").json == []

@@ -50,6 +50,8 @@ def test_a_match_is_explained_on_request(retr, corpus, index):
     assert all(one["kind"] or one["path"] for one in neighbours)
     said = " ".join(retr(*arguments, "--explain").out.decode().split())
     assert "why 1: " in said
+    assert said.count("this image accepts the query") == 1
+    assert said.count("this image refuses the query") == 1
     assert said.count("of the way to its nearest unrelated neighbour, ") >= 2
     kinds = [one["kind"] for one in neighbours if one["kind"]]
     assert all(f"a picture of the reference set: {kind} (" in said for kind in kinds)

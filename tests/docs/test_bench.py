@@ -56,6 +56,8 @@ def test_a_tiny_run_writes_both_files_and_is_not_repeated(bench, tmp_path: Path,
     page = (tmp_path / "out" / "bench.md").read_text()
     assert "| LipSim's network, embedding alone |" in page
     assert "### 400 × 256" in page
+    assert "Of 5 queries the first items of 5 and the first radius of 5 are those of brute force" in page
+    assert "certified / FAISS flat, 256 at once: " in page
     assert "drawn pictures" in page
     capsys.readouterr()
     bench(*words, "--part", "stages")

@@ -191,7 +191,8 @@ def test_short_rows_change_nothing(world: World, dear: int, monkeypatch: pytest.
     gallery = world.gallery(list(range(40)))
     whole = measure_gaps(gallery, REFERENCES)
     monkeypatch.setattr(gap_scan, "_WORTH", 1)
-    monkeypatch.setattr(gap_pairs, "_DEAR", dear)
+    monkeypatch.setattr(gap_pairs, "DEAR", dear)
+    monkeypatch.setattr(gap_scan, "codes_of", lambda others: None)
     monkeypatch.setattr(short_rows, "_STEP", 1)
     monkeypatch.setattr(short_rows, "LEFT", 0.8)
     for one, other in zip(whole, measure_gaps(gallery, REFERENCES), strict=True):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from retr.core.types import Score
 from retr.indexer import gap_pairs
+from retr.indexer.gap_codes import Pairs
 from retr.indexer.gap_pairs import Short
 from retr.indexer.neighbours import Others
 from retr.indexer.short_rows import Shortening, shortening
@@ -47,16 +48,17 @@ def test_rows_are_shortened_where_few_numbers_hold_most_of_them():
 @pytest.mark.parametrize("score", ["cosine", "euclidean"])
 @pytest.mark.parametrize("dear", [1, 10**9])
 def test_what_is_within_reach_is_found_either_way(score: Score, dear: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gap_pairs, "_DEAR", dear)
+    monkeypatch.setattr(gap_pairs, "DEAR", dear)
     some = rows(300, 96, seed=2, spread=1.0, unit=score == "cosine")
     own, others = some[:40], Others.of(some, score)
     least = np.quantile(others.nearness(own), 0.95, axis=1).astype(np.float32)
     short = Short.of(others)
     assert short is not None
-    left, right, near = gap_pairs._within_reach(others, short, own, least)
+    pairs = gap_pairs._within_reach(others, short, own, least)
+    assert isinstance(pairs, Pairs)
     products = others.nearness(own)
     clear = np.abs(products - least[:, None]) > others.slack(own)
     found = np.zeros_like(clear)
-    found[left, right] = True
+    found[pairs.left, pairs.right] = True
     assert (found == (products >= least[:, None]))[clear].all()
-    assert near == pytest.approx(products[left, right], abs=others.slack(own))
+    assert pairs.near == pytest.approx(products[pairs.left, pairs.right], abs=others.slack(own))

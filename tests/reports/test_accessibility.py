@@ -1,9 +1,9 @@
 """Every page in a browser: axe finds nothing serious at the width of a desk and of a phone, in light and dark.
 
-A browser and axe-core are no dependency of the tests: where they are asked for by path, they are used::
+A browser and axe-core are no dependency of the tests: the Chromium of the system is used, and axe where it is named::
 
     npm install --prefix /tmp/axe axe-core
-    export RETR_CHROMIUM=/usr/bin/chromium RETR_AXE=/tmp/axe/node_modules/axe-core/axe.min.js
+    export RETR_AXE=/tmp/axe/node_modules/axe-core/axe.min.js
     pytest tests/reports/test_accessibility.py
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ import made_reports
 import made_triplets
 import numpy as np
 import pytest
-from playwright import sync_api as playwright
 
 from retr.evaluation.knn.summary import summarise_knn
 from retr.evaluation.robustness.summary import summarise
@@ -36,7 +34,7 @@ from retr.reports.pages import page
 from retr.reports.query_page import asked, write_query_page
 from retr.reports.two_afc_page import two_afc_page
 
-CHROMIUM, AXE = os.environ.get("RETR_CHROMIUM", ""), os.environ.get("RETR_AXE", "")
+AXE = os.environ.get("RETR_AXE", "")
 
 
 @cache
@@ -57,22 +55,17 @@ def made(name: str) -> str:
             return Path(folder, "page.html").read_text(encoding="utf-8")
     if name == "dupes":
         shot = Shot(picture(np.zeros((470, 428, 3))), "/c/1.png", ("640×480 PNG, centre",))
-        return page("dupes.html.j2", index="my-index", sections=[Section("group 1", (shot, shot))], groups=1, more=0)
+        groups, pairs = (
+            [Section("group 1", (shot, shot))],
+            [Section("Pair 1", (shot, shot), ("retr dupes --same a b",))],
+        )
+        return page("dupes.html.j2", index="my-index", sections=groups, groups=1, more=0, pairs=pairs, more_pairs=2)
     if name == "copies":
         return copy_page(made_reports.Copies().summary, command="retr bench-copies ./photos")
     result = made_reports.knn()
     return knn_page(result, summarise_knn(result))
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
-
-
-@pytest.mark.skipif(not CHROMIUM, reason="RETR_CHROMIUM names no browser")
 @pytest.mark.skipif(not AXE, reason="RETR_AXE names no axe.min.js")
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])

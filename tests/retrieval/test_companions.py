@@ -87,6 +87,24 @@ def test_what_the_companion_alone_finds_is_not_proved(engine, pictures):
     assert "not proved" in str(at_budget.verdict_because)
 
 
+def test_what_lies_deep_inside_of_its_threshold_comes_before_what_is_nearer_and_hardly_accepted(home, pictures):
+    engine = Engine.open(home / "none", device="cpu")
+    [channel] = engine.companions
+    [probe] = engine.embed(pictures["rolled"]).companions
+    angles = np.arccos(np.clip(channel.rows64(np.arange(12)) @ (probe.z / np.linalg.norm(probe.z)), -1.0, 1.0))
+    near, far = np.argsort(angles)[:2]
+    gaps = np.full(12, 1e-6, dtype=np.float32)
+    gaps[near], gaps[far] = 1.01 * angles[near] + 1e-4, 1.5 * angles[far]
+    assert channel.threshold is not None
+    threshold = replace(channel.threshold, share=1.0, offset=None)
+    told = replace(engine, companions=(replace(channel, gaps=gaps, threshold=threshold),))
+    [voice] = companions.hear(told.sources, [told.embed(pictures["rolled"]).companions])
+    assert [one.row for one in voice.named] == [far, near]
+    assert voice.named[0].score < voice.named[1].score
+    matches = told.answer(pictures["rolled"], k=4).matches
+    assert [match.tier for match in matches[:2]] == ["companion"] * 2
+
+
 def test_not_a_copy_is_withheld_beside_a_companion_and_proved_without(engine, pictures):
     found, alone = answer(engine, pictures["other"]), answer(engine.certified, pictures["other"])
     assert alone.not_a_copy is not None

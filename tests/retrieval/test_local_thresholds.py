@@ -91,6 +91,14 @@ def queries(channel, seed: int = 3) -> list[np.ndarray]:
     return [*near, rows[20].copy(), rows[7] * 1.5, 5.0 * rng.standard_normal(rows.shape[1])]
 
 
+def test_the_threshold_of_a_row_is_the_same_whenever_it_is_asked_for(two):
+    for channel in two:
+        whole, again = replace(channel).limits(np.arange(ROWS)), replace(channel)
+        for ids in (np.array([3, 1, 3]), np.arange(ROWS)[::-2], np.arange(ROWS), np.arange(0)):
+            assert (again.limits(ids) == whole[ids]).all()
+        assert (replace(again, gaps=0.5 * again.gaps).limits(np.arange(ROWS)) != whole).any()
+
+
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("first", [1, 5, 1000])
 def test_verdict_and_radii_of_one_channel_are_those_of_a_scan(two, number, first):

@@ -11,6 +11,7 @@ from companion import write_companion
 from drawn import Quiet, draw
 from PIL import Image
 
+from retr.core.cosine import cosine
 from retr.core.errors import IntegrityError, UsageError
 from retr.images.light_views import LIGHT
 from retr.images.looks import LOOKS, looks_for, seen_by
@@ -20,6 +21,8 @@ from retr.indexer.export import export_rows
 from retr.indexer.history import list_snapshots, restore_snapshot
 from retr.indexer.options import IndexOptions, partly_seeing
 from retr.indexer.snapshot import SCHEMA_LOOKS, parse_snapshot, require_current
+from retr.retrieval import channel as channels
+from retr.retrieval import decide_several
 from retr.retrieval import engine as module
 from retr.retrieval.calibrate import calibrate
 from retr.retrieval.engine import Engine
@@ -194,3 +197,32 @@ def test_an_index_whose_companion_looks_lives(tmp_path, framed):
     restore_snapshot(home, first)
     assert len(retr.open(home)) == 8
     assert named().endswith("03.png")
+
+
+def test_a_threshold_of_a_row_is_worked_out_once_and_is_the_same_whoever_asks(home, monkeypatch):
+    engine = Engine.open(home / "light", device="cpu")
+    channel = next(scope.channel for scope in engine.scopes.values() if scope.channel.parts is not None)
+    ids = np.array([3, 0, 3, 5])
+    whole, levels = channel.limits(np.arange(8)), channel.levels(np.arange(8))
+    fresh = replace(channel)
+    assert np.array_equal(fresh.limits(ids), whole[ids])
+    assert np.array_equal(fresh.levels(ids), levels[ids])
+    assert np.array_equal(whole, cosine(np.minimum(channel.reach(np.arange(8)), np.pi)))
+    monkeypatch.setattr(channels, "cosine", None)  # whoever calls it fails
+    assert np.array_equal(fresh.limits(ids[:3]), whole[ids[:3]])
+    assert np.array_equal(fresh.levels(ids), levels[ids])
+
+
+def test_of_a_copy_nobody_asks_how_far_other_rows_reject(home, monkeypatch):
+    engine = Engine.open(home / "light", device="cpu", certified_only=True)
+    asked: list[float] = []
+    hidden = decide_several.hidden_nothing
+    monkeypatch.setattr(decide_several, "hidden_nothing", lambda seen: asked.append(1.0) or hidden(seen))
+    stored = np.asarray(Image.open(home / "corpus" / "00.png").convert("RGB"))
+    copy = engine.answer(stored, certify=True)
+    assert copy.point_verdict == "copy"
+    assert copy.not_a_copy is None
+    assert not asked
+    absent = engine.answer(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), certify=True)
+    assert absent.point_verdict == "not-a-copy"
+    assert asked

@@ -25,9 +25,7 @@ from running import run
 import retr
 from retr.service.settings import Settings
 
-CHROMIUM = os.environ.get("RETR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = os.environ.get("RETR_AXE", "")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here; RETR_CHROMIUM names one")
 TOKEN = "a-secret-of-some-length"
 
 
@@ -46,14 +44,6 @@ def accompanied(with_companion: Path) -> Iterator[str]:
     found = run(Settings({with_companion.name: with_companion}, serve_images=True, serve_proofs=True, decoders=1))
     yield found.url
     found.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -63,6 +63,9 @@ def _in_its_own_process(name: str, options: argparse.Namespace) -> None:
     if _file(name, options).exists() and not options.anew:
         print(f"{name}: measured before", file=sys.stderr)
         return
+    if options.anew:
+        for file in options.work.glob(_setting(options).kept(f"{name}-*").name):  # what a part kept on its way
+            file.unlink()
     print(f"{name}: …", file=sys.stderr, flush=True)
     began = time.perf_counter()
     words = [sys.executable, str(Path(__file__).parent), str(options.work), "--only", name, "--size", options.size]
@@ -74,7 +77,7 @@ def _in_its_own_process(name: str, options: argparse.Namespace) -> None:
 def _measure(options: argparse.Namespace) -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     before = os.getloadavg()[0]
-    found = PARTS[options.only](Setting(options.size, options.data, options.work.resolve(), options.workers))
+    found = PARTS[options.only](_setting(options))
     file = _file(options.only, options)
     part = file.with_suffix(".part")
     part.write_text(json.dumps({"machine": machine(), "load before": before, **found}, indent=1))
@@ -82,7 +85,11 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _file(name: str, options: argparse.Namespace) -> Path:
-    return options.work / f"{name}-{options.size}{'' if options.data else '-drawn'}.json"
+    return _setting(options).kept(name)
+
+
+def _setting(options: argparse.Namespace) -> Setting:
+    return Setting(options.size, options.data, options.work.resolve(), options.workers)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ class Size:
         images: indexed in every round; large: given to networks that take a tenth of a second each; rounds: of them.
         whole: whether all photographs are indexed once more, for memory.
         queries: asked in every round; rows: of the synthetic galleries; graph: of the largest that HNSW is built for.
+        checked: queries whose answers are compared with brute force; codes: how rows are stored of whose search the
+            memory is measured, each in a process of its own.
     """
 
     images: int
@@ -37,10 +39,12 @@ class Size:
     queries: int
     rows: tuple[int, ...]
     graph: int = 100_000
+    checked: int = 200
+    codes: tuple[str, ...] = ("float32", "int8")
 
 
 SIZES = {
-    "tiny": Size(images=24, large=1, rounds=1, whole=False, queries=2, rows=(400,)),
+    "tiny": Size(images=24, large=1, rounds=1, whole=False, queries=2, rows=(400,), checked=5, codes=()),
     "quick": Size(images=1500, large=8, rounds=5, whole=False, queries=20, rows=(10_000, 100_000), graph=10_000),
     "full": Size(images=3000, large=16, rounds=5, whole=True, queries=40, rows=(10_000, 100_000, 1_000_000)),
 }
@@ -59,6 +63,10 @@ class Setting:
     def size(self) -> Size:
         """The numbers of this size."""
         return SIZES[self.name]
+
+    def kept(self, name: str) -> Path:
+        """Where something that was measured stays."""
+        return self.work / f"{name}-{self.name}{'' if self.data else '-drawn'}.json"
 
     def photographs(self) -> list[Path]:
         """All images to index, unpacked or drawn once, in an order that mixes their sources."""

@@ -60,7 +60,13 @@ def _index(part: Mapping[str, Any]) -> Iterator[str]:
 
 def _query(part: Mapping[str, Any]) -> Iterator[str]:
     channels = ", ".join(f"{name} {rows} × {dim}" for name, rows, dim in part["channels"])
-    yield from ("", "## Queries", "", f"Of {part['items']} items ({channels}), k = 10; milliseconds a query.", "")
+    yield from (
+        "",
+        "## Queries",
+        "",
+        f"Of {part['items']} items ({channels}), k = 10; milliseconds a query, one thread.",
+        "",
+    )
     yield from _table(part["rows, ms"], "ms")
     yield ""
     yield f"Opened in {part['open, s']:.2f} s. At most {part['peak MB']:.0f} MB, rows of both channels held twice."
@@ -74,11 +80,25 @@ def _cold(part: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _search(part: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", "## Search on synthetic rows", "", "Milliseconds a query, k = 10.")
-    for rows, one in part.items():
+    yield from ("", "## Search on synthetic rows", "", "Milliseconds a query, k = 10, one thread.")
+    for one in part.values():
         if isinstance(one, Mapping) and "rows, ms" in one:
-            yield from ("", f"### {rows}", "")
+            yield from ("", f"### {one['rows']} × {one['dim']}", "", f"Drawn like {one['like']}.", "")
             yield from _table(one["rows, ms"], "ms")
+            yield from ("", "; ".join(f"{name}: {_shown(ratio)}" for name, ratio in one["ratios"].items()) + ".")
+            yield from _of_rows(one)
+
+
+def _of_rows(one: Mapping[str, Any]) -> Iterator[str]:
+    exact, memory = one["exactness"], one["memory"]
+    yield f"Making the filter took {one['making the filter, s']:.1f} s, opening {one['opening, s']:.2f} s."
+    yield (
+        f"Of {exact['checked']} queries the first items of {exact['first items right']} and the first radius of "
+        f"{exact['radii right']} are those of brute force in float64."
+    )
+    beyond = ", ".join(f"{code} {own['beyond them, after 8 queries, MB']} MB" for code, own in memory.items())
+    if beyond:
+        yield f"Memory of a process after 8 queries, beyond imports and mapped files: {beyond}."
 
 
 _PARTS = {"stages": _stages, "index": _index, "query": _query, "cold": _cold, "search": _search}

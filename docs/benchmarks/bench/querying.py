@@ -21,8 +21,10 @@ BATCH = 64
 
 
 def queries(setting: Setting) -> dict[str, object]:
-    """Queries a second, in rounds, on as many threads as torch and FAISS have."""
+    """Queries a second, in rounds, on one thread."""
     index, size = setting.work / "index", setting.size
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
     began = time.perf_counter()
     engine = Engine.open(index)
     opened = time.perf_counter() - began

@@ -1,106 +1,203 @@
-"""Search on synthetic rows: what others do with the same rows, and what a certificate costs that is made naively.
+"""Search on synthetic rows: certified answers beside what others do with the same rows, on one thread.
 
-Rows are unit vectors about some centres, as embeddings of photographs are; each query lies near one of them.
+Rows and queries are those of ``docs/benchmarks/search.py``: like the embeddings of the photographs that were indexed,
+and of a falling spectrum where pictures were drawn; one in a hundred is a near-duplicate of the row before it.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from pathlib import Path
 
 import faiss
 import numpy as np
+import torch
 from measuring import Setting, megabytes, rates, table
 
-DIM, K, MANY = 256, 10, 256
+sys.path.append(str(Path(__file__).parents[1]))
 
+from search import (
+    ZS,
+    coded_file,
+    exactness,
+    memory,
+    naive_certificate,
+    open_synthetic,
+    probe_of,
+    queries_of,
+    rows_file,
+    source_of,
+)
 
-def rows_of(count: int, seed: int = 0) -> np.ndarray:
-    """(count, 256) float32 unit rows about count / 100 centres, in 32 directions more than in others."""
-    rng = np.random.default_rng(seed)
-    spread = (np.where(np.arange(DIM) < 32, 1.0, 0.2)).astype(np.float32)
-    centres = rng.standard_normal((max(1, count // 100), DIM), dtype=np.float32) * spread
-    found = np.empty((count, DIM), np.float32)
-    for first in range(0, count, 50_000):
-        last = min(count, first + 50_000)
-        own = centres[rng.integers(0, len(centres), last - first)]
-        own += 0.5 * spread * rng.standard_normal((last - first, DIM), dtype=np.float32)
-        found[first:last] = own / np.linalg.norm(own, axis=1, keepdims=True)
-    return found
+from retr.retrieval.channel import Channel
+from retr.retrieval.index_source import IndexSource
+from retr.retrieval.settle import settle_all
 
-
-def queries_of(rows: np.ndarray, count: int = MANY, seed: int = 1) -> np.ndarray:
-    """(count, 256) float64 unit vectors, each near one row."""
-    rng = np.random.default_rng(seed)
-    found = rows[rng.integers(0, len(rows), count)].astype(np.float64)
-    found += 0.02 * rng.standard_normal(found.shape)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+K, FEW = 10, 8
+CERTIFIED, FLAT, NAIVE = "retr --certify", "FAISS flat", "naive certificate: float64 against every row"
+AT_ONCE = f", {ZS} at once"
 
 
 def rows(setting: Setting) -> dict[str, object]:
-    """Milliseconds a query, for every number of rows."""
-    return {f"{count} × {DIM}": _one(count, setting) for count in setting.size.rows}
+    """Milliseconds a query, for every number of rows, each of which is kept; one thread."""
+    torch.set_num_threads(1)
+    return {f"{count} rows": _kept(count, setting) for count in setting.size.rows}
+
+
+def _kept(count: int, setting: Setting) -> dict[str, object]:
+    file = setting.kept(f"search-{count}")
+    if not file.exists():
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(_one(count, setting)))
+        part.replace(file)
+    return json.loads(file.read_text())
 
 
 def _one(count: int, setting: Setting) -> dict[str, object]:
-    own = rows_of(count)
-    queries = queries_of(own)
-    single = queries.astype(np.float32)
-    exact = faiss.knn(single, own, K, metric=faiss.METRIC_INNER_PRODUCT)[1]
-    turn = iter(range(10**9))
+    faiss.omp_set_num_threads(1)
+    index = setting.work / "index" if setting.data and (setting.work / "index").exists() else None
+    path, dim = rows_file(setting.work, count, index)
+    began = time.perf_counter()
+    channel = open_synthetic(path, count, dim)
+    first, began = time.perf_counter() - began, time.perf_counter()
+    open_synthetic(path, count, dim)
+    again = time.perf_counter() - began
+    zs = queries_of(channel, ZS)
+    jobs = _certified(channel, zs, path, setting) | _others(channel, zs)
+    built, recall = {}, {}
+    for name, search, right, seconds in _approximate(channel, zs, setting):
+        jobs[name], recall[name], built[name] = search, right, seconds
+    found = rates(jobs, max(5, setting.size.rounds) if setting.name != "tiny" else 1)
+    milliseconds = {name: [1e3 / rate for rate in each] for name, each in found.items()}
+    lines = table(milliseconds, CERTIFIED)
+    for line in lines:
+        line |= {"recall": recall.get(str(line["what"]), 1.0), "built, s": built.get(str(line["what"]), 0.0)}
+    return {
+        "rows": count,
+        "dim": dim,
+        "like": "photographs" if index else "a falling spectrum",
+        "rows, ms": lines,
+        "ratios": _ratios(milliseconds),
+        "making the filter, s": first,
+        "opening, s": again,
+        "peak MB": megabytes(),
+        "exactness": exactness(source_of(channel), channel, zs[: setting.size.checked]),
+        "memory": {code: memory(setting.work, count, index, code) for code in setting.size.codes},
+    }
+
+
+def _certified(channel: Channel, zs: list[np.ndarray], path: Path, setting: Setting) -> dict[str, Callable[[], int]]:
+    """Answers of retr; a query is moved a little each time, so that nothing is known of it."""
+    count, dim = channel.store.rows, channel.store.dim
+    smaller = open_synthetic(coded_file(path, count, dim, "int8"), count, dim, code="int8")
+    source, turn = source_of(channel), iter(range(10**9))
+
+    def few(of: IndexSource, *, certify: bool) -> int:
+        for _ in range(FEW):
+            number = next(turn)
+            probe = probe_of(zs[number % ZS] + 1e-5 * (number // ZS + 1))
+            settle_all([of], [[probe]], K, certify=certify)
+        return FEW
+
+    fresh = cycle([IndexSource((one,), source.items) for one in _opened(path, channel, setting)])
+
+    def many() -> int:
+        moved = 1e-5 * next(turn)
+        settle_all([next(fresh)], [[probe_of(z + moved)] for z in zs], K, certify=True)
+        return len(zs)
+
+    coded = source_of(smaller)
+    for of in (source, coded):
+        few(of, certify=True)  # what is made once is made
+    return {
+        CERTIFIED: lambda: few(source, certify=True),
+        "retr": lambda: few(source, certify=False),
+        f"{CERTIFIED}, int8 rows": lambda: few(coded, certify=True),
+        f"{CERTIFIED}{AT_ONCE}": many,
+    }
+
+
+def _opened(path: Path, channel: Channel, setting: Setting) -> list[Channel]:
+    return [open_synthetic(path, channel.store.rows, channel.store.dim) for _ in range(setting.size.rounds)]
+
+
+def _others(channel: Channel, zs: list[np.ndarray]) -> dict[str, Callable[[], int]]:
+    [own] = channel.store.parts
+    single, turn = _units(zs), iter(range(10**9))
 
     def flat() -> int:
-        one = next(turn) % MANY
-        faiss.knn(single[one : one + 1], own, K, metric=faiss.METRIC_INNER_PRODUCT)
-        return 1
+        for _ in range(FEW):
+            one = next(turn) % len(zs)
+            faiss.knn(single[one : one + 1], own, K, metric=faiss.METRIC_INNER_PRODUCT)
+        return FEW
 
     def flat_many() -> int:
         faiss.knn(single, own, K, metric=faiss.METRIC_INNER_PRODUCT)
-        return MANY
+        return len(zs)
 
-    jobs: dict[str, Callable[[], int]] = {
-        "FAISS flat": flat,
-        f"FAISS flat, {MANY} at once": flat_many,
-        "naive certificate: float64 against every row": lambda: _naive(own, queries[next(turn) % MANY]),
+    def naive() -> int:
+        naive_certificate(channel, zs[next(turn) % len(zs)])
+        return 1
+
+    return {FLAT: flat, f"{FLAT}{AT_ONCE}": flat_many, NAIVE: naive}
+
+
+def _units(zs: list[np.ndarray]) -> np.ndarray:
+    return np.stack([z / np.linalg.norm(z) for z in zs]).astype(np.float32)
+
+
+def _ratios(milliseconds: dict[str, list[float]]) -> dict[str, float]:
+    """Medians over rounds."""
+
+    def ratio(one: str, other: str) -> float:
+        return statistics.median(a / b for a, b in zip(milliseconds[one], milliseconds[other], strict=True))
+
+    return {
+        "certified / FAISS flat": ratio(CERTIFIED, FLAT),
+        f"certified / FAISS flat{AT_ONCE}": ratio(CERTIFIED + AT_ONCE, FLAT + AT_ONCE),
+        "naive certificate / certified": ratio(NAIVE, CERTIFIED),
+        "certified of int8 rows / of float32 rows": ratio(f"{CERTIFIED}, int8 rows", CERTIFIED),
+        "certified / plain": ratio(CERTIFIED, "retr"),
     }
-    built, recall = {}, {}
-    for name, make in _approximate(count, setting).items():
+
+
+Approximate = tuple[str, Callable[[], int], float, float]
+
+
+def _approximate(channel: Channel, zs: list[np.ndarray], setting: Setting) -> Iterator[Approximate]:
+    """Name, search, recall, and seconds to build."""
+    count, [own] = channel.store.rows, channel.store.parts
+    single = _units(zs)
+    exact = faiss.knn(single, own, K, metric=faiss.METRIC_INNER_PRODUCT)[1]
+    makers = {"FAISS IVF, a list in 32": _lists} | ({"FAISS HNSW 32": _graph} if count <= setting.size.graph else {})
+    for name, make in makers.items():
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
         began = time.perf_counter()
         index = make(own)
-        built[name] = time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        faiss.omp_set_num_threads(1)
         found = index.search(single, K)[1]
-        recall[name] = float(np.mean([len(set(a) & set(b)) / K for a, b in zip(found, exact, strict=True)]))
-        jobs[name] = lambda index=index: (index.search(single[:1], K), 1)[1]
-    found = rates(jobs, max(5, setting.size.rounds) if setting.name != "tiny" else 1)
-    milliseconds = {name: [1e3 / rate for rate in each] for name, each in found.items()}
-    lines = table(milliseconds, "FAISS flat")
-    for line in lines:
-        line |= {"recall": recall.get(str(line["what"]), 1.0), "built, s": built.get(str(line["what"]), 0.0)}
-    return {"rows, ms": lines, "peak MB": megabytes()}
+        recall = float(np.mean([len(set(a) & set(b)) / K for a, b in zip(found, exact, strict=True)]))
+        yield name, lambda index=index: (index.search(single[:1], K), 1)[1], recall, seconds
 
 
-def _naive(own: np.ndarray, query: np.ndarray) -> int:
-    """Every distance in float64, then the first rows of all: the radius of the first is half of what lies between."""
-    far = np.empty(len(own))
-    for first in range(0, len(own), 65_536):
-        apart = own[first : first + 65_536].astype(np.float64) - query
-        far[first : first + 65_536] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
-    np.argsort(far, kind="stable")[: K + 1]
-    return 1
+def _lists(own: np.ndarray) -> faiss.Index:
+    count, dim = own.shape
+    many = max(1, int(np.sqrt(count)))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, many, faiss.METRIC_INNER_PRODUCT)
+    index.train(own[:: max(1, count // (40 * many))])
+    index.add(own)
+    index.nprobe = max(1, many // 32)
+    return index
 
 
-def _approximate(count: int, setting: Setting) -> dict[str, Callable[[np.ndarray], faiss.Index]]:
-    def lists(own: np.ndarray) -> faiss.Index:
-        many = max(1, int(np.sqrt(count)))
-        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIM), DIM, many, faiss.METRIC_INNER_PRODUCT)
-        index.train(own[:: max(1, count // (40 * many))])
-        index.add(own)
-        index.nprobe = max(1, many // 32)
-        return index
-
-    def graph(own: np.ndarray) -> faiss.Index:
-        index = faiss.IndexHNSWFlat(DIM, 32, faiss.METRIC_INNER_PRODUCT)
-        index.add(own)
-        return index
-
-    return {"FAISS IVF, a list in 32": lists} | ({"FAISS HNSW 32": graph} if count <= setting.size.graph else {})
+def _graph(own: np.ndarray) -> faiss.Index:
+    index = faiss.IndexHNSWFlat(own.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+    index.add(own)
+    return index
