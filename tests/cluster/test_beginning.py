@@ -22,19 +22,13 @@ def a_node(dead: Sequence[tuple[str, Any]] = ()) -> Any:
     """As Ray's, as far as it is looked at."""
     from ray._private.node import Node
 
-    class Drawn(Node):
-        gcs_address, node_id, killed = "127.0.0.1:1", "n", False
+    def kill(node: Any, **_: object) -> None:
+        node.killed = True
 
-        def __init__(self) -> None:
-            """Nothing begins."""
-
-        def dead_processes(self) -> list[tuple[str, Any]]:
-            return list(dead)
-
-        def kill_all_processes(self, **_: object) -> None:
-            self.killed = True
-
-    return Drawn()
+    own = {"gcs_address": "127.0.0.1:1", "node_id": "n", "killed": False, "__init__": lambda _: None}
+    own |= {"dead_processes": lambda _: list(dead), "kill_all_processes": kill}
+    drawn: Any = type("Drawn", (Node,), own)
+    return drawn()
 
 
 @pytest.fixture
