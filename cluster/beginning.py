@@ -7,9 +7,12 @@ may not on a busy machine. Here a node is waited for as long as it lives, and on
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..core.errors import ClusterError
@@ -114,5 +117,18 @@ def end_what_began(error: BaseException) -> None:
     while step is not None:
         for one in step.tb_frame.f_locals.values():
             if isinstance(one, Node):
+                helpers = list(_helpers(one))
                 one.kill_all_processes(check_alive=False, allow_graceful=False)
+                for pid in helpers:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
         step = step.tb_next
+
+
+def _helpers(node: Any) -> Iterator[int]:
+    """Processes that those of a node have begun, on Linux; they would go on for a while, and write into its folder."""
+    for begun in getattr(node, "all_processes", {}).values():
+        for one in begun:
+            pid = one.process.pid
+            with suppress(OSError):
+                yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())

@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ LONGEST = 40
 """Letters of a folder's name that Ray can make its sockets in: Linux allows 107 for all of a socket's name."""
 REACHED = 10.0
 """Seconds until somebody who listens has answered."""
+LINGER = 5.0
+"""Seconds that processes which were told to end may go on writing."""
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """What begins every connection of HTTP/2, which Ray speaks, with settings that change nothing (RFC 9113, 3.4)."""
 STORE_BYTES = 100_000_000
@@ -267,4 +270,14 @@ def _own_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """All of a folder; processes that were told to end may still write into it."""
+    until = time.monotonic() + LINGER
+    while True:
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists() or time.monotonic() > until:
+            return
+        time.sleep(0.1)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from retr.cluster import beginning
+from retr.cluster import beginning, session
 from retr.cluster.beginning import NodeEndedError, await_node, end_what_began, patience, patient_words, persistently
 from retr.cluster.session import connected
 from retr.core.errors import ClusterError
@@ -131,6 +133,21 @@ def test_what_a_failure_holds_on_to_is_not_asked_whether_it_is_a_node():
     with pytest.raises(ValueError, match="no") as caught:
         Odd().fail()
     end_what_began(caught.value)
+
+
+def test_a_folder_is_removed_though_somebody_still_writes_into_it(tmp_path):
+    (tmp_path / "own").mkdir()
+    removed, real = [], shutil.rmtree
+
+    def rmtree(folder: Path, **ways: Any) -> None:
+        removed.append(folder)
+        if len(removed) > 1:
+            real(folder, **ways)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session.shutil, "rmtree", rmtree)
+        session._remove(tmp_path / "own")
+    assert (len(removed), (tmp_path / "own").exists()) == (2, False)
 
 
 @pytest.mark.parametrize("way", ["", "ray://"])
