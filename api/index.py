@@ -11,6 +11,8 @@ from typing import Any, Literal, final, overload
 import pyarrow.compute as pc
 
 from ..certificates.statement import ProofObject
+from ..cluster.naming import Cluster
+from ..cluster.spreading import Spreading, spreading_of
 from ..core.errors import ImageRejected, UsageError
 from ..core.units import Radius, Unit, check_unit
 from ..images.families.asked import AskedFamily, read_families
@@ -135,6 +137,11 @@ def open(  # noqa: A001 - as in gzip
     where: str | Sequence[str] = (),
     unsilenced: bool = False,
     certified_only: bool = False,
+    cluster: str | None = None,
+    shards: int | None = None,
+    deadline: float | None = None,
+    allow_partial: bool = False,
+    token_file: PathLike | None = None,
 ) -> Index:
     """Open an index.
 
@@ -151,13 +158,21 @@ def open(  # noqa: A001 - as in gzip
             and nothing else; ranks, radii and certificates are those of that gallery.
         unsilenced: ask as if no bank were negative (:meth:`Index.set_rules`).
         certified_only: leave its companion out, where it has one: only what can be proved is found.
+        cluster: a cluster of Ray that holds the rows and answers queries, with the very same answers: ``local`` (this
+            machine, until the index is closed: :meth:`Index.close`), ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
+        shards: with ``cluster``: in how many parts the rows are held; None for one for each CPU, or those there are.
+        deadline: with ``cluster``: seconds in which a shard must answer; None for 60.
+        allow_partial: with ``cluster``: answer without shards that are silent, and without a certificate.
+        token_file: with ``cluster``: holds the secret by which it knows its users.
 
     Raises:
         IndexStateError: there is no index.
         IntegrityError: damaged files, or a model that is not the one it was built with.
-        UsageError: an unknown device, a threshold that cannot be, no such snapshot, or no condition.
+        UsageError: an unknown device, a threshold that cannot be, no such snapshot, no condition, or no Ray.
+        ClusterError: there is no such cluster, or a part of it does not answer.
     """
     conditions = (where,) if isinstance(where, str) else tuple(where)
+    asked = Cluster(cluster, shards, deadline, allow_partial, None if token_file is None else Path(token_file))
     return Index(
         Path(path),
         device=device,
@@ -166,12 +181,15 @@ def open(  # noqa: A001 - as in gzip
         where=conditions,
         unsilenced=unsilenced,
         certified_only=certified_only,
+        spreading=spreading_of(asked),
     )
 
 
 @final
 class Index:
     """An open index: a gallery of images that can be asked. It answers from the snapshot it has opened.
+
+    One that a cluster answers for is closed when it is not needed any more; a ``with`` statement does so.
 
     Attributes:
         path: the index folder.
@@ -190,11 +208,13 @@ class Index:
         certified_only: bool = False,
         report: IndexReport | None = None,
         engine: Engine | None = None,
+        spreading: Spreading | None = None,
     ) -> None:
         self.path, self.report = path, report
         self._device, self._threshold, self._where, self._unsilenced = device, threshold, tuple(where), unsilenced
         self._certified_only = certified_only
         self._certified: Index | None = None
+        self._spreading = spreading
         self._engine = engine or Engine.open(
             path,
             device=device,
@@ -204,11 +224,41 @@ class Index:
             unsilenced=unsilenced,
             certified_only=certified_only,
         )
+        self._answering = self._spread()
+
+    def _spread(self) -> Engine:
+        """What answers queries."""
+        return self._engine if self._spreading is None else self._spreading.spread(self._engine)
+
+    def _asked_engine(self) -> Engine:
+        """The same, while it may be asked."""
+        if self._spreading is not None:
+            self._spreading.check_open()
+        return self._answering
 
     @property
     def engine(self) -> Engine:
-        """The opened engine below."""
+        """The opened engine below, with all rows at hand."""
         return self._engine
+
+    def close(self) -> None:
+        """Let the cluster go that answers for this index, and for those that came of it by :meth:`only` and its like.
+
+        Nothing is to be closed where none does.
+
+        >>> import retr
+        >>> with retr.open("my-index") as index:  # cluster="local" needs the extra: pip install 'retr[cluster]'
+        ...     index.query("img.png").verdict
+        'copy'
+        """
+        if self._spreading is not None:
+            self._spreading.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def snapshot(self) -> str:
@@ -232,6 +282,7 @@ class Index:
             where=self._where,
             unsilenced=self._unsilenced,
             certified_only=self._certified_only,
+            spreading=self._spreading,
         )
 
     @property
@@ -268,6 +319,7 @@ class Index:
             unsilenced=self._unsilenced,
             certified_only=certified_only,
             engine=engine,
+            spreading=self._spreading,
         )
 
     @property
@@ -642,7 +694,7 @@ class Index:
             l2 = [None if budget is None else budget.l2 for budget in budgets]
             given = None if budgets[0] is None else budgets[0].given
             words = None if given is None else asked_words(*given)
-            found = self._engine.answer_many(
+            found = self._asked_engine().answer_many(
                 pixels, k=asked.k, certify=asked.certify, eps_l2=l2, asked=words, explain=asked.explain
             )
             for answer, picture, budget in zip(found, batch, budgets, strict=True):
@@ -653,7 +705,7 @@ class Index:
             return answer
         assert asked.eps is not None, "edits are asked about with a budget"
         pixels = exact_bytes(picture)
-        proof = prove_ranges(self._engine, pixels, answer, asked.against, eps=asked.eps, unit=asked.unit)
+        proof = prove_ranges(self._asked_engine(), pixels, answer, asked.against, eps=asked.eps, unit=asked.unit)
         return replace(answer, against=proof)
 
     def _answered_or_rejected(
@@ -669,7 +721,9 @@ class Index:
             threshold=self._threshold,
             where=self._where,
             unsilenced=self._unsilenced,
+            certified_only=self._certified_only,
         )
+        self._certified, self._answering = None, self._spread()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ..core.errors import ImageRejected, RetrError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FLAGS = ("certified-only", "certify", "prune", "published", "restart", "resume")
+FLAGS = ("allow-partial", "certified-only", "certify", "prune", "published", "restart", "resume")
 """Options that take no value."""
 _OPTION = re.compile(r"--(no-)?([a-z][a-z0-9-]*)")
 

@@ -25,8 +25,12 @@ def defined_rows(stored: Float32, score: Score) -> Array:
 
     Column after column in memory: sums over columns (``core.numerics.tree_sum``) then add long runs.
     """
-    rows = stored.astype(np.float64, order="F")
-    return rows / norm(rows)[:, None] if score == "cosine" else rows
+    m, d = stored.shape
+    columns, step = np.empty((d, m)), max(1, _BLOCK // max(1, d))
+    for start in range(0, m, step):  # turned while a processor's cache holds them
+        columns[:, start : start + step] = stored[start : start + step].T
+    rows = columns.T
+    return np.divide(rows, norm(rows)[:, None], out=rows) if score == "cosine" else rows
 
 
 def compare_stored(z: Array, stored: Float32, score: Score) -> tuple[Compared, Array]:

@@ -15,15 +15,14 @@ from ..retrieval.engine import Engine
 from ..retrieval.joined import Joined
 from ..retrieval.joined import Reply as Said
 from ..retrieval.source import Ask
+from .beginning import BEGINNING
 from .gallery import Gallery, counted, gallery_of
 from .holder import Holder
 from .manifest import Expected, Manifest
-from .session import NAMESPACE, first_words
+from .session import NAMESPACE, check_connected, first_words, is_connected
 
 DEADLINE = 60.0
 """Seconds in which a shard must answer."""
-BEGINNING = 300.0
-"""Seconds that holders may take to begin and to open their rows."""
 
 
 @dataclass
@@ -84,10 +83,11 @@ class Crew:
         """Ask all shards that hold rows of a gallery; None for those that do not answer, or not as they must.
 
         Raises:
-            ClusterError: naming them, unless partial answers are allowed.
+            ClusterError: naming them, unless partial answers are allowed; or the connection has ended.
         """
         import ray
 
+        check_connected()
         asked = ray.put(list(asks))
         here = [one for one in gallery.expected if not self._is_late(one.shard)]
         calls = {one.shard: self.holders[one.shard].answer.remote(gallery.key, asked) for one in here}
@@ -179,8 +179,9 @@ def hired(
     try:
         yield Crew(manifest, holders, deadline, allow_partial)
     finally:
-        for holder in holders:
-            ray.kill(holder)
+        if is_connected():  # else they have ended with the connection, and Ray would begin a cluster to look for them
+            for holder in holders:
+                ray.kill(holder)
 
 
 def found(snapshot: str, *, deadline: float = DEADLINE, allow_partial: bool = False) -> Crew | None:

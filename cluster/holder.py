@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from ..core.version import VERSION
 from ..indexer.snapshot import read_snapshot
 from ..retrieval.index_source import IndexSource
 from ..retrieval.slices import Slice
@@ -52,7 +52,7 @@ class Holder:
         source, rows = self.held[gallery]
         evidence = source.answer(asks)
         start = source.start
-        return Reply(self.number, self.manifest.snapshot, gallery, start, start + rows, evidence, __version__)
+        return Reply(self.number, self.manifest.snapshot, gallery, start, start + rows, evidence, VERSION)
 
     def state(self) -> dict[str, Any]:
         """Where it runs and what it holds."""

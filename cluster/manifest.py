@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .. import __version__
 from ..core.errors import UsageError
+from ..core.version import VERSION
 from ..indexer.items import Items
 from ..retrieval.evidence import Evidence
 from ..retrieval.probe import Name
@@ -92,7 +92,7 @@ class Expected:
     stop: int
     size: int
     scopes: Mapping[Name, int]
-    version: str = __version__
+    version: str = VERSION
 
 
 def why_refused(reply: Reply, expected: Expected, asks: Sequence[Ask], items: Items) -> str | None:

@@ -12,22 +12,26 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ClusterError, UsageError
+from ..core.errors import ClusterError, RetrError, UsageError
+from .beginning import BEGINNING, end_what_began, patience, patient_words, persistently
+from .naming import LOCAL
 
-LOCAL = "local"
 NAMESPACE = "retr"
 LONGEST = 40
 """Letters of a folder's name that Ray can make its sockets in: Linux allows 107 for all of a socket's name."""
-TRIES = 3
 REACHED = 10.0
 """Seconds until somebody who listens has answered."""
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""What begins every connection of HTTP/2, which Ray speaks, with settings that change nothing (RFC 9113, 3.4)."""
 STORE_BYTES = 100_000_000
 """Of shared memory for what is on its way between the processes of one machine."""
 
@@ -40,65 +44,141 @@ class Session:
     cpus: int
 
 
+@dataclass
+class _Connection:
+    """That of this process, of which Ray allows one: begun for the first who needs it, and ended after the last."""
+
+    _users: int = 0
+    _address: str | None = None
+    _ends: ExitStack = field(default_factory=ExitStack)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def join(self, address: str, token: str | None, cpus: int | None, begin: float) -> Session:
+        with self._lock:
+            if not is_connected():
+                self._ends.close()  # of one that somebody else has ended
+                with ExitStack() as stack:
+                    stack.enter_context(_begun(address, token, cpus, begin))
+                    self._ends, self._address = stack.pop_all(), address
+            elif address != self._address:
+                _check_same(address, _session())
+            self._users += 1
+            return _session()
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._address = None
+                self._ends.close()
+
+
+_connection = _Connection()
+
+
 @contextmanager
-def connected(address: str, *, token: str | None = None, cpus: int | None = None) -> Iterator[Session]:
-    """Be connected to a cluster for a while; what is connected already is used as it is.
+def connected(
+    address: str, *, token: str | None = None, cpus: int | None = None, begin: float = BEGINNING
+) -> Iterator[Session]:
+    """Be connected to a cluster for a while; what this process is connected to already is used as it is.
 
     Args:
         address: ``local``, or of a cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``.
         token: by which the cluster knows its users; None for what Ray's own settings say, or for a new one.
         cpus: of an own cluster; None for those of this machine.
+        begin: seconds that an own cluster may take to begin.
 
     Raises:
         UsageError: Ray is not installed, or has no folder with a name that is short enough.
-        ClusterError: there is no such cluster, or it does not let us in.
+        ClusterError: there is no such cluster, it does not let us in, or this process is connected to another one.
     """
     if importlib.util.find_spec("ray") is None:
         raise UsageError("a cluster needs ray, which is not installed: pip install 'retr[cluster]'")
+    session = _connection.join(address, token, cpus, begin)
+    try:
+        yield session
+    finally:
+        _connection.leave()
+
+
+@contextmanager
+def _begun(address: str, token: str | None, cpus: int | None, begin: float) -> Iterator[None]:
+    """A connection where there was none."""
     words = {"RAY_USAGE_STATS_ENABLED": "0"}
+    if address == LOCAL:
+        words |= patient_words(begin)
     if token is not None or address == LOCAL:
         words |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token or secrets.token_hex(32)}
-    with _environment(words):
-        import ray
+    _check_reached(address)
+    with _environment(words), _own_folder() as folder:
+        own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
+        own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        with patience(begin):
+            persistently(lambda: _start(**(own if address == LOCAL else {"address": address})))
+        with _quiet():
+            try:
+                yield
+            finally:
+                import ray
 
-        if ray.is_initialized():
-            yield _session()
-            return
-        _check_reached(address)
-        with _own_folder() as folder:
-            own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
-            own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
-            _start(**(own if address == LOCAL else {"address": address}))
-            with _quiet():
-                try:
-                    yield _session()
-                finally:
-                    ray.shutdown()
+                ray.shutdown()
 
 
 def _start(**options: Any) -> None:
-    """Connect; a busy machine may need more than the half minute that Ray gives its own processes to begin."""
     import ray
 
-    for left in range(TRIES - 1, -1, -1):
-        try:
-            ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level=logging.CRITICAL, **options)
-            return
-        except Exception as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
-            end_what_began(error)
-            ray.shutdown()
-            if left and "timed out during startup" in str(error):
-                continue
-            said, where = first_words(error), options.get("address", LOCAL)
-            raise ClusterError(f"no cluster of Ray can be used at {where}: {said}") from error
+    _read_settings()
+    try:
+        ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level=logging.CRITICAL, **options)
+    except BaseException as error:  # Ray has many, and for an address that is none a ValueError or a ConnectionError
+        end_what_began(error)
+        ray.shutdown()
+        if isinstance(error, RetrError) or not isinstance(error, Exception):
+            raise
+        where = options.get("address", LOCAL)
+        raise ClusterError(f"no cluster of Ray can be used at {where}: {first_words(error)}") from error
+
+
+def _read_settings() -> None:
+    """Have Ray read its settings and token anew: it keeps those of when it was imported, and of an earlier cluster."""
+    from ray import _raylet
+
+    room: Any = _raylet
+    room.Config.initialize("")
+    room.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _check_same(address: str, session: Session) -> None:
+    """Whether an address is that of the cluster that this process is connected to.
+
+    Raises:
+        ClusterError: it is of another one.
+    """
+    if address in (LOCAL, "auto") or address.startswith("ray://"):
+        return
+    host, _, port = session.address.rpartition(":")
+    asked, _, asked_port = address.rpartition(":")
+    if asked_port != port or _number(asked) != _number(host):
+        raise ClusterError(
+            f"this process is connected to the cluster at {session.address}, and Ray allows one at a time: "
+            f"close that first, got {address}"
+        )
+
+
+def _number(host: str) -> str:
+    """The IP address of a host, where that can be told."""
+    try:
+        return socket.gethostbyname(host)
+    except OSError:
+        return host
 
 
 def _check_reached(address: str) -> None:
-    """Whether something listens there: Ray itself would try for minutes.
+    """Whether something listens there that may be Ray: Ray itself would try for minutes.
 
     Raises:
         UsageError: it is no address.
-        ClusterError: nothing listens.
+        ClusterError: nothing listens, or something else.
     """
     if address in (LOCAL, "auto"):
         return
@@ -106,19 +186,20 @@ def _check_reached(address: str) -> None:
     if not (host and colon and port.isdecimal()):
         raise UsageError(f"a cluster is named local, auto, HOST:PORT or ray://HOST:PORT, got {address!r}")
     try:
-        socket.create_connection((host, int(port)), timeout=REACHED).close()
+        with socket.create_connection((host, int(port)), timeout=REACHED) as wire:
+            if os.environ.get("RAY_USE_TLS", "0") == "0" and not _greets(wire):
+                raise ClusterError(f"no cluster of Ray can be used at {address}: something else listens there")
     except (OSError, OverflowError) as error:
         raise ClusterError(f"no cluster of Ray can be used at {address}: {error}") from error
 
 
-def end_what_began(error: Exception) -> None:
-    """The processes of a node that failed to begin, which Ray itself forgets: they would slow the next try down."""
-    step = error.__traceback__
-    while step is not None:
-        node: Any = step.tb_frame.f_locals.get("self")
-        if hasattr(node, "kill_all_processes"):
-            node.kill_all_processes(check_alive=False, allow_graceful=False)
-        step = step.tb_next
+def _greets(wire: socket.socket) -> bool:
+    """Whether the other side answers as HTTP/2 must: with a frame of settings, whose kind is its fourth byte."""
+    wire.sendall(HELLO)
+    said = b""
+    while len(said) < 4 and (more := wire.recv(4 - len(said))):
+        said += more
+    return said[3:] == b"\4"
 
 
 def first_words(error: BaseException) -> str:
@@ -137,6 +218,22 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         worker._worker_logs_enabled = before
+
+
+def is_connected() -> bool:
+    """Whether this process is; Ray is not imported for it, which reads its settings then."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized()
+
+
+def check_connected() -> None:
+    """Refuse to ask where the connection has ended: Ray would begin a cluster of its own for it.
+
+    Raises:
+        ClusterError: it has.
+    """
+    if not is_connected():
+        raise ClusterError("the connection to the cluster has ended: open the index anew")
 
 
 def _session() -> Session:

@@ -7,14 +7,14 @@ import shlex
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..cluster.naming import LOCAL, Cluster
 from ..core.errors import UsageError
 from .options import FormatOption, IndexPlace, index_path
 from .output import note, say_all
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ..retrieval.engine import Engine
 
 app = typer.Typer(no_args_is_help=True, help="Hold an index in the memory of several machines, arranged by Ray.")
-LOCAL = "local"
-"""``cluster.session.LOCAL``, which is imported late; a test compares them."""
 
 ClusterOption = Annotated[
     str | None,
@@ -53,74 +51,20 @@ ClusterToken = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A cluster, as the options name it.
-
-    Attributes:
-        address: None for none.
-        shards, deadline: None for the usual.
-    """
-
-    address: str | None
-    shards: int | None = None
-    deadline: float | None = None
-    allow_partial: bool = False
-    token_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.deadline is not None and not self.deadline > 0:
-            raise UsageError(f"--deadline is a number of seconds above 0, got {self.deadline:g}")
-        if self.shards is not None and self.shards < 1:
-            raise UsageError(f"--shards must be at least 1, got {self.shards}")
-        if self.address is None:
-            given = {
-                "--shards": self.shards,
-                "--deadline": self.deadline,
-                "--allow-partial": self.allow_partial or None,
-            }
-            wrong = [name for name, value in given.items() if value is not None]
-            if wrong:
-                raise UsageError(f"only --cluster takes {', '.join(wrong)}")
-
-    def refuse_token(self) -> None:
-        """Where no cluster is named, nothing asks for a secret."""
-        if self.token_file is not None:
-            raise UsageError(f"only --cluster takes --token-file, got {self.token_file}")
-
-    @property
-    def token(self) -> str | None:
-        """The secret, where a file was named."""
-        from ..core.tokens import read_token
-
-        return None if self.token_file is None else read_token(self.token_file)
-
-
 @contextmanager
-def spread(engine: Engine, asked: Asked) -> Iterator[Engine]:
+def spread(engine: Engine, asked: Cluster) -> Iterator[Engine]:
     """The engine, answered by the cluster while it is needed; as it is, where none was named."""
     if asked.address is None:
         yield engine
         return
-    from ..cluster.crew import DEADLINE, found, hired
-    from ..cluster.manifest import Manifest
-    from ..cluster.session import connected
+    from ..cluster.spreading import Spreading
 
-    ways: Mapping[str, Any] = {"deadline": asked.deadline or DEADLINE, "allow_partial": asked.allow_partial}
-    with connected(asked.address, token=asked.token) as session, ExitStack() as stack:
-        crew = None if asked.address == LOCAL else found(engine.gallery.snapshot.id, **ways)
-        if crew is None:
-            rows = engine.gallery.snapshot.rows
-            manifest = Manifest.even(engine.snapshot, rows, asked.shards or session.cpus)
-            crew = stack.enter_context(hired(engine.path, manifest, **ways))
-            crew.hold(engine)
-        elif asked.shards not in (None, crew.manifest.shards):
-            raise UsageError(f"the cluster holds this index in {crew.manifest.shards} shards, and not {asked.shards}")
-        yield crew.spread(engine)
+    with Spreading(asked) as cluster:
+        yield cluster.spread(engine)
 
 
 @contextmanager
-def indexing(asked: Asked) -> Iterator[Sent | None]:
+def indexing(asked: Cluster) -> Iterator[Sent | None]:
     """What makes rows on the cluster while it is needed; None where none was named."""
     if asked.address is None:
         asked.refuse_token()
@@ -152,7 +96,7 @@ def serve(
     from ..retrieval.engine import Engine
 
     home = index_path(index)
-    asked = Asked(cluster, shards, token_file=token_file)
+    asked = Cluster(cluster, shards, token_file=token_file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         try:
@@ -163,6 +107,7 @@ def serve(
                 token, file = secrets.token_hex(32), folder / "token"
                 file.write_text(token)  # in a folder that nobody else can look into
             session = stack.enter_context(connected(cluster, token=token))
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray has put one of its own in its place
             words = [session.address, *(["--token-file", shlex.quote(str(file))] if file is not None else [])]
             with _Serving(home, shards or session.cpus) as serving:
                 serving.begin(engine)
@@ -225,6 +170,6 @@ def status(
 
     if cluster == LOCAL:
         raise UsageError("--cluster local begins a cluster of its own, which holds nothing; name one that is there")
-    with connected(cluster, token=Asked(cluster, token_file=token_file).token):
+    with connected(cluster, token=Cluster(cluster, token_file=token_file).token):
         found = states()
     say_all(({"schema": "retr.cluster-shard/1", **one} for one in found), form, print_shards)

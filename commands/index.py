@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..cluster.naming import Cluster
 from .bundles import bundled
-from .cluster import Asked as Cluster
 from .cluster import ClusterOption, ClusterToken, indexing
 from .options import (
     CORES,

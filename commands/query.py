@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..cluster.naming import Cluster
 from ..core.errors import CertificateWithheld, UsageError
-from .cluster import Asked as Cluster
 from .cluster import ClusterOption, DeadlineOption, PartialOption, ShardsOption, spread
 from .inputs import Input, image_inputs
 from .options import (

@@ -21,41 +21,42 @@ class Constants:
     Attributes:
         images_per_core_s: decoded, resized and embedded by one core in a second.
         stored_s: images that the one writer stores in a second.
-        scanned_per_core: bytes of rows that one core looks at in a second, for one query.
+        scanned_per_core: bytes of codes that one core looks at in a second, for one query.
         bandwidth: bytes a second that all cores of a node read from memory together.
         embed_s: seconds to embed a query in float64 and to certify its answer, whatever the index holds.
         overhead_s: seconds that a query costs more where it is asked of shards.
         pairs_per_core_s: pairs of rows that one core compares in a second, for the gaps of local thresholds.
-        row_bytes: of all channels of an image; kept_bytes: beside the rows, by a holder; catalog_bytes: by who asks.
-        disk_bytes: beside the rows, on disk.
+        row_bytes: of all channels of an image; code_bytes: of the codes that stand for them in memory.
+        kept_bytes: beside the codes, by a holder; catalog_bytes: by who asks; disk_bytes: beside the rows, on disk.
         cores, memory: of a node.
     """
 
     images_per_core_s: float = 149.0
     stored_s: float = 3800.0
-    scanned_per_core: float = 25e9
+    scanned_per_core: float = 2.7e9
     bandwidth: float = 100e9
-    embed_s: float = 0.031
-    overhead_s: float = 0.05
+    embed_s: float = 0.033
+    overhead_s: float = 0.075
     pairs_per_core_s: float = 6e6
     row_bytes: float = 4096.0
+    code_bytes: float = 384.0
     kept_bytes: float = 120.0
-    catalog_bytes: float = 450.0
+    catalog_bytes: float = 80.0
     disk_bytes: float = 140.0
     cores: float = 32.0
     memory: float = 256e9
 
 
 def nodes(images: float, own: Constants) -> int:
-    """As many as hold the rows in four fifths of their memory."""
-    return max(1, -(-int(images * (own.row_bytes + own.kept_bytes)) // int(0.8 * own.memory)))
+    """As many as hold the codes in four fifths of their memory."""
+    return max(1, -(-int(images * (own.code_bytes + own.kept_bytes)) // int(0.8 * own.memory)))
 
 
 def query_s(images: float, own: Constants) -> float:
     """One query, all nodes at once."""
     count = nodes(images, own)
     rate = min(own.scanned_per_core * own.cores, own.bandwidth) * count
-    return own.embed_s + images * own.row_bytes / rate + (own.overhead_s if count > 1 else 0.0)
+    return own.embed_s + images * own.code_bytes / rate + (own.overhead_s if count > 1 else 0.0)
 
 
 def index_s(images: float, own: Constants) -> float:
@@ -92,7 +93,7 @@ def table(own: Constants) -> str:
         cells = [
             f"10^{len(str(images)) - 1}",
             size(images * (own.row_bytes + own.disk_bytes)),
-            size(images * (own.row_bytes + own.kept_bytes)),
+            size(images * (own.code_bytes + own.kept_bytes)),
             size(images * own.catalog_bytes),
             str(nodes(images, own)),
             told(index_s(images, own)),
@@ -109,8 +110,13 @@ def main() -> None:
     for field in fields(Constants):
         parser.add_argument(f"--{field.name}", type=float, default=field.default)
     own = Constants(**vars(parser.parse_args()))
-    for title, row_bytes in (("both channels", own.row_bytes), ("`retr_s` alone", 1024.0), ("16 numbers", 64.0)):
-        print(f"{title}: {row_bytes:.0f} bytes an image\n\n{table(replace(own, row_bytes=row_bytes))}\n")
+    for title, row_bytes, code_bytes in (
+        ("both channels", own.row_bytes, own.code_bytes),
+        ("`retr_s` alone", 1024.0, 128.0),
+        ("16 numbers", 64.0, 64.0),
+    ):
+        planned = replace(own, row_bytes=row_bytes, code_bytes=code_bytes)
+        print(f"{title}: {row_bytes:.0f} bytes an image, {code_bytes:.0f} of codes\n\n{table(planned)}\n")
 
 
 if __name__ == "__main__":

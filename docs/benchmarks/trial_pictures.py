@@ -35,9 +35,9 @@ Pixels = npt.NDArray[np.uint8]
 Seen = tuple[Pixels | Tensor, tuple[int, int]]
 """A picture as the network is shown it, and the size of the whole query."""
 SIDE = 64
-ITEMS, STORED, ABSENT, FEW = 300, 1500, 2400, (150, 250, 1000)
+ITEMS, STORED, ABSENT, FEW = 600, 1500, 2400, (200, 300, 1000)
 """Of dev, of distractors stored beside, negatives; the same three where every picture is seen 16 or 20 times."""
-EACH, FEW_EACH, REFERENCE, CONTENTS = 60, 15, (2000, 990), 6
+EACH, FEW_EACH, REFERENCE, CONTENTS = 120, 30, (2000, 990), 6
 RULES = rules_for(LIGHT, ["retr_s"])
 QUERY_VIEWS = [view.name for view in query_views(RULES)]
 STORED_VIEWS: Sequence[str] = LIGHT_VIEWS.split()

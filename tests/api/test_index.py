@@ -214,3 +214,17 @@ def test_lists_may_name_members_of_archives(home: Path) -> None:
     assert index.add("some.zip").skipped == 1
     assert index.query("some.zip::deep/img.png").matches[0].duplicates
     assert index.remove("some.zip::deep/img.png") == 1
+
+
+def test_what_changes_an_index_opens_it_anew_as_it_was_opened(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, ways = retr.api.index.Engine, []
+    own = room.open
+
+    def opened(path: Path, **how: Any) -> Any:
+        ways.append(how)
+        return own(path, **how)
+
+    index = retr.open("my-index", where="path~*0*", unsilenced=True, certified_only=True)
+    monkeypatch.setattr(room, "open", opened)
+    index.set_rules()
+    assert [(way["where"], way["unsilenced"], way["certified_only"]) for way in ways] == [(("path~*0*",), True, True)]

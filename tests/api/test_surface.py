@@ -59,6 +59,7 @@ def test_a_name_that_is_not_there_is_refused() -> None:
         ("go on with --resume, or choose another -o", "go on with resume=True, or choose another path"),
         ("or choose --no-pretrained", "or choose pretrained=False"),
         ("ask with --certified-only", "ask with certified_only=True"),
+        ("nothing is proved (--allow-partial)", "nothing is proved (allow_partial=True)"),
         ("a range 1--2 and -1 stay", "a range 1--2 and -1 stay"),
     ],
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from retr.cluster.session import end_what_began
+from retr.cluster.beginning import BEGINNING, patience, patient_words, persistently
 
 STORE = 80_000_000
 """Bytes of shared memory that Ray needs at least, and some."""
@@ -22,7 +22,8 @@ def nodes() -> Iterator[Any]:
     """The cluster: three nodes of one CPU; this process is connected to it."""
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}.items():
+        words = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"} | patient_words(BEGINNING)
+        for name, value in words.items():
             patch.setenv(name, value)
         patch.setenv("PYTHONWARNINGS", "ignore")
         # Ray notes its latest cluster in a folder of that name below this one, and does not make it.
@@ -35,9 +36,10 @@ def nodes() -> Iterator[Any]:
         own = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
         cluster = Cluster()
         try:
-            _patiently(lambda: cluster.add_node(**own, temp_dir=str(folder)))
-            for _ in range(2):
-                _patiently(lambda: cluster.add_node(**own))
+            with patience(BEGINNING):
+                persistently(lambda: cluster.add_node(**own, temp_dir=str(folder)))
+                for _ in range(2):
+                    persistently(lambda: cluster.add_node(**own))
             address = cluster.address
             assert address is not None, "there is a head node"
             with connected(address):
@@ -45,17 +47,6 @@ def nodes() -> Iterator[Any]:
         finally:
             cluster.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _patiently(begin: Callable[[], object]) -> None:
-    """Ray gives a node half a minute to begin, which a crowded machine may not have: then once more."""
-    try:
-        begin()
-    except Exception as error:
-        if "timed out during startup" not in str(error):
-            raise
-        end_what_began(error)
-        begin()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import retr
+from retr.core.version import VERSION
 
 ROOT = Path(retr.__file__).parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -79,7 +80,7 @@ class TestTree:
         assert (ROOT / "py.typed").is_file()
 
     def test_one_version(self) -> None:
-        assert retr.__version__ == PYPROJECT["project"]["version"]
+        assert retr.__version__ == VERSION == PYPROJECT["project"]["version"]
         assert f"## [{retr.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
 

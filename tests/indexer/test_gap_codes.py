@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from retr.indexer import filter_make, gap_codes, gap_scan, row_questions
 from retr.indexer.filter_make import make_filter
+from retr.indexer.filtered import FilteredRows
 from retr.indexer.gallery import Gallery
 from retr.indexer.gap_codes import codes_of, reach_of
 from retr.indexer.gap_update import measure_gaps
@@ -133,11 +134,14 @@ def reference(seed: int, dim: int, **given) -> Reference:
     return replace(bare, near=measure_near(bare.rows(), "cosine"), farthest=1.2, share=0.6, **given)
 
 
-def gallery_of(channels: list[np.ndarray], views: int) -> Gallery:
-    """Items of so many rows each, the first of them unedited."""
+def gallery_of(channels: list[np.ndarray], views: int, *, filtered: bool = False) -> Gallery:
+    """Items of so many rows each, the first of them unedited; ``filtered`` as large segments are."""
     count = len(channels[0])
     digests = [f"{row // views * 0x9E3779B97F4A7C15 % 2**64:016x}".ljust(64, "0") for row in range(count)]
-    stores = tuple(RowStore((rows,), (0, count), rows.shape[1], "cosine") for rows in channels)
+    stores = tuple(
+        RowStore((rows,), (0, count), rows.shape[1], "cosine", (FilteredRows(rows, make_filter(rows)),) * filtered)
+        for rows in channels
+    )
     names = (["original"] + [f"v{n}" for n in range(1, views)]) * (count // views)
     catalog = pa.table({"view": names, "pixels_sha256": digests})
     live = np.ones(count, dtype=np.bool_)
@@ -163,6 +167,23 @@ def test_gaps_are_those_of_a_scan_of_all_pairs(apart: float, views: int, monkeyp
     assert asked
     items = [(one.limit != b"") & ~np.char.startswith(one.limit, b"kind:") for one in whole]
     assert all(each.any() for each in items)
+
+
+def test_rows_that_have_a_filter_need_no_other(monkeypatch: pytest.MonkeyPatch):
+    rows = [make_rows(600, 40, seed=3, apart=0.1)]
+    references = [reference(1, 40)]
+    whole = measure_gaps(gallery_of(rows, 3), references)
+    monkeypatch.setattr(gap_scan, "_WORTH", 1)
+    monkeypatch.setattr(gap_codes, "DEAR", 1)
+    gallery = gallery_of(rows, 3, filtered=True)
+    [own] = gallery.stores[0].filtered
+    assert own is not None
+    dropped = replace(own.codes, always=np.array([12, 30]))
+    store = replace(gallery.stores[0], filtered=(FilteredRows(own.rows, dropped),))
+    monkeypatch.setattr(gap_codes, "make_filter", None)
+    for each in (gallery, replace(gallery, stores=(store,))):
+        for one, other in zip(whole, measure_gaps(each, references), strict=True):
+            assert all((getattr(one, name) == getattr(other, name)).all() for name in Gaps.__slots__)
 
 
 def test_a_filter_that_forgets_what_8_bits_lose_is_caught(monkeypatch: pytest.MonkeyPatch):
