@@ -75,13 +75,17 @@ def blocks(rows: Ids, keys: Keys, others: int) -> Iterator[Block]:
     order = np.lexsort((rows, keys))
     rows, keys = rows[order], keys[order]
     names, starts = np.unique(keys, return_index=True)
-    most, first = max(1, neighbours.BLOCK // max(1, others)), 0
+    most, first = max(1, min(neighbours.BLOCK // max(1, others), _ROWS)), 0
     ends = np.append(starts[1:], len(rows))
     while first < len(names):
         last = max(first + 1, int(np.searchsorted(ends, starts[first] + most, "right")))
         cut = slice(int(starts[first]), int(ends[last - 1]))
         yield Block(rows[cut], starts[first:last] - starts[first], names[first:last])
         first = last
+
+
+_ROWS = 2**13
+"""Rows of a block, which are copied, however few they are compared with."""
 
 
 def measure_blocks(work: Callable[[Block], Block], wanted: Iterator[Block], progress: Progress) -> None:

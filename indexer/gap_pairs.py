@@ -142,18 +142,18 @@ def _within_reach(others: Others, short: Short | RowFilter | None, own: Float32,
         left, right = places_of(short.others.nearness(short.how.of(own)) >= least[:, None])
         if len(left) * DEAR <= len(own) * len(others.rows):
             return Pairs(left, right, others.nearness_of(own, left, right), slack).within(least)
-    parts = [_part_within(others, own, least, first) for first in range(0, len(others.rows), _PART)]
+    parts = [_part_within(others, own, least, first) for first in range(0, len(others.rows), PART)]
     left, right, near = (np.concatenate(each) for each in zip(*parts, strict=True))
     return Pairs(left, right, near, slack)
 
 
 def _part_within(others: Others, own: Float32, least: Float32, first: int) -> tuple[Ids, Ids, Float32]:
-    products = others.nearness(own, slice(first, first + _PART))
+    products = others.nearness(own, slice(first, first + PART))
     left, right = places_of(products >= least[:, None])
     return left, right + first, products[left, right]
 
 
-_PART = 2**13
+PART = 2**13
 """Others compared with at a time where short rows do not help: they are read from where they are stored."""
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..core.progress import Progress
 from .gap_blocks import Block, Side, begin_items, blocks, least_of, measure_blocks
 from .gap_codes import TOGETHER, codes_of
-from .gap_pairs import Scan, Short
+from .gap_pairs import PART, Scan, Short
 from .gaps import KIND
 from .items import Keys
 from .neighbours import BLOCK, Others, nearest, places_of, rounded_down
@@ -127,10 +127,18 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
     others, names = others[order], names[order]
     if not len(others):
         return
-    worth = len(rows) >= _WORTH and len(others) >= _WORTH
-    stored = [StoredRows(side.store, others) if worth else side.store.take(others) for side in sides]
+    many = len(others) >= _WORTH  # they stay where they are stored, and are read in parts
+    worth = many and len(rows) >= _WORTH
+    stored = [StoredRows(side.store, others) if many else side.store.take(others) for side in sides]
     prepared = [Others.of(own, side.reference.score) for own, side in zip(stored, sides, strict=True)]
     short = [(codes_of(one) or Short.of(one)) if worth else None for one in prepared]
-    products = BLOCK // TOGETHER if all(isinstance(one, RowFilter) for one in short) else len(others)
     begin_items(progress, "measuring gaps between images", keys)
-    measure_blocks(Scan(sides, prepared, short, others, names).measure, blocks(rows, keys, products), progress)
+    held = _held(short, len(others))
+    measure_blocks(Scan(sides, prepared, short, others, names).measure, blocks(rows, keys, held), progress)
+
+
+def _held(short: Sequence[Short | RowFilter | None], others: int) -> int:
+    """How many products of a row there are at a time."""
+    if all(isinstance(one, RowFilter) for one in short):
+        return BLOCK // TOGETHER
+    return others if any(isinstance(one, Short) for one in short) else min(others, PART)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retr.indexer import filter_make, gap_codes, gap_scan, row_questions
+from retr.indexer import filter_make, gap_blocks, gap_codes, gap_pairs, gap_scan, row_questions
 from retr.indexer.filter_make import make_filter
 from retr.indexer.filtered import FilteredRows
 from retr.indexer.gallery import Gallery
@@ -134,6 +134,9 @@ def reference(seed: int, dim: int, **given) -> Reference:
     return replace(bare, near=measure_near(bare.rows(), "cosine"), farthest=1.2, share=0.6, **given)
 
 
+UNKNOWN = [(name, getattr(Gaps.unknown(1), name)[0]) for name in Gaps.__slots__]
+
+
 def gallery_of(channels: list[np.ndarray], views: int, *, filtered: bool = False) -> Gallery:
     """Items of so many rows each, the first of them unedited; ``filtered`` as large segments are."""
     count = len(channels[0])
@@ -167,6 +170,26 @@ def test_gaps_are_those_of_a_scan_of_all_pairs(apart: float, views: int, monkeyp
     assert asked
     items = [(one.limit != b"") & ~np.char.startswith(one.limit, b"kind:") for one in whole]
     assert all(each.any() for each in items)
+
+
+def test_few_rows_meet_many_others_where_these_are_stored(monkeypatch: pytest.MonkeyPatch):
+    """To add an image to a large index reads its rows in parts, and never all of them at once."""
+    gallery = gallery_of([make_rows(900, dim, seed=dim, apart=0.1) for dim in (40, 90)], 3)
+    references = [reference(1, 40, votes=9.0, sheet=0.2), reference(2, 90, sheet=0.3, discerns=False)]
+    whole = measure_gaps(gallery, references)
+    before = tuple(
+        replace(one, **{name: np.where(np.arange(900) < 12, blank, getattr(one, name)) for name, blank in UNKNOWN})
+        for one in whole
+    )
+    most, take = [], RowStore.take
+    monkeypatch.setattr(RowStore, "take", lambda self, ids: most.append(len(ids)) or take(self, ids))
+    monkeypatch.setattr(gap_scan, "_WORTH", 100)
+    monkeypatch.setattr(gap_blocks, "_ROWS", 128)
+    for module in (gap_scan, gap_pairs):
+        monkeypatch.setattr(module, "PART", 64)
+    for one, other in zip(whole, measure_gaps(gallery, references, before), strict=True):
+        assert all((getattr(one, name) == getattr(other, name)).all() for name in Gaps.__slots__)
+    assert max(most) <= 128  # of 900, 300 of them unedited
 
 
 def test_rows_that_have_a_filter_need_no_other(monkeypatch: pytest.MonkeyPatch):
