@@ -209,12 +209,13 @@ class Index:
         report: IndexReport | None = None,
         engine: Engine | None = None,
         spreading: Spreading | None = None,
+        owns: bool = True,
     ) -> None:
         self.path, self.report = path, report
         self._device, self._threshold, self._where, self._unsilenced = device, threshold, tuple(where), unsilenced
         self._certified_only = certified_only
         self._certified: Index | None = None
-        self._spreading = spreading
+        self._spreading, self._owns = spreading, owns
         self._engine = engine or Engine.open(
             path,
             device=device,
@@ -224,11 +225,11 @@ class Index:
             unsilenced=unsilenced,
             certified_only=certified_only,
         )
-        self._answering = self._spread()
+        self._answering = self._spread(self._engine)
 
-    def _spread(self) -> Engine:
-        """What answers queries."""
-        return self._engine if self._spreading is None else self._spreading.spread(self._engine)
+    def _spread(self, engine: Engine) -> Engine:
+        """What answers queries; once closed, nothing does."""
+        return engine if self._spreading is None or self._spreading.closed else self._spreading.spread(engine)
 
     def _asked_engine(self) -> Engine:
         """The same, while it may be asked."""
@@ -244,14 +245,14 @@ class Index:
     def close(self) -> None:
         """Let the cluster go that answers for this index, and for those that came of it by :meth:`only` and its like.
 
-        Nothing is to be closed where none does.
+        Nothing is to be closed where none does, nor of what came of another index by :meth:`only` or :meth:`certified`.
 
         >>> import retr
         >>> with retr.open("my-index") as index:  # cluster="local" needs the extra: pip install 'retr[cluster]'
         ...     index.query("img.png").verdict
         'copy'
         """
-        if self._spreading is not None:
+        if self._spreading is not None and self._owns:
             self._spreading.close()
 
     def __enter__(self) -> Index:
@@ -283,6 +284,7 @@ class Index:
             unsilenced=self._unsilenced,
             certified_only=self._certified_only,
             spreading=self._spreading,
+            owns=self._owns,
         )
 
     @property
@@ -315,11 +317,13 @@ class Index:
         return Index(
             self.path,
             device=self._device,
+            threshold=self._threshold,
             where=where,
             unsilenced=self._unsilenced,
             certified_only=certified_only,
             engine=engine,
             spreading=self._spreading,
+            owns=False,
         )
 
     @property
@@ -715,7 +719,7 @@ class Index:
         return [next(answers) if isinstance(one, Picture) else one for one in outcomes]
 
     def _reopen(self) -> None:
-        self._engine = Engine.open(
+        engine = Engine.open(
             self.path,
             device=self._device,
             threshold=self._threshold,
@@ -723,7 +727,8 @@ class Index:
             unsilenced=self._unsilenced,
             certified_only=self._certified_only,
         )
-        self._certified, self._answering = None, self._spread()
+        answering = self._spread(engine)  # where that fails, all of this index stays as it was
+        self._engine, self._answering, self._certified = engine, answering, None
 
 
 @dataclass(frozen=True, slots=True)

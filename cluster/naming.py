@@ -34,6 +34,8 @@ class Cluster:
     def __post_init__(self) -> None:
         if self.deadline is not None and not 0.0 < self.deadline < math.inf:
             raise UsageError(f"--deadline is a number of seconds above 0, got {self.deadline:g}")
+        if self.shards is not None and (not isinstance(self.shards, int) or isinstance(self.shards, bool)):
+            raise UsageError(f"--shards must be a whole number, got {self.shards!r}")
         if self.shards is not None and self.shards < 1:
             raise UsageError(f"--shards must be at least 1, got {self.shards}")
         if self.address is None:

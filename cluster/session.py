@@ -16,7 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,24 +50,32 @@ class Session:
 
 @dataclass
 class _Connection:
-    """That of this process, of which Ray allows one: begun for the first who needs it, and ended after the last."""
+    """That of this process, of which Ray allows one: begun for the first who needs it, and ended after the last.
+
+    Whoever is forgotten leaves when memory is collected, which may be in the midst of another's joining and by the same
+    thread: who joins counts from the beginning, so that the other is not the last.
+    """
 
     _users: int = 0
     _address: str | None = None
     _ends: ExitStack = field(default_factory=ExitStack)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def join(self, address: str, token: str | None, cpus: int | None, begin: float) -> Session:
         with self._lock:
-            if not is_connected():
-                self._ends.close()  # of one that somebody else has ended
-                with ExitStack() as stack:
-                    stack.enter_context(_begun(address, token, cpus, begin))
-                    self._ends, self._address = stack.pop_all(), address
-            elif address != self._address:
-                _check_same(address, _session())
             self._users += 1
-            return _session()
+            try:
+                if not is_connected():
+                    self._ends.close()  # of one that somebody else has ended
+                    with ExitStack() as stack:
+                        stack.enter_context(_begun(address, token, cpus, begin))
+                        self._ends, self._address = stack.pop_all(), address
+                elif address != self._address:
+                    _check_same(address, _session(), self._address)
+                return _session()
+            except BaseException:
+                self.leave()
+                raise
 
     def leave(self) -> None:
         with self._lock:
@@ -116,15 +125,50 @@ def _begun(address: str, token: str | None, cpus: int | None, begin: float) -> I
     with _environment(words), _own_folder() as folder:
         own = {"num_cpus": cpus or os.cpu_count() or 1, "object_store_memory": STORE_BYTES}
         own |= {"_temp_dir": str(folder), "_node_ip_address": "127.0.0.1", "include_dashboard": False}
-        with patience(begin):
-            persistently(lambda: _start(**(own if address == LOCAL else {"address": address})))
-        with _quiet():
-            try:
-                yield
-            finally:
-                import ray
+        options = own if address == LOCAL else {"address": address}
+        with _lasting() as lasting:
+            with patience(begin):
+                persistently(lambda: lasting(lambda: _start(**options)))
+            with _quiet():
+                try:
+                    yield
+                finally:
+                    import ray
 
-                ray.shutdown()
+                    ray.shutdown()
+
+
+@contextmanager
+def _lasting() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """What calls something in a thread that lasts as long as this context.
+
+    Linux kills the processes of a node with the thread that has begun them, as Ray asks it to (``PR_SET_PDEATHSIG``),
+    and whoever opens an index first may be any thread. The main one lasts anyway, and hears Ctrl-C.
+    """
+    if threading.current_thread() is threading.main_thread():
+        yield lambda call: call()
+        return
+    over = threading.Event()
+
+    def run(call: Callable[[], None]) -> None:
+        done: Future[None] = Future()
+        threading.Thread(target=_last, args=(call, done, over), name="retr-cluster", daemon=True).start()
+        done.result()
+
+    try:
+        yield run
+    finally:
+        over.set()
+
+
+def _last(call: Callable[[], None], done: Future[None], over: threading.Event) -> None:
+    try:
+        call()
+    except BaseException as error:
+        done.set_exception(error)
+    else:
+        done.set_result(None)
+        over.wait()
 
 
 def _start(**options: Any) -> None:
@@ -139,6 +183,10 @@ def _start(**options: Any) -> None:
         if isinstance(error, RetrError) or not isinstance(error, Exception):
             raise
         where = options.get("address", LOCAL)
+        if where == "auto" and isinstance(error, ConnectionError):  # Ray speaks of options that are none of ours
+            raise ClusterError(
+                "no cluster of Ray runs on this machine: name HOST:PORT, or local for one's own"
+            ) from error
         raise ClusterError(f"no cluster of Ray can be used at {where}: {first_words(error)}") from error
 
 
@@ -151,17 +199,22 @@ def _read_settings() -> None:
     room.AuthenticationTokenLoader.instance().reset_cache()
 
 
-def _check_same(address: str, session: Session) -> None:
+def _check_same(address: str, session: Session, ours: str | None) -> None:
     """Whether an address is that of the cluster that this process is connected to.
+
+    Args:
+        address: asked for, in other words than those it was connected by.
+        session: the connection.
+        ours: the words it was connected by; None where the program has done that itself, and means that cluster.
 
     Raises:
         ClusterError: it is of another one.
     """
-    if address in (LOCAL, "auto") or address.startswith("ray://"):
+    if address == "auto" or (ours is None and (address == LOCAL or address.startswith("ray://"))):
         return
     host, _, port = session.address.rpartition(":")
     asked, _, asked_port = address.rpartition(":")
-    if asked_port != port or _number(asked) != _number(host):
+    if address == LOCAL or asked_port != port or _number(asked) != _number(host):
         raise ClusterError(
             f"this process is connected to the cluster at {session.address}, and Ray allows one at a time: "
             f"close that first, got {address}"

@@ -40,13 +40,18 @@ class Spreading:
         self._end = weakref.finalize(self, self._ends.close)
         self._end.atexit = False  # see ``_joined``
 
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return not self._end.alive
+
     def check_open(self) -> None:
         """Refuse to ask what has ended.
 
         Raises:
             UsageError: it has.
         """
-        if not self._end.alive:
+        if self.closed:
             raise UsageError("the index was closed, and with it the cluster that answered for it: open it anew")
 
     def spread(self, engine: Engine) -> Engine:

@@ -82,17 +82,16 @@ def dupes(
     _tell(home, dismiss or [], same or [], withdraw=withdraw)
     engine = Engine.open(home, device=device, where=where or (), unsilenced=True)
     other = None if against is None else Engine.open(against, device=device, unsilenced=True)
-    dismissed = read_dismissed(home)
     with ProgressBar("proving", "files") as bar:
         if certify:
             bar.start(0, 0)
         found = find_duplicates(
-            engine, other, dismissed=dismissed, certify=certify, advance=bar.advance if certify else _silent
+            engine, other, dismissed=read_dismissed(home), certify=certify, advance=bar.advance if certify else _silent
         )
     if declare:
         _declare(home, found)
     fates = carry_out(found.groups, plan)
-    crowded = [] if other is not None or where else list_crowded(home, dismissed=dismissed)
+    crowded = [] if other is not None or where else list_crowded(home)
     if page is not None:
         from ..reports.dupes_page import write_page
 

@@ -26,6 +26,8 @@ TOGETHER = 256
 """Rows of a block: their products with some thousand others stay in a processor's cache."""
 DEAR = 24
 """How many pairs of a product of matrices cost what one pair costs by itself."""
+MOST = 2**21
+"""Pairs of a block that are held: some thousand of each row, where two hundred are usual."""
 _ALWAYS = np.iinfo(np.int32).max
 Number = TypeVar("Number", bound=np.generic)
 
@@ -134,10 +136,10 @@ def reach_of(codes: RowFilter, others: Others, own: Float32, least: Float32) -> 
         least: (m,) least inner products.
 
     Returns:
-        None where they are so many that a product of matrices is cheaper.
+        None where they are so many that a product of matrices is cheaper, or that they would take much memory.
     """
     asked = ask_all(codes, own)
-    edge, most = asked.least(least), len(own) * codes.rows // DEAR
+    edge, most = asked.least(least), min(len(own) * codes.rows // DEAR, MOST)
     found = [_unbounded(codes, len(own))]
     for start, block in integer_products(codes.codes, asked.codes):
         rows, columns = places_of(block >= edge)

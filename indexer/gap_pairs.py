@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
 
-from .gap_blocks import Block, Mask, Side, least_of, lower
+from .gap_blocks import Block, Mask, Side, blocks, least_of, lower
 from .gap_codes import DEAR, Pairs, Reach, reach_of
 from .items import Keys
 from .neighbours import Float64, Others, places_of
@@ -56,7 +56,12 @@ class Scan:
     def measure(self, block: Block) -> Block:
         """Lower the gaps of a block's rows, in place."""
         owns = [side.store.take(block.rows) for side in self.sides]
-        found = [self._near(channel, own, block) for channel, own in enumerate(owns)]
+        found: list[Pairs | Reach] = []
+        for channel, own in enumerate(owns):
+            near = self._near(channel, own, block)
+            if near is None:
+                return self._measure_crowd(block)
+            found.append(near)
         item = block.items
         set_aside = self._aside(owns, found, block)
         coded = [item[near.left] * len(self.names) + near.right for near in found]
@@ -68,11 +73,20 @@ class Scan:
             let_go(side.store)
         return block
 
-    def _near(self, channel: int, own: Float32, block: Block) -> Pairs | Reach:
-        """Pairs of other items' rows that may lower a gap or be presumed copies."""
+    def _measure_crowd(self, block: Block) -> Block:
+        """By products of all pairs; of fewer rows at a time, since nearly all of the pairs may have to be held."""
+        bare = replace(self, short=(None,) * len(self.sides))
+        for piece in blocks(block.rows, block.of_rows(block.keys), len(self.names)):
+            bare.measure(piece)
+        return block
+
+    def _near(self, channel: int, own: Float32, block: Block) -> Pairs | Reach | None:
+        """Pairs of other items' rows that may lower a gap or be presumed copies; None of a crowd."""
         side, others = self.sides[channel], self.prepared[channel]
         wide = np.maximum(side.known.gap[block.rows], _reach_of_copies(side, block.rows))
         near = _within_reach(others, self.short[channel], own, _least(others, own, wide))
+        if near is None:
+            return None
         first, last = (block.of_rows(np.searchsorted(self.names, block.keys, side)) for side in ("left", "right"))
         return near.take((near.right < first[near.left]) | (near.right >= last[near.left]))
 
@@ -131,14 +145,17 @@ def _inside(others: Others, own: Float32, pairs: Pairs, limit: Float64) -> Mask:
     return inside
 
 
-def _within_reach(others: Others, short: Short | RowFilter | None, own: Float32, least: Float32) -> Pairs | Reach:
-    """Pairs (row, other) whose nearness by float32 is at least the row's, (m,), and maybe some others."""
+def _within_reach(
+    others: Others, short: Short | RowFilter | None, own: Float32, least: Float32
+) -> Pairs | Reach | None:
+    """Pairs (row, other) whose nearness by float32 is at least the row's, (m,), and maybe some others.
+
+    None where a filter leaves too many.
+    """
     slack = np.float32(others.slack(own))
     if isinstance(short, RowFilter):
-        found = reach_of(short, others, own, least)
-        if found is not None:
-            return found
-    elif short is not None:
+        return reach_of(short, others, own, least)
+    if short is not None:
         left, right = places_of(short.others.nearness(short.how.of(own)) >= least[:, None])
         if len(left) * DEAR <= len(own) * len(others.rows):
             return Pairs(left, right, others.nearness_of(own, left, right), slack).within(least)

@@ -131,7 +131,7 @@ def against_items(sides: Sequence[Side], rows: Ids, keys: Keys, others: Ids, nam
     worth = many and len(rows) >= _WORTH
     stored = [StoredRows(side.store, others) if many else side.store.take(others) for side in sides]
     prepared = [Others.of(own, side.reference.score) for own, side in zip(stored, sides, strict=True)]
-    short = [(codes_of(one) or Short.of(one)) if worth else None for one in prepared]
+    short = tuple((codes_of(one) or Short.of(one)) if worth else None for one in prepared)
     begin_items(progress, "measuring gaps between images", keys)
     held = _held(short, len(others))
     measure_blocks(Scan(sides, prepared, short, others, names).measure, blocks(rows, keys, held), progress)

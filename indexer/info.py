@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .catalog import read_rejects
-from .dismissed import Pair
 from .gallery import open_gallery
 from .held import Held, read_held
 from .integrity import check_content
@@ -86,18 +84,14 @@ def list_presumed(index: Path) -> list[dict[str, Any]]:
     return presumed_copies(index, open_gallery(index, require_current(index), rows=False))
 
 
-def list_crowded(index: Path, *, dismissed: Collection[Pair] = frozenset()) -> list[dict[str, Any]]:
+def list_crowded(index: Path) -> list[dict[str, Any]]:
     """Images of the index whose copies must be very near, because of another image (``presumed.crowded_items``).
-
-    Args:
-        index: the index folder.
-        dismissed: pairs that are left out.
 
     Raises:
         IndexStateError: there is no index.
         IntegrityError: what it holds is damaged.
     """
-    return crowded_items(index, open_gallery(index, require_current(index), rows=False), dismissed=dismissed)
+    return crowded_items(index, open_gallery(index, require_current(index), rows=False))
 
 
 def list_rejects(index: Path) -> list[dict[str, Any]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .dismissed import Pair
+from .dismissed import Pair, read_dismissed
 from .gallery import Gallery
 from .gaps import KIND, Gaps, all_of, read_neighbours
 from .items import Keys
@@ -55,21 +55,24 @@ def _groups(pairs: Sequence[dict[str, Any]]) -> int:
     return len(heads) - joins
 
 
-def crowded_items(index: Path, gallery: Gallery, *, dismissed: Collection[Pair] = frozenset()) -> list[dict[str, Any]]:
+def crowded_items(index: Path, gallery: Gallery) -> list[dict[str, Any]]:
     """Items that accept only very near queries, because another item is near, and is no presumed copy of theirs.
+
+    Pairs that were dismissed as no duplicates are left out: somebody has looked at them.
 
     Args:
         index: the index folder.
         gallery: of one of its snapshots.
-        dismissed: pairs that somebody has looked at, and which are left out.
 
     Returns:
         For each, the most limited first, ``path`` and ``id`` of it and of the item that limits it (``near``,
         ``near_id``), the ``channel`` in which it does so most, the ``gap`` there, and the ``reference`` gap that it
         would be without items (angles in radians, or distances).
+
+    Raises:
+        IntegrityError: what was dismissed is damaged.
     """
-    found = _found(index, gallery)
-    return [crowd.told(gallery, other) for crowd, other in found if crowd.pair(gallery, other) not in dismissed]
+    return [crowd.told(gallery, other) for crowd, other in _found(index, gallery)]
 
 
 def _found(index: Path, gallery: Gallery) -> list[tuple[_Crowd, int]]:
@@ -85,7 +88,9 @@ def _found(index: Path, gallery: Gallery) -> list[tuple[_Crowd, int]]:
                 found[int(gallery.groups[crowd.row])] = crowd
     crowds = sorted(found.values(), key=lambda crowd: (crowd.part, crowd.row))
     others = gallery.table.numbers(np.array([crowd.limit for crowd in crowds], dtype="S64"))
-    return [(crowd, int(other)) for crowd, other in zip(crowds, others, strict=True) if other >= 0]
+    pairs = [(crowd, int(other)) for crowd, other in zip(crowds, others, strict=True) if other >= 0]
+    dismissed = read_dismissed(index) if pairs else frozenset()
+    return [one for one in pairs if not dismissed or one[0].pair(gallery, one[1]) not in dismissed]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from PIL import Image
 
 import retr
 from retr.api.images import read_image
-from retr.core.errors import ImageRejected, IntegrityError, UsageError
+from retr.core.errors import ClusterError, ImageRejected, IntegrityError, UsageError
 from retr.core.units import Radius
 from retr.images.decode import load
 from retr.images.policy import DecodePolicy
@@ -228,3 +228,58 @@ def test_what_changes_an_index_opens_it_anew_as_it_was_opened(home: Path, monkey
     monkeypatch.setattr(room, "open", opened)
     index.set_rules()
     assert [(way["where"], way["unsilenced"], way["certified_only"]) for way in ways] == [(("path~*0*",), True, True)]
+
+
+class Shards:
+    """What stands for a cluster: it may fail, and it ends."""
+
+    def __init__(self) -> None:
+        self.fails = self.closed = False
+
+    def spread(self, engine: Any) -> Any:
+        if self.fails:
+            raise ClusterError("a shard is silent")
+        return engine
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise UsageError("the index was closed")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_view_is_opened_anew_with_the_threshold_of_its_index(home: Path) -> None:
+    retr.build("corpus", "one-channel", models=["block-means:4"], workers=1)
+    index = retr.open("one-channel", threshold=-1.0)
+    view, some = index.only("path~*0*"), index.query("img.png").matches[-1]
+    retr.open("one-channel").remove(some.path)
+    assert view.latest().snapshot != view.snapshot
+    assert view.latest().query("img.png").verdict == view.query("img.png").verdict == "copy"
+    assert {one["value"] for one in view.latest().query("img.png").thresholds} == {-1.0}
+
+
+def test_a_cluster_that_fails_after_a_change_leaves_the_index_as_it_was(home: Path) -> None:
+    index, shards = retr.open("my-index"), Shards()
+    [some, *_] = index.query("img.png").matches
+    index._spreading = shards  # type: ignore[assignment]
+    before, shards.fails = index.snapshot, True
+    with pytest.raises(ClusterError, match="silent"):
+        index.remove(some.path)
+    assert index.snapshot == before
+    shards.fails = False
+    assert index.latest().snapshot != before
+
+
+def test_a_view_that_is_closed_leaves_its_index_open_and_a_closed_index_can_be_written(home: Path) -> None:
+    index, shards = retr.open("my-index"), Shards()
+    [some, *_] = index.query("img.png").matches
+    index._spreading = shards  # type: ignore[assignment]
+    with index.only("path~*0*") as view:
+        view.query("img.png")
+    assert index.query("img.png").verdict == "copy"
+    index.close()
+    assert shards.closed
+    with pytest.raises(UsageError, match="closed"):
+        index.query("img.png")
+    assert index.remove(some.path) == 1

@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -168,3 +169,56 @@ def test_what_listens_and_is_no_cluster_is_refused_at_once(way, said):
         ):
             pass
         other.join()
+
+
+@pytest.mark.parametrize(
+    ("address", "ours", "fits"),
+    [
+        ("10.0.0.1:6379", "auto", True),
+        ("10.0.0.1:6380", "auto", False),
+        ("auto", "10.0.0.1:6379", True),
+        ("local", "10.0.0.1:6379", False),
+        ("ray://10.0.0.2:10001", "10.0.0.1:6379", False),
+        ("local", None, True),
+        ("ray://10.0.0.2:10001", None, True),
+    ],
+)
+def test_another_cluster_than_the_one_in_use_is_refused(address, ours, fits):
+    there = session.Session("10.0.0.1:6379", 4)
+    if fits:
+        session._check_same(address, there, ours)
+        return
+    with pytest.raises(ClusterError, match="Ray allows one at a time"):
+        session._check_same(address, there, ours)
+
+
+def test_who_is_forgotten_in_the_midst_of_a_joining_neither_waits_nor_ends_it(monkeypatch):
+    """Memory is collected whenever Python likes, by the thread that holds the lock."""
+    connection, up = session._Connection(), []
+    monkeypatch.setattr(session, "is_connected", lambda: bool(up))
+
+    @contextmanager
+    def begun(*_):
+        up.append(1)
+        yield
+        up.clear()
+
+    def asked():
+        if len(left) == 1:
+            left.append(1)
+            connection.leave()
+        return session.Session("here", 1)
+
+    left = []
+    monkeypatch.setattr(session, "_begun", begun)
+    monkeypatch.setattr(session, "_session", asked)
+    connection.join("local", None, None, 1.0)
+    left.append(1)
+    connection.join("local", None, None, 1.0)
+    assert up
+    connection.leave()
+    assert not up
+    monkeypatch.setattr(session, "_session", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        connection.join("local", None, None, 1.0)
+    assert not up

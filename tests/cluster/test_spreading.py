@@ -117,6 +117,7 @@ def test_a_process_is_connected_to_one_cluster(nodes, folder):
         ({"token_file": "x"}, "only cluster takes token_file, got x"),
         ({"cluster": "local", "deadline": 0.0}, "deadline is a number of seconds above 0, got 0"),
         ({"cluster": "local", "shards": 0}, "shards must be at least 1, got 0"),
+        ({"cluster": "local", "shards": 1.5}, "shards must be a whole number, got 1.5"),
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(folder, ways, said):
@@ -148,3 +149,24 @@ def test_clusters_of_its_own_come_and_go_and_leave_nothing(folder):
     )
     assert (done.returncode, done.stdout) == (0, "same\n"), done.stderr
     assert left() <= before
+
+
+LASTING = """
+import threading, time, retr
+opened = []
+first = threading.Thread(target=lambda: opened.append(retr.open("my-index", cluster="local", shards=1)))
+first.start()
+first.join()
+time.sleep(0.5)
+with opened[0] as index:
+    assert index.query("img.png", certify=True) == retr.open("my-index").query("img.png", certify=True)
+print("same")
+"""
+
+
+def test_a_cluster_lasts_longer_than_the_thread_that_began_it(folder):
+    """Ray has Linux kill a node's processes with the thread that began them."""
+    done = subprocess.run(
+        [sys.executable, "-c", LASTING], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.stdout, done.returncode) == ("same\n", 0), done.stderr

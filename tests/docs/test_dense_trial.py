@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +21,7 @@ SCRIPTS = Path(retr.__file__).parent / "docs" / "benchmarks"
 @pytest.fixture(autouse=True)
 def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.delitem(sys.modules, "measuring", raising=False)  # the benchmark has another one of that name
 
 
 @pytest.fixture

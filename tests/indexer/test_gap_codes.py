@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retr.indexer import filter_make, gap_blocks, gap_codes, gap_pairs, gap_scan, row_questions
+from retr.indexer import filter_make, gap_blocks, gap_codes, gap_pairs, gap_scan, neighbours, row_questions
 from retr.indexer.filter_make import make_filter
 from retr.indexer.filtered import FilteredRows
 from retr.indexer.gallery import Gallery
@@ -59,6 +59,19 @@ def test_no_row_is_above_the_bound_of_any_of_many_queries(count, dim, seed, spre
     assert (exact <= asked.base + asked.unit * found * np.where(found > 0, 1 + 1e-12, 1 - 1e-12) + 1e-8).all()
     for bounds in (exact.min(axis=0), exact.max(axis=0), np.full(5, 0.3)):
         assert (exact < bounds)[found < asked.least(bounds)].all()
+
+
+def test_what_lies_outside_of_the_turned_numbers_is_in_the_bound(monkeypatch: pytest.MonkeyPatch):
+    """Rows of which 64 numbers of 100 leave much: without the norms of the rest, the bound would lie below products."""
+    monkeypatch.setattr(filter_make, "WIDTHS", (64,))
+    rows, queries = make_rows(200, 100, spread=200.0), make_rows(40, 100, seed=1, spread=200.0)
+    queries[:20] = rows[:20]
+    made, exact = make_filter(rows), rows.astype(np.float64) @ queries.astype(np.float64).T
+    assert made.turn.shape[0] < 64
+    for told, holds in ((made, True), (replace(made, rest=1e-12), False)):
+        asked = ask_all(told, queries)
+        found = np.concatenate([block.copy() for _, block in integer_products(made.codes, asked.codes)])
+        assert (exact <= asked.base + asked.unit * found + 1e-8).all() == holds
 
 
 def test_many_queries_are_asked_as_one_by_one():
@@ -192,6 +205,41 @@ def test_few_rows_meet_many_others_where_these_are_stored(monkeypatch: pytest.Mo
     assert max(most) <= 128  # of 900, 300 of them unedited
 
 
+@pytest.mark.parametrize("dear", [1, 10**9], ids=["codes", "products"])
+def test_which_of_near_duplicates_is_nearest_is_left_to_float64(dear: int, monkeypatch: pytest.MonkeyPatch):
+    gallery = gallery_of([make_rows(900, 40, seed=1)], 1)
+    rows = gallery.stores[0].parts[0]
+    rows[:300] = unit(rows[0] + 2e-5 * np.random.default_rng(0).standard_normal((300, 40)))
+    references = [reference(1, 40, certain=1e-7)]
+    whole = measure_gaps(gallery, references)
+    monkeypatch.setattr(gap_scan, "_WORTH", 1)
+    monkeypatch.setattr(gap_codes, "DEAR", dear)
+    right = measure_gaps(gallery, references)
+    monkeypatch.setattr(Others, "slack", lambda self, own: 0.0)
+    planted = measure_gaps(gallery, references)
+    assert (right[0].gap == whole[0].gap).all()
+    assert (planted[0].gap != whole[0].gap).any()
+
+
+def test_a_crowd_is_measured_in_smaller_blocks(monkeypatch: pytest.MonkeyPatch):
+    gallery = gallery_of([make_rows(900, 40, seed=1, apart=0.02)], 3)
+    references = [reference(1, 40, certain=1e-6)]
+    whole, sizes = measure_gaps(gallery, references), []
+    measure = gap_pairs.Scan.measure
+    monkeypatch.setattr(
+        gap_pairs.Scan, "measure", lambda self, block: sizes.append(len(block.rows)) or measure(self, block)
+    )
+    monkeypatch.setattr(gap_scan, "_WORTH", 1)
+    monkeypatch.setattr(gap_codes, "MOST", 5)
+    monkeypatch.setattr(neighbours, "BLOCK", 30 * 300)
+    monkeypatch.setattr(gap_scan, "BLOCK", 90 * 128)
+    monkeypatch.setattr(gap_scan, "TOGETHER", 128)
+    [found] = measure_gaps(gallery, references)
+    assert all((getattr(found, name) == getattr(whole[0], name)).all() for name in Gaps.__slots__)
+    assert max(sizes) > 90
+    assert sum(size for size in sizes if size <= 30) >= sum(size for size in sizes if size > 30)
+
+
 def test_rows_that_have_a_filter_need_no_other(monkeypatch: pytest.MonkeyPatch):
     rows = [make_rows(600, 40, seed=3, apart=0.1)]
     references = [reference(1, 40)]
@@ -201,7 +249,10 @@ def test_rows_that_have_a_filter_need_no_other(monkeypatch: pytest.MonkeyPatch):
     gallery = gallery_of(rows, 3, filtered=True)
     [own] = gallery.stores[0].filtered
     assert own is not None
-    dropped = replace(own.codes, always=np.array([12, 30]))
+    always = np.array([12, 30])
+    codes = own.codes.codes.copy()
+    codes[always] = -127  # of such rows nothing is known
+    dropped = replace(own.codes, always=always, codes=codes)
     store = replace(gallery.stores[0], filtered=(FilteredRows(own.rows, dropped),))
     monkeypatch.setattr(gap_codes, "make_filter", None)
     for each in (gallery, replace(gallery, stores=(store,))):
