@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,6 @@ from .output import note, say, say_all
 from .places import one_index
 
 app = typer.Typer()
-_WAY_OUT = "retr dupes --same FILE --same NEAR"
 
 
 @app.command(epilog="Example: retr info my-index --verify")
@@ -44,7 +44,9 @@ def info(
         rows = list_crowded(home)
         say_all(rows, form, print_crowded)
         if rows:
-            note(f"two that show one picture can be made one item: {_WAY_OUT}; or take one out: retr rm")
+            place = shlex.quote(str(home))
+            way_out = f"retr dupes {place} --same FILE --same NEAR"
+            note(f"two that show one picture can be made one item: {way_out}; or take one out: retr rm {place} FILE")
     elif rejects:
         say_all(list_rejects(home), form, print_rejects)
     else:

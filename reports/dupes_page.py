@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.files import write_atomically
+from ..core.names import shown
 from .audit_page_images import named_picture, picture
 from .dupes_table import heading, member_words
 from .pages import page
@@ -86,8 +87,12 @@ def _pairs(groups: Sequence[Group], crowded: Sequence[Mapping[str, object]]) -> 
 
 def _pair(number: int, row: Mapping[str, object], index: str) -> Section:
     paths = [str(row["path"]), str(row["near"])]
-    ways = [["--same", paths[0], "--same", paths[1]], ["--dismiss", paths[0], "--dismiss", paths[1]]]
-    commands = tuple(shlex.join(["retr", "dupes", index, *way]) for way in ways)
+    # What a page cannot show as it is, nobody could copy from it: such files go by their ids.
+    names = [path if shown(path) == path else str(row[id_]) for path, id_ in zip(paths, ("id", "near_id"), strict=True)]
+    ways = ("--same", "--dismiss")
+    commands = tuple(
+        shlex.join(["retr", "dupes", index, *(word for one in names for word in (way, one))]) for way in ways
+    )
     return Section(f"Pair {number}", tuple(_shown(path) for path in paths), commands)
 
 

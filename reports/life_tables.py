@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ..core.names import shown
 from ..core.rounded import nearest_text
 from .kinds import COUNT, DIGEST, NAME, WRAPPED, counted
 from .table import Column, Table
@@ -30,7 +31,7 @@ def _named(what: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Some names, and how many more there are."""
     if names:
         more = [f"… and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
-        yield what, "\n".join([*names[:SHOWN], *more])
+        yield what, "\n".join([*map(shown, names[:SHOWN]), *more])  # a name may hold an end of line
 
 
 def print_plan(plan: Mapping[str, Any]) -> None:

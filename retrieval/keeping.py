@@ -175,12 +175,17 @@ def dismiss_files(index: Path, names: Sequence[str]) -> int:
     """Remember that some files are no duplicates of each other; returns how many pairs are new.
 
     Raises:
-        UsageError: fewer than two pictures, or one that the index does not hold.
+        UsageError: fewer than two pictures, one that the index does not hold, or two that were declared one item.
     """
-    held = read_held(index, require_current(index))
+    snapshot = require_current(index)
+    held, one_item = read_held(index, snapshot), declared_of(index, snapshot)
     digests = list(dict.fromkeys(_pixels(held.table, name, index) for name in names))
     if len(digests) < 2:
         raise UsageError("name two files at least that show different pixels: --dismiss A --dismiss B")
+    if len({one_item.get(digest, digest) for digest in digests}) < len(digests):
+        raise UsageError(
+            "some of these were declared one item; first take back what was declared: retr dupes --withdraw"
+        )
     pairs = [pair_of(one.encode(), other.encode()) for one, other in combinations(digests, 2)]
     return dismiss(index, pairs)
 

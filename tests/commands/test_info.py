@@ -9,6 +9,8 @@ from command_line import one_line
 from drawn import draw
 from PIL import Image
 
+from retr.reports.life_tables import _named
+
 
 def test_info_verifies(retr, corpus, tmp_path):
     assert retr("index", corpus, "-o", tmp_path / "index", "--model", "block-means:4").code == 0
@@ -75,7 +77,7 @@ def test_items_that_another_limits_are_counted_listed_and_can_be_made_one(retr, 
     assert "1 item by another that is nearly the same" in done.out.decode()
     assert f"{words}; they may be in no group: retr info {home} --crowded" in retr("dupes", home).err
     listed = retr("info", home, "--crowded", "--format", "json")
-    assert "retr dupes --same FILE --same NEAR" in listed.err
+    assert f"retr dupes {home} --same FILE --same NEAR" in listed.err
     rows = listed.json
     assert [(Path(row["path"]).name, Path(row["near"]).name) for row in rows] == [("3.png", "near.png")]
     assert 0.4 < rows[0]["gap"] / rows[0]["reference"] < 0.6
@@ -95,6 +97,20 @@ def test_items_that_another_limits_are_counted_listed_and_can_be_made_one(retr, 
     retr("dupes", home, "--same", crowded / "3.png", "--same", crowded / "near.png")
     assert retr("info", home, "--crowded", "--format", "json").json == []
     assert retr("info", home, "--format", "json").json["crowded"] == 0
+    assert "declared one item" in one_line(retr("dupes", home, *(f"--dismiss={file}" for file in both)), 2)
     [match] = retr("query", crowded / "3.png", "-i", home, "-k", 1, "--explain", "--format", "json").only["matches"]
     assert match["explained"]["gap"] == match["explained"]["reference"]
     assert "one list at a time" in one_line(retr("info", home, "--crowded", "--presumed"), 2)
+
+
+def test_files_whose_names_cannot_be_copied_from_a_page_go_by_their_ids(retr, tmp_path, crowded):
+    home, page, odd = tmp_path / "index", tmp_path / "dupes.html", crowded / "a\tb\nc.png"
+    (crowded / "near.png").rename(odd)
+    retr("index", crowded, "-o", home, "--model", "block-means:4")
+    [row] = retr("info", home, "--crowded", "--format", "json").json
+    retr("dupes", home, "--html", page)
+    command = f"dupes {home} --same {crowded / '3.png'} --same {row['near_id']}"
+    assert command in page.read_text()
+    assert dict(_named("would go", [str(odd)])) == {"would go": str(odd).replace("\t", "\\x09").replace("\n", "\\x0a")}
+    assert retr(*command.split()).code == 0
+    assert retr("info", home, "--crowded", "--format", "json").json == []
