@@ -55,7 +55,9 @@ def dupes(
     ] = False,
     same: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="These files are one item, as by --declare. Name two or more."),
+        typer.Option(
+            metavar="FILE", help="These files, by path or id, are one item, as by --declare. Name two or more."
+        ),
     ] = None,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take all that was declared back.")] = False,
     page: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations, count
@@ -209,12 +209,13 @@ def declare_files(index: Path, names: Sequence[str], progress: Progress | None =
 
 
 def _pixels(table: Any, name: str, index: Path) -> str:
-    wanted = {name, absolute_text(name)}
-    pairs: Iterable[tuple[str, str]] = zip(table["path"].to_pylist(), table["pixels_sha256"].to_pylist(), strict=True)
-    for path, pixels in pairs:
-        if path in wanted:
-            return pixels
-    raise UsageError(f"{index} holds no item of the path {name!r}")
+    """Of the file of that path, else of the item of that id."""
+    wanted, columns = {name, absolute_text(name)}, table.select(["path", "id", "pixels_sha256"]).to_pydict()
+    for places in ("path", "id"):
+        for place, pixels in zip(columns[places], columns["pixels_sha256"], strict=True):
+            if place in wanted:
+                return pixels
+    raise UsageError(f"{index} holds no item of the path or id {name!r}")
 
 
 def read_manifest(folder: Path) -> list[Mapping[str, Any]]:
