@@ -93,7 +93,7 @@ def _pair(number: int, row: Mapping[str, object], index: str) -> Section:
     commands = tuple(
         shlex.join(["retr", "dupes", index, *(word for one in names for word in (way, one))]) for way in ways
     )
-    return Section(f"Pair {number}", tuple(_shown(path) for path in paths), commands)
+    return Section(f"Pair {number}", tuple(_pictured(path) for path in paths), commands)
 
 
 def _section(number: int, group: Group, fates: Mapping[str, str]) -> Section:
@@ -103,9 +103,9 @@ def _section(number: int, group: Group, fates: Mapping[str, str]) -> Section:
 
 
 def _shot(member: Mapping[str, object]) -> Shot:
-    return _shown(str(member["path"]), tuple(member_words(member)))
+    return _pictured(str(member["path"]), tuple(member_words(member)))
 
 
-def _shown(path: str, lines: tuple[str, ...] = ()) -> Shot:
+def _pictured(path: str, lines: tuple[str, ...] = ()) -> Shot:
     pixels = named_picture(path)
     return Shot(None if pixels is None else picture(pixels), path, lines)

@@ -158,8 +158,10 @@ def _explanations(answer: Answer) -> Iterator[str]:
         near = f"{nearest_text(part, decimals=3)} of the way to its nearest unrelated neighbour"
         distance, within = (nearest_text(said[name], decimals=4) for name in ("distance", "within"))
         unit = " rad" if said.get("unit") == "rad" else ""  # earlier records do not say
-        does = "accepts" if said["distance"] <= said["within"] else "refuses"
-        how = f"{said['channel']}; distance {distance}, accepted within {within}{unit}: this image {does} the query"
+        does = {True: ": this image accepts the query", False: ": this image refuses the query", None: ""}[
+            match.accepted
+        ]
+        how = f"{said['channel']}; distance {distance}, accepted within {within}{unit}{does}"
         yield f"why {match.rank}: {near}, {_neighbour(said['neighbour'])} ({how}){_crowded(said)}"
 
 

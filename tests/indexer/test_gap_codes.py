@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from filter_inputs import ROWS_AND_QUERIES
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from retr.indexer import filter_make, gap_blocks, gap_codes, gap_pairs, gap_scan, neighbours, row_questions
 from retr.indexer.filter_make import make_filter
@@ -41,13 +41,7 @@ def make_rows(count: int, dim: int, *, seed: int = 0, spread: float = 8.0, apart
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    count=st.integers(1, 60),
-    dim=st.integers(1, 300),
-    seed=st.integers(0, 10**6),
-    spread=st.floats(0.5, 200.0),
-    length=st.floats(0.0, 3.9),
-)
+@given(**ROWS_AND_QUERIES)
 def test_no_row_is_above_the_bound_of_any_of_many_queries(count, dim, seed, spread, length):
     rows = make_rows(count, dim, seed=seed, spread=spread)
     queries = (length * unit(np.random.default_rng(seed).standard_normal((5, dim)))).astype(np.float32)

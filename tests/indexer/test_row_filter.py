@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filter_inputs import ROWS_AND_QUERIES
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from retr.core.errors import IntegrityError
 from retr.indexer import filter_file, filter_make, filtered, integer_products
@@ -40,13 +40,7 @@ def integers_of(made: RowFilter, query: np.ndarray) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    count=st.integers(1, 60),
-    dim=st.integers(1, 300),
-    seed=st.integers(0, 10**6),
-    spread=st.floats(0.5, 200.0),
-    length=st.floats(0.0, 3.9),
-)
+@given(**ROWS_AND_QUERIES)
 def test_no_row_is_above_its_bound(count, dim, seed, spread, length):
     rows = make_rows(count, dim, seed, spread)
     rng = np.random.default_rng(seed)
