@@ -43,6 +43,10 @@ def bench_copies(
         Path | None,
         typer.Option(help="Images not stored, for thresholds and false matches; halved if a distractor source too."),
     ] = None,
+    measuring: Annotated[
+        Path | None,
+        typer.Option(help="Images not stored that only measure; then all of --negatives set the thresholds."),
+    ] = None,
     known_copies: Annotated[
         Path | None,
         typer.Option(help="CSV (image,copy_of): negatives with a copy in the gallery, to leave out; see the guide."),
@@ -91,6 +95,7 @@ def bench_copies(
         gallery=gallery,
         distractors=tuple(distractors or ()),
         negatives=negatives,
+        measuring=measuring,
         known_copies=known_copies,
         models=tuple(model) if model else DEFAULT_MODELS,
         companion=companion,

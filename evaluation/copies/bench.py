@@ -103,6 +103,7 @@ def run_copy_bench(plan: CopyPlan, progress: Progress) -> CopyResult:
     """
     corpora = _list(plan)
     listed = {name: listing_digest(getattr(corpora, name)) for name in ("gallery", "distractors", "negatives")}
+    listed |= {"measuring": listing_digest(corpora.measuring)} if plan.measuring is not None else {}
     place = open_run(FORMAT, plan=plan.as_json(), command=plan.command, out=None, home=plan.out, resume=plan.resume)
     finished = place.finished
     if finished:
@@ -143,7 +144,10 @@ def _list(plan: CopyPlan) -> Corpora:
     members = [split for entry in gallery if (split := split_address(entry.name)) is not None]
     if members:
         raise UsageError(f"the gallery takes image files, and {members[0][0]} is an archive; unpack it")
-    negatives = list_entries(plan.negatives, exclude=plan.out) if plan.negatives is not None else ()
+    negatives, measuring = (
+        list_entries(source, exclude=plan.out) if source is not None else ()
+        for source in (plan.negatives, plan.measuring)
+    )
     distractors: list[Entry] = []
     for source in plan.distractors:
         entries = list_entries(source, exclude=plan.out)
@@ -154,20 +158,24 @@ def _list(plan: CopyPlan) -> Corpora:
     known = 0
     if plan.known_copies is not None:
         copies = read_known_copies(plan.known_copies)
-        negatives, known = copies.without(negatives, (*gallery, *distractors))
+        kept, known = copies.without((*negatives, *measuring), (*gallery, *distractors))
+        names = {entry.name for entry in kept}
+        negatives, measuring = (tuple(one for one in some if one.name in names) for some in (negatives, measuring))
     _check_enough(plan, len(negatives))
-    return Corpora(gallery, tuple(distractors), negatives, known)
+    return Corpora(gallery, tuple(distractors), negatives, measuring, known)
 
 
 def _check_enough(plan: CopyPlan, count: int) -> None:
-    """Before hours of indexing: half of the negatives set the thresholds, one for each channel."""
+    """Before hours of indexing: all or half of the negatives set the thresholds, one for each channel."""
     if plan.negatives is None or not plan.calibrates:
         return
-    needed = 2 * (math.ceil(plan.channels / plan.fpr) - 1)
+    halved = plan.measuring is None
+    needed = (2 if halved else 1) * (math.ceil(plan.channels / plan.fpr) - 1)
+    whole = "half of them to set" if halved else "all of them to set"
     if count < needed:
         raise UsageError(
             f"{plan.negatives} gives {count} negatives; a false-match rate of {budget_text(plan.fpr)} over "
-            f"{plan.channels} channel(s) needs {needed}, half of them to set the thresholds; give more, or raise fpr"
+            f"{plan.channels} channel(s) needs {needed}, {whole} the thresholds; give more, or raise fpr"
         )
 
 
@@ -176,7 +184,7 @@ def _negatives(plan: CopyPlan, corpora: Corpora, main: EngineSystem, progress: P
         return Negatives()
     begin(progress, "reading negatives", 0)
     stored = main.engine.gallery.catalog["pixels_sha256"].to_pylist()
-    return find_negatives(corpora.negatives, set(stored), plan)
+    return find_negatives(corpora.negatives, corpora.measuring, set(stored), plan)
 
 
 def _items(main: EngineSystem, bench: BenchIndex, gallery: Sequence[Entry]) -> list[Item]:

@@ -34,6 +34,7 @@ class CopyPlan:
         negatives: images not stored: one half sets the thresholds (none where they are ``reference``), the other
             measures. A source that is given as
             distractors too is halved by seed: one half is stored, the other are the negatives. None for no verdicts.
+        measuring: images not stored that measure; all of ``negatives`` then set the thresholds. None for halves.
         known_copies: CSV file of pairs that are copies of one another (``evaluation.known_copies``): a negative whose
             copy is stored is left out.
         models: embedder specs, one channel each.
@@ -60,6 +61,7 @@ class CopyPlan:
     gallery: str
     distractors: tuple[Path, ...] = ()
     negatives: Path | None = None
+    measuring: Path | None = None
     known_copies: Path | None = None
     models: tuple[str, ...] = DEFAULT_MODELS
     companion: str | None = None
@@ -120,8 +122,8 @@ class CopyPlan:
     def as_json(self) -> dict[str, Any]:
         """What belongs in the records: everything that the numbers depend on."""
         ranges = () if self.against else ("against", "on_top")
-        companion = () if self.companion is not None else ("companion",)
-        values = plain(self, "out", "workers", "batch_size", "device", "command", "resume", *ranges, *companion)
+        absent = [name for name in ("companion", "measuring") if getattr(self, name) is None]
+        values = plain(self, "out", "workers", "batch_size", "device", "command", "resume", *ranges, *absent)
         return {**values, "rows": self.stored_rows, "distractor_views": self.stored_distractor_views}
 
 
@@ -159,6 +161,8 @@ def _check_names(plan: CopyPlan) -> None:
 def _check_places(plan: CopyPlan) -> None:
     if plan.known_copies is not None and plan.negatives is None:
         raise UsageError("known_copies is about negatives; give negatives too")
+    if plan.measuring is not None:
+        _check_measuring(plan, plan.measuring)
     if plan.gallery == "-":
         raise UsageError("a benchmark reads its gallery more than once: give a folder or a list file, not -")
     home = Path(plan.gallery).resolve()
@@ -166,3 +170,13 @@ def _check_places(plan: CopyPlan) -> None:
         raise UsageError(f"{plan.out} lies inside the gallery {plan.gallery}; name another folder to write to")
     if plan.out.exists() and not plan.out.is_dir():
         raise UsageError(f"{plan.out} is a file, and a folder is needed")
+
+
+def _check_measuring(plan: CopyPlan, measuring: Path) -> None:
+    if plan.negatives is None or not plan.calibrates:
+        raise UsageError(
+            "measuring is for images apart from those that set thresholds; without any, give negatives alone"
+        )
+    others = (Path(plan.gallery), plan.negatives, *plan.distractors)
+    if measuring.resolve() in {other.resolve() for other in others}:
+        raise UsageError(f"{measuring} cannot measure: it is stored or sets thresholds; name images apart from those")

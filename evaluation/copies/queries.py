@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -69,7 +70,8 @@ class Negatives:
 
     Attributes:
         setting: set the thresholds; measuring: measure the false-match rate and the certified rejections.
-        present: left out because the gallery or the distractors hold the same pixels; refused: no images.
+        present: left out because the gallery or the distractors hold the same pixels, or, of those that measure apart,
+            because they set thresholds; refused: no images.
     """
 
     setting: list[Item] = field(default_factory=list)
@@ -169,27 +171,38 @@ def iter_negatives(items: Sequence[Item], plan: CopyPlan) -> Iterator[Query]:
     return iter_queries([Asked(place, item, NEGATIVE) for place, item in enumerate(items)], plan, {})
 
 
-def find_negatives(entries: Sequence[Entry], stored: set[str], plan: CopyPlan) -> Negatives:
-    """Which negatives can serve, halved by seed where they set thresholds too.
+def find_negatives(entries: Sequence[Entry], apart: Sequence[Entry], stored: set[str], plan: CopyPlan) -> Negatives:
+    """Which negatives can serve, halved by seed where they set thresholds and measure too.
 
     Args:
         entries: what the negatives' source lists.
+        apart: what the source lists that only measures, where the plan names one. Of these a picture that sets
+            thresholds is left out.
         stored: SHA-256 of the pixels of everything in the index.
         plan: seed and workers.
     """
+    counts: Counter[str] = Counter()
+    usable = list(_usable(entries, stored, counts, plan.workers))
+    if plan.measuring is not None:
+        known = stored | {item.pixels_sha256 for item in usable}
+        setting, measuring = usable, list(_usable(apart, known, counts, plan.workers))
+    elif plan.calibrates:
+        setting, measuring = halves(usable, seed=plan.seed, purpose="copy-calibration")
+    else:
+        setting, measuring = [], usable
+    return Negatives(setting, measuring, counts["present"], counts["refused"])
+
+
+def _usable(entries: Sequence[Entry], known: set[str], counts: Counter[str], workers: int) -> Iterator[Item]:
+    """Those that hold an image whose pixels are not known; counts the others."""
     policy = DecodePolicy()
-    usable, present, refused = [], 0, 0
-    for entry, image in in_order(lambda e: (e, e.attempt(policy)), entries, workers=plan.workers):
+    for entry, image in in_order(lambda e: (e, e.attempt(policy)), entries, workers=workers):
         if isinstance(image, ImageRejected):
-            refused += 1
-        elif image.pixels_sha256 in stored:
-            present += 1
+            counts["refused"] += 1
+        elif image.pixels_sha256 in known:
+            counts["present"] += 1
         else:
-            usable.append(Item(entry, image.pixels_sha256))
-    if not plan.calibrates:
-        return Negatives([], usable, present, refused)
-    setting, measuring = halves(usable, seed=plan.seed, purpose="copy-calibration")
-    return Negatives(setting, measuring, present, refused)
+            yield Item(entry, image.pixels_sha256)
 
 
 def batches(queries: Iterator[Query]) -> Iterator[list[Query]]:

@@ -27,11 +27,12 @@ Stores = EngineSystem | HashSystem
 
 @dataclass(frozen=True)
 class Corpora:
-    """What every source lists; ``known``: negatives left out because a copy of theirs is stored."""
+    """What every source lists; ``known``: negatives of either kind, left out because a copy of theirs is stored."""
 
     gallery: tuple[Entry, ...]
     distractors: tuple[Entry, ...]
     negatives: tuple[Entry, ...]
+    measuring: tuple[Entry, ...] = ()
     known: int = 0
 
 

@@ -517,6 +517,8 @@ class TestBadInput:
             ({"seed": -1}, "seed must be at least 0"),
             ({"known_copies": Path("pairs.csv"), "negatives": None}, "known_copies is about negatives"),
             ({"known_copies": Path("nowhere.csv")}, "nowhere.csv cannot be read"),
+            ({"measuring": Path("x"), "negatives": None}, "images apart from those that set thresholds"),
+            ({"measuring": Path("x"), "thresholds": "reference"}, "images apart from those that set thresholds"),
         ],
     )
     def test_it_is_named(self, plan: CopyPlan, change: dict[str, Any], message: str) -> None:
@@ -551,6 +553,25 @@ class TestBadInput:
         assert result.summary.negatives == negatives(setting=9, measuring=10, known_copies=1)
         assert not [row for row in table_of(result) if row["query"].endswith(first)]
         assert result.summary.plan["known_copies"] == str(listed)
+
+    def test_negatives_that_only_measure(self, plan: CopyPlan, home: Path, tmp_path: Path) -> None:
+        """All of the others set thresholds, so half as many are enough; one of theirs measures nothing."""
+        apart = tmp_path / "apart"
+        for seed in range(120, 124):
+            draw(apart / f"{seed}.png", seed)
+        shutil.copy(home / "loose" / "100.png", apart)
+        changes = {"distractors": (), "negatives": home / "loose", "families": ("identity",), "fpr": 0.048}
+        few = replace(plan, **changes)
+        with pytest.raises(UsageError, match=r"gives 20 negatives; .* needs 40, half of them to set the thresholds"):
+            run_copy_bench(few, Quiet())
+        with pytest.raises(UsageError, match=r"needs 21, all of them to set the thresholds"):
+            run_copy_bench(replace(few, measuring=apart, fpr=0.047), Quiet())
+        result = run_copy_bench(replace(few, measuring=apart), Quiet())
+        assert result.summary.negatives == negatives(setting=20, measuring=4, present=1)
+        measured = {Path(row["query"]).name for row in table_of(result) if row["edit"] == "none"}
+        assert measured == {f"{seed}.png" for seed in range(120, 124)}
+        with pytest.raises(UsageError, match="cannot measure: it is stored or sets thresholds"):
+            replace(few, measuring=home / "loose")
 
 
 class TestReport:
