@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def without_collecting() -> Iterator[None]:
     """While modules are loaded: no looking for garbage, of which they leave next to none, and not among them later.
 
-    Torch and what else a query loads are some 220,000 objects that it tracks. Python would go through all of them again and again while they
-    come to be, and once more at the end: a quarter of the time that a command needs to start.
+    Torch and what else a query loads are some 220,000 objects that are tracked. Python would go through all of them
+    again and again while they come to be, and once more at the end: a quarter of the time that a start takes.
     """
     collects = gc.isenabled()
     gc.disable()
