@@ -166,7 +166,7 @@ def answer_radius(z: Array, *, score: Score, lipschitz: UpperBound, forward_erro
     check_budget(lipschitz, forward_error)
     if score == "euclidean":
         return math.inf
-    return max(0.0, float(to_pixels(_before_zero(z), lipschitz, forward_error)))
+    return max(0.0, float(to_pixels(before_zero(z), lipschitz, forward_error)))
 
 
 def _check(z: Array, winner: Array, rivals: Array, score: Score) -> None:
@@ -175,7 +175,7 @@ def _check(z: Array, winner: Array, rivals: Array, score: Score) -> None:
     check_rows(rivals, z.shape[0])
 
 
-def _before_zero(z: Array) -> Array:
+def before_zero(z: Array) -> Array:
     """How far z may move and still have a direction."""
     return down(norm_bounds(z)[0] - 10.0 * UNDERFLOW_NORM)
 
@@ -194,7 +194,7 @@ def _cosine_reach(z: Array, winner: Array, rivals: Array) -> Array:
     numerator = down(dot(z, w) - up(up(g * z_high) * w_high))
     numerator = down(down(numerator - up(score_error * z_high)) - UNDERFLOW)
     reach = np.maximum(divide_down(numerator, w_low, up(w_high + score_error)), -z_high)
-    return np.minimum(reach, _before_zero(z))
+    return np.minimum(reach, before_zero(z))
 
 
 def _euclidean_reach(z: Array, winner: Array, rivals: Array) -> Array:

@@ -125,13 +125,16 @@ def _why_no_evidence(seen: Evidence, ask: Ask, expected: Expected, items: Items)
         return "it answered another question"
     if (seen.scanned, seen.total) != (expected.size, expected.size):
         return f"it scanned {seen.scanned} of {seen.total} rows, and holds {expected.size}"
-    for rows in (seen.listed, seen.own):
+    rivals = () if seen.rivals is None else (seen.rivals,)
+    for rows in (seen.listed, seen.own, *rivals):
         if len(rows) and not (expected.start <= rows.ids.min() and rows.ids.max() < expected.stop):
             return f"it lists rows outside of {expected.start} to {expected.stop - 1}"
         if (items.groups[rows.ids] < 0).any():
             return "it lists rows that are no part of the gallery"
-    if len(np.unique(seen.listed.ids)) < len(seen.listed):
+    if any(len(np.unique(rows.ids)) < len(rows) for rows in (seen.listed, *rivals)):
         return "it lists a row twice"
+    if not (seen.claims is None if ask.claims is None else ask.claims.are(seen.claims)):
+        return "it speaks of other claims than it was asked about"
     return _why_no_list(seen, ask, expected)
 
 

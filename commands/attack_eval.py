@@ -24,6 +24,7 @@ from .options import (
     words_of,
 )
 from .output import command_line, note, note_stored, say, say_all, stoppable
+from .outputs import check_file
 
 app = typer.Typer()
 
@@ -116,7 +117,7 @@ def attack_eval(
     from ..core.units import check_unit
     from ..evaluation.edits.audit import FOLDER, RangePlan
     from ..evaluation.robustness.attack_eval import OUT_OF_TIME, run_attack_eval
-    from ..evaluation.robustness.audit_run import open_folder
+    from ..evaluation.robustness.audit_run import HOME, open_folder
     from ..evaluation.robustness.presets import choose_preset, plan_of
     from ..evaluation.robustness.ranges import audit_ranges
     from ..evaluation.robustness.records import FORMAT
@@ -132,6 +133,7 @@ def attack_eval(
         raise UsageError("--self-edits makes its own queries; leave QUERIES out")
     names = words_of(systems)
     home = first_index(names, index_path(index))
+    check_file(page, index=home, made=out or HOME)
     given = {
         "queries": tuple(corpus_paths(queries, home)) if queries is not None else (),
         "truth": truth,

@@ -9,6 +9,7 @@ import typer
 
 from .options import REJECTED, DeviceOption, FormatOption, KeepOption, RunResumeOption, words_of
 from .output import command_line, note, note_stored, say, say_all, stoppable
+from .outputs import check_file
 
 app = typer.Typer()
 
@@ -93,6 +94,7 @@ def bench_2afc(
         "queries": loss_queries,
     }
     plan = plan_of(preset, given, levels)
+    check_file(page, made=out)
     with stoppable(f"what was done is in {out}: go on with --resume"), ProgressBar("attacking", "attacks") as progress:
         result = run_two_afc(plan, progress=progress)
     note_stored(result.path, stored=result.stored)

@@ -22,6 +22,7 @@ from .options import (
     words_of,
 )
 from .output import command_line, note, note_stored, say, say_all, stoppable
+from .outputs import check_file
 
 app = typer.Typer()
 
@@ -117,6 +118,7 @@ def bench_copies(
         command=command_line(),
         resume=resume,
     )
+    check_file(page, made=output)
     with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("copies", "images") as bar:
         result = run_copy_bench(plan, bar)
     note_stored(result.path, stored=result.stored)

@@ -9,6 +9,7 @@ import typer
 
 from .options import CORES, REJECTED, FormatOption, RunResumeOption, WorkersOption, numbers_of
 from .output import command_line, note, note_stored, say, say_all, stoppable
+from .outputs import check_file
 
 app = typer.Typer()
 
@@ -80,6 +81,7 @@ def bench_knn(
         resume=resume,
         command=command_line(),
     )
+    check_file(page, made=output)
     with stoppable(f"what was done is in {output}: go on with --resume"), ProgressBar("k-NN", "images") as bar:
         result = run_knn(plan, bar)
     note_stored(result.path, stored=result.stored)

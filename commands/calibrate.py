@@ -12,6 +12,7 @@ from ..core.errors import UsageError
 from .inputs import corpus_paths
 from .options import REJECTED, FormatOption, IndexOption, ThresholdsOption, index_path, numbers_of
 from .output import note, say, stoppable
+from .outputs import check_file
 from .places import refuse_index_alone
 
 app = typer.Typer()
@@ -61,6 +62,7 @@ def calibrate(
     home, negatives = _places(places, index)
     if review is not None and review.exists() and not review.is_dir():
         raise UsageError(f"{review} is a file; --review writes a page and a list into a folder")
+    check_file(html, index=home)
     known = None if known_copies is None else read_known_pairs(known_copies)
     local, parts = check_thresholds(thresholds), numbers_of("--shares", shares) if shares is not None else None
     paths = corpus_paths(negatives, home)

@@ -11,6 +11,7 @@ import typer
 from ..core.errors import UsageError
 from .options import DeviceOption, FormatOption, IndexOption, IndexPlace, WhereOption
 from .output import note, say_all
+from .outputs import check_file
 from .places import one_index
 
 if TYPE_CHECKING:
@@ -75,12 +76,13 @@ def dupes(
     from ..indexer.info import list_crowded
     from ..reports.dupes_table import print_dupes
     from ..reports.progress import ProgressBar
-    from ..retrieval.duplicates import as_records, as_rows, find_duplicates
+    from ..retrieval.duplicates import Member, as_records, as_rows, find_duplicates
     from ..retrieval.engine import Engine
     from ..retrieval.keeping import Plan, carry_out, check_plan
 
     home = one_index(path, index)
     plan = check_plan(Plan(keep, move, hardlink, dry_run))
+    check_file(page, index=home)
     _tell(home, dismiss or [], same or [], withdraw=withdraw)
     engine = Engine.open(home, device=device, where=where or (), unsilenced=True)
     other = None if against is None else Engine.open(against, device=device, unsilenced=True)
@@ -99,7 +101,8 @@ def dupes(
 
         write_page(page, found.groups, {path: fate.words for path, fate in fates.items()}, str(home), crowded)
     records = as_records(found, {path: fate.words for path, fate in fates.items()})
-    say_all(records if form in ("table", "json", "jsonl") else as_rows(records), form, print_dupes)
+    columns = None if records else dict.fromkeys(("schema", "group", "diameter", *Member.__slots__, "fate"), str)
+    say_all(records if form in ("table", "json", "jsonl") else as_rows(records), form, print_dupes, columns=columns)
     _warn(home, len(crowded))
     failed = [fate for fate in fates.values() if fate.failed]
     if failed:

@@ -32,22 +32,25 @@ def info(
     form: FormatOption = "table",
 ) -> None:
     """Say what an index holds."""
+    from ..indexer.catalog import REJECT_SCHEMA
     from ..indexer.info import describe_index, list_crowded, list_presumed, list_rejects
+    from ..indexer.presumed import CROWD, PAIR
+    from ..reports.emit import columns_of
     from ..reports.index_table import print_crowded, print_info, print_presumed, print_rejects
 
     home = one_index(path, index)
     if rejects + presumed + crowded > 1:
         raise UsageError("one list at a time: --rejects, --presumed or --crowded")
     if presumed:
-        say_all(list_presumed(home), form, print_presumed)
+        say_all(list_presumed(home), form, print_presumed, columns=PAIR)
     elif crowded:
         rows = list_crowded(home)
-        say_all(rows, form, print_crowded)
+        say_all(rows, form, print_crowded, columns=CROWD)
         if rows:
             place = shlex.quote(str(home))
             way_out = f"retr dupes {place} --same FILE --same NEAR"
             note(f"two that show one picture can be made one item: {way_out}; or take one out: retr rm {place} FILE")
     elif rejects:
-        say_all(list_rejects(home), form, print_rejects)
+        say_all(list_rejects(home), form, print_rejects, columns=columns_of(REJECT_SCHEMA))
     else:
         say(describe_index(home, verify=verify), form, print_info)

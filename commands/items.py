@@ -33,6 +33,7 @@ def list_(
     from ..indexer.listing import list_items, parse_time
     from ..indexer.snapshot import find_snapshot
     from ..indexer.where import parse_condition
+    from ..reports.emit import columns_of
     from ..reports.life_tables import print_items
 
     home = one_index(path, index)
@@ -43,7 +44,7 @@ def list_(
         since=None if since is None else parse_time(since),
         until=None if until is None else parse_time(until),
     )
-    say_all(_records(table), form, print_items)
+    say_all(_records(table), form, print_items, columns=columns_of(table.schema))
     if not table.num_rows and (where or since or until):
         note("no item fits all of these conditions; without them, retr list shows what there is to ask for")
 

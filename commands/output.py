@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from ..core.names import shown
+
+if TYPE_CHECKING:
+    from ..reports.emit import Columns
 
 T = TypeVar("T")
 
@@ -44,14 +47,21 @@ def say(record: Mapping[str, Any], form: str, table: Callable[[Mapping[str, Any]
     emit([record], form, one=True)
 
 
-def say_all(records: Iterable[T], form: str, table: Callable[[Any], object]) -> None:
-    """The answer of a command that lists: a table, else one record each (an array in json, also for one or none)."""
+def say_all(records: Iterable[T], form: str, table: Callable[[Any], object], *, columns: Columns | None = None) -> None:
+    """The answer of a command that lists: a table, else one record each (an array in json, also for one or none).
+
+    Args:
+        records: what is listed.
+        form: the format asked for.
+        table: prints them as one.
+        columns: of csv and parquet where they are known, so that a list of nothing has them, too.
+    """
     if form == "table":
         table(records)
         return
     from ..reports.emit import emit
 
-    emit(records, form)  # type: ignore[arg-type]
+    emit(records, form, columns=columns)  # type: ignore[arg-type]
 
 
 @contextmanager

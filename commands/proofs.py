@@ -9,6 +9,7 @@ import typer
 
 from .options import FormatOption, IndexOption, index_path
 from .output import say_all
+from .outputs import check_file
 
 app = typer.Typer()
 REFUTED = 5
@@ -92,6 +93,7 @@ def explain(
     from ..core.names import shown
     from ..reports.proof_words import sentences, write_proof_page
 
+    check_file(html, index=index)
     found = read_proof(proof)
     verdict = None if index is None else ": ".join(filter(None, verify(proof, index, image)))
     for sentence in [*sentences(found), *([] if verdict is None else [f"Checked now: {verdict}."])]:

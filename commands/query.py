@@ -10,6 +10,7 @@ import typer
 
 from ..cluster.naming import Cluster
 from ..core.errors import CertificateWithheld, UsageError
+from ..core.loading import without_collecting
 from .cluster import ClusterOption, DeadlineOption, PartialOption, ShardsOption, spread
 from .inputs import Input, image_inputs
 from .options import (
@@ -24,6 +25,7 @@ from .options import (
     index_path,
 )
 from .output import note
+from .outputs import check_file, check_folder
 
 if TYPE_CHECKING:
     from ..core.units import Unit
@@ -121,16 +123,20 @@ def query(
         eps = _budget(certify or require_certificate or bool(against), eps, unit)
         asked = Asked(k, eps, unit, tuple(against or ()), tuple(where or ()), explain, certified_only)
         words = None if eps is None else UNITS[unit].format(budget_text(eps))
+        check_file(html)
         inputs = image_inputs(images, exclude=index_path(None))
         ask_server(server, token_file, inputs, asked, form, strict=require_certificate, words=words, html=html)
         return
     if cluster is None:
         _refuse("only --server and --cluster take", {"--token-file": token_file})
     away = Cluster(cluster, shards, deadline, allow_partial, token_file)
-    from ..images.isolated import decoder
-    from ..retrieval.engine import Engine
-
     home = index_path(index)
+    for file in (page, html):
+        check_file(file, index=home)
+    check_folder(proof, "--proof writes proofs", index=home)
+    with without_collecting():
+        from ..images.isolated import decoder
+        from ..retrieval.engine import Engine
     families = _families(against or ())
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
     if sign_key is not None and proof is None:
@@ -236,18 +242,26 @@ def _watched(families: Iterable[AskedFamily]) -> Iterator[AskedFamily]:
 
 
 def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Path | None) -> Iterator[Outcome]:
-    """The outcomes as they are; the proofs of each are in the folder before it is printed."""
+    """The outcomes as they are; the proofs of each are in the folder before it is printed.
+
+    Where they cannot be written every answer is printed all the same, and then it is said why.
+    """
     from ..certificates.signature import sign
     from ..retrieval.proofs import proofs_of_outcome
 
-    written = 0
+    written, failed = 0, None
     for outcome in outcomes:
-        for one in proofs_of_outcome(engine, outcome):
-            file = one.write(folder)
-            written += 1
-            if key is not None:
-                sign(file, key)
+        try:
+            for one in proofs_of_outcome(engine, outcome) if failed is None else ():
+                file = one.write(folder)
+                written += 1
+                if key is not None:
+                    sign(file, key)
+        except OSError as error:
+            failed = error
         yield outcome
+    if failed is not None:
+        raise failed
     check = f"; check them with: retr verify-proof {folder}" if written else ", for nothing is certified"
     note(f"{written} proofs in {folder}{check}")
 
@@ -269,19 +283,19 @@ def _shown(outcomes: Iterable[Outcome], html: Path, home: Path, words: str | Non
 def _paged(
     outcomes: Iterable[Outcome], page: Path, engine: Engine, families: Sequence[AskedFamily]
 ) -> Iterator[Outcome]:
-    """Write the page of the one image on the way."""
+    """The outcomes as they are; the page of the one image is written when its answer is printed."""
     from ..indexer.addresses import asked_text
     from ..indexer.entries import load_named
     from ..reports.ranges_page import ranges_page
 
     for outcome in outcomes:
+        yield outcome
         if outcome.answer is not None:
             pixels = load_named(asked_text(outcome.path), engine.policy).pixels
             page.write_text(
                 ranges_page(outcome.answer, outcome.path, pixels, families, engine.policy), encoding="utf-8"
             )
             note(f"wrote {page}")
-        yield outcome
 
 
 class _Printed:

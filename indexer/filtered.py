@@ -31,6 +31,8 @@ _KEPT_OF_FEW = 2**19
 
 _READ = 2**13
 """Rows that are read at a time."""
+_LEAST, _MANY = 2**7, 2**14
+"""Numbers of rows between which those of which products are asked are rounded up."""
 
 Matters = Callable[[Ids, Float64], npt.NDArray[np.bool_]]
 
@@ -148,6 +150,19 @@ class FilteredRows:
         kept = products >= np.nextafter(np.float32(bound), np.float32(-np.inf))
         return rows[kept], products[kept].astype(np.float64)
 
+    def ceilings(self, queries: Float32, rows: Ids) -> Float64:
+        """(b, m) upper bounds on products of queries (b, d) with some rows, by the filter alone; inf for none known."""
+        if not len(rows):
+            return np.empty((len(queries), 0))
+        questions = [self.codes.ask(query) for query in queries]
+        padded = np.concatenate([rows, np.repeat(rows[:1], _round(len(rows)) - len(rows))])
+        asked = np.stack([one.code for one in questions])
+        found = np.concatenate([block.copy() for _, block in integer_products(self.codes.codes[padded], asked)])
+        high = np.stack([one.bounds(found[: len(rows), place]) for place, one in enumerate(questions)])
+        if len(self.codes.always):
+            high[:, np.isin(rows, self.codes.always)] = np.inf
+        return high
+
     def _ceilings(self, query: Float32, rows: Ids) -> Float64:
         """(m,) upper bounds on products, by the filter alone; inf where it knows none."""
         [seen] = self.scan(query[None], POOL)
@@ -200,6 +215,11 @@ class FilteredRows:
 
     def _keep(self, query: Float32, seen: Seen) -> None:
         self.recent.put(query, seen, _KEPT * self.codes.rows + _KEPT_OF_FEW)
+
+
+def _round(count: int) -> int:
+    """Few different numbers of rows: a product of integers is tried once for every shape."""
+    return count if count >= _MANY else max(_LEAST, 1 << (count - 1).bit_length())
 
 
 Part = tuple[int, FilteredRows]

@@ -18,6 +18,16 @@ CROWDED = 0.6
 """Part of its reference gap that an item must have left; of different pictures of one source few are nearer."""
 
 
+PAIR: dict[str, type] = dict.fromkeys(("path", "copy_of", "id", "copy_of_id"), str)
+"""What is told of a presumed copy, and of what type it is."""
+CROWD: dict[str, type] = {
+    **dict.fromkeys(("path", "near", "id", "near_id", "channel"), str),
+    "gap": float,
+    "reference": float,
+}
+"""What is told of a crowded item."""
+
+
 @dataclass(frozen=True, slots=True)
 class Company:
     """How many items are near others.

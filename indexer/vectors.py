@@ -147,6 +147,23 @@ class RowStore:
             return np.empty(0, dtype=np.int64), np.empty(0)
         return np.concatenate(found), np.concatenate(scores)
 
+    def ceilings(self, queries: Float32, ids: Ids) -> Float64:
+        """Upper bounds on inner products by filters alone: no row is read.
+
+        Args:
+            queries: (b, dim) float32.
+            ids: (m,) global numbers.
+
+        Returns:
+            (b, m); inf where there is no filter.
+        """
+        high = np.full((len(queries), len(ids)), np.inf)
+        for number, (start, stop) in enumerate(zip(self.starts, self.starts[1:], strict=False)):
+            codes, inside = self._filter(number), (ids >= start) & (ids < stop)
+            if codes is not None and inside.any():
+                high[:, inside] = codes.ceilings(queries, ids[inside] - start)
+        return high
+
 
 def open_rows(
     files: list[tuple[Path, int]],

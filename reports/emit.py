@@ -23,8 +23,14 @@ Columns = Mapping[str, type]
 """Names and types (str, int, float, bool) of the columns of CSV and Parquet, in order."""
 
 _TYPES: Mapping[type, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+_KINDS = ((pa.types.is_integer, int), (pa.types.is_floating, float), (pa.types.is_boolean, bool))
 _LONE = re.compile("[\ud800-\udfff]")
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def columns_of(schema: pa.Schema) -> Columns:
+    """The columns of a table of scalars; what is no number and no truth value is text."""
+    return {field.name: next((kind for fits, kind in _KINDS if fits(field.type)), str) for field in schema}
 
 
 def emit(records: Iterable[Mapping[str, Any]], form: str, *, one: bool = False, columns: Columns | None = None) -> None:

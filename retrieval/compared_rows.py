@@ -57,15 +57,19 @@ class Vectors:
         """(n, d) the numbers of some: float64, unit rows for cosine."""
         if "whole" in self.__dict__:  # worked out already
             return self.whole[places]
+        return defined_rows(self.stored(places), self.score)
+
+    def stored(self, places: Ids) -> Float32:
+        """(n, d) some, as they are stored."""
         at = self.at[places]
         if len(self.bases) == 1:
-            return defined_rows(self.bases[0][at], self.score)
+            return self.bases[0][at]
         found, start = np.empty((len(at), self.bases[0].shape[1]), dtype=np.float32), 0
         for base in self.bases:
             inside = (at >= start) & (at < start + len(base))
             found[inside] = base[at[inside] - start]
             start += len(base)
-        return defined_rows(found, self.score)
+        return found
 
     @staticmethod
     def stack(parts: Sequence[Vectors]) -> Vectors:

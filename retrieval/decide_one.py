@@ -9,12 +9,16 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ..certificates.decision import ranking as ranked
 from ..certificates.ranking import half_space_distances, item_radii, pair_radii, topk_radius
 from ..certificates.rounding import norm_bounds
 from ..certificates.shortlist import needed_separation, unseen_radius
 from ..core.numerics import gamma, norm, round_up
+from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
 from .channel import Float64
+from .claims import Claims
+from .compared_rows import Rows
 from .distances import beyond, bounds_of_distances
 from .evidence import Evidence, number_items
 from .probe import Probe
@@ -32,19 +36,46 @@ def decide_one(seen: Evidence, k: int, *, certify: bool, growth: float) -> Decis
         certify: also give radii.
         growth: how many times as far, at least, a source is to look next.
     """
-    _, firsts, [groups] = number_items([seen])
-    groups = groups[: len(seen.listed)]
-    places = _top_places(groups, k)
+    judged = _with_all_rows(seen) if certify else seen
+    _, firsts, [groups] = number_items([judged])
+    groups, near = groups[: len(judged.listed)], len(seen.listed)
+    places = _top_places(groups[:near], k)
     items = [_item(seen, int(place)) for place in places]
-    if certify:
-        items = _Judge(seen, groups, firsts, k).certify(items, places)
-    need = _needed(seen, places, items, k, certify=certify)
+    # Any of its rows may carry an item, near or not.
+    own = np.array([item.key for item in items], dtype=seen.listed.keys.dtype) if certify else NO_KEYS
+    # With k rivals for each of the first k items, no radius ends only where there is no image.
+    need = _needed(seen, places, enough=len(np.unique(groups[:near])) >= k + certify)
     if need > seen.unseen:
-        far = max(need, growth * seen.unseen, 1e-6)
-        return Decision(Ranking(tuple(items)), needs=(Ask(seen.probe, within=far),))
-    ranking = _with_verdict(seen, groups, places, items, certify=certify)
-    wish = wish_for_nothing(seen, ranking.listed_nothing) if certify else None
-    return Decision(ranking, wishes=() if wish is None else (wish,))
+        return Decision(Ranking(tuple(items)), needs=(_look(seen, need, growth, own),))
+    if not np.isin(own, seen.whole).all():
+        return Decision(Ranking(tuple(items)), needs=(Ask(seen.probe, own=own),))
+    if not certify:
+        return Decision(_with_verdict(seen, groups[:near], places, items, certify=False))
+    judge = _Judge(judged, groups, firsts, k)
+    items = judge.certify(items, places)
+    ranking = _with_verdict(seen, groups[:near], places, items, certify=True)
+    wish, open_ = wish_for_nothing(seen, ranking.listed_nothing), judge.unproved(items)
+    if not open_:
+        return Decision(ranking, wishes=() if wish is None else (wish,))
+    if seen.claims is not None or seen.probe.score != "cosine":
+        return Decision(ranking, needs=(_look(seen, judge.needed_for(open_), growth, own),))
+    # What is worth asking once is asked beside what must be.
+    return Decision(ranking, needs=(replace(wish or Ask(seen.probe), claims=judge.claims(open_)),))
+
+
+def _look(seen: Evidence, need: float, growth: float, own: Keys) -> Ask:
+    """For all rows that are so near, and those of some items."""
+    return Ask(seen.probe, within=max(need, growth * seen.unseen, 1e-6), own=own)
+
+
+def _with_all_rows(seen: Evidence) -> Evidence:
+    """With what else is known, best first, behind what it lists: the rows of whole items, and rivals."""
+    listed = seen.listed
+    for more in (seen.own, seen.rivals):
+        if more is not None and len(more):
+            more = more.take(ranked(more.scores, more.ids))
+            listed = Rows.stack([listed, more.take(np.flatnonzero(~np.isin(more.ids, listed.ids)))])
+    return replace(seen, listed=listed)
 
 
 def _top_places(groups: Ids, k: int) -> Ids:
@@ -60,42 +91,31 @@ def _item(seen: Evidence, place: int) -> RankedItem:
     return RankedItem(bytes(seen.listed.keys[place]), int(seen.listed.ids[place]), score, distance)
 
 
-def _needed(seen: Evidence, places: Ids, items: Sequence[RankedItem], k: int, *, certify: bool) -> float:
-    """How near an unseen row must not be for the answer to stand."""
+def _needed(seen: Evidence, places: Ids, *, enough: bool) -> float:
+    """How near an unseen row must not be for the answer to stand, whatever is proved of it.
+
+    Args:
+        seen: what is known.
+        places: of the best row of each item.
+        enough: whether as many items are listed as are needed.
+    """
     if seen.everything_listed:
         return 0.0
-    if len(items) < k:
+    if not enough:
         return math.nextafter(seen.unseen, math.inf)
-    _, farthest = bounds_of_distances(seen.listed.distances[places], len(seen.probe.z), seen.probe.score)
+    farthest = _farthest(seen, seen.listed.distances[places])
     need = beyond(float(farthest.max()), seen.probe.score)
-    if seen.probe.threshold is not None:
-        need = max(need, needed_for_verdict(seen))
-    if not certify:
-        return need
-    return max(need, *(_needed_for(seen, item, float(a)) for item, a in zip(items, farthest, strict=True)))
+    return need if seen.probe.threshold is None else max(need, needed_for_verdict(seen))
 
 
-def _needed_for(seen: Evidence, item: RankedItem, a: float) -> float:
-    probe, bounds = seen.probe, seen.probe.proved
-    z_low = float(norm_bounds(probe.z)[0])
-    need = 0.0
-    for radius in (item.top1, item.topk):
-        if not radius:
-            continue
-        floor = unseen_radius(
-            a,
-            seen.unseen,
-            score=probe.score,
-            z_norm=z_low,
-            dim=len(probe.z),
-            lipschitz=bounds.lipschitz,
-            forward_error=bounds.forward_error,
-        )
-        if floor < radius:
-            h = round_up(round_up(radius * bounds.lipschitz.value) + 2.0 * bounds.forward_error)
-            separation = needed_separation(a, h, score=probe.score, z_norm=z_low)
-            need = max(need, separation * (1.0 + 1e-9) + 1e-9, seen.unseen * (1.0 + 1e-6) + 1e-9)
-    return need
+def _farthest(seen: Evidence, distances: Float64) -> Float64:
+    """Upper bounds on distances of rows, from what was computed."""
+    return bounds_of_distances(distances, len(seen.probe.z), seen.probe.score)[1]
+
+
+def _claimed(item: RankedItem) -> float:
+    """The larger of its radii: a row that is not known may be of any item, so it must lie outside of both."""
+    return max(item.top1 or 0.0, item.topk or 0.0)
 
 
 class _Judge:
@@ -108,6 +128,7 @@ class _Judge:
 
     def __init__(self, seen: Evidence, groups: Ids, firsts: Ids, k: int) -> None:
         self.seen, self.groups, self.firsts, self.k = seen, groups, firsts, k
+        self._order = np.argsort(seen.listed.ids, kind="stable")
         self.cap = seen.probe.proved.cap
         has_threshold = seen.probe.threshold is not None
         self.copies = radii_of(seen.probe, seen.listed).copy if has_threshold else None
@@ -116,11 +137,63 @@ class _Judge:
         """The items, best first, with their radii; places: of the best row of each."""
         if not items:
             return []
-        own = [np.flatnonzero(self.groups == self.groups[place])[:VIEWS_TRIED] for place in places]
+        own = [self._carriers(int(place)) for place in places]
         rivals = [np.flatnonzero(mask) for mask in contenders(self.seen, self.groups, own, self.k)]
         radii = self._pairs(own, rivals)
         found = [self._topk(*one) for one in zip(items, own, rivals, radii, strict=True)]
         return [self._top1(found[0], own[0], rivals[0], radii[0]), *found[1:]]
+
+    def unproved(self, items: Sequence[RankedItem]) -> list[RankedItem]:
+        """Those of which a row that is not known might lower a radius."""
+        seen, z_low = self.seen, float(norm_bounds(self.seen.probe.z)[0])
+        if seen.everything_listed:
+            return []
+        found = []
+        for item in items:
+            radius, ids = _claimed(item), np.array([row for _, row in item.carriers_k])
+            if not radius or (seen.claims is not None and seen.claims.cover(ids, radius)):
+                continue
+            floor = unseen_radius(
+                self._farthest_carrier(item),
+                seen.unseen,
+                score=seen.probe.score,
+                z_norm=z_low,
+                dim=len(seen.probe.z),
+                lipschitz=seen.probe.proved.lipschitz,
+                forward_error=seen.probe.proved.forward_error,
+            )
+            if floor < radius:
+                found.append(item)
+        return found
+
+    def needed_for(self, items: Sequence[RankedItem]) -> float:
+        """How near a row must be to lower a radius of one of the items, wherever it lies."""
+        seen, z_low, need = self.seen, float(norm_bounds(self.seen.probe.z)[0]), 0.0
+        bounds = seen.probe.proved
+        for item in items:
+            h = round_up(round_up(_claimed(item) * bounds.lipschitz.value) + 2.0 * bounds.forward_error)
+            far = needed_separation(self._farthest_carrier(item), h, score=seen.probe.score, z_norm=z_low)
+            need = max(need, far * (1.0 + 1e-9) + 1e-9)
+        return max(need, seen.unseen * (1.0 + 1e-6) + 1e-9)
+
+    def claims(self, items: Sequence[RankedItem]) -> Claims:
+        """What is claimed of some of the items, for the rows that carry each."""
+        every = [self._rows(item) for item in items]
+        rows, radii = np.concatenate(every), np.repeat([_claimed(item) for item in items], [len(own) for own in every])
+        return Claims(self.seen.listed.ids[rows], self.seen.listed.vectors.stored(rows), radii)
+
+    def _farthest_carrier(self, item: RankedItem) -> float:
+        """An upper bound on the distance of the rows that carry an item: which one does may differ by rival (T3)."""
+        return float(_farthest(self.seen, self.seen.listed.distances[self._rows(item)]).max())
+
+    def _rows(self, item: RankedItem) -> Ids:
+        """The rows that carry an item, as they are listed."""
+        ids = np.array([row for _, row in item.carriers_k], dtype=np.int64)
+        return self._order[np.searchsorted(self.seen.listed.ids, ids, sorter=self._order)]
+
+    def _carriers(self, place: int) -> Ids:
+        """The best rows of an item."""
+        return np.flatnonzero(self.groups == self.groups[place])[:VIEWS_TRIED]
 
     def _pairs(self, own: Sequence[Ids], rivals: Sequence[Ids]) -> list[Float64]:
         """Per item (views, rivals) the radius of each of its views against each rival: all in one go."""

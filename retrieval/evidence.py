@@ -11,6 +11,7 @@ import numpy as np
 from ..certificates.decision import ranking
 from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
+from .claims import Claims
 from .compared_rows import Rows
 from .distances import reach_of
 from .probe import Probe
@@ -34,6 +35,9 @@ class Evidence:
         missing: names of the parts of the gallery that did not answer, where they have names.
         rejects: no row that was scanned, listed or not, accepts the query while it moves by less than so many pixels
             (proved); 0 where that was not asked.
+        claims: what was asked about rows that stay ahead; None where nothing was.
+        rivals: every row that was scanned, near or not, that might overtake a claimed one within its radius, as
+            ``pair_radii`` computes it; None without claims.
     """
 
     probe: Probe
@@ -48,8 +52,12 @@ class Evidence:
     span: tuple[float, float] | None = None
     missing: tuple[str, ...] = ()
     rejects: float = 0.0
+    claims: Claims | None = None
+    rivals: Rows | None = None
 
     def __post_init__(self) -> None:
+        if (self.claims is None) != (self.rivals is None):
+            raise ValueError("rivals are of claims, and claims have rivals")
         if not (self.unseen >= 0.0 and self.rejects >= 0.0 and 0 <= self.scanned <= self.total):
             raise ValueError(
                 f"no evidence: unseen {self.unseen}, rejects {self.rejects}, scanned {self.scanned} of {self.total}"
@@ -90,7 +98,7 @@ class Evidence:
 
     def silenced(self) -> Evidence:
         """What is left of it when its source answers no more: a list that speaks for no row beside it."""
-        return replace(self, scanned=0, unseen=math.inf, whole=NO_KEYS)
+        return replace(self, scanned=0, unseen=math.inf, whole=NO_KEYS, claims=None, rivals=None)
 
 
 def nothing_from(probe: Probe, rows: int, missing: tuple[str, ...] = ()) -> Evidence:
@@ -111,6 +119,7 @@ def merge(parts: Sequence[Evidence]) -> Evidence:
         return parts[0]
     listed = Rows.stack([part.listed for part in parts])
     speaking = [part for part in parts if not part.mute]
+    claims, rivals = _rivals(parts)
     return Evidence(
         probe=parts[0].probe,
         listed=listed.take(ranking(listed.scores, listed.ids)),
@@ -124,7 +133,18 @@ def merge(parts: Sequence[Evidence]) -> Evidence:
         span=_spanned([part.span for part in parts if part.span is not None]),
         missing=tuple(dict.fromkeys(name for part in parts for name in part.missing)),
         rejects=min(part.rejects for part in parts),
+        claims=claims,
+        rivals=rivals,
     )
+
+
+def _rivals(parts: Sequence[Evidence]) -> tuple[Claims | None, Rows | None]:
+    """Of claims that all parts were asked about."""
+    claims, found = parts[0].claims, [part.rivals for part in parts if part.rivals is not None]
+    if claims is None or not all(claims.are(part.claims) for part in parts):
+        return None, None
+    rivals = Rows.stack(found)
+    return claims, rivals.take(ranking(rivals.scores, rivals.ids))
 
 
 def _spanned(parts: Sequence[tuple[float, float]]) -> tuple[float, float] | None:

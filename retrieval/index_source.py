@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from .distances import beyond, lower_bounds
 from .evidence import Evidence
 from .probe import Probe
 from .rejecting import rejects_within
+from .rivals import find_rivals
 from .scopes import Scope, Scopes, scope_of
 from .source import Ask
 from .unlisted import search_bound, unseen
@@ -66,18 +67,26 @@ class IndexSource:
         for (_, _, count), places in together.items():
             for place, one in zip(places, self._nearest([asks[p] for p in places], count), strict=True):
                 found[place] = one
-        return [self._with_rejects(ask, found[place]) for place, ask in enumerate(asks)]
+        return [self._with_rivals(ask, self._with_rejects(ask, found[place])) for place, ask in enumerate(asks)]
 
     def _with_rejects(self, ask: Ask, seen: Evidence) -> Evidence:
         """With how far every row rejects, where that was asked."""
         if not ask.rejects:
             return seen
         scope = self._scope(ask.probe)
+        return replace(seen, rejects=rejects_within(scope.channel, ask.probe, ask.rejects, self._alive(scope)))
 
-        def alive(ids: Ids) -> npt.NDArray[np.bool_]:
-            return self.items.groups[scope.outward(ids)] >= 0
+    def _with_rivals(self, ask: Ask, seen: Evidence) -> Evidence:
+        """With the rows that might contradict what is claimed, where that was asked."""
+        if ask.claims is None:
+            return seen
+        scope = self._scope(ask.probe)
+        rows = self._rows(ask.probe, scope, find_rivals(scope.channel, ask.probe, ask.claims, self._alive(scope)))
+        return replace(seen, claims=ask.claims, rivals=rows.take(ranking(rows.scores, rows.ids)))
 
-        return replace(seen, rejects=rejects_within(scope.channel, ask.probe, ask.rejects, alive))
+    def _alive(self, scope: Scope) -> Callable[[Ids], npt.NDArray[np.bool_]]:
+        """Which rows of a scope are part of the gallery."""
+        return lambda ids: self.items.groups[scope.outward(ids)] >= 0
 
     def _scope(self, probe: Probe) -> Scope:
         """The rows that a probe is compared with; all of them where nothing says which."""
@@ -127,7 +136,7 @@ class IndexSource:
 
     def _listed(self, probe: Probe, scope: Scope, ids: Ids) -> Rows:
         """Rows of a scope, compared with the probe; those that are no longer part of the gallery are left out."""
-        return self._rows(probe, scope, ids[self.items.groups[scope.outward(ids)] >= 0])
+        return self._rows(probe, scope, ids[self._alive(scope)(ids)])
 
     def _evidence(self, ask: Ask, listed: Rows, unseen: float) -> Evidence:
         """What these rows of its scope are to the probe."""

@@ -66,7 +66,9 @@ class Joined:
         if ask.nearest:
             listed, unseen = first_rows(listed, ask.nearest, ask.probe.score, unseen)
         whole = np.concatenate([ask.own, whole_items(self.items, listed.ids)])
-        return replace(seen, listed=self._named(listed), own=self._named(seen.own), whole=whole, unseen=unseen)
+        rivals = None if seen.rivals is None else self._named(seen.rivals)
+        own = self._named(seen.own)
+        return replace(seen, listed=self._named(listed), own=own, whole=whole, unseen=unseen, rivals=rivals)
 
     def _named(self, rows: Rows) -> Rows:
         """With the first row that the whole index has of each item."""

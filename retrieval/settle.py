@@ -145,15 +145,17 @@ def _fetch(sources: Sequence[Source], pieces: Mapping[Name, Pieces], asks: Seque
 def _now_known(known: Evidence, ask: Ask, answer: Evidence) -> Evidence:
     """What was asked for anew in the place of what was known; less sure where a part of what is kept is missing.
 
-    How far rows reject is said of all of them, whatever is listed.
+    How far rows reject, and which might contradict a claim, is said of all of them, whatever is listed.
     """
     rejects = max(known.rejects, answer.rejects)
+    claims, rivals = (known.claims, known.rivals) if ask.claims is None else (answer.claims, answer.rivals)
     if ask.lists:
-        return replace(answer, rejects=rejects)
+        return replace(answer, rejects=rejects, claims=claims, rivals=rivals)
     own, whole = (answer.own, answer.whole) if len(ask.own) else (known.own, known.whole)
     missing = tuple(dict.fromkeys((*known.missing, *answer.missing)))
     scanned = min(known.scanned, answer.scanned)
-    return replace(known, own=own, whole=whole, scanned=scanned, missing=missing, rejects=rejects)
+    said = {"scanned": scanned, "missing": missing, "rejects": rejects, "claims": claims, "rivals": rivals}
+    return replace(known, own=own, whole=whole, **said)
 
 
 def _silence(pieces: Mapping[Name, Pieces], number: int) -> None:

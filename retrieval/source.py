@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..indexer.items import NO_KEYS, Keys
+from .claims import Claims
 from .evidence import Evidence
 from .probe import Probe
 
@@ -24,6 +25,7 @@ class Ask:
         within: list every row nearer than this.
         own: also give every row of these items, near or not. With neither of the others nothing is listed anew.
         rejects: also say how far every row rejects the query (T4, T5), up to so many pixels: ``Evidence.rejects``.
+        claims: also give every row that might contradict these (cosine): ``Evidence.rivals``.
     """
 
     probe: Probe
@@ -31,6 +33,7 @@ class Ask:
     within: float | None = None
     own: Keys = field(default_factory=lambda: NO_KEYS)
     rejects: float = 0.0
+    claims: Claims | None = None
 
     @property
     def lists(self) -> bool:

@@ -11,8 +11,8 @@ import pytest
 from retr.indexer import filter_make
 from retr.indexer.filter_make import make_filter
 from retr.indexer.filtered import FilteredRows
-from retr.indexer.vectors import Float32, Ids, RowStore
-from retr.retrieval import index_source
+from retr.indexer.vectors import Float32, RowStore
+from retr.retrieval import rivals
 from retr.retrieval.channel import Channel, Float64
 
 DIM = 96
@@ -122,12 +122,9 @@ def test_centred_rows_with_a_query_that_is_not(planted):
     assert (missed(FilteredRows(rows, made), rows) > 0) == planted
 
 
-def first_alone(channel: Channel, z: Float64, _: float) -> Ids:
+def first_alone(channel: Channel, z: Float64, _: float) -> float:
     """What cannot come first is passed over, however far was asked for."""
-    (rows,), query = channel.store.filtered, channel.query32(z)
-    best = float((channel.store.parts[0] @ query).max())
-    assert rows is not None
-    return rows.within(query, best - 1e-6)
+    return float((channel.store.parts[0] @ channel.query32(z)).max()) - 1e-6
 
 
 @pytest.mark.usefixtures("narrow")
@@ -140,7 +137,7 @@ def test_rows_passed_over_because_they_cannot_be_first(planted, monkeypatch):
     queries = [2.0 * query.astype(np.float64) for query in make_queries(rows)]
     theirs = [plain.rank(channel, z, k=1, first=2) for z in queries]
     if planted:
-        monkeypatch.setattr(index_source, "_rows_within", first_alone)
+        monkeypatch.setattr(rivals, "search_bound", first_alone)
     assert ([plain.rank(other, z, k=1, first=2) for z in queries] != theirs) == planted
 
 

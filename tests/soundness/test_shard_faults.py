@@ -65,9 +65,12 @@ def _emptied(seen: Evidence) -> Evidence:
 
 def bound_lost(holders, gallery, asks) -> Reply:
     """The nearest row of the shard alone, and no word on the others."""
-    return _edited(
-        _asked(holders, gallery, asks), lambda seen: replace(seen, listed=seen.listed.take(_first), unseen=math.inf)
-    )
+    return _edited(_asked(holders, gallery, asks), _nearest_alone)
+
+
+def _nearest_alone(seen: Evidence) -> Evidence:
+    rivals = None if seen.rivals is None else seen.rivals.take(_first[: len(seen.rivals)])
+    return replace(seen, listed=seen.listed.take(_first[: len(seen.listed)]), unseen=math.inf, rivals=rivals)
 
 
 _first = np.arange(1)

@@ -17,6 +17,7 @@ from retr.indexer.items import Items
 from retr.indexer.snapshot import Threshold
 from retr.indexer.vectors import Ids, RowStore
 from retr.retrieval.channel import Channel, Float64
+from retr.retrieval.compared_rows import Rows
 from retr.retrieval.conformal import set_thresholds
 from retr.retrieval.decide import decide
 from retr.retrieval.engine import Engine
@@ -115,10 +116,11 @@ class Renumbered:
         return [self._whole(one) for one in self.inner.answer(asks)]
 
     def _whole(self, seen: Evidence) -> Evidence:
-        listed, own = (
-            replace(rows, ids=self.ids[rows.ids], firsts=self.ids[rows.firsts]) for rows in (seen.listed, seen.own)
-        )
-        return replace(seen, listed=listed, own=own)
+        rivals = None if seen.rivals is None else self._renumbered(seen.rivals)
+        return replace(seen, listed=self._renumbered(seen.listed), own=self._renumbered(seen.own), rivals=rivals)
+
+    def _renumbered(self, rows: Rows) -> Rows:
+        return replace(rows, ids=self.ids[rows.ids], firsts=self.ids[rows.firsts])
 
 
 def scattered(channels: Sequence[Channel], ids: Ids) -> Renumbered:

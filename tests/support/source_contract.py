@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from retr.certificates.ranking import pair_radii
 from retr.certificates.verdicts import verdict_radii
+from retr.retrieval.claims import Claims
 from retr.retrieval.compared_rows import Rows
 from retr.retrieval.distances import beyond, distances, lower_bounds
 from retr.retrieval.engine import Engine
@@ -41,8 +43,20 @@ def assert_same_evidence(one: Evidence, other: Evidence) -> None:
     order, reorder = np.argsort(one.own.ids, kind="stable"), np.argsort(other.own.ids, kind="stable")
     assert_same_rows(one.own.take(order), other.own.take(reorder))
     assert sorted(one.whole.tolist()) == sorted(other.whole.tolist())
+    assert (one.rivals is None) == (other.rivals is None)
+    if one.rivals is not None and other.rivals is not None:
+        assert_same_rows(one.rivals, other.rivals)
+        assert one.claims is not None
+        assert one.claims.are(other.claims)
     for name in ("unseen", "widest", "longest", "scanned", "total", "span", "missing", "rejects"):
         assert getattr(one, name) == getattr(other, name), name
+
+
+def _can_be_asked(ask: Ask, probe: Probe) -> bool:
+    """How far rows reject is asked about thresholds, and the claims above are of unit rows of the first channel."""
+    if ask.claims is not None and (probe.channel != 0 or probe.score != "cosine"):
+        return False
+    return probe.threshold is not None or not ask.rejects
 
 
 class SourceContract:
@@ -97,14 +111,36 @@ class SourceContract:
                 less += found.rejects < wanted
         assert less or all(probe.threshold is None for probe in probes)
 
+    def test_what_might_overtake_is_what_a_look_at_every_row_finds(self, source, engine, probes) -> None:
+        found = 0
+        for probe in probes:
+            if probe.score != "cosine" or probe.bounds is None:
+                continue
+            scope = engine.scope(probe.name)
+            ids = np.flatnonzero(scope.channel.groups >= 0)
+            rows, stored = scope.channel.rows64(ids), scope.channel.store.take(ids)
+            bounds = {"lipschitz": probe.bounds.lipschitz, "forward_error": probe.bounds.forward_error}
+            for radius in (1e-3, 0.2 * probe.bounds.cap):
+                claims = Claims(scope.outward(ids[:3]), stored[:3], np.array([radius, 2.0 * radius, 0.5 * radius]))
+                radii = np.stack([pair_radii(probe.z, row, rows, score="cosine", **bounds) for row in rows[:3]])
+                wanted = scope.outward(ids[(radii < claims.radii[:, None]).any(axis=0)])
+                [seen] = source.answer([Ask(probe, claims=claims)])
+                assert claims.are(seen.claims)
+                assert seen.rivals is not None
+                assert sorted(seen.rivals.ids.tolist()) == wanted.tolist()
+                found += 3 < len(wanted) < len(ids)
+        assert found or all(probe.score != "cosine" or probe.bounds is None for probe in probes)
+
     def test_all_it_says_is_what_one_process_says(self, source, whole, probes) -> None:
-        names = whole.items.keys(np.arange(0, whole.items.count, 3))
+        names, ids = whole.items.keys(np.arange(0, whole.items.count, 3)), np.arange(2)
         for ask in (
             Ask(probes[0], nearest=4, own=names),
             Ask(probes[0], within=0.3),
             Ask(probes[0], own=names),
             Ask(probes[0], rejects=0.4),
+            Ask(probes[0], claims=Claims(ids, whole.channels[0].store.take(ids), np.array([0.5, 0.1]))),
         ):
-            asks = [replace(ask, probe=probe) for probe in probes if probe.threshold is not None or not ask.rejects]
+            able = [probe for probe in probes if _can_be_asked(ask, probe)]
+            asks = [replace(ask, probe=probe) for probe in able]
             for mine, theirs in zip(source.answer(asks), whole.answer(asks), strict=True):
                 assert_same_evidence(mine, theirs)

@@ -74,7 +74,13 @@ def _query(part: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cold(part: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", "## From the shell", "", "Seconds, each time in a new process.", "")
+    yield from (
+        "",
+        "## From the shell",
+        "",
+        "Seconds, each time in a new process; all modules were compiled before.",
+        "",
+    )
     yield from _table(part["rows, s"], "s")
     yield from ("", f"At most {part['peak MB']:.0f} MB.")
 
