@@ -15,6 +15,7 @@ from retr.certificates.checker import top1_violations
 from retr.certificates.ranking import pair_radii
 from retr.core.types import UpperBound
 from retr.embedding.block_means import BlockMeans
+from retr.indexer.filtered import Matters, every_row
 from retr.indexer.vectors import Float32, Ids, RowStore
 from retr.retrieval import decide_one as decide_module
 from retr.retrieval.channel import Channel, Float64, Pixels, QueryEmbedding, QueryView
@@ -90,9 +91,10 @@ class Partitioned(RowStore):
         shared = int((ids >= 0).sum(axis=1).min())  # lists differ in length
         return scores[:, :shared], ids[:, :shared]
 
-    def within(self, query: Float32, bound: float) -> Ids:
-        _, _, ids = self._index.range_search(query[None], bound)
-        return np.sort(ids)
+    def scored(self, query: Float32, bound: float, matters: Matters = every_row) -> tuple[Ids, Float64]:
+        _, scores, ids = self._index.range_search(query[None], bound)
+        kept = matters(ids, scores.astype(np.float64))
+        return ids[kept], scores[kept].astype(np.float64)
 
 
 def test_an_approximate_index_certified_as_exact(planted, caught, tmp_path):
