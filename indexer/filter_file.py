@@ -27,6 +27,7 @@ from ..core.files import canonical_json, sha256_bytes
 from . import filter_make, integer_products, row_codes, row_filter, row_lengths
 from .filter_make import make_filter
 from .kept_files import forget_oldest
+from .mapped import let_go_of
 from .row_codes import CodedRows
 from .row_filter import Float32, RowFilter
 from .row_lengths import check_lengths
@@ -70,6 +71,7 @@ def find_filter(
         hashed.update(own.data)
         chunk = CodedRows(own, rows.code, rows.where)[:] if isinstance(rows, CodedRows) else cast("Float32", own)
         check_lengths(chunk, some.start, "cosine", where)
+        let_go_of(stored)  # where an index is made, its rows would be in memory once more
         return chunk
 
     made = make_filter(cast("Float32", rows), read)

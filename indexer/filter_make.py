@@ -13,7 +13,7 @@ WIDTHS = (64, 128, 256)
 LITTLE = 0.012
 """Mean ‖r‖² that a width may leave of unit rows: about what quantisation costs."""
 SAMPLE = 8192
-_CHUNK = 4096
+_CHUNK = 1024
 _CLIPPED = 1e-4
 
 
@@ -27,7 +27,9 @@ def make_filter(rows: Float32, read: Callable[[slice], Float32] | None = None) -
     sample = rows[:: max(1, len(rows) // SAMPLE)].astype(np.float64)
     sample = sample[np.isfinite(sample).all(axis=1)]
     centre, turn, width = _directions(sample, rows.shape[1])
-    scale = float(np.quantile(np.abs((sample - centre) @ turn.T), 1.0 - _CLIPPED)) / PEAK or 1.0
+    coordinates = sample @ turn.T  # of what lies beside the centre
+    del sample
+    scale = float(np.quantile(np.abs(coordinates, out=coordinates), 1.0 - _CLIPPED)) / PEAK or 1.0
     codes = np.zeros((len(rows), width), dtype=np.int8)
     rest, lost = np.zeros(len(rows)), np.zeros(len(rows))
     longest = 0.0
@@ -48,10 +50,13 @@ def make_filter(rows: Float32, read: Callable[[slice], Float32] | None = None) -
 
 
 def _directions(sample: Float64, dim: int) -> tuple[Float64, Float64, int]:
-    """μ, P and bytes a row. P spans principal directions, turned so that all coordinates are of one size."""
+    """μ, P and bytes a row. P spans principal directions, turned so that all coordinates are of one size.
+
+    μ is taken off the sample, in place: there is no second one.
+    """
     centre = sample.mean(axis=0) if len(sample) else np.zeros(dim)
-    apart = sample - centre
-    energies, axes = np.linalg.eigh(apart.T @ apart / max(1, len(sample)))
+    sample -= centre
+    energies, axes = np.linalg.eigh(sample.T @ sample / max(1, len(sample)))
     energies, axes = np.maximum(energies[::-1], 0.0), axes[:, ::-1]
     most = [(width, min(width - REST - LOST, dim)) for width in WIDTHS]
     width, m = next((one for one in most if energies[one[1] :].sum() <= LITTLE), most[-1])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core.memory import give_back
 from ..core.parallel import in_order, sharing_cores
 from ..core.progress import Progress, begin
 from . import neighbours
@@ -104,7 +105,8 @@ _MOST_CORES = 8
 
 
 def begin_items(progress: Progress, title: str, keys: Keys) -> None:
-    """Tell how many items there are."""
+    """Tell how many items there are; what stages before have left is given back."""
+    give_back()
     if len(keys):  # of nothing there is nothing to say
         begin(progress, title, len(np.unique(keys)))
 

@@ -19,7 +19,7 @@ from .integer_products import integer_products
 from .neighbours import Others, places_of, torch_is_here
 from .row_filter import DIM, Int32, RowFilter
 from .row_questions import Questions, ask_all
-from .stored_rows import StoredRows
+from .stored_rows import StoredRows, let_go
 from .vectors import Float32, Ids
 
 TOGETHER = 256
@@ -120,8 +120,15 @@ def codes_of(others: Others) -> RowFilter | None:
     if isinstance(rows, StoredRows) and len(held) == 1 and held[0] is not None:
         codes = held[0].codes
         return codes.only(rows.ids, np.flatnonzero(np.isin(rows.ids, codes.always)))
+
+    def read(some: slice) -> Float32:
+        own = rows[some]
+        if isinstance(rows, StoredRows):
+            let_go(rows.store)
+        return own
+
     try:
-        return make_filter(cast("Float32", rows), rows.__getitem__)
+        return make_filter(cast("Float32", rows), read)
     except ValueError:  # rows that are no unit rows: all of them are compared
         return None
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
+from .mapped import let_go_of
 from .vectors import Float32, Ids, RowStore
 
 
@@ -53,6 +51,4 @@ class StoredRows:
 def let_go(store: RowStore) -> None:
     """Give memory back that mapped rows have come to take by being looked at; they are read again when asked for."""
     for part in store.parts:
-        mapped = getattr(part, "_mmap", None) if isinstance(part, np.memmap) else None
-        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        let_go_of(part)
