@@ -17,8 +17,8 @@ def rival_floors(
     """Floors, in pixels, under ``ranking.pair_radii`` of rows of which only distances are bounded (cosine).
 
     h_ij = ‖z‖·(b_j² − a_i²)/(2‖u_i − u_j‖), which falls as a_i and the width grow and rises with b_j. What rounding
-    takes from the radius that ``pair_radii`` computes, and rows that are not exactly of unit length, is at most
-    13·γ_{d+3}·‖z‖ and 2ν·‖z‖ over the width (docs/theory.md, Exact answers); 32·γ_{d+8}·‖z‖ is taken off.
+    takes from the radius that ``pair_radii`` computes, with rows that are not exactly of unit length, is at most
+    14·γ_{t+8}·‖z‖ over the width, t = ⌈log₂ d⌉ (docs/theory.md, Exact answers); 32·γ_{t+8}·‖z‖ is taken off.
 
     Args:
         z: (d,) query embedding.

@@ -90,7 +90,7 @@ _ROWS = 2**13
 
 
 def measure_blocks(work: Callable[[Block], Block], wanted: Iterator[Block], progress: Progress) -> None:
-    """Measure some blocks at a time: each writes of its own rows alone."""
+    """Measure some blocks at a time: each writes of its own rows alone. What that leaves free is given back."""
     workers = min(_MOST_CORES, os.cpu_count() or 1) if torch_is_here() else 1  # numpy's products are of all cores
     with (
         sharing_cores(workers) as first,
@@ -98,6 +98,7 @@ def measure_blocks(work: Callable[[Block], Block], wanted: Iterator[Block], prog
     ):
         for block in measured:
             progress.advance(len(block.keys))
+    give_back()
 
 
 _MOST_CORES = 8
@@ -105,7 +106,7 @@ _MOST_CORES = 8
 
 
 def begin_items(progress: Progress, title: str, keys: Keys) -> None:
-    """Tell how many items there are; what stages before have left is given back."""
+    """Tell how many items there are; what was done before has left free memory, which is given back."""
     give_back()
     if len(keys):  # of nothing there is nothing to say
         begin(progress, title, len(np.unique(keys)))

@@ -17,7 +17,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..core.files import digest_json
-from ..core.memory import give_back
 from ..core.progress import Progress, Silent
 from .gallery import Gallery
 from .gap_blocks import Side
@@ -73,7 +72,6 @@ def measure_gaps(
     against_references(sides, again, rows[again], told)
     against_items(sides, again, rows[again], sample, rows[sample], told)
     against_items(sides, kept, rows[kept], fresh, rows[fresh], told)
-    give_back()
     return tuple(side.known for side in sides)
 
 

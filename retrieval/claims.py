@@ -30,6 +30,11 @@ class Claims:
             np.array_equal(getattr(self, name), getattr(other, name)) for name in ("ids", "rows", "radii")
         )
 
+    def and_also(self, more: Claims) -> Claims:
+        """These and others."""
+        ids, radii = np.concatenate([self.ids, more.ids]), np.concatenate([self.radii, more.radii])
+        return Claims(ids, np.concatenate([self.rows, more.rows]), radii)
+
     def cover(self, ids: Ids, radius: float) -> bool:
         """Whether as much is claimed of each of these rows."""
         return bool(np.isin(ids, self.ids[self.radii >= radius]).all())

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..certificates.decision import ranking as ranked
 from ..certificates.ranking import half_space_distances, item_radii, pair_radii, topk_radius
 from ..certificates.rounding import norm_bounds
 from ..certificates.shortlist import needed_separation, unseen_radius
-from ..core.numerics import gamma, norm, round_up
+from ..core.numerics import round_up
 from ..indexer.items import NO_KEYS, Keys
 from ..indexer.vectors import Ids
 from .channel import Float64
 from .claims import Claims
 from .compared_rows import Rows
+from .contenders import contenders
 from .distances import beyond, bounds_of_distances
 from .evidence import Evidence, number_items
 from .probe import Probe
@@ -57,7 +57,7 @@ def decide_one(seen: Evidence, k: int, *, certify: bool, growth: float) -> Decis
     wish, open_ = wish_for_nothing(seen, ranking.listed_nothing), judge.unproved(items)
     if not open_:
         return Decision(ranking, wishes=() if wish is None else (wish,))
-    if seen.claims is not None or seen.probe.score != "cosine":
+    if seen.probe.score != "cosine":
         return Decision(ranking, needs=(_look(seen, judge.needed_for(open_), growth, own),))
     # What is worth asking once is asked beside what must be.
     return Decision(ranking, needs=(replace(wish or Ask(seen.probe), claims=judge.claims(open_)),))
@@ -128,7 +128,7 @@ class _Judge:
 
     def __init__(self, seen: Evidence, groups: Ids, firsts: Ids, k: int) -> None:
         self.seen, self.groups, self.firsts, self.k = seen, groups, firsts, k
-        self._order = np.argsort(seen.listed.ids, kind="stable")
+        self._enough: dict[bytes, Ids] = {}
         self.cap = seen.probe.proved.cap
         has_threshold = seen.probe.threshold is not None
         self.copies = radii_of(seen.probe, seen.listed).copy if has_threshold else None
@@ -141,7 +141,10 @@ class _Judge:
         rivals = [np.flatnonzero(mask) for mask in contenders(self.seen, self.groups, own, self.k)]
         radii = self._pairs(own, rivals)
         found = [self._topk(*one) for one in zip(items, own, rivals, radii, strict=True)]
-        return [self._top1(found[0], own[0], rivals[0], radii[0]), *found[1:]]
+        found = [self._top1(found[0], own[0], rivals[0], radii[0]), *found[1:]]
+        for item, rows, others, each in zip(found, own, rivals, radii, strict=True):
+            self._enough[item.key] = rows[: self._shortest(item, others, each)]
+        return found
 
     def unproved(self, items: Sequence[RankedItem]) -> list[RankedItem]:
         """Those of which a row that is not known might lower a radius."""
@@ -150,7 +153,7 @@ class _Judge:
             return []
         found = []
         for item in items:
-            radius, ids = _claimed(item), np.array([row for _, row in item.carriers_k])
+            radius, ids = _claimed(item), seen.listed.ids[self._enough[item.key]]
             if not radius or (seen.claims is not None and seen.claims.cover(ids, radius)):
                 continue
             floor = unseen_radius(
@@ -177,23 +180,30 @@ class _Judge:
         return max(need, seen.unseen * (1.0 + 1e-6) + 1e-9)
 
     def claims(self, items: Sequence[RankedItem]) -> Claims:
-        """What is claimed of some of the items, for the rows that carry each."""
-        every = [self._rows(item) for item in items]
+        """What is claimed of some of the items, for the rows that are enough; and what was claimed before."""
+        every = [self._enough[item.key] for item in items]
         rows, radii = np.concatenate(every), np.repeat([_claimed(item) for item in items], [len(own) for own in every])
-        return Claims(self.seen.listed.ids[rows], self.seen.listed.vectors.stored(rows), radii)
+        fresh = Claims(self.seen.listed.ids[rows], self.seen.listed.vectors.stored(rows), radii)
+        return fresh if self.seen.claims is None else self.seen.claims.and_also(fresh)
 
     def _farthest_carrier(self, item: RankedItem) -> float:
         """An upper bound on the distance of the rows that carry an item: which one does may differ by rival (T3)."""
-        return float(_farthest(self.seen, self.seen.listed.distances[self._rows(item)]).max())
+        return float(_farthest(self.seen, self.seen.listed.distances[self._enough[item.key]]).max())
 
-    def _rows(self, item: RankedItem) -> Ids:
-        """The rows that carry an item, as they are listed."""
-        ids = np.array([row for _, row in item.carriers_k], dtype=np.int64)
-        return self._order[np.searchsorted(self.seen.listed.ids, ids, sorter=self._order)]
+    def _shortest(self, item: RankedItem, rivals: Ids, radii: Float64) -> int:
+        """How many of an item's best rows give its radii (rows, rivals). Of a far row nearly every row is a rival."""
+        for count in range(1, len(radii)):
+            _, per_item = item_radii(radii[:count], self.groups[rivals])
+            topk = min(topk_radius(per_item, self.k), self.cap)
+            top1 = min(float(radii[:count].min(axis=1, initial=math.inf).max()), self.cap)
+            if topk >= (item.topk or 0.0) and (not item.top1 or top1 >= item.top1):
+                return count
+        return len(radii)
 
     def _carriers(self, place: int) -> Ids:
-        """The best rows of an item."""
-        return np.flatnonzero(self.groups == self.groups[place])[:VIEWS_TRIED]
+        """The best rows of an item, wherever they are known from."""
+        rows = np.flatnonzero(self.groups == self.groups[place])
+        return rows[ranked(self.seen.listed.scores[rows], self.seen.listed.ids[rows])[:VIEWS_TRIED]]
 
     def _pairs(self, own: Sequence[Ids], rivals: Sequence[Ids]) -> list[Float64]:
         """Per item (views, rivals) the radius of each of its views against each rival: all in one go."""
@@ -228,52 +238,6 @@ class _Judge:
         raw_top1 = min(max(float(raw.min()), 0.0) / probe.proved.lipschitz.value, self.cap)
         limit = int(self.firsts[self.groups[rivals[radii[view].argmin()]]]) if least[view] <= self.cap else None
         return replace(item, raw_top1=raw_top1, limited_by=limit)
-
-
-def contenders(seen: Evidence, groups: Ids, own: Sequence[Ids], k: int) -> list[npt.NDArray[np.bool_]]:
-    """Per item which listed rows of others may decide its radius; the rest lie farther than the k nearest rival items.
-
-    Half-space distances h are estimated by one matrix product. With S bounding twice a row's norm, and rows at least
-    S/1000 apart, ‖u_i − u_j‖² is off by γ_d·S² or less, so h by a relative 10⁶·γ_d, and what ``pair_radii`` takes off
-    for rounding is less still. A row is left out only where its h exceeds the k-th smallest one over items by ten
-    times that, so its radius exceeds every radius that is claimed. Closer rows are always kept, and taken as
-    infinitely far when the k-th smallest is looked for.
-
-    Args:
-        seen: what is known.
-        groups: (listed,) item of each row.
-        own: per item, places of some of its rows.
-        k: how many items are returned.
-
-    Returns:
-        per item (listed,).
-    """
-    rows, scores, cosine = seen.listed.numbers, seen.listed.scores, seen.probe.score == "cosine"
-    every = np.concatenate(own)
-    size = 2.0 if cosine else 2.0 * seen.longest
-    squares = seen.listed.vectors.squares
-    products = rows[every] @ rows.T  # all views, rows
-    width = np.sqrt(np.maximum(squares[every, None] + squares - 2.0 * products, 0.0))
-    lead = (scores[every, None] - scores) * (1.0 if cosine else 0.5)
-    h = np.divide(lead, width, out=np.full_like(lead, np.inf), where=width > 1e-3 * size)
-    items, per_item = _per_item(h, groups)
-    far = float(seen.listed.distances.max())
-    reach = float(norm(seen.probe.z)) if cosine else far + (far * far / size if size > 0.0 else 0.0)
-    slack, found, start = 1e7 * gamma(len(seen.probe.z) + 8) * reach, [], 0
-    for views in own:
-        some, item = slice(start, start + len(views)), groups[views[0]]
-        limit = topk_radius(per_item[some].max(axis=0)[items != item], k) + slack
-        near = (h[some] <= limit) | (width[some] <= 1e-3 * size)
-        found.append((groups != item) & near.any(axis=0))
-        start = some.stop
-    return found
-
-
-def _per_item(h: Float64, groups: Ids) -> tuple[Ids, Float64]:
-    """The items in ascending order, and (views, items) the least h of the rows of each (T3)."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    return groups[order[starts]], np.minimum.reduceat(h[:, order], starts, axis=1)
 
 
 def _pair_radii(probe: Probe, winners: Float64, rivals: Float64) -> Float64:

@@ -27,8 +27,8 @@ from .probe import Probe
 from .unlisted import UNIT_HIGH, search_bound
 from .verdict import Bools
 
-_PAIRS = 4096
-"""Pairs of rows that are compared in float64 at a time."""
+_AT_ONCE, _PAIRS = 2**15, 2**12
+"""Rows that are judged by bounds at a time, and pairs that are compared in float64."""
 
 
 def find_rivals(channel: Channel, probe: Probe, claims: Claims, alive: Callable[[Ids], Bools]) -> Ids:
@@ -58,8 +58,12 @@ def find_rivals(channel: Channel, probe: Probe, claims: Claims, alive: Callable[
         return ~(floors >= claims.radii[:, None])
 
     def may_matter(ids: Ids, scores: Float64) -> Bools:
-        pairs = may_overtake(_chords(channel, scores), -channel.store.ceilings(-claims.rows, ids))
-        return np.asarray(pairs.any(axis=0))
+        found = np.zeros(len(ids), dtype=np.bool_)
+        for start in range(0, len(ids), _AT_ONCE):  # of a million rows, pairs with ten others would take a gigabyte
+            some = slice(start, start + _AT_ONCE)
+            least = -channel.store.ceilings(-claims.rows, ids[some])
+            found[some] = may_overtake(_chords(channel, scores[some]), least).any(axis=0)
+        return found
 
     bound = search_bound(channel, probe.z, _reach(probe, near, claims.radii))
     ids, scores = channel.store.scored(channel.query32(probe.z), bound, may_matter)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from plain import rank
 
 from retr.retrieval.channel import Channel
+from retr.retrieval.claims import Claims
 from retr.retrieval.decide import decide
 from retr.retrieval.distances import distance_bounds
 from retr.retrieval.evidence import Evidence, merge, nothing_from
@@ -125,6 +126,23 @@ def test_no_row_that_is_not_listed_is_nearer_than_the_merged_bound(seed, parts, 
         assert (low >= seen.unseen - 1e-12).all()
         assert len(hidden) == 0 or not seen.everything_listed
         assert seen.listed.scores.tolist() == sorted(seen.listed.scores, reverse=True)
+
+
+def test_rivals_are_those_of_claims_that_every_part_was_asked_about():
+    rng = np.random.default_rng(1)
+    channel, _ = gallery(rng, local=False)
+    one = plain.probe(channel, channel.rows64(np.array([3]))[0])
+    claims = Claims(np.array([3]), channel.store.take(np.array([3])), np.array([0.5]))
+    other = replace(claims, radii=np.array([0.25]))
+    sources = cut([channel], rng, 2)
+    asked, less = ([source.answer([Ask(one, claims=each)])[0] for source in sources] for each in (claims, other))
+    silent = [source.answer([Ask(one, within=0.1)])[0] for source in sources]
+    whole = merge(asked)
+    assert whole.rivals is not None
+    assert sorted(whole.rivals.ids) == sorted(row for part in asked for row in part.rivals.ids)
+    for parts in ([asked[0], less[1]], [asked[0], silent[1]], [silent[0], asked[1]], [asked[0], asked[1].silenced()]):
+        assert merge(parts).claims is None
+        assert merge(parts).rivals is None
 
 
 def test_merging_takes_the_weakest_bound_and_the_widest_threshold():

@@ -11,19 +11,24 @@ import numpy as np
 import plain
 import pytest
 
+from retr.certificates.decision import ranking_scores
 from retr.certificates.ranking import item_radii, pair_radii, topk_radius
+from retr.certificates.rivals import widest
+from retr.certificates.stored import defined_rows
+from retr.core.types import UpperBound
 from retr.indexer import filter_make
 from retr.indexer.filter_make import make_filter
 from retr.indexer.filtered import FilteredRows
-from retr.retrieval import decide_one, rivals
+from retr.retrieval import decide_one, index_source, rivals
 from retr.retrieval.channel import Channel
 from retr.retrieval.decide import decide
+from retr.retrieval.distances import distance_bounds
 from retr.retrieval.ranking import VIEWS_TRIED, Ranking
 from retr.retrieval.settle import until_settled
 from retr.retrieval.source import Ask
 
 DIM, VIEWS = 32, 3
-CEILINGS, FLOORS = FilteredRows.ceilings, rivals.rival_floors
+CEILINGS, FLOORS, FIND = FilteredRows.ceilings, rivals.rival_floors, rivals.find_rivals
 
 
 def channel_of(seed: int) -> Channel:
@@ -42,6 +47,19 @@ def few_numbers(seed: int) -> Channel:
     return plain.make_channel(rows, groups=np.arange(25).repeat(VIEWS), threshold=0.8)
 
 
+def several_rows(seed: int) -> Channel:
+    """Items of up to ten rows, some unrelated to the others, some rows gone, behind the narrowest of filters."""
+    rng = np.random.default_rng(seed)
+    groups = np.sort(rng.integers(0, 150, 500))
+    near = rng.standard_normal((150, DIM))[groups] + 0.3 * rng.standard_normal((500, DIM))
+    rows = np.where(rng.random((500, 1)) < 0.25, rng.standard_normal((500, DIM)), near)
+    rows[7], rows[260] = rows[300], rows[8] + 1e-6
+    groups[rng.choice(500, 30, replace=False)] = -1
+    channel = plain.make_channel(rows * np.linspace(1.0, 0.2, DIM), groups=groups, threshold=0.9)
+    part = channel.store.parts[0]
+    return replace(channel, store=replace(channel.store, filtered=(FilteredRows(part, make_filter(part)),)))
+
+
 def by_all_rows(channel: Channel, z: np.ndarray, found: Ranking, k: int) -> list[float]:
     """What every row leaves of each item's place (T3); before them what T1 leaves the first one.""" ""
     [probe] = plain.probes([channel], [z])
@@ -49,18 +67,18 @@ def by_all_rows(channel: Channel, z: np.ndarray, found: Ranking, k: int) -> list
     bounds = {"lipschitz": probe.proved.lipschitz, "forward_error": probe.proved.forward_error}
     for item in found.items:
         mine = groups == plain.group_of(item)
-        own = np.flatnonzero(mine)[np.argsort(-(rows[mine] @ z), kind="stable")][:VIEWS_TRIED]
-        radii = np.stack([pair_radii(z, rows[row], rows[~mine], score="cosine", **bounds) for row in own])
-        exact.append(topk_radius(item_radii(radii, groups[~mine])[1], k))
-    first = groups == plain.group_of(found.items[0])
-    own = np.flatnonzero(first)
-    radii = np.stack([pair_radii(z, rows[row], rows[~first], score="cosine", **bounds) for row in own])
-    return [max(0.0, float(radii.min(axis=1).max())), *exact]
+        others = ~mine & (groups >= 0)
+        own = np.flatnonzero(mine)[np.argsort(-ranking_scores(z, rows[mine], "cosine"), kind="stable")][:VIEWS_TRIED]
+        radii = np.stack([pair_radii(z, rows[row], rows[others], score="cosine", **bounds) for row in own])
+        exact.append(topk_radius(item_radii(radii, groups[others])[1], k))
+        if len(exact) == 1:
+            exact.insert(0, max(0.0, float(radii.min(axis=1).max())))
+    return exact
 
 
-def too_much(make: Callable[[int], Channel] = channel_of, *, k: int = 8, listed: int = 10, seeds: int = 4) -> int:
-    """How many radii are above those of a look at every row; most must be these to the last bit."""
-    above = same = 0
+def compared(make: Callable[[int], Channel] = channel_of, *, k: int = 8, listed: int = 10, seeds: int = 4) -> list:
+    """What is said of each item's place, and what a look at every row gives."""
+    pairs = []
     for seed in range(seeds):
         channel, rng = make(seed), np.random.default_rng(seed)
         rows = channel.rows64(np.arange(channel.store.rows))
@@ -70,11 +88,70 @@ def too_much(make: Callable[[int], Channel] = channel_of, *, k: int = 8, listed:
             first = [source.answer([Ask(probe, nearest=listed)])]
             found = until_settled([source], first, partial(decide, k=k, certify=True)).ranking
             said = [found.items[0].top1 or 0.0, *(item.topk or 0.0 for item in found.items)]
-            exact = by_all_rows(channel, z, found, k)
-            above += sum(mine > theirs for mine, theirs in zip(said, exact, strict=True))
-            same += sum(mine == theirs for mine, theirs in zip(said, exact, strict=True))
-    assert same > 10 * seeds
-    return above
+            pairs += zip(said, by_all_rows(channel, z, found, k), strict=True)
+    return pairs
+
+
+def too_much(*arguments, **options) -> int:
+    """How many radii are above those of a look at every row."""
+    return sum(mine > theirs for mine, theirs in compared(*arguments, **options))
+
+
+@pytest.mark.parametrize("make", [channel_of, few_numbers, several_rows])
+@pytest.mark.parametrize("k", [1, 7])
+def test_radii_are_those_of_a_look_at_every_row(make, k):
+    pairs = compared(make, k=k, listed=k + 2, seeds=3)
+    assert [mine for mine, _ in pairs] == [theirs for _, theirs in pairs]
+    assert sum(theirs > 0.0 for _, theirs in pairs) > len(pairs) / 3
+
+
+def test_a_far_row_of_an_item_makes_no_rivals_of_the_others(monkeypatch):
+    """It is not needed for the item's radii, and nearly every row is nearer than it."""
+    rng, counts = np.random.default_rng(0), []
+    rows = rng.standard_normal((1200, DIM))
+    channel = plain.make_channel(rows, groups=np.tile(np.arange(600), 2), threshold=0.9)
+
+    def counted(channel, probe, claims, alive):
+        counts.append(len(found := FIND(channel, probe, claims, alive)))
+        return found
+
+    monkeypatch.setattr(index_source, "find_rivals", counted)
+    for z in channel.rows64(np.arange(5)) + 0.1 * rng.standard_normal((5, DIM)):
+        found = plain.rank(channel, z, 10, first=64)
+        assert found.items[0].topk
+    assert counts
+    assert max(counts) < 100
+
+
+def test_floors_are_below_the_radii_that_are_computed():
+    """Also of near-duplicates, of which bounds have most to lose, and of rows that are not exactly of unit length."""
+    rng = np.random.default_rng(0)
+    for dim in (3, 64, 700):
+        z = 3.0 * rng.standard_normal(dim)
+        ahead = z / np.linalg.norm(z) + 0.3 * rng.standard_normal((4, dim)) / math.sqrt(dim)
+        far = ahead.repeat(60, 0) + np.geomspace(1e-9, 2.0, 240)[:, None] * rng.standard_normal((240, dim)) / math.sqrt(
+            dim
+        )
+        claimed, stored = (
+            (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32) for rows in (ahead, far)
+        )
+        mine, theirs = defined_rows(claimed, "cosine"), defined_rows(stored, "cosine")
+        low = rivals._least_products(claimed, stored)
+        exact = np.array(
+            [[math.fsum(map(float, a * b)) for b in stored.astype(np.float64)] for a in claimed.astype(np.float64)]
+        )
+        assert (low <= exact).all()
+        width = np.stack([np.linalg.norm(row - theirs, axis=1) for row in mine])
+        for products in (low, exact):
+            widths = widest(products, dim)
+            assert (widths >= width * (1.0 + 1e-12)).all()
+        near, other = (distance_bounds(z, rows, "cosine") for rows in (mine, theirs))
+        bounds = {"lipschitz": UpperBound(1.0, "for tests"), "forward_error": 0.0}
+        computed = np.stack([pair_radii(z, row, theirs, score="cosine", **bounds) for row in mine])
+        for widths in (widest(low, dim), width * (1.0 + 1e-12) + 1e-300):
+            floors = FLOORS(z, near[1], other[0], widths, **bounds)
+            assert (floors <= computed).all()
+            assert (floors > 0.0).sum() > 50
 
 
 @pytest.fixture(autouse=True)
