@@ -139,7 +139,8 @@ def test_rivals_are_those_of_claims_that_every_part_was_asked_about():
     silent = [source.answer([Ask(one, within=0.1)])[0] for source in sources]
     whole = merge(asked)
     assert whole.rivals is not None
-    assert sorted(whole.rivals.ids) == sorted(row for part in asked for row in part.rivals.ids)
+    found = np.concatenate([part.rivals.ids for part in asked if part.rivals is not None])
+    assert sorted(whole.rivals.ids) == sorted(found)
     for parts in ([asked[0], less[1]], [asked[0], silent[1]], [silent[0], asked[1]], [asked[0], asked[1].silenced()]):
         assert merge(parts).claims is None
         assert merge(parts).rivals is None
