@@ -29,6 +29,15 @@ def sign(file: Path, key: Path) -> Path:
     return target
 
 
+def check_private_key(key: Path) -> None:
+    """Make sure that files can be signed with it.
+
+    Raises:
+        UsageError: as :func:`sign`.
+    """
+    _key(key, private=True)
+
+
 def check_signature(file: Path, public_key: Path) -> None:
     """Make sure that a file was signed by the owner of a public key (PEM).
 

@@ -14,16 +14,18 @@ def check_file(file: Path | None, *, index: Path | None = None, made: Path | Non
     Args:
         file: None for no such file.
         index: of the command, in which nothing else belongs; None for none.
-        made: a folder that the command makes by itself, with what is in it; None for none.
+        made: a folder that the command makes by itself; None for none.
 
     Raises:
-        UsageError: it lies in the index.
+        UsageError: it lies in the index, or is the folder that is made.
         OSError: it is a folder, or there is no folder for it.
     """
     if file is None:
         return
     _check_outside(file, index)
-    if made is None or not file.parent.resolve().is_relative_to(made.resolve()):
+    if made is not None and file.resolve() == made.resolve():
+        raise UsageError(f"{file} is the folder of the run, and a file is to be written; name one in it")
+    if made is None or made.exists() or file.parent.resolve() != made.resolve():
         check_place(file)
 
 

@@ -139,8 +139,7 @@ def query(
         from ..retrieval.engine import Engine
     families = _families(against or ())
     budget = _budget(certify or require_certificate or bool(families) or proof is not None, eps, unit)
-    if sign_key is not None and proof is None:
-        raise UsageError("--sign-key signs proofs, and needs --proof")
+    _check_signing(proof, sign_key)
     engine = Engine.open(
         home,
         device=device,
@@ -178,6 +177,16 @@ def _refuse(why: str, given: Mapping[str, object]) -> None:
     wrong = [name for name, value in given.items() if value is not None]
     if wrong:
         raise UsageError(f"{why} {', '.join(wrong)}")
+
+
+def _check_signing(proof: Path | None, key: Path | None) -> None:
+    if key is None:
+        return
+    if proof is None:
+        raise UsageError("--sign-key signs proofs, and needs --proof")
+    from ..certificates.signature import check_private_key
+
+    check_private_key(key)
 
 
 def _budget(proving: bool, eps: float | None, unit: str) -> float | None:
@@ -257,7 +266,7 @@ def _proving(engine: Engine, outcomes: Iterable[Outcome], folder: Path, key: Pat
                 written += 1
                 if key is not None:
                     sign(file, key)
-        except OSError as error:
+        except (OSError, UsageError) as error:
             failed = error
         yield outcome
     if failed is not None:

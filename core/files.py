@@ -52,12 +52,23 @@ def check_place(path: Path) -> None:
     """Whether a file can be where it is asked for, as far as folders go.
 
     Raises:
-        OSError: it is a folder itself, or there is no folder for it.
+        OSError: it is a folder itself or a device, or there is no folder for it.
     """
+    if (path.exists() and not path.is_file() and not path.is_dir()) or _is_device(path):
+        # A rename would put a file in its place, for everybody.
+        raise OSError(errno.EINVAL, "is a device, and a file is to be written; name a file", str(path))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, and a file is to be written; name one in it", str(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder to write to", str(path.parent))
+
+
+def _is_device(path: Path) -> bool:
+    """Whether it stands where a system has its devices, be it a link to a file: ``/dev/stdout``."""
+    folder = Path(os.path.abspath(path)).parent
+    return (os.name != "nt" and any(folder.is_relative_to(one) for one in ("/dev/fd", "/proc"))) or folder == Path(
+        "/dev"
+    )
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> None:

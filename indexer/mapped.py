@@ -14,6 +14,6 @@ def let_go_of(array: npt.NDArray[Any]) -> None:
 
     It is read again when it is asked for. Of an array that is not mapped, or may have been written in, nothing is done.
     """
-    mapped = getattr(array, "_mmap", None) if isinstance(array, np.memmap) and not array.flags.writeable else None
+    mapped = getattr(array, "_mmap", None) if isinstance(array, np.memmap) and array.mode == "r" else None
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)

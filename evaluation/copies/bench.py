@@ -125,6 +125,10 @@ def _run(plan: CopyPlan, corpora: Corpora, listed: Mapping[str, str], place: Run
     asked = all_asked(_items(main, bench, corpora.gallery), negatives, plan)
     counts = {"setting": len(negatives.setting), "measuring": len(negatives.measuring)}
     counts |= {"present": negatives.present, "refused": negatives.refused, "known_copies": corpora.known}
+    if plan.measuring is not None and not negatives.measuring:
+        raise UsageError(
+            f"{plan.measuring} has no image to measure with: all are stored, set thresholds or are refused"
+        )
     queries = digest_json([[one.item.entry.name, one.item.pixels_sha256, one.family] for one in asked])
     models = [channel.embedder.digest for channel in main.engine.every_channel]
     place.begin({"systems": facts, "negatives": counts, "queries": queries, "images": listed, "models": models})

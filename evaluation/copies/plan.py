@@ -178,5 +178,6 @@ def _check_measuring(plan: CopyPlan, measuring: Path) -> None:
             "measuring is for images apart from those that set thresholds; without any, give negatives alone"
         )
     others = (Path(plan.gallery), plan.negatives, *plan.distractors)
-    if measuring.resolve() in {other.resolve() for other in others}:
+    here, there = measuring.resolve(), [other.resolve() for other in others]
+    if any(here.is_relative_to(other) or other.is_relative_to(here) for other in there):
         raise UsageError(f"{measuring} cannot measure: it is stored or sets thresholds; name images apart from those")

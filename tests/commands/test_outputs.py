@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from command_line import one_line
 
 from retr.certificates.statement import ProofObject
+from retr.commands.outputs import check_file
+from retr.core.errors import UsageError
+from retr.core.files import write_atomically
 
 
 @pytest.fixture
@@ -32,6 +36,34 @@ def test_nothing_is_written_into_the_index(retr, asked, index, tmp_path, inside:
     assert "lies in the index" in one_line(retr(*asked, "--html", index / "page.html"), 2)
     assert "lies in the index" in one_line(retr("dupes", index, "--html", index / "page.html"), 2)
     assert sorted(index.rglob("*")) == before
+
+
+def test_a_device_is_not_replaced_by_a_file(retr, asked, tmp_path: Path) -> None:
+    """A rename would do that, for everybody, where the user may."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, Path("/dev/stdout"), Path("/dev/null")):
+        assert "is a device, and a file is to be written" in one_line(retr(*asked, "--html", place), 1)
+        with pytest.raises(OSError, match="is a device"):
+            write_atomically(place, b"page")
+    assert pipe.is_fifo()
+
+
+def test_a_page_is_no_folder_of_a_run_and_lies_in_none_that_nobody_makes(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    check_file(run / "page.html", made=run)
+    with pytest.raises(UsageError, match="is the folder of the run"):
+        check_file(run, made=run)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        check_file(run / "pages" / "page.html", made=run)
+
+
+def test_a_key_is_looked_at_before_the_work(retr, asked, tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("bad")
+    done = retr(*asked, "--proof", tmp_path / "proofs", "--sign-key", key)
+    assert "is no private key in PEM" in one_line(done, 2)
+    assert not (tmp_path / "proofs").exists()
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])

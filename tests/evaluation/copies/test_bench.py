@@ -572,6 +572,13 @@ class TestBadInput:
         assert measured == {f"{seed}.png" for seed in range(120, 124)}
         with pytest.raises(UsageError, match="cannot measure: it is stored or sets thresholds"):
             replace(few, measuring=home / "loose")
+        with pytest.raises(UsageError, match="cannot measure: it is stored or sets thresholds"):
+            replace(few, measuring=home / "loose" / "inside")
+        only = tmp_path / "only"
+        only.mkdir()
+        shutil.copy(home / "loose" / "100.png", only)
+        with pytest.raises(UsageError, match="has no image to measure with"):
+            run_copy_bench(replace(few, measuring=only, out=tmp_path / "none"), Quiet())
 
 
 class TestReport:
