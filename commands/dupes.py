@@ -76,7 +76,7 @@ def dupes(
     from ..indexer.info import list_crowded
     from ..reports.dupes_table import print_dupes
     from ..reports.progress import ProgressBar
-    from ..retrieval.duplicates import Member, as_records, as_rows, find_duplicates
+    from ..retrieval.duplicates import COLUMNS, as_records, as_rows, find_duplicates
     from ..retrieval.engine import Engine
     from ..retrieval.keeping import Plan, carry_out, check_plan
 
@@ -101,7 +101,7 @@ def dupes(
 
         write_page(page, found.groups, {path: fate.words for path, fate in fates.items()}, str(home), crowded)
     records = as_records(found, {path: fate.words for path, fate in fates.items()})
-    columns = None if records else dict.fromkeys(("schema", "group", "diameter", *Member.__slots__, "fate"), str)
+    columns = None if records else COLUMNS
     say_all(records if form in ("table", "json", "jsonl") else as_rows(records), form, print_dupes, columns=columns)
     _warn(home, len(crowded))
     failed = [fate for fate in fates.values() if fate.failed]

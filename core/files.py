@@ -66,9 +66,7 @@ def check_place(path: Path) -> None:
 def _is_device(path: Path) -> bool:
     """Whether it stands where a system has its devices, be it a link to a file: ``/dev/stdout``."""
     folder = Path(os.path.abspath(path)).parent
-    return (os.name != "nt" and any(folder.is_relative_to(one) for one in ("/dev/fd", "/proc"))) or folder == Path(
-        "/dev"
-    )
+    return folder == Path("/dev") or any(folder.is_relative_to(one) for one in ("/dev/fd", "/proc"))
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> None:

@@ -69,6 +69,9 @@ class Member:
         return plain | {"radius": None if self.radius is None else self.radius.as_json()}
 
 
+_KINDS = {**dict.fromkeys(("width", "height", "bytes", "mtime_ns"), int), "share": float}
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Files that show one picture.
@@ -303,6 +306,17 @@ def as_records(found: Found, kept: Mapping[str, str] | None = None) -> list[dict
         members = [member.as_json() | {"fate": (kept or {}).get(member.path)} for member in group.members]
         records.append({"schema": "retr.dupes/1", "group": number, "diameter": group.diameter, "members": members})
     return records
+
+
+COLUMNS: dict[str, type] = {
+    "schema": str,
+    "group": int,
+    "diameter": float,
+    **{name: _KINDS.get(name, str) for name in Member.__slots__ if name != "radius"},
+    "radius": str,
+    "fate": str,
+}
+"""Of :func:`as_rows`, where nothing is proved; a radius has a column for each of its numbers."""
 
 
 def as_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from command_line import one_line
 
@@ -119,6 +123,20 @@ def test_a_list_of_nothing_has_its_columns(retr, index, tmp_path, words) -> None
     assert header.startswith(FIRST[command])
     assert retr(command, index, *options, *narrowed, "--format", "json").out == b"[]\n"
     assert retr(command, index, *options, *narrowed, "--format", "parquet").code == 0
+
+
+def test_groups_of_nothing_have_the_types_of_some(retr, index, corpus, tmp_path) -> None:
+    shutil.copy(corpus / "03.png", corpus / "again.png")
+    home = tmp_path / "twice"
+    retr("index", corpus, "-o", home)
+    full, none = (
+        pq.read_schema(io.BytesIO(retr("dupes", home, *words, "--format", "parquet").out))
+        for words in ([], ["--where", "path=nowhere"])
+    )
+    assert none.names == full.names
+    told = [field for field in full if not pa.types.is_null(field.type)]
+    assert len(told) > 12
+    assert [none.field(field.name).type for field in told] == [field.type for field in told]
 
 
 def test_columns_are_those_of_a_list_of_something(retr, index, corpus) -> None:
